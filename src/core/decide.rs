@@ -1,0 +1,487 @@
+//! The decision per path: three observations and a direction in, one action out.
+//!
+//! This is the merge of the three trees. It looks at one key at a time and knows no content: the
+//! caller says whether a side still equals the base and whether both sides are equal. Nothing here
+//! destroys anything; an action that does is checked again, against the version it names, where it
+//! is carried out.
+
+use crate::core::filter::Reach;
+
+/// Which way changes travel (`[sync] mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Changes made locally go to Dropbox; nothing local is ever touched.
+    LocalToDropbox,
+    /// Changes made in Dropbox come down; nothing in Dropbox is ever touched.
+    DropboxToLocal,
+    /// Changes travel both ways, remote ones first.
+    Bidirectional,
+}
+
+impl Mode {
+    /// The name used in the configuration file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::LocalToDropbox => "LOCAL_TO_DROPBOX",
+            Mode::DropboxToLocal => "DROPBOX_TO_LOCAL",
+            Mode::Bidirectional => "BIDIRECTIONAL",
+        }
+    }
+}
+
+/// What may travel for one path: the mode cut by both filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Both ways.
+    Both,
+    /// To Dropbox only.
+    Up,
+    /// From Dropbox only.
+    Down,
+    /// Neither way: the path is not managed.
+    Neither,
+}
+
+impl Flow {
+    /// Cuts the mode by what the filters let through.
+    pub fn of(mode: Mode, reach: Reach) -> Flow {
+        let up = reach.up && mode != Mode::DropboxToLocal;
+        let down = reach.down && mode != Mode::LocalToDropbox;
+        match (up, down) {
+            (true, true) => Flow::Both,
+            (true, false) => Flow::Up,
+            (false, true) => Flow::Down,
+            (false, false) => Flow::Neither,
+        }
+    }
+}
+
+/// What both sides last agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing: the path is new to at least one side.
+    None,
+    /// A folder.
+    Folder,
+    /// A file.
+    File,
+}
+
+/// Whether a file still has the content of the base. Without a base file it counts as edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The same as in the base.
+    Same,
+    /// Another content.
+    Edited,
+}
+
+/// What one side shows at the path now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It could not be observed, so nothing may follow from it.
+    Unknown,
+    /// Nothing is there.
+    Gone,
+    /// A folder is there.
+    Folder,
+    /// A file is there.
+    File(Content),
+}
+
+/// Everything the decision depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What may travel.
+    pub flow: Flow,
+    /// What both sides agreed on.
+    pub base: Base,
+    /// The content dir now.
+    pub local: Side,
+    /// Dropbox now, as the cursor has told.
+    pub remote: Side,
+    /// Both sides are files of equal content hash.
+    pub equal: bool,
+    /// A first run or a reset is due and this path may go up: a local file or folder without base
+    /// that Dropbox lacks is uploaded once, whatever the mode.
+    pub reset_upload: bool,
+}
+
+/// The version in Dropbox that an upload replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaces {
+    /// The rev of the base.
+    Base,
+    /// The newer rev the cursor has told of; it stays in Dropbox's history.
+    Seen,
+}
+
+/// Something that needs no action but a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Deleted locally, edited in Dropbox, and nothing may come down: the edit stays in Dropbox.
+    EditedInDropbox,
+    /// Both sides hold different files and no base says which is newer.
+    Undecided,
+    /// A file on one side, a folder on the other, and neither can make room.
+    FileMeetsFolder,
+}
+
+/// What to do about one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Nothing,
+    /// Both sides are equal: they become the base, and nothing is transferred.
+    Adopt,
+    /// Drop the base.
+    Forget,
+    /// Fetch the file; whatever local version it replaces equals the base.
+    Download,
+    /// Dropbox takes the name: keep the local file as a conflict copy, then fetch.
+    Conflict,
+    /// Dropbox has a folder here: keep the local file as a conflict copy, then make the folder.
+    SetAside,
+    /// Make the folder locally.
+    MakeLocalFolder,
+    /// Remove the local file or empty folder; it equals the base.
+    DeleteLocal,
+    /// Upload a file Dropbox lacks (`add`).
+    UploadNew,
+    /// Upload over a named version (`update(rev)`).
+    UploadOver(Replaces),
+    /// Make the folder in Dropbox.
+    MakeRemoteFolder,
+    /// Remove the file (by rev) or the empty folder in Dropbox.
+    DeleteRemote,
+    /// Say so and leave both sides alone.
+    Report(Note),
+}
+
+/// The side an action changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The content dir.
+    Down,
+    /// Dropbox.
+    Up,
+}
+
+impl Action {
+    /// The side this action changes, if any.
+    pub fn direction(self) -> Option<Direction> {
+        match self {
+            Action::Nothing | Action::Adopt | Action::Forget | Action::Report(_) => None,
+            Action::Download
+            | Action::Conflict
+            | Action::SetAside
+            | Action::MakeLocalFolder
+            | Action::DeleteLocal => Some(Direction::Down),
+            Action::UploadNew
+            | Action::UploadOver(_)
+            | Action::MakeRemoteFolder
+            | Action::DeleteRemote => Some(Direction::Up),
+        }
+    }
+}
+
+/// Decides what to do about one path.
+pub fn decide(facts: Facts) -> Action {
+    if facts.flow == Flow::Neither {
+        return Action::Nothing;
+    }
+    match facts.base {
+        Base::None => decide_without_base(facts),
+        Base::File => decide_file(facts),
+        Base::Folder => decide_folder(facts),
+    }
+}
+
+/// `both` in the two-way flow, otherwise what the one-way table says.
+fn by_flow(flow: Flow, both: Action, up: Action, down: Action) -> Action {
+    match flow {
+        Flow::Both => both,
+        Flow::Up => up,
+        Flow::Down => down,
+        Flow::Neither => Action::Nothing,
+    }
+}
+
+fn decide_without_base(facts: Facts) -> Action {
+    use Action::*;
+    use Side::*;
+    let flow = facts.flow;
+    let once = |upload| if facts.reset_upload { upload } else { Nothing };
+    match (facts.local, facts.remote) {
+        (Unknown, _) | (_, Unknown) => Nothing,
+        (Gone, Gone) => Forget,
+        (Gone, File(_)) => by_flow(flow, Download, Nothing, Download),
+        (Gone, Folder) => by_flow(flow, MakeLocalFolder, Nothing, MakeLocalFolder),
+        (File(_), Gone) => by_flow(flow, UploadNew, UploadNew, once(UploadNew)),
+        (Folder, Gone) => by_flow(
+            flow,
+            MakeRemoteFolder,
+            MakeRemoteFolder,
+            once(MakeRemoteFolder),
+        ),
+        (Folder, Folder) => Adopt,
+        (File(_), File(_)) if facts.equal => Adopt,
+        (File(_), File(_)) => by_flow(flow, Conflict, Report(Note::Undecided), Conflict),
+        (File(_), Folder) => by_flow(flow, SetAside, Report(Note::FileMeetsFolder), SetAside),
+        (Folder, File(_)) => Report(Note::FileMeetsFolder),
+    }
+}
+
+fn decide_file(facts: Facts) -> Action {
+    use Action::*;
+    use Content::*;
+    use Side::*;
+    let flow = facts.flow;
+    let upload_base = UploadOver(Replaces::Base);
+    match (facts.local, facts.remote) {
+        (Unknown, _) | (_, Unknown) => Nothing,
+        (Gone, Gone) => Forget,
+        (Gone, File(Same)) => by_flow(flow, DeleteRemote, DeleteRemote, Download),
+        (Gone, File(Edited)) => by_flow(flow, Download, Report(Note::EditedInDropbox), Download),
+        (Gone, Folder) => by_flow(
+            flow,
+            MakeLocalFolder,
+            Report(Note::EditedInDropbox),
+            MakeLocalFolder,
+        ),
+        (File(Same), Gone) => by_flow(flow, DeleteLocal, UploadNew, DeleteLocal),
+        (File(Edited), Gone) => by_flow(flow, UploadNew, UploadNew, Forget),
+        (File(Same), File(Same)) => Nothing,
+        (File(_), File(_)) if facts.equal => Adopt,
+        (File(Edited), File(Same)) => by_flow(flow, upload_base, upload_base, Nothing),
+        (File(Same), File(Edited)) => by_flow(flow, Download, Nothing, Download),
+        (File(Edited), File(Edited)) => {
+            by_flow(flow, Conflict, UploadOver(Replaces::Seen), Conflict)
+        }
+        // A swap: the old file goes first, the folder is made once the name is free.
+        (File(Same), Folder) => by_flow(
+            flow,
+            DeleteLocal,
+            Report(Note::FileMeetsFolder),
+            DeleteLocal,
+        ),
+        (File(Edited), Folder) => by_flow(flow, SetAside, Report(Note::FileMeetsFolder), SetAside),
+        (Folder, Gone) => by_flow(flow, MakeRemoteFolder, MakeRemoteFolder, Forget),
+        (Folder, File(Same)) => by_flow(
+            flow,
+            DeleteRemote,
+            DeleteRemote,
+            Report(Note::FileMeetsFolder),
+        ),
+        (Folder, File(Edited)) => Report(Note::FileMeetsFolder),
+        (Folder, Folder) => Adopt,
+    }
+}
+
+fn decide_folder(facts: Facts) -> Action {
+    use Action::*;
+    use Side::*;
+    let flow = facts.flow;
+    match (facts.local, facts.remote) {
+        (Unknown, _) | (_, Unknown) => Nothing,
+        (Gone, Gone) => Forget,
+        (Folder, Folder) => Nothing,
+        (Gone, Folder) => by_flow(flow, DeleteRemote, DeleteRemote, MakeLocalFolder),
+        (Folder, Gone) => by_flow(flow, DeleteLocal, MakeRemoteFolder, DeleteLocal),
+        (Gone, File(_)) => by_flow(flow, Download, Report(Note::EditedInDropbox), Download),
+        (File(_), Gone) => by_flow(flow, UploadNew, UploadNew, Forget),
+        (File(_), File(_)) if facts.equal => Adopt,
+        (File(_), File(_)) => by_flow(flow, Conflict, Report(Note::Undecided), Conflict),
+        // A swap: the folder goes first, if it holds nothing unsettled.
+        (File(_), Folder) => by_flow(flow, DeleteRemote, DeleteRemote, SetAside),
+        (Folder, File(_)) => by_flow(
+            flow,
+            DeleteLocal,
+            Report(Note::FileMeetsFolder),
+            DeleteLocal,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Action::*;
+    use Content::*;
+    use Side::*;
+
+    fn file_action(flow: Flow, local: Side, remote: Side) -> Action {
+        let base = Base::File;
+        decide(Facts {
+            flow,
+            base,
+            local,
+            remote,
+            equal: false,
+            reset_upload: false,
+        })
+    }
+
+    /// The design's table of the two-way mode, cell by cell.
+    #[test]
+    fn bidirectional_follows_the_table() {
+        let rows = [
+            (File(Same), [Nothing, Download, DeleteLocal]),
+            (
+                File(Edited),
+                [UploadOver(Replaces::Base), Conflict, UploadNew],
+            ),
+            (Gone, [DeleteRemote, Download, Forget]),
+        ];
+        for (local, cells) in rows {
+            for (remote, expected) in [File(Same), File(Edited), Gone].into_iter().zip(cells) {
+                let action = file_action(Flow::Both, local, remote);
+                assert_eq!(action, expected, "{local:?} {remote:?}");
+            }
+        }
+    }
+
+    /// The design's table of the one-way modes, cell by cell.
+    #[test]
+    fn one_way_modes_follow_the_table() {
+        let columns = [
+            (File(Same), File(Edited), Nothing, Download),
+            (File(Same), Gone, UploadNew, DeleteLocal),
+            (
+                File(Edited),
+                File(Same),
+                UploadOver(Replaces::Base),
+                Nothing,
+            ),
+            (
+                File(Edited),
+                File(Edited),
+                UploadOver(Replaces::Seen),
+                Conflict,
+            ),
+            (File(Edited), Gone, UploadNew, Forget),
+            (Gone, File(Same), DeleteRemote, Download),
+            (Gone, File(Edited), Report(Note::EditedInDropbox), Download),
+            (Gone, Gone, Forget, Forget),
+        ];
+        for (local, remote, up, down) in columns {
+            assert_eq!(
+                file_action(Flow::Up, local, remote),
+                up,
+                "up {local:?} {remote:?}"
+            );
+            assert_eq!(
+                file_action(Flow::Down, local, remote),
+                down,
+                "down {local:?} {remote:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_base_one_side_is_copied_and_different_files_conflict() {
+        let new = |flow, local, remote, equal, reset_upload| {
+            decide(Facts {
+                flow,
+                base: Base::None,
+                local,
+                remote,
+                equal,
+                reset_upload,
+            })
+        };
+        let file = File(Edited);
+        for (flow, remote_only, local_only, differ) in [
+            (Flow::Both, Download, UploadNew, Conflict),
+            (Flow::Up, Nothing, UploadNew, Report(Note::Undecided)),
+            (Flow::Down, Download, Nothing, Conflict),
+        ] {
+            assert_eq!(new(flow, Gone, file, false, false), remote_only);
+            assert_eq!(new(flow, file, Gone, false, false), local_only);
+            assert_eq!(new(flow, file, file, false, false), differ);
+            assert_eq!(new(flow, file, file, true, false), Adopt);
+        }
+        assert_eq!(
+            new(Flow::Down, file, Gone, false, true),
+            UploadNew,
+            "a reset is due"
+        );
+        assert_eq!(
+            new(Flow::Down, file, file, false, true),
+            Conflict,
+            "a reset overwrites nothing"
+        );
+    }
+
+    fn every_fact() -> impl Iterator<Item = Facts> {
+        let sides = [Unknown, Gone, Folder, File(Same), File(Edited)];
+        let flows = [Flow::Both, Flow::Up, Flow::Down, Flow::Neither];
+        let bases = [Base::None, Base::Folder, Base::File];
+        flows.into_iter().flat_map(move |flow| {
+            bases.into_iter().flat_map(move |base| {
+                sides.into_iter().flat_map(move |local| {
+                    sides.into_iter().flat_map(move |remote| {
+                        [false, true].into_iter().flat_map(move |equal| {
+                            [false, true].into_iter().map(move |reset_upload| Facts {
+                                flow,
+                                base,
+                                local,
+                                remote,
+                                equal,
+                                reset_upload,
+                            })
+                        })
+                    })
+                })
+            })
+        })
+    }
+
+    #[test]
+    fn unknown_is_not_absent() {
+        for facts in every_fact().filter(|f| f.local == Unknown || f.remote == Unknown) {
+            assert_eq!(decide(facts), Nothing, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_needs_a_base_and_an_unchanged_victim() {
+        for facts in every_fact() {
+            let victim = match decide(facts) {
+                DeleteLocal => facts.local,
+                DeleteRemote => facts.remote,
+                _ => continue,
+            };
+            assert_ne!(facts.base, Base::None, "{facts:?}");
+            let unchanged = match facts.base {
+                Base::File => victim == File(Same),
+                Base::Folder | Base::None => victim == Folder,
+            };
+            assert!(unchanged, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn an_edited_local_file_is_never_replaced_without_a_copy() {
+        for facts in every_fact().filter(|f| f.local == File(Edited)) {
+            let action = decide(facts);
+            assert!(
+                !matches!(action, Download | DeleteLocal | MakeLocalFolder),
+                "{facts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_way_modes_never_touch_the_other_side() {
+        for facts in every_fact().filter(|f| !f.reset_upload) {
+            let direction = decide(facts).direction();
+            match facts.flow {
+                Flow::Up => assert_ne!(direction, Some(Direction::Down), "{facts:?}"),
+                Flow::Down => assert_ne!(direction, Some(Direction::Up), "{facts:?}"),
+                Flow::Neither => assert_eq!(decide(facts), Nothing),
+                Flow::Both => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! When a pass must stop and ask a person before it deletes.
+//!
+//! The limits are counted per direction. The approval id is a hash of the very list that would be
+//! carried out, so that approving one set never lets another through.
+
+use ring::digest::{Context, SHA256};
+
+use crate::core::decide::Direction;
+
+/// Fewest files in the base for "everything is gone" to be suspicious.
+const EMPTIED_BASE_MIN: u64 = 3;
+
+/// `[sync.guard]`: both limits must be exceeded for a halt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Deletes of one direction that never need approval.
+    pub max_delete_count: u64,
+    /// Share of the base files in scope that never needs approval, 0 to 1.
+    pub max_delete_share: f64,
+}
+
+/// What one pass saw and wants to delete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Files in the base that this pass looked at.
+    pub base_files: u64,
+    /// Managed files the content dir holds.
+    pub local_files: u64,
+    /// Managed files Dropbox holds.
+    pub remote_files: u64,
+    /// Files to delete locally, renames left out.
+    pub delete_local: u64,
+    /// Files to delete in Dropbox, renames left out.
+    pub delete_remote: u64,
+}
+
+/// Why the deletes of a pass need approval, as one sentence, or nothing.
+pub fn objection(limits: Limits, tally: Tally) -> Option<String> {
+    let base = tally.base_files;
+    if base >= EMPTIED_BASE_MIN && tally.local_files == 0 && tally.delete_remote > 0 {
+        return Some(format!(
+            "the content dir holds no file any more, {base} were in step before"
+        ));
+    }
+    if base >= EMPTIED_BASE_MIN && tally.remote_files == 0 && tally.delete_local > 0 {
+        return Some(format!(
+            "Dropbox holds no file any more, {base} were in step before"
+        ));
+    }
+    let too_many = |count: u64| {
+        count > limits.max_delete_count && count as f64 > limits.max_delete_share * base as f64
+    };
+    let (count, place) = if too_many(tally.delete_remote) {
+        (tally.delete_remote, "in Dropbox")
+    } else if too_many(tally.delete_local) {
+        (tally.delete_local, "locally")
+    } else {
+        return None;
+    };
+    Some(format!("{count} of {base} files would be deleted {place}"))
+}
+
+/// Computes the id a person approves: a hash of the ordered list of what would happen.
+pub struct ApprovalId(Context);
+
+impl ApprovalId {
+    /// An id of nothing yet; `purpose` keeps lists of different kinds apart.
+    pub fn new(purpose: &str) -> ApprovalId {
+        let mut id = ApprovalId(Context::new(&SHA256));
+        id.field(purpose);
+        id
+    }
+
+    /// Adds the next delete of the ordered list.
+    pub fn delete(&mut self, direction: Direction, key: &str, rev: &str) {
+        self.field(match direction {
+            Direction::Down => "local",
+            Direction::Up => "remote",
+        });
+        self.field(key);
+        self.field(rev);
+    }
+
+    /// Adds any text of the list.
+    pub fn field(&mut self, text: &str) {
+        // The length keeps neighbouring fields apart.
+        self.0.update(&(text.len() as u64).to_be_bytes());
+        self.0.update(text.as_bytes());
+    }
+
+    /// The id: 12 hexadecimal digits.
+    pub fn finish(self) -> String {
+        let digest = self.0.finish();
+        digest.as_ref()[..6]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        max_delete_count: 20,
+        max_delete_share: 0.5,
+    };
+
+    fn tally(base_files: u64, delete_local: u64, delete_remote: u64) -> Tally {
+        Tally {
+            base_files,
+            local_files: 9,
+            remote_files: 9,
+            delete_local,
+            delete_remote,
+        }
+    }
+
+    #[test]
+    fn both_limits_must_be_exceeded() {
+        assert_eq!(objection(LIMITS, tally(100, 50, 50)), None, "count only");
+        assert_eq!(objection(LIMITS, tally(30, 20, 20)), None, "share only");
+        assert!(objection(LIMITS, tally(40, 0, 21)).is_some_and(|o| o.contains("in Dropbox")));
+        assert!(objection(LIMITS, tally(40, 21, 0)).is_some_and(|o| o.contains("locally")));
+        assert_eq!(
+            objection(LIMITS, tally(100, 30, 30)),
+            None,
+            "directions do not add up"
+        );
+    }
+
+    #[test]
+    fn an_emptied_side_halts_from_three_files_on() {
+        let emptied = |base_files, local_files, remote_files| Tally {
+            base_files,
+            local_files,
+            remote_files,
+            delete_local: 1,
+            delete_remote: 1,
+        };
+        assert!(objection(LIMITS, emptied(3, 0, 3)).is_some());
+        assert!(objection(LIMITS, emptied(3, 3, 0)).is_some());
+        assert_eq!(objection(LIMITS, emptied(2, 0, 2)), None);
+        assert_eq!(objection(LIMITS, emptied(3, 1, 1)), None);
+    }
+
+    #[test]
+    fn an_id_stands_for_exactly_one_ordered_list() {
+        let id = |list: &[(Direction, &str, &str)]| {
+            let mut id = ApprovalId::new("deletes");
+            list.iter()
+                .for_each(|(direction, key, rev)| id.delete(*direction, key, rev));
+            id.finish()
+        };
+        let (up, down) = (Direction::Up, Direction::Down);
+        let ids = [
+            id(&[(up, "a", "1"), (up, "b", "2")]),
+            id(&[(up, "b", "2"), (up, "a", "1")]),
+            id(&[(down, "a", "1"), (up, "b", "2")]),
+            id(&[(up, "a", "3"), (up, "b", "2")]),
+            id(&[(up, "a", "1b"), (up, "", "2")]),
+            id(&[(up, "a", "1")]),
+        ];
+        for (i, one) in ids.iter().enumerate() {
+            assert_eq!(one.len(), 12);
+            assert!(ids[i + 1..].iter().all(|other| other != one));
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Paths and names: the relative path inside the content dir, and the key both sides are matched by.
+//!
+//! A [`RelPath`] can only be built from checked components, so it never leaves the directory it is
+//! resolved beneath. A [`Key`] is the case-folded NFC form of such a path: two names that Dropbox
+//! would call the same have the same key.
+
+use std::fmt;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Why a name cannot be one component of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadName {
+    /// The empty name.
+    Empty,
+    /// `.` or `..`.
+    Dots,
+    /// It holds a slash or a NUL byte.
+    ForbiddenByte,
+    /// It is longer than the 255 bytes Linux filesystems allow.
+    TooLong,
+}
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadName::Empty => "the name is empty",
+            BadName::Dots => "the name is . or ..",
+            BadName::ForbiddenByte => "the name holds a slash or a NUL byte",
+            BadName::TooLong => "the name is longer than 255 bytes",
+        })
+    }
+}
+
+impl std::error::Error for BadName {}
+
+/// Longest name of one component in bytes (`NAME_MAX` on Linux).
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Checks that `name` can be one component of a local path.
+///
+/// # Errors
+/// The [`BadName`] that says why not.
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    match name {
+        "" => Err(BadName::Empty),
+        "." | ".." => Err(BadName::Dots),
+        _ if name.contains(['/', '\0']) => Err(BadName::ForbiddenByte),
+        _ if name.len() > NAME_BYTES_MAX => Err(BadName::TooLong),
+        _ => Ok(()),
+    }
+}
+
+/// A checked path relative to the content dir or the remote root; the empty path is that root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelPath(String);
+
+impl RelPath {
+    /// The root itself.
+    pub fn root() -> RelPath {
+        RelPath::default()
+    }
+
+    /// Checks every component of `text`, which has no leading slash.
+    ///
+    /// # Errors
+    /// The [`BadName`] of the first component that cannot be a name.
+    pub fn parse(text: &str) -> Result<RelPath, BadName> {
+        if !text.is_empty() {
+            text.split('/').try_for_each(check_name)?;
+        }
+        Ok(RelPath(text.to_owned()))
+    }
+
+    /// The path of `name` inside this directory.
+    ///
+    /// # Errors
+    /// The [`BadName`] that says why `name` cannot be a name.
+    pub fn join(&self, name: &str) -> Result<RelPath, BadName> {
+        check_name(name)?;
+        Ok(RelPath(join(&self.0, name)))
+    }
+
+    /// The path as text, without a leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The directory this path lies in; the root's is the root.
+    pub fn parent(&self) -> RelPath {
+        RelPath(split(&self.0).0.to_owned())
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &str {
+        split(&self.0).1
+    }
+
+    /// The components from the root down.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|c| !c.is_empty())
+    }
+
+    /// The form filters are matched against and people read: `/relative/path`.
+    pub fn slashed(&self) -> String {
+        format!("/{}", self.0)
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "." } else { &self.0 })
+    }
+}
+
+/// What both sides are matched by: a relative path, NFC, lower case per character.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Key of the directory; empty for entries of the root.
+    pub dir: String,
+    /// Folded last component.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of a relative path (local, `path_display` or `path_lower`, all alike).
+    pub fn of(path: &str) -> Key {
+        let folded = fold(path);
+        let (dir, name) = split(&folded);
+        Key {
+            dir: dir.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The key of an entry called `name` in the directory with the key `dir`.
+    pub fn in_dir(dir: &str, name: &str) -> Key {
+        Key {
+            dir: dir.to_owned(),
+            name: fold(name),
+        }
+    }
+
+    /// The whole key as text, without a leading slash.
+    pub fn path(&self) -> String {
+        join(&self.dir, &self.name)
+    }
+
+    /// Key of the directory this entry lies in, unless that is the root.
+    pub fn parent(&self) -> Option<Key> {
+        let (dir, name) = split(&self.dir);
+        (!name.is_empty()).then(|| Key {
+            dir: dir.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// How many directories lie above this entry.
+    pub fn depth(&self) -> usize {
+        if self.dir.is_empty() {
+            0
+        } else {
+            self.dir.matches('/').count() + 1
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())
+    }
+}
+
+/// Joins a directory and a name; the empty directory is the root.
+pub fn join(dir: &str, name: &str) -> String {
+    if dir.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{dir}/{name}")
+    }
+}
+
+/// Splits a path into its directory and its last component.
+pub fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Unicode normal form C, the form Dropbox stores and looks names up in.
+pub fn nfc(name: &str) -> String {
+    if name.is_ascii() {
+        name.to_owned()
+    } else {
+        name.nfc().collect()
+    }
+}
+
+/// NFC, then lower case one character at a time, as Dropbox folds `path_lower`.
+pub fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    // The simple mapping of UnicodeData: one character for one. The single character whose full
+    // mapping is longer, U+0130, has the first character of it as its simple mapping.
+    name.nfc()
+        .map(|c| c.to_lowercase().next().unwrap_or(c))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_cannot_leave_its_root() {
+        for bad in ["..", "a/../b", "/a", "a//b", "a/", ".", "a\0b"] {
+            assert!(RelPath::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(RelPath::root().join("..").is_err());
+        assert!(RelPath::root().join("a/b").is_err());
+        assert!(RelPath::parse(&"x".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn names_differing_in_case_or_normal_form_share_a_key() {
+        assert_eq!(Key::of("Items/Café.TXT"), Key::of("items/cafe\u{301}.txt"));
+        assert_eq!(fold("ÀÉ"), "àé");
+        assert_eq!(fold("\u{130}x"), "ix");
+        assert_ne!(Key::of("a/b"), Key::of("a/c"));
+    }
+
+    #[test]
+    fn keys_know_their_parents() {
+        let key = Key::of("a/b/c");
+        assert_eq!(
+            (key.dir.as_str(), key.name.as_str(), key.depth()),
+            ("a/b", "c", 2)
+        );
+        assert_eq!(key.parent().map(|k| k.path()).as_deref(), Some("a/b"));
+        assert_eq!(Key::of("c").parent(), None);
+    }
+}
