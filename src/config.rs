@@ -1,0 +1,349 @@
+//! The configuration: one TOML file, read and checked in full before anything else happens.
+//!
+//! Whoever holds a [`Config`] need not check it again: filters and schedules are compiled, paths
+//! are absolute, numbers are in range. Whatever is wrong becomes one line that names the file,
+//! the line, the key and the remedy ([`ConfigError`], exit code 78). Nothing here looks at the
+//! content dir or at Dropbox, and no error text ever holds a secret.
+//!
+//! `keys.rs` is the one table of known keys: their sections, the predecessor's names, defaults and
+//! examples. `config/ferrybox.toml` explains each of them to the user.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::core::decide::Mode;
+use crate::core::filter::Filter;
+use crate::core::quartz::Quartz;
+
+mod document;
+mod error;
+mod file;
+mod filters;
+mod hosts;
+mod keys;
+mod paths;
+#[cfg(test)]
+mod tests;
+
+pub use error::ConfigError;
+
+use document::{Document, Item};
+
+/// Where a user learns how to get an app key.
+const APP_HELP: &str = "README, section \"Creating a Dropbox app\"";
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// `[dropbox]`: the account and the folder in it.
+    pub dropbox: DropboxSection,
+    /// `[sync]`: what is kept in step, and how.
+    pub sync: SyncSection,
+    /// `[sync.guard]`: when a pass halts instead of deleting.
+    pub guard: Guard,
+    /// `[schedule]`: when `ferrybox run` starts a pass.
+    pub schedule: Schedule,
+    /// `[network]`: time limits, proxy and certificates.
+    pub network: Network,
+    /// `[endpoints]`: the hosts of the Dropbox API.
+    pub endpoints: Endpoints,
+    /// `[state] dir`, absolute; where it is absent the caller chooses.
+    pub state_dir: Option<PathBuf>,
+    /// The line of `content_dir`, for messages about the directory itself.
+    pub content_dir_line: usize,
+    /// What is allowed but probably not meant. Each prints as one line.
+    pub warnings: Vec<ConfigError>,
+}
+
+/// `[dropbox]`. At least one of app key and personal access token is there.
+#[derive(Clone, Debug)]
+pub struct DropboxSection {
+    /// The key of the user's own Dropbox app (`app_key`, formerly `appkey`).
+    pub app_key: Option<String>,
+    /// The app's secret; PKCE does without (`app_secret`, formerly `appsecret`).
+    pub app_secret: Option<Secret>,
+    /// A token generated in the app console; it wins over the app key
+    /// (`personal_access_token`, formerly `personalAccessToken`).
+    pub personal_access_token: Option<Secret>,
+    /// The Dropbox folder that mirrors the content dir: `""` (the default, all the app may see)
+    /// or `/a/b`, without a trailing slash.
+    pub remote_root: String,
+}
+
+/// `[sync]`.
+#[derive(Clone, Debug)]
+pub struct SyncSection {
+    /// The local directory: absolute, without a trailing slash (`contentdir`). Required.
+    pub content_dir: PathBuf,
+    /// Which way changes travel (`syncmode`); `LOCAL_TO_DROPBOX` by default.
+    pub mode: Mode,
+    /// Every pass is a dry run (`fakemode`); `false` by default.
+    pub fake_mode: bool,
+    /// `upload_filter`, `download_filter`, `exclude` and `hidden`; everything but hidden names
+    /// by default.
+    pub filter: Filter,
+    /// The name in conflict copies; the hostname where it is absent.
+    pub device_name: Option<String>,
+    /// What happens to the local version that loses its name; `keep-both` by default.
+    pub conflict: ConflictPolicy,
+    /// After a reset upload once what Dropbox lacks, in any mode; `true` by default.
+    pub upload_on_reset: bool,
+}
+
+/// `[sync] conflict`: what happens to the local version when both sides changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConflictPolicy {
+    /// It is kept beside the one from Dropbox, as a conflict copy.
+    KeepBoth,
+    /// It is replaced, as the predecessor did.
+    DropboxWins,
+}
+
+/// `[sync.guard]`: a pass halts when its deletes in one direction exceed both limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guard {
+    /// Files; 20 by default.
+    pub max_delete_count: u64,
+    /// Share of the base files in scope, 0 to 1; 0.5 by default.
+    pub max_delete_share: f64,
+}
+
+/// `[schedule]`, in the gateway's time zone.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// `0 0 2 * * ?` by default: every day at 02:00 (`uploadInterval`).
+    pub upload_interval: Quartz,
+    /// `0 0/5 * * * ?` by default: every five minutes (`downloadInterval`).
+    pub download_interval: Quartz,
+}
+
+/// `[network]`.
+#[derive(Clone)]
+pub struct Network {
+    /// Seconds without a byte, per read and write, and for connecting; 60 by default, 5 to 600.
+    pub timeout_s: u64,
+    /// `scheme://[user:password@]host[:port]` with `http` or `socks5`; may hold a password.
+    pub proxy: Option<String>,
+    /// A PEM file with certificates to trust beside the system's; absolute.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `[endpoints]`: each is `scheme://host[:port]`, `https` unless the host is this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// RPC calls; `https://api.dropboxapi.com` by default.
+    pub api: String,
+    /// Uploads and downloads; `https://content.dropboxapi.com` by default.
+    pub content: String,
+    /// The longpoll; `https://notify.dropboxapi.com` by default.
+    pub notify: String,
+    /// The authorisation page; `https://www.dropbox.com` by default.
+    pub www: String,
+}
+
+/// A string that never shows in logs and errors.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The secret itself, for the request that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proxy = self.proxy.as_ref().map(|_| "***");
+        f.debug_struct("Network")
+            .field("timeout_s", &self.timeout_s)
+            .field("proxy", &proxy)
+            .field("ca_file", &self.ca_file)
+            .finish()
+    }
+}
+
+impl Config {
+    /// Reads the text of a configuration file; `path` is for messages and for our own safety:
+    /// nothing is opened.
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let doc = Document::parse(path, text)?;
+        let dropbox = dropbox_section(&doc)?;
+        let mut warnings = Vec::new();
+        let sync = sync_section(&doc, &mut warnings)?;
+        Ok(Config {
+            path: path.to_owned(),
+            dropbox,
+            sync,
+            guard: Guard {
+                max_delete_count: doc
+                    .required("sync.guard.max_delete_count")?
+                    .whole(0..=1_000_000_000)?,
+                max_delete_share: doc.required("sync.guard.max_delete_share")?.share()?,
+            },
+            schedule: Schedule {
+                upload_interval: quartz(&doc.required("schedule.upload_interval")?)?,
+                download_interval: quartz(&doc.required("schedule.download_interval")?)?,
+            },
+            network: Network {
+                timeout_s: doc.required("network.timeout_s")?.whole(5..=600)?,
+                proxy: optional(&doc, "network.proxy", hosts::proxy)?,
+                ca_file: optional(&doc, "network.ca_file", paths::absolute)?,
+            },
+            endpoints: Endpoints {
+                api: hosts::endpoint(&doc.required("endpoints.api")?)?,
+                content: hosts::endpoint(&doc.required("endpoints.content")?)?,
+                notify: hosts::endpoint(&doc.required("endpoints.notify")?)?,
+                www: hosts::endpoint(&doc.required("endpoints.www")?)?,
+            },
+            state_dir: optional(&doc, "state.dir", paths::absolute)?,
+            content_dir_line: doc.required("sync.content_dir")?.line().unwrap_or(0),
+            warnings,
+        })
+    }
+
+    /// Reads and checks a file. Refused are a file that anyone may write, and one that holds a
+    /// token or app secret and may be written by a group.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        file::load(path)
+    }
+
+    /// The configuration file to use: `explicit` (`--config`), else `$FERRYBOX_CONFIG`, else the
+    /// first that exists of `$XDG_CONFIG_HOME/ferrybox/config.toml` (without that variable
+    /// `.config/ferrybox/config.toml` under `$HOME`, else under `home`, the one of the passwd
+    /// entry) and `/etc/ferrybox/config.toml`.
+    pub fn find(
+        explicit: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<OsString>,
+        home: Option<&Path>,
+    ) -> Result<PathBuf, ConfigError> {
+        file::find(explicit, env, home)
+    }
+}
+
+/// An optional key: absent and empty mean the same, as with the predecessor.
+fn optional<T>(
+    doc: &Document,
+    path: &str,
+    check: impl Fn(&Item) -> Result<T, ConfigError>,
+) -> Result<Option<T>, ConfigError> {
+    match doc.item(path) {
+        Some(item) if item.text()?.is_empty() => Ok(None),
+        Some(item) => check(&item).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn dropbox_section(doc: &Document) -> Result<DropboxSection, ConfigError> {
+    let app_key = optional(doc, "dropbox.app_key", app_key)?;
+    let personal_access_token = optional(doc, "dropbox.personal_access_token", secret)?;
+    if app_key.is_none() && personal_access_token.is_none() {
+        return Err(doc.missing(
+            "dropbox.app_key",
+            "neither app_key nor personal_access_token is given",
+            &format!("set app_key in [dropbox]; {APP_HELP} shows where it comes from"),
+        ));
+    }
+    Ok(DropboxSection {
+        app_key,
+        app_secret: optional(doc, "dropbox.app_secret", secret)?,
+        personal_access_token,
+        remote_root: paths::remote_root(&doc.required("dropbox.remote_root")?)?,
+    })
+}
+
+fn sync_section(
+    doc: &Document,
+    warnings: &mut Vec<ConfigError>,
+) -> Result<SyncSection, ConfigError> {
+    Ok(SyncSection {
+        content_dir: paths::content_dir(&doc.required("sync.content_dir")?)?,
+        mode: mode(&doc.required("sync.mode")?)?,
+        fake_mode: doc.required("sync.fake_mode")?.lenient_flag()?,
+        filter: filters::read(doc, warnings)?,
+        device_name: optional(doc, "sync.device_name", paths::device_name)?,
+        conflict: conflict(&doc.required("sync.conflict")?)?,
+        upload_on_reset: doc.required("sync.upload_on_reset")?.flag()?,
+    })
+}
+
+fn app_key(item: &Item) -> Result<String, ConfigError> {
+    let text = item.text()?;
+    if text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(text.to_owned());
+    }
+    let remedy = format!("copy the app key from the app console; see {APP_HELP}");
+    Err(item.error(
+        "an app key is up to 64 letters and digits, without blanks or quotes",
+        &remedy,
+    ))
+}
+
+fn secret(item: &Item) -> Result<Secret, ConfigError> {
+    let text = item.text()?;
+    // It travels in a header, and a blank is what a careless copy brings along.
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Secret::new(text));
+    }
+    let what = "holds a blank, a line break or a character outside ASCII";
+    Err(item.error(
+        what,
+        "copy it again, in one piece and without blanks around it",
+    ))
+}
+
+/// The text of the error is the predecessor's.
+fn mode(item: &Item) -> Result<Mode, ConfigError> {
+    let text = item.text()?;
+    match text.to_ascii_uppercase().as_str() {
+        "DROPBOX_TO_LOCAL" => Ok(Mode::DropboxToLocal),
+        "LOCAL_TO_DROPBOX" => Ok(Mode::LocalToDropbox),
+        "BIDIRECTIONAL" => Ok(Mode::Bidirectional),
+        _ => Err(item.error(
+            &format!(
+                "Unknown SyncMode '{text}'. Valid SyncModes are 'DROPBOX_TO_LOCAL', \
+                 'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'."
+            ),
+            "use one of the three, or leave the key out for LOCAL_TO_DROPBOX",
+        )),
+    }
+}
+
+fn conflict(item: &Item) -> Result<ConflictPolicy, ConfigError> {
+    match item.text()? {
+        "keep-both" => Ok(ConflictPolicy::KeepBoth),
+        "dropbox-wins" => Ok(ConflictPolicy::DropboxWins),
+        other => Err(item.error(
+            &format!("unknown conflict policy '{other}'"),
+            "write \"keep-both\" (the default) or \"dropbox-wins\"",
+        )),
+    }
+}
+
+/// The parser's message is `what; remedy`.
+fn quartz(item: &Item) -> Result<Quartz, ConfigError> {
+    Quartz::parse(item.text()?).map_err(|message| {
+        let (what, remedy) = message.split_once("; ").unwrap_or((&message, "correct it"));
+        item.error(what, remedy)
+    })
+}

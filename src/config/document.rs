@@ -1,0 +1,338 @@
+//! The TOML document as a flat list of known keys, each with its line and a typed reader.
+//!
+//! Unknown keys and sections, a key given twice under its two names and a section that is no
+//! section end here. Values are checked by their readers; a value is never repeated in a
+//! message about its type, so that a misplaced secret does not show.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::ConfigError;
+use super::keys::{self, KEYS, Key, SECTIONS};
+
+/// LIMIT: names longer than this are cut in messages; whoever pastes a token as a key name
+/// should not find all of it in a log.
+const NAME_CHARS_MAX: usize = 32;
+
+/// The keys of one file.
+pub(super) struct Document<'a> {
+    file: &'a Path,
+    text: &'a str,
+    entries: Vec<Entry<'a>>,
+    sections: Vec<(String, usize)>,
+}
+
+struct Entry<'a> {
+    key: &'static Key,
+    written: String,
+    line: usize,
+    value: DeValue<'a>,
+}
+
+/// One key's value: the one in the file, or the default.
+pub(super) struct Item<'d> {
+    key: &'static Key,
+    file: &'d Path,
+    text: &'d str,
+    written: &'d str,
+    line: Option<usize>,
+    value: Value<'d>,
+}
+
+enum Value<'d> {
+    Given(&'d DeValue<'d>),
+    Default(DeValue<'static>),
+}
+
+impl<'a> Document<'a> {
+    /// Reads the text.
+    pub fn parse(file: &'a Path, text: &'a str) -> Result<Document<'a>, ConfigError> {
+        let table = DeTable::parse(text).map_err(|error| syntax_error(file, text, &error))?;
+        let mut document = Document {
+            file,
+            text,
+            entries: Vec::new(),
+            sections: Vec::new(),
+        };
+        let mut faults = Vec::new();
+        document.walk("", table.into_inner(), &mut faults);
+        document.entries.sort_by_key(|entry| entry.line);
+        document.find_doubles(&mut faults);
+        // The first in the file, whatever order the table had.
+        faults.sort_by_key(|fault| fault.line);
+        match faults.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(document),
+        }
+    }
+
+    /// A key's value: given, else its default, else none.
+    pub fn item(&self, path: &str) -> Option<Item<'_>> {
+        if let Some(entry) = self.entries.iter().find(|entry| entry.key.path == path) {
+            return Some(Item {
+                key: entry.key,
+                file: self.file,
+                text: self.text,
+                written: &entry.written,
+                line: Some(entry.line),
+                value: Value::Given(&entry.value),
+            });
+        }
+        let key = KEYS.iter().find(|key| key.path == path)?;
+        let value = DeValue::parse(key.default?).ok()?.into_inner();
+        let value = Value::Default(value);
+        Some(Item {
+            key,
+            file: self.file,
+            text: "",
+            written: key.path,
+            line: None,
+            value,
+        })
+    }
+
+    /// A key that must be there: one with a default always is.
+    pub fn required(&self, path: &str) -> Result<Item<'_>, ConfigError> {
+        self.item(path).ok_or_else(|| {
+            let key = KEYS.iter().find(|key| key.path == path);
+            let (section, name, example) = key.map_or(("", path, "..."), |key| {
+                (key.section(), key.name(), key.example)
+            });
+            let remedy = format!("add it to [{section}], as in {name} = {example}");
+            self.missing(path, "is required and not given", &remedy)
+        })
+    }
+
+    /// A fault that has no line of its own: the section's is the best there is.
+    pub fn missing(&self, path: &str, what: &str, remedy: &str) -> ConfigError {
+        let section = path.rsplit_once('.').map_or("", |(section, _)| section);
+        let line = self.sections.iter().find(|(known, _)| known == section);
+        ConfigError {
+            file: self.file.to_owned(),
+            line: line.map(|(_, line)| *line),
+            key: Some(path.to_owned()),
+            what: what.to_owned(),
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    fn walk(&mut self, section: &str, table: DeTable<'a>, faults: &mut Vec<ConfigError>) {
+        for (name, value) in table {
+            let line = line_of(self.text, name.span().start);
+            let name = name.get_ref().as_ref();
+            let written = joined(section, name);
+            if let Some(key) = keys::known(section, name) {
+                self.entries.push(Entry {
+                    key,
+                    written,
+                    line,
+                    value: value.into_inner(),
+                });
+                continue;
+            }
+            let (what, remedy) = match value.into_inner() {
+                DeValue::Table(inner) if SECTIONS.contains(&written.as_str()) => {
+                    self.sections.push((written.clone(), line));
+                    self.walk(&written, inner, faults);
+                    continue;
+                }
+                _ if SECTIONS.contains(&written.as_str()) => (
+                    "is a section, not a key",
+                    format!("write a line [{written}] and its keys below it"),
+                ),
+                DeValue::Table(_) => ("unknown section", keys::section_remedy(&written)),
+                _ => ("unknown key", keys::remedy(section, name)),
+            };
+            faults.push(ConfigError {
+                file: self.file.to_owned(),
+                line: Some(line),
+                key: Some(joined(section, &short(name))),
+                what: what.to_owned(),
+                remedy,
+            });
+        }
+    }
+
+    fn find_doubles(&self, faults: &mut Vec<ConfigError>) {
+        for (at, entry) in self.entries.iter().enumerate() {
+            let before = &self.entries[..at];
+            if let Some(first) = before.iter().find(|first| first.key.path == entry.key.path) {
+                faults.push(ConfigError {
+                    file: self.file.to_owned(),
+                    line: Some(entry.line),
+                    key: Some(entry.written.clone()),
+                    what: format!("is also given in line {} as {}", first.line, first.written),
+                    remedy: format!("keep one of lines {} and {}", first.line, entry.line),
+                });
+            }
+        }
+    }
+}
+
+fn syntax_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    ConfigError {
+        file: file.to_owned(),
+        line: Some(error.span().map_or(1, |span| line_of(text, span.start))),
+        key: None,
+        what: format!("not valid TOML: {}", error.message()),
+        remedy: "write key = value, each key once, text in \"quotes\", patterns in 'single' ones"
+            .to_owned(),
+    }
+}
+
+fn joined(section: &str, name: &str) -> String {
+    if section.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{section}.{name}")
+    }
+}
+
+fn short(name: &str) -> String {
+    match name.char_indices().nth(NAME_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
+/// The line of a byte offset, from 1.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|&&byte| byte == b'\n')
+        .count()
+        + 1
+}
+
+impl Item<'_> {
+    /// The line in the file; none for a default.
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+
+    /// A path beside the configuration file, for a remedy.
+    pub fn beside(&self, path: &Path) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("/")).join(path)
+    }
+
+    /// A fault of this value.
+    pub fn error(&self, what: &str, remedy: &str) -> ConfigError {
+        ConfigError {
+            file: self.file.to_owned(),
+            line: self.line,
+            key: Some(self.written.to_owned()),
+            what: what.to_owned(),
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    /// A string.
+    pub fn text(&self) -> Result<&str, ConfigError> {
+        match self.value() {
+            DeValue::String(text) => Ok(text),
+            _ => Err(self.type_error("a string in quotes")),
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self) -> Result<bool, ConfigError> {
+        match self.value() {
+            DeValue::Boolean(flag) => Ok(*flag),
+            _ => Err(self.type_error("true or false without quotes")),
+        }
+    }
+
+    /// `true` or `false`, or the predecessor's words for them. A word it would have taken for
+    /// `false` without notice is refused: a mistyped `"ture"` must not end a dry run.
+    pub fn lenient_flag(&self) -> Result<bool, ConfigError> {
+        let DeValue::String(text) = self.value() else {
+            return self.flag();
+        };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "on" | "yes" => Ok(true),
+            "false" | "off" | "no" | "" => Ok(false),
+            _ => Err(self.type_error("true or false")),
+        }
+    }
+
+    /// A whole number.
+    pub fn whole(&self, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        let DeValue::Integer(integer) = self.value() else {
+            return Err(self.type_error("a whole number"));
+        };
+        let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
+        match number.and_then(|number| u64::try_from(number).ok()) {
+            Some(number) if range.contains(&number) => Ok(number),
+            _ => Err(self.range_error(range.start(), range.end())),
+        }
+    }
+
+    /// A number from 0 to 1.
+    pub fn share(&self) -> Result<f64, ConfigError> {
+        let number: Option<f64> = match self.value() {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            DeValue::Integer(integer) => integer.as_str().parse().ok(),
+            _ => return Err(self.type_error("a number from 0.0 to 1.0")),
+        };
+        match number {
+            Some(share) if (0.0..=1.0).contains(&share) => Ok(share),
+            _ => Err(self.range_error("0.0", "1.0")),
+        }
+    }
+
+    /// A list of strings, each with its line.
+    pub fn list(&self) -> Result<Vec<(String, Option<usize>)>, ConfigError> {
+        let DeValue::Array(array) = self.value() else {
+            return Err(self.type_error("a list of strings"));
+        };
+        let strings = array.iter().map(|element| {
+            let line = self.line.map(|_| line_of(self.text, element.span().start));
+            match element.get_ref() {
+                DeValue::String(text) => Ok((text.as_ref().to_owned(), line)),
+                _ => Err(ConfigError {
+                    line,
+                    ..self.type_error("a list of strings only")
+                }),
+            }
+        });
+        strings.collect()
+    }
+
+    /// Whether the value is a string, for keys that may also be a list.
+    pub fn is_text(&self) -> bool {
+        matches!(self.value(), DeValue::String(_))
+    }
+
+    /// A fault of the value's type.
+    pub fn type_error(&self, expected: &str) -> ConfigError {
+        let found = match self.value() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number with a fraction",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a section",
+        };
+        let remedy = format!("write it as in {} = {}", self.key.name(), self.key.example);
+        self.error(&format!("expected {expected}, found {found}"), &remedy)
+    }
+
+    fn range_error(&self, from: impl ToString, to: impl ToString) -> ConfigError {
+        let what = format!("must be from {} to {}", from.to_string(), to.to_string());
+        self.error(
+            &what,
+            &format!("write it as in {} = {}", self.key.name(), self.key.example),
+        )
+    }
+
+    fn value(&self) -> &DeValue<'_> {
+        match &self.value {
+            Value::Given(value) => value,
+            Value::Default(value) => value,
+        }
+    }
+}

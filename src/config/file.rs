@@ -1,0 +1,285 @@
+//! Where the configuration file is, and whether it may be trusted.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{Config, ConfigError};
+
+/// LIMIT: a configuration is a page or two; anything larger is another file named by mistake.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Reads and checks a file.
+pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
+    let (bytes, mode) = read(path).map_err(|error| {
+        // fs-err names the operation and the path; the path is printed before this already.
+        fault(
+            path,
+            &format!("cannot be read: {}", error.kind()),
+            "check the path and its mode",
+        )
+    })?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(fault(
+            path,
+            "is larger than 1 MiB",
+            "name a configuration file",
+        ));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        ConfigError {
+            line: Some(line),
+            ..fault(path, "is not UTF-8", "save it as UTF-8")
+        }
+    })?;
+    if mode & 0o002 != 0 {
+        let remedy = format!("chmod o-w {}", path.display());
+        return Err(fault(
+            path,
+            "can be changed by every user of this machine",
+            &remedy,
+        ));
+    }
+    let mut config = Config::parse(path, &text)?;
+    let dropbox = &config.dropbox;
+    if dropbox.personal_access_token.is_some() || dropbox.app_secret.is_some() {
+        let remedy = format!("chmod 600 {}", path.display());
+        if mode & 0o020 != 0 {
+            return Err(fault(
+                path,
+                "holds a secret and can be changed by a group",
+                &remedy,
+            ));
+        }
+        // A group may read: root:ferrybox 0640 is how a service is given its configuration.
+        if mode & 0o004 != 0 {
+            config.warnings.push(fault(
+                path,
+                "holds a secret that every user can read",
+                &remedy,
+            ));
+        }
+    }
+    Ok(config)
+}
+
+/// The content, cut above the limit, and the mode of the very file that was read.
+fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+    let file = fs_err::File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, mode))
+}
+
+fn fault(path: &Path, what: &str, remedy: &str) -> ConfigError {
+    ConfigError {
+        file: path.to_owned(),
+        line: None,
+        key: None,
+        what: what.to_owned(),
+        remedy: remedy.to_owned(),
+    }
+}
+
+/// The file to use; see [`Config::find`].
+pub(super) fn find(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    home: Option<&Path>,
+) -> Result<PathBuf, ConfigError> {
+    let variable = |name| {
+        env(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let named = [
+        (explicit.map(Path::to_owned), "--config"),
+        (variable("FERRYBOX_CONFIG"), "$FERRYBOX_CONFIG"),
+    ];
+    for (path, by) in named {
+        if let Some(path) = path {
+            return match is_missing(&path) {
+                true => Err(fault(&path, "no such file", &format!("correct {by}"))),
+                false => Ok(path),
+            };
+        }
+    }
+    // A relative one would depend on where cron starts us; the XDG specification ignores it too.
+    let absolute = |name| variable(name).filter(|path| path.is_absolute());
+    let under_home = || {
+        absolute("HOME")
+            .or(home.map(Path::to_owned))
+            .map(|h| h.join(".config"))
+    };
+    let user = absolute("XDG_CONFIG_HOME").or_else(under_home);
+    let user = user.map(|dir| dir.join("ferrybox/config.toml"));
+    let places: Vec<_> = user
+        .into_iter()
+        .chain([PathBuf::from("/etc/ferrybox/config.toml")])
+        .collect();
+    if let Some(found) = places.iter().find(|place| !is_missing(place)) {
+        return Ok(found.clone());
+    }
+    let looked: Vec<_> = places
+        .iter()
+        .map(|place| place.display().to_string())
+        .collect();
+    Err(fault(
+        &places[0],
+        &format!("no configuration file; looked at {}", looked.join(" and ")),
+        "copy the example config/ferrybox.toml there, or name a file with --config or \
+         $FERRYBOX_CONFIG",
+    ))
+}
+
+/// Only a file that is surely absent is passed over: one that cannot be looked at is an error of
+/// its own when it is read, not a reason to run with another configuration.
+fn is_missing(path: &Path) -> bool {
+    matches!(path.try_exists(), Ok(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+
+    use super::*;
+
+    const TOKEN: &str = "personalAccessToken = 't'\ncontentdir = '/s'\n";
+
+    /// A directory of its own for each test.
+    fn dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("ferrybox-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn load_with(dir: &Path, bytes: &[u8], mode: u32) -> Result<Config, String> {
+        let path = dir.join("config.toml");
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        load(&path).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_or_that_leaks_a_secret_is_not_silent() {
+        let dir = dir("mode");
+        let key = b"appkey = 'k'\ncontentdir = '/s'\n";
+        assert!(load_with(&dir, key, 0o664).unwrap().warnings.is_empty());
+        assert!(
+            load_with(&dir, key, 0o666)
+                .unwrap_err()
+                .contains("chmod o-w")
+        );
+        assert!(
+            load_with(&dir, TOKEN.as_bytes(), 0o600)
+                .unwrap()
+                .warnings
+                .is_empty()
+        );
+        assert!(
+            load_with(&dir, TOKEN.as_bytes(), 0o660)
+                .unwrap_err()
+                .contains("by a group")
+        );
+        assert!(
+            load_with(&dir, TOKEN.as_bytes(), 0o640)
+                .unwrap()
+                .warnings
+                .is_empty()
+        );
+        let warnings = load_with(&dir, TOKEN.as_bytes(), 0o644).unwrap().warnings;
+        assert!(
+            warnings[0]
+                .to_string()
+                .contains("every user can read; chmod 600")
+        );
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_refused_in_one_line() {
+        let dir = dir("odd");
+        assert!(
+            load_with(&dir, b"a = 1\nb = '\xff'", 0o600)
+                .unwrap_err()
+                .contains(":2: is not UTF")
+        );
+        let large = vec![b'#'; BYTES_MAX as usize + 1];
+        assert!(
+            load_with(&dir, &large, 0o600)
+                .unwrap_err()
+                .contains("larger than 1 MiB")
+        );
+        assert!(
+            load(&dir)
+                .unwrap_err()
+                .to_string()
+                .contains("cannot be read: is a directory")
+        );
+        assert!(
+            load(&dir.join("none"))
+                .unwrap_err()
+                .to_string()
+                .contains("not found")
+        );
+        let crlf = format!("\u{feff}{}", TOKEN.replace('\n', "\r\n"));
+        assert!(load_with(&dir, crlf.as_bytes(), 0o600).is_ok());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn the_first_place_that_is_named_or_exists_wins() {
+        let dir = dir("find");
+        let file = |name: &str| {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            path
+        };
+        let (flag, named) = (file("flag.toml"), file("env.toml"));
+        let xdg = file("xdg/ferrybox/config.toml");
+        let home = file("home/.config/ferrybox/config.toml");
+        let passwd = file("passwd/.config/ferrybox/config.toml");
+        let (xdg_dir, home_dir) = (dir.join("xdg"), dir.join("home"));
+        let find = |explicit: Option<&Path>, set: &[(&str, &Path)]| {
+            let env = |name: &str| {
+                set.iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, path)| path.as_os_str().into())
+            };
+            find(explicit, &env, Some(&dir.join("passwd")))
+        };
+        let named_set = ("FERRYBOX_CONFIG", named.as_path());
+        let (xdg_set, home_set) = (
+            ("XDG_CONFIG_HOME", xdg_dir.as_path()),
+            ("HOME", home_dir.as_path()),
+        );
+        assert_eq!(find(Some(&flag), &[named_set, xdg_set]), Ok(flag.clone()));
+        assert_eq!(find(None, &[named_set, xdg_set]), Ok(named.clone()));
+        assert_eq!(find(None, &[xdg_set, home_set]), Ok(xdg));
+        assert_eq!(find(None, &[home_set]), Ok(home));
+        assert_eq!(
+            find(None, &[("XDG_CONFIG_HOME", Path::new("relative"))]),
+            Ok(passwd)
+        );
+        let missing = find(Some(&dir.join("none")), &[named_set])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            missing.contains("no such file; correct --config"),
+            "{missing}"
+        );
+        let nowhere = find(None, &[("XDG_CONFIG_HOME", &dir.join("empty"))]);
+        if let Err(error) = nowhere {
+            let line = error.to_string();
+            assert!(
+                line.contains("empty/ferrybox/config.toml and /etc/ferrybox/config.toml; copy")
+            );
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,385 @@
+//! Claims about whole configuration files.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::keys::KEYS;
+use super::*;
+use crate::core::filter::Reach;
+
+const EXAMPLE: &str = include_str!("../../config/ferrybox.toml");
+
+pub(super) fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("/etc/f.toml"), text)
+}
+
+/// The least that is valid, with lines added to `[sync]`.
+pub(super) fn with(lines: &str) -> Result<Config, ConfigError> {
+    parse(&format!(
+        "[dropbox]\napp_key = \"abc\"\n[sync]\ncontent_dir = \"/srv\"\n{lines}\n"
+    ))
+}
+
+/// The one line that `lines` (from line 5 on) end in.
+fn refusal(lines: &str) -> String {
+    let line = with(lines).expect_err(lines).to_string();
+    assert!(
+        line.starts_with("/etc/f.toml:") && !line.contains('\n'),
+        "{line}"
+    );
+    line
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (lines, expected) in cases {
+        let line = refusal(lines);
+        assert!(line.contains(expected), "{lines}\n{line}\nlacks {expected}");
+    }
+}
+
+#[test]
+fn the_example_names_every_key_at_its_default() {
+    let root = DeValue::Table(DeTable::parse(EXAMPLE).unwrap().into_inner());
+    for key in &KEYS {
+        let given = key.path.split('.').try_fold(&root, |at, name| match at {
+            DeValue::Table(table) => table.get(name).map(|value| value.get_ref()),
+            _ => None,
+        });
+        let shown = format!("\n# {} = {}\n", key.name(), key.example);
+        match key.default {
+            Some(default) => {
+                let default = DeValue::parse(default).unwrap();
+                let given = given.expect(key.path);
+                assert_eq!(plain(given), plain(default.get_ref()), "{}", key.path);
+            }
+            None if given.is_some() => assert!(EXAMPLE.contains(&shown.replace("# ", ""))),
+            None => assert!(EXAMPLE.contains(&shown), "{shown}"),
+        }
+        assert!(
+            key.alias.is_none_or(|alias| EXAMPLE.contains(alias)),
+            "{}",
+            key.path
+        );
+    }
+}
+
+/// A value without the way it was written.
+fn plain(value: &DeValue) -> String {
+    match value {
+        DeValue::Array(array) => array.iter().map(|v| plain(v.get_ref())).collect(),
+        DeValue::String(text) => format!("text {text}"),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_example_and_the_least_configuration_mean_the_same() {
+    let (example, least) = (parse(EXAMPLE).unwrap(), with("").unwrap());
+    assert!(example.warnings.is_empty() && least.warnings.is_empty());
+    assert_eq!(
+        example.sync.filter.fingerprint(),
+        Filter::everything().fingerprint()
+    );
+    // A changed one lists every account again once: never by accident.
+    assert_eq!(
+        Filter::everything().fingerprint(),
+        "6d669fecc8987f286338ad417b571521"
+    );
+    for config in [&example, &least] {
+        assert_eq!(config.sync.mode, Mode::LocalToDropbox);
+        assert_eq!(config.sync.conflict, ConflictPolicy::KeepBoth);
+        assert!(!config.sync.fake_mode && config.sync.upload_on_reset);
+        assert_eq!(config.dropbox.remote_root, "");
+        assert_eq!(
+            config.guard,
+            Guard {
+                max_delete_count: 20,
+                max_delete_share: 0.5
+            }
+        );
+        assert_eq!(config.schedule.upload_interval.text(), "0 0 2 * * ?");
+        assert_eq!(config.schedule.download_interval.text(), "0 0/5 * * * ?");
+        assert_eq!((config.network.timeout_s, &config.state_dir), (60, &None));
+        assert_eq!(config.endpoints.www, "https://www.dropbox.com");
+    }
+    assert_eq!(
+        (least.sync.content_dir.to_str(), least.content_dir_line),
+        (Some("/srv"), 4)
+    );
+}
+
+#[test]
+fn the_predecessors_names_work_at_the_top_and_in_any_section() {
+    let keys = "personalAccessToken = 'sl.x'\nappkey = 'k'\nappsecret = 's'\nfakemode = 'ON'\n\
+                contentdir = '/srv/'\nuploadInterval = '0 0 3 * * ?'\nsyncmode = 'bidirectional'\n\
+                downloadInterval = '0 0 4 * * ?'\nuploadfilter = '/a.*,/b.*,,'\n\
+                downloadfilter = 'openhab'\n";
+    for section in ["", "[state]\n", "[dropbox]\n"] {
+        let config = parse(&format!("{section}{keys}")).unwrap();
+        assert_eq!(
+            config.dropbox.personal_access_token.unwrap().expose(),
+            "sl.x"
+        );
+        assert_eq!(config.dropbox.app_key.as_deref(), Some("k"));
+        assert_eq!(config.dropbox.app_secret.unwrap().expose(), "s");
+        assert!(config.sync.fake_mode && config.sync.mode == Mode::Bidirectional);
+        assert_eq!(config.sync.content_dir.to_str(), Some("/srv"));
+        assert_eq!(config.schedule.upload_interval.text(), "0 0 3 * * ?");
+        assert_eq!(
+            config.sync.filter.reach("/b/c"),
+            Reach {
+                up: true,
+                down: false
+            }
+        );
+        assert!(config.sync.filter.reach("/configurations/a/b").down);
+    }
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_one_and_its_section() {
+    check(&[
+        (
+            "mdoe = 'x'",
+            "/etc/f.toml:5: sync.mdoe: unknown key; did you mean mode?",
+        ),
+        ("upLoad-Filter = []", "did you mean upload_filter?"),
+        (
+            "timeout_s = 5",
+            "timeout_s belongs to the section [network]",
+        ),
+        ("remote_rot = ''", "did you mean remote_root in [dropbox]?"),
+        ("zzzzzzzzzz = 1", "the keys of [sync] are content_dir, mode"),
+        (
+            "[sync.gaurd]\nmax_delete_count = 1",
+            "unknown section; did you mean [sync.guard]?",
+        ),
+        (
+            "[guard]\nmax_delete_count = 1",
+            "f.toml:5: guard: unknown section; did you mean [sync.guard]?",
+        ),
+        ("[wrong]\n", "the sections are [dropbox], [sync]"),
+        (
+            "guard = 1",
+            "is a section, not a key; write a line [sync.guard]",
+        ),
+        ("[[state]]\ndir = '/x'", "is a section, not a key"),
+    ]);
+    let top = parse("mode = 'x'").unwrap_err().to_string();
+    assert!(top.contains("mode belongs to the section [sync]"), "{top}");
+}
+
+#[test]
+fn a_key_given_twice_names_both_lines() {
+    check(&[
+        (
+            "contentdir = '/x'",
+            "f.toml:5: sync.contentdir: is also given in line 4 as sync.content_dir",
+        ),
+        (
+            "[state]\nappkey = 'x'",
+            "f.toml:6: state.appkey: is also given in line 2 as dropbox.app_key",
+        ),
+        (
+            "mode = 'x'\nmode = 'y'",
+            "f.toml:6: not valid TOML: duplicate key",
+        ),
+    ]);
+}
+
+#[test]
+fn wrong_types_name_the_expected_one_and_show_an_example() {
+    check(&[
+        (
+            "mode = 3",
+            "expected a string in quotes, found a whole number; write it as in mode = \"LOCAL",
+        ),
+        (
+            "hidden = 'yes'",
+            "expected true or false without quotes, found a string",
+        ),
+        (
+            "fake_mode = 'ture'",
+            "f.toml:5: sync.fake_mode: expected true or false",
+        ),
+        ("fake_mode = 1", "expected true or false"),
+        ("upload_filter = 3", "expected a list of strings"),
+        (
+            "upload_filter = [\n'/a',\n3]",
+            "f.toml:7: sync.upload_filter: expected a list of strings only",
+        ),
+        (
+            "exclude = '/cache'",
+            "found a string; write it as in exclude = ['/cache'",
+        ),
+        ("guard.max_delete_count = '1'", "expected a whole number"),
+        ("guard.max_delete_count = -1", "must be from 0 to"),
+        ("guard.max_delete_share = 1.5", "must be from 0.0 to 1.0"),
+        ("guard.max_delete_share = nan", "must be from 0.0 to 1.0"),
+        ("[network]\ntimeout_s = 4", "must be from 5 to 600"),
+        ("[network]\ntimeout_s = 601", "must be from 5 to 600"),
+        ("mode = [", "f.toml:5: not valid TOML"),
+        ("mode = LOCAL", "f.toml:5: not valid TOML"),
+    ]);
+}
+
+#[test]
+fn values_are_checked_one_by_one() {
+    check(&[
+        (
+            "mode = 'x'",
+            "Unknown SyncMode 'x'. Valid SyncModes are 'DROPBOX_TO_LOCAL', ",
+        ),
+        ("mode = 'x'", "'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'."),
+        (
+            "conflict = 'x'",
+            "write \"keep-both\" (the default) or \"dropbox-wins\"",
+        ),
+        ("device_name = 'a/b'", "file names cannot"),
+        ("device_name = ' a'", "without blanks"),
+        ("[x.y]\na = 1", "unknown section"),
+        (
+            "[state]\ndir = 'var'",
+            "write the whole path, such as /etc/var",
+        ),
+        (
+            "[network]\nca_file = '~/ca.pem'",
+            "'~' and variables are not replaced",
+        ),
+        (
+            "[schedule]\nuploadInterval = '0 2 * * *'",
+            "crontab line of 5 fields; write '0 0 2",
+        ),
+        (
+            "[schedule]\ndownload_interval = 'push'",
+            "1 fields where 6 or 7 are needed; write sec",
+        ),
+    ]);
+}
+
+#[test]
+fn secrets_show_neither_in_errors_nor_in_debug_output() {
+    for lines in [
+        "personalAccessToken = 'hush hush'",
+        "appsecret = 'hush hush'",
+        "appsecret = \"hush\\n\"",
+        "personalAccessToken = ['hush']",
+        "personalAccessToken = hush",
+        "fakemode = 'hush'",
+        "personalAccessToken = 'hush",
+        "appsecret: hush",
+        "sl.hush",
+        "personalAccessToken = \"h\nhush",
+        "network.proxy = 'http://u:hush@'",
+        "network.proxy = 'ftp://u:hush@h'",
+        "network.proxy = 'u:hush@h'",
+        "network.proxy = 'http://u:hush/@h'",
+        "network.proxy = 'http://u:hush@h:port'",
+        "endpoints.api = 'https://hush@h'",
+        "network.proxy = 'socks4://u:hush@h'",
+        "'012345678901234567890123456789012hush' = 1",
+    ] {
+        let line = with(lines)
+            .map(|config| config.path)
+            .expect_err(lines)
+            .to_string();
+        assert!(!line.contains("hush"), "{lines}: {line}");
+    }
+    let text = "contentdir = '/s'\nappsecret = 'hush'\npersonalAccessToken = 'hush'\n\
+                network.proxy = 'socks5://u:hush@h:1080/'";
+    let config = parse(text).unwrap();
+    assert_eq!(
+        config.network.proxy.as_deref(),
+        Some("socks5://u:hush@h:1080")
+    );
+    assert!(!format!("{config:?} {}", config.dropbox.app_secret.clone().unwrap()).contains("hush"));
+}
+
+#[test]
+fn an_app_key_or_a_token_is_needed_and_empty_is_not_given() {
+    for keys in ["", "appkey = ''\npersonalAccessToken = ''\n", "[dropbox]\n"] {
+        let line = parse(&format!("contentdir = '/s'\n{keys}"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            line.contains("neither app_key nor personal_access_token"),
+            "{line}"
+        );
+        assert!(line.contains("Creating a Dropbox app"), "{line}");
+    }
+    let wrong = parse("contentdir = '/s'\nappkey = 'a b'")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        wrong.starts_with("/etc/f.toml:2: appkey: an app key is"),
+        "{wrong}"
+    );
+    let empty = with("device_name = ''\n[network]\nproxy = ''\n[state]\ndir = ''").unwrap();
+    assert!(empty.sync.device_name.is_none() && empty.state_dir.is_none());
+}
+
+#[test]
+fn filters_point_at_the_bad_pattern_and_its_line() {
+    check(&[
+        (
+            "upload_filter = [\n'/a',\n'/b*+']",
+            "f.toml:7: sync.upload_filter: pattern '/b*+': possessive",
+        ),
+        ("upload_filter = '/a{1,2}/.*'", "pattern '/a{1': "),
+        (
+            "upload_filter = '/a{1,2}/.*'",
+            "split at every comma; write a list instead",
+        ),
+        ("exclude = ['*.tmp']", "not a shell pattern"),
+        (
+            "download_filter = ['(?!/x).*']",
+            "list what is to be left out under 'exclude'",
+        ),
+    ]);
+    let reach = |lines: &str, path: &str| with(lines).unwrap().sync.filter.reach(path).up;
+    assert!(reach("upload_filter = ['/a{1,2}/.*']", "/aa/b"));
+    assert!(reach("upload_filter = '/a, /b,/c'", "/c") && !reach("upload_filter = '/a, /b'", "/b"));
+    for nothing in ["''", "','", "[]"] {
+        assert!(
+            !reach(&format!("upload_filter = {nothing}"), "/a"),
+            "{nothing}"
+        );
+    }
+    assert!(reach("hidden = true", "/.a") && !reach("exclude = ['/a']", "/a/b"));
+    let openhab = "upload_filter = 'openhab'";
+    for (path, up) in [
+        ("/a", true),
+        ("/a/b", false),
+        ("/logs/a", true),
+        ("/etc/b/c", true),
+    ] {
+        assert_eq!(reach(openhab, path), up, "{path}");
+    }
+}
+
+#[test]
+fn a_pattern_that_can_match_nothing_is_a_warning_with_its_line() {
+    for (lines, expected) in [
+        (
+            "upload_filter = '/a, /b'",
+            "f.toml:5: sync.upload_filter: pattern ' /b' matches no path: it starts",
+        ),
+        (
+            "exclude = [\n'cache']",
+            "f.toml:6: sync.exclude: pattern 'cache' matches no path: every path",
+        ),
+        ("exclude = ['/cache/']", "no path ends with '/'"),
+        ("upload_filter = ['openhab']", "write \"openhab\" alone"),
+        ("upload_filter = ''", "it is empty"),
+    ] {
+        let warnings = with(lines).unwrap().warnings;
+        assert!(
+            warnings[0].to_string().contains(expected),
+            "{}",
+            warnings[0]
+        );
+    }
+    let fine = "exclude = ['.*/a', '(/a|/b)', 'a*/b', '^/c', '[/]d', 'x|/y', '\\Q/a']";
+    assert_eq!(with(fine).unwrap().warnings, []);
+}
