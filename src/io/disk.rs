@@ -1,0 +1,180 @@
+//! The filesystem seam: what the agent does beneath the content dir and with its state files.
+//!
+//! Paths are [`RelPath`]s, so nothing outside the root can be named; implementations follow no
+//! symbolic link below it. Errors are plain [`io::Error`]s whose text names operation and path.
+
+use std::io::{self, Read, Write};
+
+use crate::core::path::RelPath;
+
+/// What kind of thing a directory entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Folder,
+    /// A link, fifo, socket or device: never opened, never followed.
+    Special,
+}
+
+/// Cheap evidence that a local file is unchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Length in bytes.
+    pub size: u64,
+    /// Modification time, nanoseconds since 1970, clamped to 1677-2262.
+    pub mtime_ns: i64,
+    /// Inode change time, likewise; 0 on filesystems that do not keep one.
+    pub ctime_ns: i64,
+    /// Inode number; 0 on filesystems that do not keep one.
+    pub inode: u64,
+}
+
+/// What `stat` says about an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The kind of entry.
+    pub kind: Kind,
+    /// The stamp.
+    pub stamp: Stamp,
+    /// The device it lies on.
+    pub device: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// One entry of a directory; a name that is not UTF-8 is given lossily and marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The name, one component.
+    pub name: String,
+    /// Whether `name` is exact. Dropbox has no place for other names.
+    pub utf8: bool,
+    /// What `stat` said; an error counts as a special entry would, but is reported.
+    pub status: Result<Status, io::ErrorKind>,
+}
+
+/// A file open for reading.
+pub trait ReadFile: Read {
+    /// `fstat`: the file that is being read, whatever its name points to by now.
+    fn status(&self) -> io::Result<Status>;
+
+    /// Continues reading at `offset` bytes from the start.
+    fn seek(&mut self, offset: u64) -> io::Result<()>;
+}
+
+/// A new file open for writing. Dropping it leaves it where it is.
+pub trait WriteFile: Write {
+    /// Sets permission bits and, as root, owner and group.
+    fn set_owner(&mut self, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()>;
+
+    /// Sets the modification time in whole seconds since 1970.
+    fn set_mtime(&mut self, seconds: i64) -> io::Result<()>;
+
+    /// Forces content and metadata to the medium.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// `fstat` of the new file.
+    fn status(&self) -> io::Result<Status>;
+}
+
+/// Who may read a new file from its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Its owner only (0600).
+    Private,
+    /// Whoever the process umask lets (0666 less the umask).
+    Shared,
+}
+
+/// Holds a lock while it lives.
+pub struct Lock(#[allow(dead_code, reason = "held for its drop")] pub Box<dyn std::any::Any>);
+
+/// Free and total bytes of a filesystem, as an unprivileged user may use them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes free.
+    pub free: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// A directory tree the agent works in.
+pub trait Disk {
+    /// What `stat` says about the root.
+    fn root(&self) -> io::Result<Status>;
+
+    /// All entries of a directory, unordered. An error means that nothing is known about it.
+    fn list(&self, dir: &RelPath) -> io::Result<Vec<Listed>>;
+
+    /// What is at `path`, or nothing.
+    fn status(&self, path: &RelPath) -> io::Result<Option<Status>>;
+
+    /// Opens a regular file for reading without ever blocking.
+    fn open(&self, path: &RelPath) -> io::Result<Box<dyn ReadFile>>;
+
+    /// Creates a file that must not exist yet.
+    fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Renames, replacing a file that has the new name.
+    fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()>;
+
+    /// Renames to a name that must be free; `AlreadyExists` where it is not.
+    fn rename_new(&self, from: &RelPath, to: &RelPath) -> io::Result<()>;
+
+    /// Makes one directory with the permissions the process umask leaves of 0777, owned like its
+    /// parent where the process may decide that.
+    fn make_dir(&self, path: &RelPath) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove_file(&self, path: &RelPath) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &RelPath) -> io::Result<()>;
+
+    /// Forces the entries of a directory to the medium.
+    fn sync_dir(&self, dir: &RelPath) -> io::Result<()>;
+
+    /// Forces everything on this filesystem to the medium (`syncfs`).
+    fn sync_all(&self) -> io::Result<()>;
+
+    /// Space on the filesystem.
+    fn space(&self) -> io::Result<Space>;
+
+    /// Takes the advisory lock on the root, freed when the answer is dropped or the process dies;
+    /// nothing if somebody else holds it.
+    fn lock(&self) -> io::Result<Option<Lock>>;
+
+    /// Reads a small file whole; nothing if it does not exist.
+    fn read(&self, path: &RelPath) -> io::Result<Option<Vec<u8>>> {
+        match self.open(path) {
+            Ok(mut file) => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes)?;
+                Ok(Some(bytes))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces a small file of the root atomically and durably; it is 0600 from the first byte.
+    fn write(&self, path: &RelPath, bytes: &[u8]) -> io::Result<()> {
+        let temp = RelPath::parse(&format!("{path}.new")).map_err(io::Error::other)?;
+        match self.remove_file(&temp) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = self.create(&temp, Access::Private)?;
+        file.write_all(bytes)?;
+        file.sync()?;
+        drop(file);
+        self.replace(&temp, path)?;
+        self.sync_dir(&path.parent())
+    }
+}

@@ -1,0 +1,81 @@
+//! The clock, waiting and randomness.
+//!
+//! Clocks decide nothing: the wall clock is for people, for token expiry (where a wrong guess costs
+//! one request) and for telling that a stamp is too fresh to trust.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// What the agent asks of the machine it runs on.
+pub trait Host {
+    /// Wall clock, nanoseconds since 1970 (negative before).
+    fn now_ns(&self) -> i128;
+
+    /// A clock that never goes back, from an arbitrary start.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits.
+    fn sleep(&self, time: Duration);
+
+    /// Fills `bytes` with randomness fit for secrets.
+    fn random(&self, bytes: &mut [u8]);
+
+    /// Wall clock in whole seconds since 1970.
+    fn now_s(&self) -> i64 {
+        i64::try_from(self.now_ns().div_euclid(1_000_000_000)).unwrap_or(i64::MAX)
+    }
+
+    /// `N` random bytes as hexadecimal digits.
+    fn random_hex(&self, bytes: usize) -> String {
+        let mut buffer = vec![0; bytes];
+        self.random(&mut buffer);
+        buffer.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The machine itself.
+pub struct RealHost {
+    start: Instant,
+    random: SystemRandom,
+}
+
+impl RealHost {
+    /// The machine, its monotonic clock starting now.
+    pub fn new() -> RealHost {
+        RealHost {
+            start: Instant::now(),
+            random: SystemRandom::new(),
+        }
+    }
+}
+
+impl Default for RealHost {
+    fn default() -> Self {
+        RealHost::new()
+    }
+}
+
+impl Host for RealHost {
+    fn now_ns(&self) -> i128 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i128::try_from(since.as_nanos()).unwrap_or(i128::MAX),
+            Err(before) => -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        // The kernel's generator cannot fail once booted; without it no secret may be made.
+        self.random
+            .fill(bytes)
+            .expect("the kernel gives random bytes");
+    }
+}

@@ -1,0 +1,483 @@
+//! The filesystem itself, through directory descriptors.
+//!
+//! Every path is resolved beneath the root with `openat2` (`RESOLVE_BENEATH`, no links), or, where
+//! the kernel lacks it, component by component with `O_NOFOLLOW`. The last component is then acted
+//! on relative to its directory's descriptor, so a link swapped in on the way changes nothing.
+//! `stat` goes through rustix: the standard library's wraps in 2038 on 32-bit musl.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{Gid, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
+
+use crate::core::path::RelPath;
+use crate::io::disk::{
+    Access, Disk, Kind, Listed, Lock, ReadFile, Space, Stamp, Status, WriteFile,
+};
+
+/// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
+/// cifs, smb2 (magic numbers of `statfs(2)`).
+const NO_INODE_MAGIC: [u64; 7] = [
+    0x4d44,
+    0x2011_bab0,
+    0x5346_544e,
+    0x7366_746e,
+    0x6573_5546,
+    0xff53_4d42,
+    0xfe53_4d42,
+];
+
+/// A directory tree on a real filesystem.
+pub struct RealDisk {
+    path: PathBuf,
+    root: OwnedFd,
+    has_openat2: Cell<bool>,
+    /// Per device: whether inode and ctime are kept.
+    keeps_inodes: RefCell<HashMap<u64, bool>>,
+    is_root_user: bool,
+}
+
+impl RealDisk {
+    /// Opens the tree at `path`; the root itself may be reached through links.
+    ///
+    /// # Errors
+    /// What the system says, with the path.
+    pub fn open(path: &Path) -> io::Result<RealDisk> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|errno| said(errno, "open", &path.display().to_string()))?;
+        Ok(RealDisk {
+            path: path.to_owned(),
+            root,
+            has_openat2: Cell::new(true),
+            keeps_inodes: RefCell::default(),
+            is_root_user: rustix::process::geteuid().is_root(),
+        })
+    }
+
+    /// The same tree, resolved without `openat2`, as on kernels before 5.6.
+    #[must_use]
+    pub fn without_openat2(self) -> RealDisk {
+        self.has_openat2.set(false);
+        self
+    }
+
+    fn shown(&self, path: &RelPath) -> String {
+        if path.is_root() {
+            self.path.display().to_string()
+        } else {
+            self.path.join(path.as_str()).display().to_string()
+        }
+    }
+
+    fn open_at(&self, path: &RelPath, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        if path.is_root() {
+            return rustix::fs::openat(&self.root, ".", flags, mode);
+        }
+        if self.has_openat2.get() {
+            let resolve =
+                ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            match rustix::fs::openat2(&self.root, path.as_str(), flags, mode, resolve) {
+                // EPERM: a container's seccomp filter that does not know the call.
+                Err(Errno::NOSYS | Errno::PERM) => {}
+                Err(Errno::AGAIN) => return Err(Errno::INTR),
+                answer => return answer,
+            }
+        }
+        let answer = self.open_by_component(path, flags, mode);
+        if answer.is_ok() {
+            self.has_openat2.set(false);
+        }
+        answer
+    }
+
+    fn open_by_component(
+        &self,
+        path: &RelPath,
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<OwnedFd, Errno> {
+        let through = OFlags::DIRECTORY | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut dir: Option<OwnedFd> = None;
+        let parent = path.parent();
+        for component in parent.components() {
+            let at = dir.as_ref().map_or(self.root.as_fd(), AsFd::as_fd);
+            dir = Some(rustix::fs::openat(at, component, through, Mode::empty())?);
+        }
+        let at = dir.as_ref().map_or(self.root.as_fd(), AsFd::as_fd);
+        rustix::fs::openat(at, path.name(), flags, mode)
+    }
+
+    /// Runs `act` with the descriptor of the directory `path` lies in.
+    fn in_parent<T>(
+        &self,
+        path: &RelPath,
+        act: impl FnOnce(BorrowedFd<'_>, &str) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let parent = path.parent();
+        if parent.is_root() {
+            return act(self.root.as_fd(), path.name());
+        }
+        let dir = self.open_at(&parent, OFlags::DIRECTORY | OFlags::PATH, Mode::empty())?;
+        act(dir.as_fd(), path.name())
+    }
+
+    /// Opens for reading without touching the access time where that is allowed.
+    fn open_quietly(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, Errno> {
+        match self.open_at(path, flags | OFlags::NOATIME, Mode::empty()) {
+            Err(Errno::PERM) => self.open_at(path, flags, Mode::empty()),
+            answer => answer,
+        }
+    }
+
+    fn status_of(&self, stat: &Stat, fd: BorrowedFd<'_>) -> Status {
+        let mut status = status_of(stat);
+        // Only a file surely lies on the filesystem of `fd`; a folder's stamp is never compared.
+        if status.kind != Kind::File {
+            return status;
+        }
+        let mut known = self.keeps_inodes.borrow_mut();
+        let keeps = *known
+            .entry(status.device)
+            .or_insert_with(|| keeps_inodes(fd));
+        if !keeps {
+            status.stamp.ctime_ns = 0;
+            status.stamp.inode = 0;
+        }
+        status
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath, flags: RenameFlags) -> Result<(), Errno> {
+        self.in_parent(from, |from_dir, from_name| {
+            self.in_parent(to, |to_dir, to_name| {
+                if flags.is_empty() {
+                    return rustix::fs::renameat(from_dir, from_name, to_dir, to_name);
+                }
+                match rustix::fs::renameat_with(from_dir, from_name, to_dir, to_name, flags) {
+                    // The filesystem cannot refuse to replace: look first.
+                    // RACE: a file created between the look and the rename is replaced.
+                    Err(Errno::INVAL | Errno::NOSYS) => {
+                        match rustix::fs::statat(to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
+                            Err(Errno::NOENT) => {
+                                rustix::fs::renameat(from_dir, from_name, to_dir, to_name)
+                            }
+                            Ok(_) => Err(Errno::EXIST),
+                            Err(errno) => Err(errno),
+                        }
+                    }
+                    answer => answer,
+                }
+            })
+        })
+    }
+}
+
+impl Disk for RealDisk {
+    fn root(&self) -> io::Result<Status> {
+        let stat = rustix::fs::fstat(&self.root)
+            .map_err(|errno| said(errno, "stat", &self.shown(&RelPath::root())))?;
+        Ok(self.status_of(&stat, self.root.as_fd()))
+    }
+
+    fn list(&self, dir: &RelPath) -> io::Result<Vec<Listed>> {
+        let wrap = |errno| said(errno, "read directory", &self.shown(dir));
+        let fd = self
+            .open_quietly(dir, OFlags::DIRECTORY | OFlags::RDONLY)
+            .map_err(wrap)?;
+        let mut listed = Vec::new();
+        for entry in Dir::read_from(&fd).map_err(wrap)? {
+            let entry = entry.map_err(wrap)?;
+            let raw = entry.file_name();
+            if matches!(raw.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let status = match rustix::fs::statat(&fd, raw, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => Ok(self.status_of(&stat, fd.as_fd())),
+                // Removed since it was listed: as if it had never been there.
+                Err(Errno::NOENT) => continue,
+                Err(errno) => Err(io::Error::from(errno).kind()),
+            };
+            let name = raw.to_string_lossy();
+            let utf8 = raw.to_str().is_ok();
+            listed.push(Listed {
+                name: name.into_owned(),
+                utf8,
+                status,
+            });
+        }
+        Ok(listed)
+    }
+
+    fn status(&self, path: &RelPath) -> io::Result<Option<Status>> {
+        if path.is_root() {
+            return self.root().map(Some);
+        }
+        let answer = self.in_parent(path, |dir, name| {
+            let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            Ok(self.status_of(&stat, dir))
+        });
+        match answer {
+            Ok(status) => Ok(Some(status)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(said(errno, "stat", &self.shown(path))),
+        }
+    }
+
+    fn open(&self, path: &RelPath) -> io::Result<Box<dyn ReadFile>> {
+        let shown = self.shown(path);
+        // NONBLOCK: a fifo swapped in must not hang the pass.
+        let fd = self
+            .open_quietly(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+            .map_err(|errno| said(errno, "open", &shown))?;
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| said(errno, "stat", &shown))?;
+        let status = self.status_of(&stat, fd.as_fd());
+        if status.kind != Kind::File {
+            return Err(io::Error::other(format!(
+                "cannot open {shown}: not a regular file"
+            )));
+        }
+        let keeps_inodes = status.stamp.inode != 0;
+        Ok(Box::new(RealFile {
+            file: File::from(fd),
+            shown,
+            keeps_inodes,
+        }))
+    }
+
+    fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>> {
+        let mode = match access {
+            Access::Private => Mode::from_raw_mode(0o600),
+            Access::Shared => Mode::from_raw_mode(0o666),
+        };
+        let shown = self.shown(path);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let fd = self
+            .open_at(path, flags, mode)
+            .map_err(|e| said(e, "create", &shown))?;
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| said(errno, "stat", &shown))?;
+        let keeps_inodes = self.status_of(&stat, fd.as_fd()).stamp.inode != 0;
+        Ok(Box::new(RealFile {
+            file: File::from(fd),
+            shown,
+            keeps_inodes,
+        }))
+    }
+
+    fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
+        self.rename(from, to, RenameFlags::empty())
+            .map_err(|errno| said(errno, "rename to", &self.shown(to)))
+    }
+
+    fn rename_new(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
+        self.rename(from, to, RenameFlags::NOREPLACE)
+            .map_err(|errno| said(errno, "rename to", &self.shown(to)))
+    }
+
+    fn make_dir(&self, path: &RelPath) -> io::Result<()> {
+        self.in_parent(path, |dir, name| {
+            rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777))?;
+            if self.is_root_user {
+                let parent = rustix::fs::statat(dir, ".", AtFlags::SYMLINK_NOFOLLOW)?;
+                let (uid, gid) = (Uid::from_raw(parent.st_uid), Gid::from_raw(parent.st_gid));
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                rustix::fs::chownat(dir, name, Some(uid), Some(gid), flags)?;
+            }
+            Ok(())
+        })
+        .map_err(|errno| said(errno, "make directory", &self.shown(path)))
+    }
+
+    fn remove_file(&self, path: &RelPath) -> io::Result<()> {
+        self.in_parent(path, |dir, name| {
+            rustix::fs::unlinkat(dir, name, AtFlags::empty())
+        })
+        .map_err(|errno| said(errno, "remove", &self.shown(path)))
+    }
+
+    fn remove_dir(&self, path: &RelPath) -> io::Result<()> {
+        self.in_parent(path, |dir, name| {
+            rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
+        })
+        .map_err(|errno| said(errno, "remove directory", &self.shown(path)))
+    }
+
+    fn sync_dir(&self, dir: &RelPath) -> io::Result<()> {
+        let wrap = |errno| said(errno, "sync", &self.shown(dir));
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+        let fd = self.open_at(dir, flags, Mode::empty()).map_err(wrap)?;
+        rustix::fs::fsync(fd).map_err(wrap)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        rustix::fs::syncfs(&self.root)
+            .map_err(|errno| said(errno, "sync", &self.shown(&RelPath::root())))
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let vfs = rustix::fs::fstatvfs(&self.root).map_err(|errno| {
+            said(
+                errno,
+                "ask for free space of",
+                &self.path.display().to_string(),
+            )
+        })?;
+        let bytes = |blocks: u64| blocks.saturating_mul(vfs.f_frsize);
+        Ok(Space {
+            free: bytes(vfs.f_bavail),
+            total: bytes(vfs.f_blocks),
+        })
+    }
+
+    fn lock(&self) -> io::Result<Option<Lock>> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+        let fd = self
+            .open_at(&RelPath::root(), flags, Mode::empty())
+            .map_err(|errno| said(errno, "open", &self.path.display().to_string()))?;
+        let dir = File::from(fd);
+        match dir.try_lock() {
+            Ok(()) => Ok(Some(Lock(Box::new(dir)))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// An open regular file.
+struct RealFile {
+    file: File,
+    shown: String,
+    keeps_inodes: bool,
+}
+
+impl RealFile {
+    fn now(&self) -> io::Result<Status> {
+        let stat =
+            rustix::fs::fstat(&self.file).map_err(|errno| said(errno, "stat", &self.shown))?;
+        let mut status = status_of(&stat);
+        if !self.keeps_inodes {
+            status.stamp.ctime_ns = 0;
+            status.stamp.inode = 0;
+        }
+        Ok(status)
+    }
+}
+
+impl Read for RealFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file
+            .read(buffer)
+            .map_err(|error| named(&error, "read", &self.shown))
+    }
+}
+
+impl ReadFile for RealFile {
+    fn status(&self) -> io::Result<Status> {
+        self.now()
+    }
+
+    fn seek(&mut self, offset: u64) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(offset)).map(drop)
+    }
+}
+
+impl Write for RealFile {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.file
+            .write(buffer)
+            .map_err(|error| named(&error, "write", &self.shown))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl WriteFile for RealFile {
+    fn set_owner(&mut self, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
+        if let Some((uid, gid)) = owner {
+            rustix::fs::fchown(
+                &self.file,
+                Some(Uid::from_raw(uid)),
+                Some(Gid::from_raw(gid)),
+            )
+            .map_err(|errno| said(errno, "change the owner of", &self.shown))?;
+        }
+        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode & 0o777))
+            .map_err(|errno| said(errno, "change the mode of", &self.shown))
+    }
+
+    fn set_mtime(&mut self, seconds: i64) -> io::Result<()> {
+        let time = Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        rustix::fs::futimens(&self.file, &times)
+            .map_err(|errno| said(errno, "set the time of", &self.shown))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file
+            .sync_all()
+            .map_err(|error| named(&error, "sync", &self.shown))
+    }
+
+    fn status(&self) -> io::Result<Status> {
+        self.now()
+    }
+}
+
+fn status_of(stat: &Stat) -> Status {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Folder,
+        _ => Kind::Special,
+    };
+    let ns = |seconds: i128, ns: i128| {
+        let all = seconds * 1_000_000_000 + ns;
+        i64::try_from(all).unwrap_or(if all < 0 { i64::MIN } else { i64::MAX })
+    };
+    let stamp = Stamp {
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mtime_ns: ns(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+        ctime_ns: ns(stat.st_ctime.into(), stat.st_ctime_nsec.into()),
+        inode: stat.st_ino,
+    };
+    Status {
+        kind,
+        stamp,
+        device: stat.st_dev,
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+    }
+}
+
+fn keeps_inodes(fd: BorrowedFd<'_>) -> bool {
+    match rustix::fs::fstatfs(fd) {
+        Ok(found) => {
+            let magic = u64::try_from(i128::from(found.f_type) & 0xffff_ffff).unwrap_or(0);
+            !NO_INODE_MAGIC.contains(&magic)
+        }
+        Err(_) => true,
+    }
+}
+
+fn said(errno: Errno, operation: &str, shown: &str) -> io::Error {
+    named(&io::Error::from(errno), operation, shown)
+}
+
+/// The error with operation and path in its text and its kind kept.
+fn named(error: &io::Error, operation: &str, shown: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {operation} {shown}: {error}"))
+}
