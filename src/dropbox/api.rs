@@ -1,0 +1,503 @@
+//! One method per route, typed, with retries and token renewal inside.
+
+use std::io::Read;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::core::content_hash::ContentHash;
+use crate::dropbox::auth::{self, Access, Refusal};
+use crate::dropbox::page::{PageEnd, PageError, read_page};
+use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
+use crate::dropbox::wire::{
+    Account, ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
+    TokenAnswer, header_json, one_line,
+};
+use crate::error::Error;
+use crate::io::host::Host;
+use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
+
+/// Longest answer that is read into memory, in bytes (listings and downloads are streamed).
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// The bytes an upload streams; asked anew for every try.
+pub trait Upload {
+    /// How many bytes one call sends.
+    fn len(&self) -> u64;
+
+    /// Whether there is nothing to send.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes from their start.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn rewind(&mut self) -> std::io::Result<&mut dyn Read>;
+
+    /// Why the bytes gave out before their end, if they did.
+    fn failure(&mut self) -> Option<std::io::Error>;
+}
+
+/// A download whose body has not been read yet.
+pub struct Download {
+    /// What Dropbox says it sends.
+    pub metadata: FileMetadata,
+    /// Whether the bytes start at the offset asked for; else they start at the beginning.
+    pub resumed: bool,
+    /// The bytes.
+    pub body: Box<dyn Read>,
+}
+
+/// The Dropbox API for one account.
+pub struct Api<'a> {
+    http: &'a dyn Http,
+    host: &'a dyn Host,
+    access: Access<'a>,
+    retry: Retry,
+}
+
+type Call<T> = Result<T, CallError>;
+
+impl<'a> Api<'a> {
+    /// Calls through `http` as whom `access` says.
+    pub fn new(http: &'a dyn Http, host: &'a dyn Host, access: Access<'a>) -> Api<'a> {
+        Api {
+            http,
+            host,
+            access,
+            retry: Retry::new(),
+        }
+    }
+
+    /// Exchanges a pasted code (`/oauth2/token`); `form` is from [`auth::code_form`].
+    ///
+    /// # Errors
+    /// [`Error::Authentication`] if the code or the app is refused.
+    pub fn redeem_code(http: &dyn Http, host: &dyn Host, form: &str) -> Result<TokenAnswer, Error> {
+        let mut attempt = || token_call(http, form, &auth::code_refused);
+        let refresh = || Ok(());
+        Retry::new()
+            .run(host, &refresh, &mut attempt)
+            .map_err(|error| error.into_error("redeem the code"))
+    }
+
+    /// The access token holder.
+    pub fn access(&self) -> &Access<'a> {
+        &self.access
+    }
+
+    /// `users/get_current_account`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn current_account(&self) -> Call<Account> {
+        self.rpc("users/get_current_account", &Value::Null)
+    }
+
+    /// `auth/token/revoke`: ends the access token and the refresh token behind it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn revoke(&self) -> Call<()> {
+        self.rpc::<Value>("auth/token/revoke", &Value::Null)
+            .map(drop)
+    }
+
+    /// `files/list_folder`, recursive, from the beginning.
+    ///
+    /// # Errors
+    /// [`CallError`]; `path/not_found` and `path/not_folder` are refusals.
+    pub fn list_folder(&self, path: &str, sink: &mut dyn PageSink) -> Call<PageEnd> {
+        let argument = json!({
+            "path": path,
+            "recursive": true,
+            "limit": 2000,
+            "include_non_downloadable_files": false,
+        });
+        self.page("files/list_folder", &argument, sink)
+    }
+
+    /// `files/list_folder/continue`.
+    ///
+    /// # Errors
+    /// [`CallError`]; `reset` and `path/not_found` are refusals.
+    pub fn list_folder_continue(&self, cursor: &str, sink: &mut dyn PageSink) -> Call<PageEnd> {
+        self.page(
+            "files/list_folder/continue",
+            &json!({ "cursor": cursor }),
+            sink,
+        )
+    }
+
+    /// Whether the folder at `path` holds nothing right now (`files/list_folder`, limit 1).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn is_empty_folder(&self, path: &str) -> Call<bool> {
+        #[derive(Deserialize)]
+        struct Listing {
+            entries: Vec<serde::de::IgnoredAny>,
+            has_more: bool,
+        }
+        let argument = json!({ "path": path, "limit": 1 });
+        let listing: Listing = self.rpc("files/list_folder", &argument)?;
+        Ok(listing.entries.is_empty() && !listing.has_more)
+    }
+
+    /// `files/get_metadata`; nothing if nothing is there.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn metadata(&self, path: &str) -> Call<Option<Metadata>> {
+        match self.rpc("files/get_metadata", &json!({ "path": path })) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(CallError::Refused(error)) if error.is("path/not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `files/create_folder_v2`, autorename off.
+    ///
+    /// # Errors
+    /// [`CallError`]; `path/conflict/folder` means that it is there already.
+    pub fn create_folder(&self, path: &str) -> Call<()> {
+        self.rpc::<Value>("files/create_folder_v2", &json!({ "path": path }))
+            .map(drop)
+    }
+
+    /// `files/delete_v2` of exactly this revision of a file.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn delete_file(&self, path: &str, rev: &str) -> Call<()> {
+        let argument = json!({ "path": path, "parent_rev": rev });
+        self.rpc::<Value>("files/delete_v2", &argument).map(drop)
+    }
+
+    /// `files/delete_v2` of a folder. The route takes no guard: see [`Api::is_empty_folder`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn delete_folder(&self, path: &str) -> Call<()> {
+        self.rpc::<Value>("files/delete_v2", &json!({ "path": path }))
+            .map(drop)
+    }
+
+    /// `files/upload`: a whole file in one call (up to 150 MiB).
+    ///
+    /// # Errors
+    /// [`CallError`]; [`CallError::Local`] if the bytes gave out.
+    pub fn upload(
+        &self,
+        commit: &CommitInfo<'_>,
+        hash: Option<ContentHash>,
+        bytes: &mut dyn Upload,
+    ) -> Call<FileMetadata> {
+        #[derive(Serialize)]
+        struct Argument<'a> {
+            #[serde(flatten)]
+            commit: &'a CommitInfo<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            content_hash: Option<String>,
+        }
+        let content_hash = hash.map(|hash| hash.to_string());
+        self.send(
+            "files/upload",
+            &Argument {
+                commit,
+                content_hash,
+            },
+            bytes,
+        )
+    }
+
+    /// `files/upload_session/start` with the first bytes.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn session_start(&self, bytes: &mut dyn Upload) -> Call<SessionStarted> {
+        self.send(
+            "files/upload_session/start",
+            &json!({ "close": false }),
+            bytes,
+        )
+    }
+
+    /// `files/upload_session/append_v2`.
+    ///
+    /// # Errors
+    /// [`CallError`]; `incorrect_offset` says how many bytes have arrived.
+    pub fn session_append(&self, cursor: &SessionCursor<'_>, bytes: &mut dyn Upload) -> Call<()> {
+        let argument = json!({ "cursor": cursor, "close": false });
+        self.send::<Value>("files/upload_session/append_v2", &argument, bytes)
+            .map(drop)
+    }
+
+    /// `files/upload_session/finish` with the last bytes.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn session_finish(
+        &self,
+        cursor: &SessionCursor<'_>,
+        commit: &CommitInfo<'_>,
+        bytes: &mut dyn Upload,
+    ) -> Call<FileMetadata> {
+        let argument = json!({ "cursor": cursor, "commit": commit });
+        self.send("files/upload_session/finish", &argument, bytes)
+    }
+
+    /// `files/download` of a pinned revision from `offset` bytes on.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn download(&self, rev: &str, offset: u64) -> Call<Download> {
+        let argument = header_json(&json!({ "path": format!("rev:{rev}") }));
+        self.run(&mut || {
+            let mut headers = vec![("dropbox-api-arg", argument.clone())];
+            if offset > 0 {
+                headers.push(("range", format!("bytes={offset}-")));
+            }
+            let path = "/2/files/download";
+            let response = self.once(Endpoint::Content, path, headers, Body::Empty)?;
+            let metadata = response
+                .header("dropbox-api-result")
+                .and_then(|json| serde_json::from_str(json).ok())
+                .ok_or_else(|| broken("the answer to a download lacks its metadata"))?;
+            let resumed = response.status == 206;
+            Ok(Download {
+                metadata,
+                resumed,
+                body: response.body,
+            })
+        })
+    }
+
+    fn rpc<T: DeserializeOwned>(&self, route: &str, argument: &Value) -> Call<T> {
+        let json = argument.to_string();
+        self.run(&mut || {
+            let body = Body::Bytes(json.as_bytes());
+            let headers = vec![("content-type", "application/json".to_owned())];
+            let response = self.once(Endpoint::Api, &format!("/2/{route}"), headers, body)?;
+            read_json(response.body)
+        })
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        argument: &impl Serialize,
+        bytes: &mut dyn Upload,
+    ) -> Call<T> {
+        let argument = header_json(argument);
+        self.run(&mut || {
+            let headers = vec![
+                ("dropbox-api-arg", argument.clone()),
+                ("content-type", "application/octet-stream".to_owned()),
+            ];
+            let len = bytes.len();
+            let reader = bytes.rewind().map_err(Failure::Local)?;
+            let body = Body::Stream { len, reader };
+            let answer = self.once(Endpoint::Content, &format!("/2/{route}"), headers, body);
+            if let Some(error) = bytes.failure() {
+                return Err(Failure::Local(error));
+            }
+            read_json(answer?.body)
+        })
+    }
+
+    fn page(&self, route: &str, argument: &Value, sink: &mut dyn PageSink) -> Call<PageEnd> {
+        let json = argument.to_string();
+        self.run(&mut || {
+            sink.restart().map_err(Failure::Final)?;
+            let body = Body::Bytes(json.as_bytes());
+            let headers = vec![("content-type", "application/json".to_owned())];
+            let response = self.once(Endpoint::Api, &format!("/2/{route}"), headers, body)?;
+            let page = read_page(response.body, &mut |entry| sink.entry(entry));
+            page.map_err(|error| match error {
+                PageError::Malformed(error) => broken(&format!("a listing broke: {error}")),
+                PageError::Sink(error) => Failure::Final(error),
+            })
+        })
+    }
+
+    fn run<T>(&self, attempt: &mut dyn FnMut() -> Result<T, Failure>) -> Call<T> {
+        self.retry.run(self.host, &|| self.refresh(), attempt)
+    }
+
+    /// Fetches a new access token (`/oauth2/token`).
+    fn refresh(&self) -> Result<(), Error> {
+        self.access.forget();
+        let Some(form) = auth::refresh_form(self.access.credential()) else {
+            return Ok(());
+        };
+        let mut attempt = || token_call(self.http, &form, &auth::refresh_refused);
+        let answer = self
+            .retry
+            .run(self.host, &|| Ok(()), &mut attempt)
+            .map_err(|error| error.into_error("renew the access token"))?;
+        self.access.keep(self.host, &answer);
+        Ok(())
+    }
+
+    /// Sends one authorized request and sorts its answer.
+    fn once<'b>(
+        &self,
+        endpoint: Endpoint,
+        path: &'b str,
+        mut headers: Vec<(&'static str, String)>,
+        body: Body<'b>,
+    ) -> Result<Response, Failure> {
+        let Some(token) = self.access.token_at_hand(self.host) else {
+            return Err(Failure::TokenExpired);
+        };
+        headers.push(("authorization", format!("Bearer {token}")));
+        log::debug!("POST {path}");
+        let response = self
+            .http
+            .send(Request {
+                endpoint,
+                path,
+                headers,
+                body,
+            })
+            .map_err(transport_failure)?;
+        log::debug!("POST {path}: {}", response.status);
+        match response.status {
+            200 | 206 => Ok(response),
+            _ => Err(self.sort(path, response)),
+        }
+    }
+
+    /// What an answer that is no success means.
+    fn sort(&self, path: &str, response: Response) -> Failure {
+        let status = response.status;
+        let retry_after = retry_after_s(response.header("retry-after"));
+        let request_id = response
+            .header("x-dropbox-request-id")
+            .unwrap_or("-")
+            .to_owned();
+        let mut bytes = Vec::new();
+        if response
+            .body
+            .take(ANSWER_BYTES_MAX)
+            .read_to_end(&mut bytes)
+            .is_err()
+        {
+            return broken(&format!("the answer to {path} broke off"));
+        }
+        let text = one_line(&String::from_utf8_lossy(&bytes));
+        log::debug!("{path}: {status} {text} (request id {request_id})");
+        let error = || serde_json::from_slice::<ApiError>(&bytes);
+        match status {
+            401 => {
+                match auth::token_refused(&error().unwrap_or_default(), self.access.credential()) {
+                    Refusal::Stale => Failure::TokenExpired,
+                    Refusal::Final(error) => Failure::Final(error),
+                }
+            }
+            409 => match error() {
+                Ok(error) if error.has("too_many_write_operations") => {
+                    Failure::RateLimited(retry_after)
+                }
+                Ok(error) => Failure::Refused(error),
+                Err(_) => broken(&format!("{path}: an answer 409 without its reason")),
+            },
+            429 => Failure::RateLimited(
+                retry_after.or_else(|| error().ok().and_then(|e| e.number("retry_after"))),
+            ),
+            500..=599 | 408 | 200..=399 => broken(&format!(
+                "Dropbox answers {status} to {path} (request id {request_id})"
+            )),
+            403 => Failure::Final(Error::Failed(format!(
+                "Dropbox denies {path}: {} (request id {request_id})",
+                error().map_or(text, |error| error.text())
+            ))),
+            _ => Failure::Refused(ApiError {
+                error: json!({ ".tag": format!("http_{status}") }),
+                user_message: Some(crate::dropbox::wire::UserMessage { text }),
+            }),
+        }
+    }
+}
+
+/// Takes the entries of a page as they arrive.
+pub trait PageSink {
+    /// A page starts; what an attempt before this one delivered of it is void.
+    ///
+    /// # Errors
+    /// Ends the call.
+    fn restart(&mut self) -> Result<(), Error>;
+
+    /// The next entry, in Dropbox's order.
+    ///
+    /// # Errors
+    /// Ends the call.
+    fn entry(&mut self, entry: Metadata) -> Result<(), Error>;
+}
+
+fn token_call(
+    http: &dyn Http,
+    form: &str,
+    refused: &dyn Fn(&[u8]) -> Error,
+) -> Result<TokenAnswer, Failure> {
+    let request = Request {
+        endpoint: Endpoint::Api,
+        path: "/oauth2/token",
+        headers: vec![(
+            "content-type",
+            "application/x-www-form-urlencoded".to_owned(),
+        )],
+        body: Body::Bytes(form.as_bytes()),
+    };
+    let response = http.send(request).map_err(transport_failure)?;
+    let status = response.status;
+    let retry_after = retry_after_s(response.header("retry-after"));
+    if status == 200 {
+        return read_json(response.body);
+    }
+    let mut body = Vec::new();
+    if response
+        .body
+        .take(ANSWER_BYTES_MAX)
+        .read_to_end(&mut body)
+        .is_err()
+    {
+        return Err(broken("the answer of the token endpoint broke off"));
+    }
+    Err(match status {
+        400 | 401 | 403 => Failure::Final(refused(&body)),
+        429 => Failure::RateLimited(retry_after),
+        _ => broken(&format!("Dropbox answers {status} to /oauth2/token")),
+    })
+}
+
+fn transport_failure(error: HttpError) -> Failure {
+    match error {
+        HttpError::Broken(text) => Failure::Broken(format!("cannot reach Dropbox: {text}")),
+        HttpError::Hopeless(text) => {
+            Failure::Final(Error::TryLater(format!("cannot reach Dropbox: {text}")))
+        }
+    }
+}
+
+fn broken(text: &str) -> Failure {
+    Failure::Broken(text.to_owned())
+}
+
+fn read_json<T: DeserializeOwned>(body: Box<dyn Read>) -> Result<T, Failure> {
+    let mut bytes = Vec::new();
+    if let Err(error) = body.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes) {
+        return Err(broken(&format!("an answer of Dropbox broke off: {error}")));
+    }
+    // The parser's own text could quote a token.
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let place = error.column();
+        broken(&format!(
+            "an answer of Dropbox makes no sense (at byte {place}); is a login page in the way?"
+        ))
+    })
+}

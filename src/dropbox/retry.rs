@@ -1,0 +1,270 @@
+//! What a failed call means, and when it is tried again.
+//!
+//! All waiting of the agent happens here. Broken connections and server faults get three tries
+//! within a minute; a rate limit is obeyed for as long as the pass has budget; everything else is
+//! answered at once.
+
+use std::cell::Cell;
+use std::io;
+use std::time::Duration;
+
+use crate::dropbox::wire::ApiError;
+use crate::error::Error;
+use crate::io::host::Host;
+
+/// Tries in all for a broken connection or a server fault.
+const TRIES_MAX: u32 = 3;
+/// Time after which a broken connection is not tried again.
+const OFFLINE_AFTER: Duration = Duration::from_secs(60);
+/// Time one pass spends waiting for rate limits.
+const RATE_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Longest single wait for a rate limit without a usable Retry-After.
+const BACKOFF_MAX_S: u64 = 30;
+
+/// Why one attempt failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The connection broke, the server stumbled or the answer made no sense.
+    Broken(String),
+    /// Dropbox asks to slow down, for that many seconds if it said so.
+    RateLimited(Option<u64>),
+    /// The access token is no longer good.
+    TokenExpired,
+    /// The route's own error.
+    Refused(ApiError),
+    /// Our side of a streamed body failed.
+    Local(io::Error),
+    /// Trying again cannot help.
+    Final(Error),
+}
+
+/// Why a call failed for good.
+#[derive(Debug)]
+pub enum CallError {
+    /// The route's own error: the caller knows what it means.
+    Refused(ApiError),
+    /// Our side of a streamed body failed.
+    Local(io::Error),
+    /// The pass ends.
+    End(Error),
+}
+
+impl CallError {
+    /// The error of a call whose refusal nobody expected.
+    pub fn into_error(self, what: &str) -> Error {
+        match self {
+            CallError::Refused(error) => {
+                Error::Failed(format!("Dropbox refused to {what}: {}", error.text()))
+            }
+            CallError::Local(error) => Error::Failed(format!("cannot {what}: {error}")),
+            CallError::End(error) => error,
+        }
+    }
+}
+
+/// The waiting budget of one pass.
+pub struct Retry {
+    rate_waited: Cell<Duration>,
+    rate_wait_max: Duration,
+}
+
+impl Retry {
+    /// A fresh budget.
+    pub fn new() -> Retry {
+        Retry {
+            rate_waited: Cell::new(Duration::ZERO),
+            rate_wait_max: RATE_WAIT_MAX,
+        }
+    }
+
+    /// Repeats `attempt` until it succeeds, is refused, or patience ends. `refresh` is asked once
+    /// for a new access token.
+    ///
+    /// # Errors
+    /// The [`CallError`] that says how it ended.
+    pub fn run<T>(
+        &self,
+        host: &dyn Host,
+        refresh: &dyn Fn() -> Result<(), Error>,
+        attempt: &mut dyn FnMut() -> Result<T, Failure>,
+    ) -> Result<T, CallError> {
+        let start = host.elapsed();
+        let (mut broken, mut limited) = (0, 0);
+        let mut refreshed = false;
+        loop {
+            match attempt() {
+                Ok(value) => return Ok(value),
+                Err(Failure::Refused(error)) => return Err(CallError::Refused(error)),
+                Err(Failure::Local(error)) => return Err(CallError::Local(error)),
+                Err(Failure::Final(error)) => return Err(CallError::End(error)),
+                Err(Failure::TokenExpired) => {
+                    if refreshed {
+                        return Err(CallError::End(Error::Authentication(
+                            "Dropbox refuses the access token it has just given".to_owned(),
+                        )));
+                    }
+                    refreshed = true;
+                    refresh().map_err(CallError::End)?;
+                }
+                Err(Failure::Broken(text)) => {
+                    broken += 1;
+                    let waited = host.elapsed().saturating_sub(start);
+                    if broken >= TRIES_MAX || waited >= OFFLINE_AFTER {
+                        return Err(CallError::End(Error::TryLater(text)));
+                    }
+                    log::debug!("{text}; trying again");
+                    host.sleep(jittered(host, Duration::from_secs(1 << broken)));
+                }
+                Err(Failure::RateLimited(asked_s)) => {
+                    limited += 1;
+                    self.wait_for_rate_limit(host, asked_s, limited)?;
+                }
+            }
+        }
+    }
+
+    fn wait_for_rate_limit(
+        &self,
+        host: &dyn Host,
+        asked_s: Option<u64>,
+        times: u32,
+    ) -> Result<(), CallError> {
+        let backoff_s = (1 << times.min(5)).min(BACKOFF_MAX_S);
+        let wait = jittered(
+            host,
+            Duration::from_secs(asked_s.unwrap_or(backoff_s).max(1)),
+        );
+        let total = self.rate_waited.get().saturating_add(wait);
+        if total > self.rate_wait_max {
+            return Err(CallError::End(Error::TryLater(format!(
+                "Dropbox limits the rate of requests and asks to wait {} s; try again later",
+                wait.as_secs()
+            ))));
+        }
+        self.rate_waited.set(total);
+        log::debug!(
+            "Dropbox limits the rate of requests; waiting {} ms",
+            wait.as_millis()
+        );
+        host.sleep(wait);
+        Ok(())
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry::new()
+    }
+}
+
+/// Up to a quarter more than `wait`, so that many gateways do not come back together.
+fn jittered(host: &dyn Host, wait: Duration) -> Duration {
+    let mut byte = [0];
+    host.random(&mut byte);
+    wait + wait.mul_f64(f64::from(byte[0]) / 1024.0)
+}
+
+/// Seconds of a `Retry-After` header; dates and nonsense count as not stated.
+pub fn retry_after_s(header: Option<&str>) -> Option<u64> {
+    header?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// A host whose time passes only by sleeping.
+    #[derive(Default)]
+    struct Asleep {
+        slept: RefCell<Vec<Duration>>,
+    }
+
+    impl Host for Asleep {
+        fn now_ns(&self) -> i128 {
+            0
+        }
+        fn elapsed(&self) -> Duration {
+            self.slept.borrow().iter().sum()
+        }
+        fn sleep(&self, time: Duration) {
+            self.slept.borrow_mut().push(time);
+        }
+        fn random(&self, bytes: &mut [u8]) {
+            bytes.fill(255);
+        }
+    }
+
+    fn run(host: &Asleep, mut failures: Vec<Failure>) -> Result<(), CallError> {
+        failures.reverse();
+        let mut attempt = || failures.pop().map_or(Ok(()), Err);
+        Retry::new().run(host, &|| Ok(()), &mut attempt)
+    }
+
+    fn broken() -> Failure {
+        Failure::Broken("no route".into())
+    }
+
+    #[test]
+    fn a_broken_connection_gets_three_tries_within_a_minute() {
+        let host = Asleep::default();
+        assert!(run(&host, vec![broken(), broken()]).is_ok());
+        let end = run(&host, vec![broken(), broken(), broken()]);
+        assert!(matches!(end, Err(CallError::End(Error::TryLater(_)))));
+        assert!(host.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_rate_limit_is_obeyed_and_never_hammered() {
+        let host = Asleep::default();
+        let limits = [Some(7), Some(0), None].map(Failure::RateLimited);
+        assert!(run(&host, limits.into()).is_ok());
+        let slept = host.slept.borrow();
+        assert!(slept[0] >= Duration::from_secs(7) && slept[0] < Duration::from_secs(9));
+        assert!(
+            slept[1] >= Duration::from_secs(1),
+            "a wait of 0 is at least 1 s"
+        );
+        assert!(slept[2] >= Duration::from_secs(2));
+    }
+
+    #[test]
+    fn waiting_for_rate_limits_ends_after_ten_minutes() {
+        let host = Asleep::default();
+        let endless = (0..100).map(|_| Failure::RateLimited(Some(100))).collect();
+        assert!(matches!(
+            run(&host, endless),
+            Err(CallError::End(Error::TryLater(_)))
+        ));
+        assert!(host.elapsed() <= RATE_WAIT_MAX);
+        let absurd = vec![Failure::RateLimited(Some(u64::MAX / 2))];
+        assert!(matches!(
+            run(&host, absurd),
+            Err(CallError::End(Error::TryLater(_)))
+        ));
+    }
+
+    #[test]
+    fn a_token_is_refreshed_once_per_call() {
+        let host = Asleep::default();
+        assert!(run(&host, vec![Failure::TokenExpired]).is_ok());
+        let twice = run(&host, vec![Failure::TokenExpired, Failure::TokenExpired]);
+        assert!(matches!(
+            twice,
+            Err(CallError::End(Error::Authentication(_)))
+        ));
+    }
+
+    #[test]
+    fn only_whole_seconds_are_a_retry_after() {
+        assert_eq!(retry_after_s(Some(" 15 ")), Some(15));
+        for nonsense in [
+            None,
+            Some("soon"),
+            Some("-1"),
+            Some("Wed, 21 Oct 2026 07:28:00 GMT"),
+        ] {
+            assert_eq!(retry_after_s(nonsense), None);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! What travels: arguments and results of the routes, and errors as unions of tags.
+//!
+//! Source: files.stone, users.stone and auth.stone of the official API specification. Unknown
+//! fields and unknown tags are tolerated, as the specification asks of clients.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::core::content_hash::ContentHash;
+
+/// `FileMetadata`, the parts that are used.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FileMetadata {
+    /// Last component, real case.
+    pub name: String,
+    /// Folded path; null for what is not mounted.
+    pub path_lower: Option<String>,
+    /// Path for people; only the case of the last component can be relied on.
+    pub path_display: Option<String>,
+    /// Time a client gave the content, `%Y-%m-%dT%H:%M:%SZ`; for display only.
+    pub client_modified: String,
+    /// Revision: the version every replacing or deleting call names.
+    pub rev: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// Hash of the content; not always stated.
+    pub content_hash: Option<String>,
+    /// False for documents that exist only on the web.
+    #[serde(default = "yes")]
+    pub is_downloadable: bool,
+    /// Present on links made by a desktop client.
+    pub symlink_info: Option<Value>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl FileMetadata {
+    /// The content hash, if one is stated and well formed.
+    pub fn hash(&self) -> Option<ContentHash> {
+        self.content_hash.as_deref().and_then(ContentHash::parse)
+    }
+}
+
+/// `FolderMetadata`, the parts that are used.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FolderMetadata {
+    /// Last component, real case.
+    pub name: String,
+    /// Folded path; null for what is not mounted.
+    pub path_lower: Option<String>,
+    /// Path for people.
+    pub path_display: Option<String>,
+}
+
+/// `DeletedMetadata`: it does not say what was deleted.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DeletedMetadata {
+    /// Last component, real case.
+    pub name: String,
+    /// Folded path; null for what is not mounted.
+    pub path_lower: Option<String>,
+}
+
+/// One entry of a listing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = ".tag", rename_all = "lowercase")]
+pub enum Metadata {
+    /// A file.
+    File(FileMetadata),
+    /// A folder.
+    Folder(FolderMetadata),
+    /// Something that is gone.
+    Deleted(DeletedMetadata),
+    /// A kind this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+/// `users/get_current_account`, the parts that are used.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Account {
+    /// `dbid:...`
+    pub account_id: String,
+    /// The person.
+    pub name: AccountName,
+    /// The address the account is known by.
+    pub email: String,
+    /// The namespaces of the account.
+    pub root_info: RootInfo,
+}
+
+/// `Name`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AccountName {
+    /// The name to show.
+    pub display_name: String,
+}
+
+/// `RootInfo`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RootInfo {
+    /// Namespace of the account's root.
+    pub root_namespace_id: String,
+}
+
+/// `WriteMode`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = ".tag", content = "update", rename_all = "lowercase")]
+pub enum WriteMode {
+    /// The path must be free or hold the same content.
+    Add,
+    /// The path must hold this rev, the same content, or nothing.
+    Update(String),
+}
+
+/// `CommitInfo`; autorename and strict_conflict stay at their default of false, so that repeating
+/// an upload whose answer was lost succeeds.
+#[derive(Clone, Debug, Serialize)]
+pub struct CommitInfo<'a> {
+    /// Where the file goes.
+    pub path: &'a str,
+    /// What may be replaced.
+    pub mode: WriteMode,
+    /// The local modification time.
+    pub client_modified: &'a str,
+    /// No desktop notification for what a gateway does.
+    pub mute: bool,
+}
+
+/// `UploadSessionCursor`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionCursor<'a> {
+    /// The session.
+    pub session_id: &'a str,
+    /// Bytes sent so far.
+    pub offset: u64,
+}
+
+/// `UploadSessionStartResult`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SessionStarted {
+    /// The session.
+    pub session_id: String,
+}
+
+/// The answer of the OAuth token endpoint.
+#[derive(Clone, Deserialize)]
+pub struct TokenAnswer {
+    /// Short-lived bearer token.
+    pub access_token: String,
+    /// Its life in seconds.
+    pub expires_in: Option<i64>,
+    /// Long-lived token; only in answer to a code.
+    pub refresh_token: Option<String>,
+    /// Granted scopes, space-separated.
+    pub scope: Option<String>,
+    /// The account.
+    pub account_id: Option<String>,
+}
+
+/// The error of the OAuth token endpoint (RFC 6749, 5.2).
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct TokenError {
+    /// `invalid_grant`, `invalid_client`, ...
+    #[serde(default)]
+    pub error: String,
+    /// For people.
+    #[serde(default)]
+    pub error_description: String,
+}
+
+/// An error a route explains in its 401, 409 or 429 body.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ApiError {
+    /// The union value.
+    #[serde(default)]
+    pub error: Value,
+    /// A sentence Dropbox wrote for the user.
+    pub user_message: Option<UserMessage>,
+}
+
+/// `LocalizedText` of the error envelope.
+#[derive(Clone, Debug, Deserialize)]
+pub struct UserMessage {
+    /// The text.
+    pub text: String,
+}
+
+impl ApiError {
+    /// The tags from the outside in, joined by slashes: `path/conflict/file`.
+    pub fn tags(&self) -> String {
+        let mut tags = Vec::new();
+        let mut value = &self.error;
+        loop {
+            let tag = match value {
+                Value::String(tag) => tag.as_str(),
+                Value::Object(fields) => match fields.get(".tag").and_then(Value::as_str) {
+                    Some(tag) => tag,
+                    // `UploadWriteFailed` and `RateLimitError` wrap the union in a field.
+                    None => match fields.get("reason") {
+                        Some(inner) => {
+                            value = inner;
+                            continue;
+                        }
+                        None => break,
+                    },
+                },
+                _ => break,
+            };
+            tags.push(tag.to_owned());
+            let Value::Object(fields) = value else { break };
+            match fields.get(tag).or_else(|| fields.get("reason")) {
+                Some(inner) => value = inner,
+                None => break,
+            }
+        }
+        tags.join("/")
+    }
+
+    /// Whether the tags begin with `prefix`, tag by tag.
+    pub fn is(&self, prefix: &str) -> bool {
+        let tags = self.tags();
+        tags == prefix
+            || tags
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Whether any of the tags is `tag`.
+    pub fn has(&self, tag: &str) -> bool {
+        self.tags().split('/').any(|t| t == tag)
+    }
+
+    /// A number anywhere inside the union value, such as `correct_offset`.
+    pub fn number(&self, field: &str) -> Option<u64> {
+        fn find(value: &Value, field: &str) -> Option<u64> {
+            let fields = value.as_object()?;
+            let here = fields.get(field).and_then(Value::as_u64);
+            here.or_else(|| fields.values().find_map(|inner| find(inner, field)))
+        }
+        find(&self.error, field)
+    }
+
+    /// For people: Dropbox's own sentence if there is one, else the tags.
+    pub fn text(&self) -> String {
+        match &self.user_message {
+            Some(message) => one_line(&message.text),
+            None => self.tags(),
+        }
+    }
+}
+
+/// The first 300 characters of a text from outside, without control characters.
+pub fn one_line(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    clean.trim().chars().take(300).collect()
+}
+
+/// JSON for the `Dropbox-API-Arg` header: ASCII only (JSON encoding page of the reference).
+///
+/// Serialization of our own argument types cannot fail.
+pub fn header_json(argument: &impl Serialize) -> String {
+    let json = serde_json::to_string(argument).unwrap_or_default();
+    let mut header = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() && c != '\x7f' {
+            header.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                header.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn tags(error: Value) -> String {
+        ApiError {
+            error,
+            user_message: None,
+        }
+        .tags()
+    }
+
+    #[test]
+    fn tags_are_read_from_every_shape_of_error() {
+        assert_eq!(tags(json!({".tag": "reset"})), "reset");
+        let lookup = json!({".tag": "path", "path": {".tag": "not_found"}});
+        assert_eq!(tags(lookup), "path/not_found");
+        let upload = json!({".tag": "path", "upload_session_id": "x",
+            "reason": {".tag": "conflict", "conflict": {".tag": "file"}}});
+        assert_eq!(tags(upload), "path/conflict/file");
+        let rate = json!({"reason": {".tag": "too_many_requests"}, "retry_after": 3});
+        assert_eq!(tags(rate), "too_many_requests");
+        assert_eq!(
+            tags(json!({".tag": "path", "path": "not_found"})),
+            "path/not_found"
+        );
+        assert_eq!(tags(Value::Null), "");
+    }
+
+    #[test]
+    fn a_prefix_matches_whole_tags_only() {
+        let error = ApiError {
+            error: json!({".tag": "path", "path": {".tag": "not_found"}}),
+            user_message: None,
+        };
+        assert!(error.is("path") && error.is("path/not_found") && error.has("not_found"));
+        assert!(!error.is("path/not") && !error.is("pat"));
+    }
+
+    #[test]
+    fn an_offset_is_found_however_deep() {
+        let error = json!({".tag": "lookup_failed",
+            "lookup_failed": {".tag": "incorrect_offset", "correct_offset": 42}});
+        assert_eq!(
+            ApiError {
+                error,
+                user_message: None
+            }
+            .number("correct_offset"),
+            Some(42)
+        );
+    }
+
+    #[test]
+    fn header_arguments_are_ascii() {
+        let header = header_json(&json!({"path": "/é\u{7f}𝄞\"\n"}));
+        assert_eq!(header, r#"{"path":"/\u00e9\u007f\ud834\udd1e\"\n"}"#);
+    }
+
+    #[test]
+    fn write_modes_have_the_documented_shape() {
+        let text = |mode: WriteMode| serde_json::to_value(mode).unwrap();
+        assert_eq!(text(WriteMode::Add), json!({".tag": "add"}));
+        let update = WriteMode::Update("a1c10ce0dd78".into());
+        assert_eq!(
+            text(update),
+            json!({".tag": "update", "update": "a1c10ce0dd78"})
+        );
+    }
+}
