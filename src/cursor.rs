@@ -1,0 +1,101 @@
+//! The cursor file: how far Dropbox has been listened to, and what that belongs to.
+//!
+//! `cursor.json` is replaced atomically, after the index holds everything the cursor stands for
+//! and only when entries arrived. It is used only if all it names still holds and the index is at
+//! least as new; otherwise the remote is listed again. Deleting it is always safe.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::path::RelPath;
+use crate::error::{Error, Result, state_error};
+use crate::index::{Belonging, Index, Meta};
+use crate::io::disk::Disk;
+
+const FILE: &str = "cursor.json";
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    cursor: String,
+    account_id: String,
+    app_key: String,
+    root_namespace: String,
+    remote_root: String,
+    filters: String,
+    index_id: String,
+    index_counter: u64,
+}
+
+/// The cursor file in the state directory.
+pub struct CursorFile<'a> {
+    disk: &'a dyn Disk,
+    path: RelPath,
+}
+
+impl<'a> CursorFile<'a> {
+    /// The file in `disk`.
+    ///
+    /// # Errors
+    /// None in practice: the name is ours.
+    pub fn new(disk: &'a dyn Disk) -> Result<CursorFile<'a>> {
+        let path = RelPath::parse(FILE).map_err(|e| Error::Failed(e.to_string()))?;
+        Ok(CursorFile { disk, path })
+    }
+
+    /// The cursor, if it may be used with this index for what `now` says.
+    ///
+    /// # Errors
+    /// What the disk or the index says; a damaged file is no error but no cursor.
+    pub fn load(&self, index: &Index, now: &Belonging) -> Result<Option<String>> {
+        let bytes = self
+            .disk
+            .read(&self.path)
+            .map_err(|e| state_error("read the cursor", &e))?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let Ok(stored) = serde_json::from_slice::<Stored>(&bytes) else {
+            log::info!("{FILE} is damaged: listing Dropbox again");
+            return Ok(None);
+        };
+        let belongs = stored.account_id == now.account_id
+            && stored.app_key == now.app_key
+            && stored.root_namespace == now.root_namespace
+            && stored.remote_root == now.remote_root
+            && stored.filters == now.filters
+            && Some(stored.index_id) == index.meta(Meta::Id)?
+            && stored.index_counter <= index.counter()?;
+        Ok(belongs.then_some(stored.cursor))
+    }
+
+    /// Stores a cursor the index has caught up with.
+    ///
+    /// # Errors
+    /// What the disk or the index says.
+    pub fn store(&self, cursor: &str, index: &Index, now: &Belonging) -> Result<()> {
+        let stored = Stored {
+            cursor: cursor.to_owned(),
+            account_id: now.account_id.clone(),
+            app_key: now.app_key.clone(),
+            root_namespace: now.root_namespace.clone(),
+            remote_root: now.remote_root.clone(),
+            filters: now.filters.clone(),
+            index_id: index.meta(Meta::Id)?.unwrap_or_default(),
+            index_counter: index.counter()?,
+        };
+        let json = serde_json::to_vec(&stored).map_err(|e| Error::Failed(e.to_string()))?;
+        self.disk
+            .write(&self.path, &json)
+            .map_err(|e| state_error("write the cursor", &e))
+    }
+
+    /// Forgets the cursor.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn remove(&self) -> Result<()> {
+        match self.disk.remove_file(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(state_error("remove the cursor", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}

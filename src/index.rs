@@ -1,0 +1,344 @@
+//! The index: one row per key with the base, the local stamp and what Dropbox was seen to hold.
+//!
+//! A SQLite file in the state directory. It is a cache: losing it costs a listing and hashing. It
+//! holds what was *seen* and what was *settled*, never what is intended.
+//!
+//! | table | what it holds |
+//! |---|---|
+//! | `entry` | one row per key; `rkind` 0 means that Dropbox holds what the base holds |
+//! | `staged` | entries of an unfinished full listing, in order of arrival |
+//! | `meta` | what all of this belongs to, and what is still due |
+//!
+//! Every row carries a checksum. A row that fails it counts as no base and as an unknown remote,
+//! and makes the next pass list again: a flipped bit can only make us claim less.
+//!
+//! Opening, reading and closing write nothing (rollback journal, no pragma that writes).
+
+mod listing;
+mod meta;
+mod row;
+mod schema;
+
+use std::cell::Cell;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+pub use listing::{RemoteEntry, StagedMerge};
+pub use meta::{Belonging, Meta};
+pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
+
+use crate::core::path::{Key, join};
+use crate::error::{Error, Result};
+
+/// Rows read at a time when a directory is walked.
+const ROWS_AT_ONCE: i64 = 256;
+
+/// The open index.
+pub struct Index {
+    db: Connection,
+    /// Rows this connection had changed when the open transaction began.
+    changes_before: Cell<u64>,
+}
+
+impl Index {
+    /// Opens the index in `file`; nothing if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the file is no index of this format.
+    pub fn open(file: &Path) -> Result<Option<Index>> {
+        if !fs_err::exists(file).map_err(|e| Error::Failed(e.to_string()))? {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let index = Index::over(Connection::open_with_flags(file, flags)?);
+        index.tune()?;
+        index.check_format()?;
+        Ok(Some(index))
+    }
+
+    /// Makes a new index in `file`, which must exist, empty and private.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn create(file: &Path, id: &str) -> Result<Index> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let index = Index::over(Connection::open_with_flags(file, flags)?);
+        index.set_up(id)?;
+        Ok(index)
+    }
+
+    /// A new index in memory, for a dry run and for tests.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn in_memory(id: &str) -> Result<Index> {
+        let index = Index::over(Connection::open_in_memory()?);
+        index.set_up(id)?;
+        Ok(index)
+    }
+
+    /// A copy in memory: what a dry run works on.
+    ///
+    /// LIMIT: a dry run needs memory for the whole index, about 150 bytes per entry.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn copy_in_memory(&self) -> Result<Index> {
+        let mut db = Connection::open_in_memory()?;
+        let backup = rusqlite::backup::Backup::new(&self.db, &mut db)?;
+        backup.step(-1)?;
+        drop(backup);
+        Ok(Index::over(db))
+    }
+
+    fn over(db: Connection) -> Index {
+        Index {
+            db,
+            changes_before: Cell::new(0),
+        }
+    }
+
+    fn set_up(&self, id: &str) -> Result<()> {
+        self.db.execute_batch("PRAGMA page_size = 1024;")?;
+        self.tune()?;
+        self.transaction(|| {
+            self.db.execute_batch(schema::CREATE)?;
+            self.set_meta(Meta::Format, schema::FORMAT)?;
+            self.set_meta(Meta::Id, id)?;
+            self.set_meta(Meta::ResetDue, "1")
+        })
+    }
+
+    fn tune(&self) -> Result<()> {
+        self.db.execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY;",
+        )?;
+        self.db.set_prepared_statement_cache_capacity(32);
+        Ok(())
+    }
+
+    fn check_format(&self) -> Result<()> {
+        match self.meta(Meta::Format) {
+            Ok(Some(format)) if format == schema::FORMAT => Ok(()),
+            Ok(found) => Err(Error::Damaged(format!(
+                "index: format {} is not known here",
+                found.unwrap_or_else(|| "(none)".to_owned())
+            ))),
+            Err(Error::Failed(text)) => Err(Error::Damaged(text)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs `work` as one transaction, which also counts up the commit counter: the cursor file
+    /// is only trusted if the index is at least as new.
+    ///
+    /// # Errors
+    /// Those of `work`, after everything it did is undone.
+    pub fn transaction<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.begin()?;
+        match work() {
+            Ok(value) => {
+                self.commit()?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.roll_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn begin(&self) -> Result<()> {
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        self.changes_before.set(self.db.total_changes());
+        Ok(())
+    }
+
+    /// Commits it, counted, if it changed anything; writes nothing otherwise.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn commit(&self) -> Result<()> {
+        if self.db.total_changes() == self.changes_before.get() {
+            self.roll_back();
+            return Ok(());
+        }
+        let counter = self.counter()? + 1;
+        let commit = self
+            .set_meta(Meta::Counter, &counter.to_string())
+            .and_then(|()| Ok(self.db.execute_batch("COMMIT")?));
+        if commit.is_err() {
+            self.roll_back();
+        }
+        commit
+    }
+
+    /// Undoes the open transaction, if there is one.
+    pub fn roll_back(&self) {
+        if !self.db.is_autocommit() {
+            // A failed rollback leaves a journal that the next opening plays back.
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// How many transactions were ever committed.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn counter(&self) -> Result<u64> {
+        Ok(self
+            .meta(Meta::Counter)?
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0))
+    }
+
+    /// The row of a key.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn row(&self, key: &Key) -> Result<Option<Row>> {
+        let mut select = self.db.prepare_cached(schema::SELECT_ONE)?;
+        Ok(select
+            .query_row(params![key.dir, key.name], row::read)
+            .optional()?)
+    }
+
+    /// Writes a row; one without base and without anything in Dropbox is removed instead.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn put(&self, row: &Row) -> Result<()> {
+        if row.is_void() {
+            self.remove(&row.key)
+        } else {
+            row::write(&self.db, row)
+        }
+    }
+
+    /// Removes the row of a key.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn remove(&self, key: &Key) -> Result<()> {
+        let mut delete = self
+            .db
+            .prepare_cached("DELETE FROM entry WHERE dir = ? AND name = ?")?;
+        delete.execute(params![key.dir, key.name])?;
+        Ok(())
+    }
+
+    /// The rows of one directory, in order of names. Rows may be changed meanwhile.
+    pub fn rows_in_dir(&self, dir: &str) -> RowsInDir<'_> {
+        RowsInDir {
+            index: self,
+            dir: dir.to_owned(),
+            last: String::new(),
+            batch: Vec::new().into_iter(),
+        }
+    }
+
+    /// The directories that hold rows whose remote differs from their base, in order.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn next_pending_dir(&self, after: Option<&str>) -> Result<Option<String>> {
+        let mut select = self.db.prepare_cached(schema::NEXT_PENDING_DIR)?;
+        let first = after.is_none();
+        let row = select.query_row(params![first, after.unwrap_or_default()], |row| row.get(0));
+        Ok(row.optional()?)
+    }
+
+    /// Hands all rows below a key to `visit`, the key itself left out.
+    ///
+    /// # Errors
+    /// What SQLite or `visit` says.
+    pub fn each_below(&self, key: &Key, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+        let mut dirs = vec![key.path()];
+        while let Some(dir) = dirs.pop() {
+            let mut rows = self.rows_in_dir(&dir);
+            while let Some(row) = rows.next()? {
+                if row.may_have_children() {
+                    dirs.push(row.key.path());
+                }
+                visit(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the base and everything seen; what was due stays due.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn clear(&self) -> Result<()> {
+        self.db
+            .execute_batch("DELETE FROM entry; DELETE FROM staged;")?;
+        self.clear_meta(Meta::StagingCursor)?;
+        self.set_meta(Meta::ResetDue, "1")
+    }
+
+    /// Whether any row has a base.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has_base(&self) -> Result<bool> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT 1 FROM entry WHERE kind <> 0 LIMIT 1")?;
+        Ok(select.exists([])?)
+    }
+
+    /// The real-case path in Dropbox of a directory key, from its ancestors' own entries.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn shown_path(&self, dir: &str) -> Result<String> {
+        let mut shown = String::new();
+        let mut key = String::new();
+        for component in dir.split('/').filter(|c| !c.is_empty()) {
+            let at = Key {
+                dir: key.clone(),
+                name: component.to_owned(),
+            };
+            let name = self
+                .row(&at)?
+                .map_or_else(|| component.to_owned(), |row| row.shown);
+            shown = join(&shown, &name);
+            key = at.path();
+        }
+        Ok(shown)
+    }
+}
+
+/// The rows of one directory, read some at a time.
+pub struct RowsInDir<'a> {
+    index: &'a Index,
+    dir: String,
+    last: String,
+    batch: std::vec::IntoIter<Row>,
+}
+
+impl RowsInDir<'_> {
+    /// The next row.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    #[expect(clippy::should_implement_trait, reason = "it can fail")]
+    pub fn next(&mut self) -> Result<Option<Row>> {
+        if self.batch.as_slice().is_empty() {
+            let mut select = self.index.db.prepare_cached(schema::SELECT_IN_DIR)?;
+            let rows = select.query_map(params![self.dir, self.last, ROWS_AT_ONCE], row::read)?;
+            let rows = rows.collect::<std::result::Result<Vec<_>, _>>()?;
+            if let Some(last) = rows.last() {
+                self.last.clone_from(&last.key.name);
+            }
+            self.batch = rows.into_iter();
+        }
+        Ok(self.batch.next())
+    }
+}

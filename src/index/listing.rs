@@ -1,0 +1,374 @@
+//! What Dropbox tells, written down: changes as they come, full listings by way of a staging table.
+//!
+//! The rules for file, folder and deleted entries are those documented for
+//! `files/list_folder` in files.stone, applied in the order of the entries. A full listing may
+//! take many requests and must cause nothing before it is complete, so its entries wait in
+//! `staged`, appended in order of arrival (random inserts into `entry` would write 20 MiB a page
+//! at 500,000 rows), and are merged in key order in one transaction at the end.
+
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
+
+use super::row::{from_sql, remote_columns, to_sql};
+use super::{Base, Index, Meta, Remote, RemoteFile, Row, schema};
+use crate::core::content_hash::ContentHash;
+use crate::core::filter::Filter;
+use crate::core::path::{Key, join, split};
+use crate::error::Result;
+
+/// Rows read at a time during a merge.
+const ROWS_AT_ONCE: i64 = 256;
+
+/// One entry of a listing, relative to the remote root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteEntry {
+    /// The key.
+    pub key: Key,
+    /// Real-case name.
+    pub shown: String,
+    /// The server's folded path, where it differs from the key.
+    pub lower: Option<String>,
+    /// What is there now: never [`Remote::AsBase`].
+    pub remote: Remote,
+}
+
+/// The merge of a complete listing.
+pub struct StagedMerge<'a> {
+    index: &'a Index,
+    filter: &'a Filter,
+    dir: Option<Dir>,
+}
+
+/// What the merge knows about the directory it is in.
+struct Dir {
+    key: String,
+    shown: String,
+    /// Entries that arrived up to here were deleted with an ancestor later on.
+    dead_up_to: i64,
+    has_folder: bool,
+}
+
+/// A staged entry with its order of arrival.
+struct Staged {
+    seq: i64,
+    entry: RemoteEntry,
+}
+
+impl Index {
+    /// Applies one change inside the open transaction. Says whether anything is different now.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn apply(&self, entry: &RemoteEntry, filter: &Filter) -> Result<bool> {
+        let key = &entry.key;
+        let before = self.row(key)?;
+        if before.as_ref().is_some_and(|row| !row.sound) {
+            return Ok(false);
+        }
+        let dir_shown = self.shown_path(&key.dir)?;
+        let subject = format!("/{}", join(&dir_shown, &entry.shown));
+        let reach = filter.reach(&subject);
+        let managed = match entry.remote {
+            Remote::File(_) => reach.up || reach.down,
+            Remote::Folder => !filter.shuts(&subject),
+            Remote::Gone | Remote::AsBase => true,
+        };
+        let mut changed = false;
+        if !matches!(entry.remote, Remote::Folder)
+            && before.as_ref().is_some_and(Row::may_have_children)
+        {
+            changed |= self.see_gone_below(key)?;
+        }
+        let remote = if managed {
+            entry.remote.clone()
+        } else {
+            Remote::Gone
+        };
+        let mut row = match (before.clone(), &remote) {
+            (Some(row), _) => row,
+            (None, Remote::Gone | Remote::AsBase) => return Ok(changed),
+            (None, _) => Row::new(key.clone(), &entry.shown),
+        };
+        if !matches!(remote, Remote::Gone) {
+            changed |= self.see_folders_above(key)?;
+            rename(&mut row, entry);
+        }
+        row.see(remote);
+        if before.as_ref() != Some(&row) {
+            self.put(&row)?;
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// Everything below a folder went with it.
+    fn see_gone_below(&self, key: &Key) -> Result<bool> {
+        let mut changed = false;
+        self.each_below(key, &mut |mut row| {
+            if row.sound && row.seen() != Remote::Gone {
+                row.see(Remote::Gone);
+                self.put(&row)?;
+                changed = true;
+            }
+            Ok(())
+        })?;
+        Ok(changed)
+    }
+
+    /// Whatever has something in it is a folder ("create missing parents").
+    fn see_folders_above(&self, key: &Key) -> Result<bool> {
+        let mut changed = false;
+        let mut above = key.parent();
+        while let Some(key) = above {
+            let mut row = match self.row(&key)? {
+                Some(row) if row.remote_is_folder() || !row.sound => return Ok(changed),
+                Some(row) => row,
+                None => Row::new(key.clone(), &key.name),
+            };
+            row.see(Remote::Folder);
+            self.put(&row)?;
+            changed = true;
+            above = key.parent();
+        }
+        Ok(changed)
+    }
+
+    /// Appends an entry of a full listing inside the open transaction.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn stage(&self, entry: &RemoteEntry) -> Result<()> {
+        let (rkind, file) = remote_columns(&entry.remote);
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO staged (dir, name, shown, lower, rkind, rrev, rhash, rsize) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        insert.execute(params![
+            entry.key.dir,
+            entry.key.name,
+            (entry.shown != entry.key.name).then_some(&entry.shown),
+            entry.lower,
+            rkind,
+            file.map(|file| &file.rev),
+            file.and_then(|file| file.hash).map(|hash| hash.0),
+            file.map(|file| to_sql(file.size)),
+        ])?;
+        Ok(())
+    }
+
+    /// Throws an unfinished listing away.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn unstage(&self) -> Result<()> {
+        self.db.execute_batch("DELETE FROM staged")?;
+        self.clear_meta(Meta::StagingCursor)
+    }
+
+    /// Makes the complete staged listing what Dropbox is seen to hold, inside the open
+    /// transaction: keys it does not name are gone, keys the filters no longer let through are
+    /// forgotten.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn merge_staged(&self, filter: &Filter) -> Result<()> {
+        // Not `DROP TABLE`: statements over the table stay prepared.
+        self.db
+            .execute_batch("CREATE INDEX staged_key ON staged (dir, name, seq)")?;
+        StagedMerge {
+            index: self,
+            filter,
+            dir: None,
+        }
+        .run()?;
+        self.db.execute_batch("DROP INDEX staged_key")?;
+        self.unstage()?;
+        self.clear_meta(Meta::RelistDue)
+    }
+
+    fn rows_after(&self, key: &Key) -> Result<Vec<Row>> {
+        let mut select = self.db.prepare_cached(schema::SELECT_AFTER)?;
+        let rows = select.query_map(params![key.dir, key.name, ROWS_AT_ONCE], super::row::read)?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// The next staged keys, each with all that was staged for it, in order of arrival.
+    fn staged_after(&self, key: &Key) -> Result<Vec<Staged>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize FROM staged \
+             WHERE (dir, name) > (?, ?) ORDER BY dir, name, seq LIMIT ?",
+        )?;
+        let rows = select.query_map(params![key.dir, key.name, ROWS_AT_ONCE], read_staged)?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn last_staged(&self, key: &Key) -> Result<Option<Staged>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize FROM staged \
+             WHERE dir = ? AND name = ? ORDER BY seq DESC LIMIT 1",
+        )?;
+        Ok(select
+            .query_row(params![key.dir, key.name], read_staged)
+            .optional()?)
+    }
+
+    /// When the key last became a file or nothing, which takes what was below it along.
+    fn last_end_of_children(&self, key: &Key) -> Result<i64> {
+        let mut select = self.db.prepare_cached(
+            "SELECT coalesce(max(seq), 0) FROM staged WHERE dir = ? AND name = ? AND rkind <> 2",
+        )?;
+        Ok(select.query_row(params![key.dir, key.name], |row| row.get(0))?)
+    }
+}
+
+impl StagedMerge<'_> {
+    fn run(mut self) -> Result<()> {
+        let mut rows = Vec::new().into_iter().peekable();
+        let mut staged = Vec::new().into_iter().peekable();
+        let (mut last_row, mut last_staged) = (Key::default(), Key::default());
+        loop {
+            if rows.peek().is_none() {
+                rows = self.index.rows_after(&last_row)?.into_iter().peekable();
+            }
+            if staged.peek().is_none() {
+                staged = self
+                    .index
+                    .staged_after(&last_staged)?
+                    .into_iter()
+                    .peekable();
+            }
+            let key = match (rows.peek(), staged.peek()) {
+                (None, None) => return Ok(()),
+                (Some(row), None) => row.key.clone(),
+                (None, Some(staged)) => staged.entry.key.clone(),
+                (Some(row), Some(staged)) => (&row.key).min(&staged.entry.key).clone(),
+            };
+            let row = rows.next_if(|row| row.key == key);
+            if row.is_some() {
+                last_row = key.clone();
+            }
+            let mut named = false;
+            while staged.next_if(|staged| staged.entry.key == key).is_some() {
+                named = true;
+            }
+            // A key's entries may go on in the next batch: the last one is asked for by key.
+            let entry = if named {
+                self.index.last_staged(&key)?
+            } else {
+                None
+            };
+            if named {
+                last_staged = key.clone();
+            }
+            self.merge(key, row, entry)?;
+        }
+    }
+
+    fn merge(&mut self, key: Key, before: Option<Row>, staged: Option<Staged>) -> Result<()> {
+        let index = self.index;
+        let dead_up_to = self.enter(&key.dir)?.dead_up_to;
+        let entry = staged.filter(|s| s.seq > dead_up_to).map(|s| s.entry);
+        let remote = entry
+            .as_ref()
+            .map_or(Remote::Gone, |entry| entry.remote.clone());
+        let mut row = match before.clone() {
+            // A row without a merged ancestor may have been made by it meanwhile.
+            None => index
+                .row(&key)?
+                .unwrap_or_else(|| Row::new(key.clone(), &key.name)),
+            Some(row) if row.sound => row,
+            Some(_) => Row::new(key.clone(), &key.name),
+        };
+        if let Some(entry) = &entry {
+            rename(&mut row, entry);
+        }
+        let subject = format!("/{}", join(&self.enter(&key.dir)?.shown, &row.shown));
+        let reach = self.filter.reach(&subject);
+        let shut = self.filter.shuts(&subject);
+        let managed = reach.up || reach.down;
+        if shut || (!managed && !matches!(remote, Remote::Folder)) {
+            return if before.is_some() {
+                index.remove(&key)
+            } else {
+                Ok(())
+            };
+        }
+        if !managed {
+            row.base = Base::None;
+        }
+        if !matches!(remote, Remote::Gone) && !self.enter(&key.dir)?.has_folder {
+            index.see_folders_above(&key)?;
+            if let Some(dir) = &mut self.dir {
+                dir.has_folder = true;
+            }
+        }
+        row.see(remote);
+        if before.as_ref() == Some(&row) {
+            Ok(())
+        } else {
+            index.put(&row)
+        }
+    }
+
+    /// The directory of the key at hand. Its own row comes before those in it, so it is merged.
+    fn enter(&mut self, dir: &str) -> Result<&Dir> {
+        if self.dir.as_ref().is_none_or(|known| known.key != dir) {
+            let mut dead_up_to = 0;
+            let mut above = dir;
+            while !above.is_empty() {
+                let (parent, name) = split(above);
+                let key = Key {
+                    dir: parent.to_owned(),
+                    name: name.to_owned(),
+                };
+                dead_up_to = dead_up_to.max(self.index.last_end_of_children(&key)?);
+                above = parent;
+            }
+            self.dir = Some(Dir {
+                key: dir.to_owned(),
+                shown: self.index.shown_path(dir)?,
+                dead_up_to,
+                has_folder: dir.is_empty(),
+            });
+        }
+        // It was filled in above.
+        Ok(self.dir.as_ref().expect("a directory has been entered"))
+    }
+}
+
+/// Takes over the name Dropbox shows, and keeps the local one.
+fn rename(row: &mut Row, entry: &RemoteEntry) {
+    if row.shown != entry.shown {
+        let local = row.local_name().to_owned();
+        let is_new = row.base == Base::None;
+        row.shown.clone_from(&entry.shown);
+        row.local = (!is_new && local != row.shown).then_some(local);
+    }
+    row.lower.clone_from(&entry.lower);
+}
+
+fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {
+    let key = Key {
+        dir: sql.get(1)?,
+        name: sql.get(2)?,
+    };
+    let remote = match sql.get::<_, i64>(5)? {
+        2 => Remote::Folder,
+        3 => Remote::File(RemoteFile {
+            rev: sql.get(6)?,
+            hash: sql.get::<_, Option<[u8; 32]>>(7)?.map(ContentHash),
+            size: from_sql(sql.get(8)?),
+        }),
+        _ => Remote::Gone,
+    };
+    let shown: Option<String> = sql.get(3)?;
+    let shown = shown.unwrap_or_else(|| key.name.clone());
+    Ok(Staged {
+        seq: sql.get(0)?,
+        entry: RemoteEntry {
+            key,
+            shown,
+            lower: sql.get(4)?,
+            remote,
+        },
+    })
+}

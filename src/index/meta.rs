@@ -1,0 +1,139 @@
+//! What the index belongs to and what is still due, by name.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::Index;
+use crate::error::Result;
+
+/// The named values of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meta {
+    /// Version of the format.
+    Format,
+    /// Random id of this index, which the cursor file names.
+    Id,
+    /// Transactions committed so far.
+    Counter,
+    /// Account the base was agreed with.
+    AccountId,
+    /// App the base was agreed through.
+    AppKey,
+    /// Root namespace of the account.
+    RootNamespace,
+    /// The Dropbox folder.
+    RemoteRoot,
+    /// Fingerprint of the filters.
+    Filters,
+    /// Set while local files without base are still to be uploaded once.
+    ResetDue,
+    /// Set when a damaged row was found: the next pass lists again.
+    RelistDue,
+    /// Cursor of an unfinished full listing.
+    StagingCursor,
+    /// Content of the marker file in the content dir.
+    RootMarker,
+    /// Device and inode of the content dir, where no marker could be written.
+    RootIdentity,
+}
+
+impl Meta {
+    fn name(self) -> &'static str {
+        match self {
+            Meta::Format => "format",
+            Meta::Id => "id",
+            Meta::Counter => "counter",
+            Meta::AccountId => "account_id",
+            Meta::AppKey => "app_key",
+            Meta::RootNamespace => "root_namespace",
+            Meta::RemoteRoot => "remote_root",
+            Meta::Filters => "filters",
+            Meta::ResetDue => "reset_due",
+            Meta::RelistDue => "relist_due",
+            Meta::StagingCursor => "staging_cursor",
+            Meta::RootMarker => "root_marker",
+            Meta::RootIdentity => "root_identity",
+        }
+    }
+}
+
+/// What the base, and with it every cursor, belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belonging {
+    /// The account.
+    pub account_id: String,
+    /// The app.
+    pub app_key: String,
+    /// The root namespace of the account.
+    pub root_namespace: String,
+    /// The Dropbox folder.
+    pub remote_root: String,
+    /// Fingerprint of the filters.
+    pub filters: String,
+}
+
+impl Index {
+    /// The value of a name.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn meta(&self, meta: Meta) -> Result<Option<String>> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT value FROM meta WHERE name = ?")?;
+        Ok(select
+            .query_row([meta.name()], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Sets the value of a name.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn set_meta(&self, meta: Meta, value: &str) -> Result<()> {
+        let mut upsert = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)")?;
+        upsert.execute(params![meta.name(), value])?;
+        Ok(())
+    }
+
+    /// Forgets the value of a name.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn clear_meta(&self, meta: Meta) -> Result<()> {
+        self.db
+            .execute("DELETE FROM meta WHERE name = ?", [meta.name()])?;
+        Ok(())
+    }
+
+    /// What the base belongs to; nothing before the first listing.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn belonging(&self) -> Result<Option<Belonging>> {
+        let Some(account_id) = self.meta(Meta::AccountId)? else {
+            return Ok(None);
+        };
+        let text = |meta| Ok::<_, crate::error::Error>(self.meta(meta)?.unwrap_or_default());
+        Ok(Some(Belonging {
+            account_id,
+            app_key: text(Meta::AppKey)?,
+            root_namespace: text(Meta::RootNamespace)?,
+            remote_root: text(Meta::RemoteRoot)?,
+            filters: text(Meta::Filters)?,
+        }))
+    }
+
+    /// Says what the base belongs to from now on.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn set_belonging(&self, belonging: &Belonging) -> Result<()> {
+        self.set_meta(Meta::AccountId, &belonging.account_id)?;
+        self.set_meta(Meta::AppKey, &belonging.app_key)?;
+        self.set_meta(Meta::RootNamespace, &belonging.root_namespace)?;
+        self.set_meta(Meta::RemoteRoot, &belonging.remote_root)?;
+        self.set_meta(Meta::Filters, &belonging.filters)
+    }
+}

@@ -1,0 +1,373 @@
+//! One row: what it means, how it is stored, and how a damaged one is told.
+
+use rusqlite::{Connection, Row as SqlRow, params};
+
+use crate::core::content_hash::ContentHash;
+use crate::core::decide;
+use crate::core::path::Key;
+use crate::error::Result;
+use crate::io::disk::Stamp;
+
+/// What both sides last agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing.
+    None,
+    /// A folder; `mount` if it lay on another device than its parent.
+    Folder {
+        /// Whether something was mounted there.
+        mount: bool,
+    },
+    /// A file.
+    File(BaseFile),
+}
+
+/// A file both sides agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseFile {
+    /// Its revision in Dropbox.
+    pub rev: String,
+    /// Its content.
+    pub hash: ContentHash,
+    /// The local file that had this content; its size is the content's.
+    pub stamp: Stamp,
+    /// The stamp was too fresh to trust: the file is hashed once more.
+    pub racy: bool,
+}
+
+/// What Dropbox was seen to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// What the base says.
+    AsBase,
+    /// Nothing.
+    Gone,
+    /// A folder.
+    Folder,
+    /// A file.
+    File(RemoteFile),
+}
+
+/// A file seen in Dropbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Its revision.
+    pub rev: String,
+    /// Its content, where Dropbox states it.
+    pub hash: Option<ContentHash>,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// Everything known about one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The key.
+    pub key: Key,
+    /// The real-case name in Dropbox.
+    pub shown: String,
+    /// The local name, where it differs from `shown`.
+    pub local: Option<String>,
+    /// The server's `path_lower` below the remote root, where it differs from the key.
+    pub lower: Option<String>,
+    /// What both sides agreed on.
+    pub base: Base,
+    /// What Dropbox holds.
+    pub remote: Remote,
+    /// False if the row failed its checksum: then it says nothing.
+    pub sound: bool,
+}
+
+impl Row {
+    /// A row about nothing yet.
+    pub fn new(key: Key, shown: &str) -> Row {
+        Row {
+            key,
+            shown: shown.to_owned(),
+            local: None,
+            lower: None,
+            base: Base::None,
+            remote: Remote::Gone,
+            sound: true,
+        }
+    }
+
+    /// The local name.
+    pub fn local_name(&self) -> &str {
+        self.local.as_deref().unwrap_or(&self.shown)
+    }
+
+    /// The path requests name, below the remote root: the server's own `path_lower`.
+    pub fn lower_path(&self) -> String {
+        self.lower.clone().unwrap_or_else(|| self.key.path())
+    }
+
+    /// The base as the decision sees it.
+    pub fn base_kind(&self) -> decide::Base {
+        match self.base {
+            Base::None => decide::Base::None,
+            Base::Folder { .. } => decide::Base::Folder,
+            Base::File(_) => decide::Base::File,
+        }
+    }
+
+    /// The base file, if the base is one.
+    pub fn base_file(&self) -> Option<&BaseFile> {
+        match &self.base {
+            Base::File(file) => Some(file),
+            Base::None | Base::Folder { .. } => None,
+        }
+    }
+
+    /// The file Dropbox holds, if it holds one.
+    pub fn remote_file(&self) -> Option<RemoteFile> {
+        match (&self.remote, &self.base) {
+            (Remote::File(file), _) => Some(file.clone()),
+            (Remote::AsBase, Base::File(base)) => Some(RemoteFile {
+                rev: base.rev.clone(),
+                hash: Some(base.hash),
+                size: base.stamp.size,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether Dropbox holds a folder here.
+    pub fn remote_is_folder(&self) -> bool {
+        match self.remote {
+            Remote::Folder => true,
+            Remote::AsBase => matches!(self.base, Base::Folder { .. }),
+            Remote::Gone | Remote::File(_) => false,
+        }
+    }
+
+    /// Dropbox as the decision sees it.
+    pub fn remote_side(&self) -> decide::Side {
+        use decide::{Content, Side};
+        if !self.sound {
+            return Side::Unknown;
+        }
+        match (&self.remote, &self.base) {
+            (Remote::AsBase, Base::None) | (Remote::Gone, _) => Side::Gone,
+            (Remote::AsBase, Base::Folder { .. }) | (Remote::Folder, _) => Side::Folder,
+            (Remote::AsBase, Base::File(_)) => Side::File(Content::Same),
+            (Remote::File(remote), Base::File(base)) if remote.rev == base.rev => {
+                Side::File(Content::Same)
+            }
+            (Remote::File(_), _) => Side::File(Content::Edited),
+        }
+    }
+
+    /// Takes note of what Dropbox holds, in the shortest form.
+    pub fn see(&mut self, remote: Remote) {
+        let as_base = match (&remote, &self.base) {
+            (Remote::Folder, Base::Folder { .. }) => true,
+            (Remote::File(remote), Base::File(base)) => remote.rev == base.rev,
+            (Remote::AsBase, _) => true,
+            _ => false,
+        };
+        self.remote = if as_base { Remote::AsBase } else { remote };
+    }
+
+    /// What Dropbox holds, spelt out.
+    pub fn seen(&self) -> Remote {
+        match (self.remote_file(), self.remote_is_folder()) {
+            (Some(file), _) => Remote::File(file),
+            (None, true) => Remote::Folder,
+            (None, false) => Remote::Gone,
+        }
+    }
+
+    /// Replaces the base; Dropbox goes on holding what it was seen to hold.
+    pub fn rebase(&mut self, base: Base) {
+        let seen = self.seen();
+        self.base = base;
+        self.see(seen);
+    }
+
+    /// Both sides agree on `base`.
+    pub fn settle(&mut self, base: Base, local_name: &str) {
+        self.base = base;
+        self.remote = Remote::AsBase;
+        self.local = (local_name != self.shown).then(|| local_name.to_owned());
+    }
+
+    /// Nothing is known to exist: the row need not be kept.
+    pub fn is_void(&self) -> bool {
+        self.base == Base::None && matches!(self.remote, Remote::Gone | Remote::AsBase)
+    }
+
+    /// Whether rows may lie below this one.
+    pub fn may_have_children(&self) -> bool {
+        !self.sound
+            || matches!(self.base, Base::Folder { .. })
+            || matches!(self.remote, Remote::Folder)
+    }
+}
+
+/// Reads a row; one that fails its checksum comes back as not sound, without base.
+pub fn read(sql: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    let key = Key {
+        dir: sql.get(0)?,
+        name: sql.get(1)?,
+    };
+    Ok(decode(sql, &key).unwrap_or_else(|| {
+        let mut row = Row::new(key.clone(), &key.name);
+        row.sound = false;
+        row
+    }))
+}
+
+fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
+    let shown: Option<String> = sql.get(2).ok()?;
+    let mount: i64 = sql.get(6).ok()?;
+    let racy: i64 = sql.get(13).ok()?;
+    let base = match sql.get::<_, i64>(5).ok()? {
+        0 => Base::None,
+        1 => Base::Folder { mount: mount != 0 },
+        2 => Base::File(BaseFile {
+            rev: sql.get(7).ok()?,
+            hash: ContentHash(sql.get(8).ok()?),
+            stamp: Stamp {
+                size: from_sql(sql.get(9).ok()?),
+                mtime_ns: sql.get(10).ok()?,
+                ctime_ns: sql.get(11).ok()?,
+                inode: from_sql(sql.get(12).ok()?),
+            },
+            racy: racy != 0,
+        }),
+        _ => return None,
+    };
+    let remote = match sql.get::<_, i64>(14).ok()? {
+        0 => Remote::AsBase,
+        1 => Remote::Gone,
+        2 => Remote::Folder,
+        3 => Remote::File(RemoteFile {
+            rev: sql.get(15).ok()?,
+            hash: sql.get::<_, Option<[u8; 32]>>(16).ok()?.map(ContentHash),
+            size: from_sql(sql.get(17).ok()?),
+        }),
+        _ => return None,
+    };
+    let row = Row {
+        key: key.clone(),
+        shown: shown.unwrap_or_else(|| key.name.clone()),
+        local: sql.get(3).ok()?,
+        lower: sql.get(4).ok()?,
+        base,
+        remote,
+        sound: true,
+    };
+    (sql.get::<_, i64>(18).ok()? == checksum(&row)).then_some(row)
+}
+
+/// Writes a row with its checksum.
+pub fn write(db: &Connection, row: &Row) -> Result<()> {
+    let (kind, mount) = match &row.base {
+        Base::None => (0, false),
+        Base::Folder { mount } => (1, *mount),
+        Base::File(_) => (2, false),
+    };
+    let base = row.base_file();
+    let stamp = base.map(|base| base.stamp);
+    let (rkind, remote) = remote_columns(&row.remote);
+    let mut upsert = db.prepare_cached(super::schema::UPSERT)?;
+    upsert.execute(params![
+        row.key.dir,
+        row.key.name,
+        (row.shown != row.key.name).then_some(&row.shown),
+        row.local,
+        row.lower,
+        kind,
+        mount,
+        base.map(|base| &base.rev),
+        base.map(|base| base.hash.0),
+        stamp.map(|stamp| to_sql(stamp.size)),
+        stamp.map(|stamp| stamp.mtime_ns),
+        stamp.map(|stamp| stamp.ctime_ns),
+        stamp.map(|stamp| to_sql(stamp.inode)),
+        base.is_some_and(|base| base.racy),
+        rkind,
+        remote.map(|file| &file.rev),
+        remote.and_then(|file| file.hash).map(|hash| hash.0),
+        remote.map(|file| to_sql(file.size)),
+        checksum(row),
+    ])?;
+    Ok(())
+}
+
+/// `rkind` and the file it may be about.
+pub fn remote_columns(remote: &Remote) -> (i64, Option<&RemoteFile>) {
+    match remote {
+        Remote::AsBase => (0, None),
+        Remote::Gone => (1, None),
+        Remote::Folder => (2, None),
+        Remote::File(file) => (3, Some(file)),
+    }
+}
+
+/// SQLite's integers are signed: the bits are kept, not the value.
+pub fn to_sql(number: u64) -> i64 {
+    i64::from_ne_bytes(number.to_ne_bytes())
+}
+
+/// The reverse of [`to_sql`].
+pub fn from_sql(number: i64) -> u64 {
+    u64::from_ne_bytes(number.to_ne_bytes())
+}
+
+/// FNV-1a over every field: each step is a bijection, so a single changed bit always shows.
+fn checksum(row: &Row) -> i64 {
+    let mut sum = Fnv(0xcbf2_9ce4_8422_2325);
+    sum.text(&row.key.dir);
+    sum.text(&row.key.name);
+    sum.text(&row.shown);
+    sum.optional(row.local.as_deref());
+    sum.optional(row.lower.as_deref());
+    match &row.base {
+        Base::None => sum.bytes(&[0]),
+        Base::Folder { mount } => sum.bytes(&[1, u8::from(*mount)]),
+        Base::File(file) => {
+            sum.bytes(&[2, u8::from(file.racy)]);
+            sum.text(&file.rev);
+            sum.bytes(&file.hash.0);
+            let stamp = &file.stamp;
+            sum.bytes(&stamp.size.to_le_bytes());
+            sum.bytes(&stamp.mtime_ns.to_le_bytes());
+            sum.bytes(&stamp.ctime_ns.to_le_bytes());
+            sum.bytes(&stamp.inode.to_le_bytes());
+        }
+    }
+    let (rkind, remote) = remote_columns(&row.remote);
+    sum.bytes(&rkind.to_le_bytes());
+    if let Some(file) = remote {
+        sum.text(&file.rev);
+        sum.bytes(&[u8::from(file.hash.is_some())]);
+        sum.bytes(&file.hash.map_or([0; 32], |hash| hash.0));
+        sum.bytes(&file.size.to_le_bytes());
+    }
+    i64::from_ne_bytes(sum.0.to_ne_bytes())
+}
+
+struct Fnv(u64);
+
+impl Fnv {
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// A text and its end, so that neighbouring texts stay apart.
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+        self.bytes(&[0xff]);
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.bytes(&[0xfe]),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The tables and the statements over them.
+
+/// Version of the format, in the `meta` row `format`.
+pub const FORMAT: &str = "1";
+
+/// Makes the tables of a new index.
+///
+/// `entry`: `kind` is the base (0 none, 1 folder, 2 file), `rkind` what Dropbox holds (0 as the
+/// base, 1 nothing, 2 a folder, 3 a file). `shown` is Dropbox's real-case name where it is not the
+/// folded one, `local` the local name where it is not `shown`, `lower` the server's own folded
+/// path where it is not the key.
+pub const CREATE: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE entry (
+    dir TEXT NOT NULL, name TEXT NOT NULL,
+    shown TEXT, local TEXT, lower TEXT,
+    kind INTEGER NOT NULL, mount INTEGER NOT NULL,
+    rev TEXT, hash BLOB, size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER,
+    racy INTEGER NOT NULL,
+    rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER,
+    sum INTEGER NOT NULL,
+    PRIMARY KEY (dir, name)
+) WITHOUT ROWID;
+CREATE INDEX entry_pending ON entry (dir, name) WHERE rkind <> 0;
+CREATE TABLE staged (
+    seq INTEGER PRIMARY KEY,
+    dir TEXT NOT NULL, name TEXT NOT NULL,
+    shown TEXT, lower TEXT,
+    rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER
+);
+";
+
+macro_rules! columns {
+    () => {
+        "dir, name, shown, local, lower, kind, mount, rev, hash, size, mtime, ctime, inode, racy, \
+         rkind, rrev, rhash, rsize, sum"
+    };
+}
+
+/// One row by key.
+pub const SELECT_ONE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE dir = ? AND name = ?"
+);
+
+/// The next rows of a directory.
+pub const SELECT_IN_DIR: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE dir = ? AND name > ? ORDER BY name LIMIT ?"
+);
+
+/// The next rows of the whole index, in order of directory and name.
+pub const SELECT_AFTER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE (dir, name) > (?, ?) ORDER BY dir, name LIMIT ?"
+);
+
+/// Writes a row.
+pub const UPSERT: &str = concat!(
+    "INSERT OR REPLACE INTO entry (",
+    columns!(),
+    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+);
+
+/// The next directory with pending rows.
+pub const NEXT_PENDING_DIR: &str =
+    "SELECT dir FROM entry WHERE rkind <> 0 AND (?1 OR dir > ?2) ORDER BY dir LIMIT 1";

@@ -1,0 +1,322 @@
+//! First phase of a pass: what Dropbox tells, written into the index, then the cursor file.
+//!
+//! The cursor never runs ahead of the index: a page is committed first. A full listing is staged,
+//! resumes where it was interrupted, and causes nothing before its last page has arrived.
+
+use crate::core::filter::Filter;
+use crate::core::path::{Key, fold};
+use crate::cursor::CursorFile;
+use crate::dropbox::api::{Api, PageSink};
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::Metadata;
+use crate::error::{Error, Result};
+use crate::index::{Belonging, Index, Meta, Remote, RemoteEntry, RemoteFile};
+
+/// Pages in a row that may be empty although more is promised.
+const EMPTY_PAGES_MAX: u32 = 100;
+
+/// How the remote root was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// It is there, and the index holds what is in it.
+    Listed,
+    /// Nothing is there; the index was left as it is.
+    Missing,
+}
+
+/// Reads what Dropbox tells.
+pub struct Puller<'a> {
+    /// The API.
+    pub api: &'a Api<'a>,
+    /// Where it is written down.
+    pub index: &'a Index,
+    /// Where the cursor is kept.
+    pub cursors: &'a CursorFile<'a>,
+    /// What may become a row.
+    pub filter: &'a Filter,
+    /// What cursors belong to; names the remote root.
+    pub belonging: &'a Belonging,
+}
+
+/// How listening ended.
+enum Listened {
+    UpToDate,
+    /// The cursor is of no use any more.
+    Reset,
+    RootMissing,
+}
+
+impl Puller<'_> {
+    /// Brings the index up to date, from the stored cursor if it still counts.
+    ///
+    /// # Errors
+    /// Whatever ends the pass. The index holds complete pages only.
+    pub fn run(&self) -> Result<Root> {
+        let relist = self.index.meta(Meta::RelistDue)?.is_some();
+        let cursor = self
+            .cursors
+            .load(self.index, self.belonging)?
+            .filter(|_| !relist);
+        match cursor.map(|cursor| self.listen(cursor)).transpose()? {
+            Some(Listened::UpToDate) => return Ok(Root::Listed),
+            Some(Listened::RootMissing) => return Ok(Root::Missing),
+            Some(Listened::Reset) => {
+                log::info!("Dropbox asks to start over: listing everything again");
+                self.index
+                    .transaction(|| self.index.set_meta(Meta::ResetDue, "1"))?;
+            }
+            None => {}
+        }
+        self.list_all()
+    }
+
+    /// Follows the stored cursor once more, to read the echo of our own changes.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub fn drain(&self) -> Result<()> {
+        if let Some(cursor) = self.cursors.load(self.index, self.belonging)? {
+            self.listen(cursor)?;
+        }
+        Ok(())
+    }
+
+    fn listen(&self, mut cursor: String) -> Result<Listened> {
+        let mut empty_pages = 0;
+        loop {
+            let mut sink = Sink::new(self, Purpose::Apply);
+            let end = match self.api.list_folder_continue(&cursor, &mut sink) {
+                Ok(end) => end,
+                Err(error) => {
+                    self.index.roll_back();
+                    return refused(error);
+                }
+            };
+            sink.check_root()?;
+            self.index.commit()?;
+            if sink.root_gone {
+                return Ok(Listened::RootMissing);
+            }
+            if sink.entries > 0 {
+                self.cursors
+                    .store(&end.cursor, self.index, self.belonging)?;
+            }
+            cursor = end.cursor;
+            if !end.has_more {
+                return Ok(Listened::UpToDate);
+            }
+            count_empty(&mut empty_pages, sink.entries)?;
+        }
+    }
+
+    fn list_all(&self) -> Result<Root> {
+        let mut cursor = self.index.meta(Meta::StagingCursor)?;
+        let (mut empty_pages, mut resets) = (0, 0);
+        loop {
+            let mut sink = Sink::new(self, Purpose::Stage);
+            let answer = match &cursor {
+                Some(cursor) => self.api.list_folder_continue(cursor, &mut sink),
+                None => {
+                    sink.starts_over = true;
+                    self.api.list_folder(&self.belonging.remote_root, &mut sink)
+                }
+            };
+            let end = match answer {
+                Ok(end) => end,
+                Err(error) => {
+                    self.index.roll_back();
+                    match refused(error)? {
+                        Listened::Reset if resets < 3 && cursor.is_some() => {
+                            resets += 1;
+                            cursor = None;
+                            continue;
+                        }
+                        Listened::RootMissing => return Ok(Root::Missing),
+                        Listened::Reset | Listened::UpToDate => {
+                            return Err(Error::TryLater(
+                                "Dropbox keeps asking to list again from the start; try later"
+                                    .to_owned(),
+                            ));
+                        }
+                    }
+                }
+            };
+            sink.check_root()?;
+            if sink.root_gone {
+                self.index.roll_back();
+                return Ok(Root::Missing);
+            }
+            if end.has_more {
+                self.index.set_meta(Meta::StagingCursor, &end.cursor)?;
+                self.index.commit()?;
+                count_empty(&mut empty_pages, sink.entries)?;
+                cursor = Some(end.cursor);
+            } else {
+                self.index.merge_staged(self.filter)?;
+                self.index.set_belonging(self.belonging)?;
+                self.index.commit()?;
+                self.cursors
+                    .store(&end.cursor, self.index, self.belonging)?;
+                return Ok(Root::Listed);
+            }
+        }
+    }
+}
+
+fn refused(error: CallError) -> Result<Listened> {
+    match error {
+        // 400: the cursor is for another app or account, or is no cursor at all.
+        CallError::Refused(error) if error.is("reset") || error.is("http_400") => {
+            Ok(Listened::Reset)
+        }
+        CallError::Refused(error) if error.is("path/not_found") => Ok(Listened::RootMissing),
+        CallError::Refused(error) if error.is("path/not_folder") => Err(root_is_file()),
+        error => Err(error.into_error("list the Dropbox folder")),
+    }
+}
+
+/// `remote_root` names a file: only a person can mean something else.
+fn root_is_file() -> Error {
+    Error::Config(crate::config::ConfigError {
+        file: std::path::PathBuf::new(),
+        line: None,
+        key: Some("dropbox.remote_root".to_owned()),
+        what: "Dropbox has a file at this path, not a folder".to_owned(),
+        remedy: "name another folder".to_owned(),
+    })
+}
+
+fn count_empty(empty_pages: &mut u32, entries: u64) -> Result<()> {
+    *empty_pages = if entries == 0 { *empty_pages + 1 } else { 0 };
+    if *empty_pages > EMPTY_PAGES_MAX {
+        return Err(Error::TryLater(
+            "Dropbox keeps promising more entries without sending any; try later".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Apply,
+    Stage,
+}
+
+/// Writes the entries of one page into the open transaction.
+struct Sink<'a> {
+    index: &'a Index,
+    filter: &'a Filter,
+    /// Key of the remote root with a trailing slash; empty for the account's root.
+    root: String,
+    purpose: Purpose,
+    /// What an unfinished listing left is thrown away.
+    starts_over: bool,
+    entries: u64,
+    root_gone: bool,
+    root_file: bool,
+}
+
+impl<'a> Sink<'a> {
+    fn new(puller: &Puller<'a>, purpose: Purpose) -> Sink<'a> {
+        let root = fold(puller.belonging.remote_root.trim_matches('/'));
+        Sink {
+            index: puller.index,
+            filter: puller.filter,
+            root: if root.is_empty() {
+                root
+            } else {
+                format!("{root}/")
+            },
+            purpose,
+            starts_over: false,
+            entries: 0,
+            root_gone: false,
+            root_file: false,
+        }
+    }
+
+    fn check_root(&self) -> Result<()> {
+        if self.root_file {
+            Err(root_is_file())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The entry relative to the remote root, if it lies below it and can be synced at all.
+    fn relative(&mut self, entry: Metadata) -> Option<RemoteEntry> {
+        let (name, lower, remote) = match entry {
+            Metadata::File(file) => {
+                if !file.is_downloadable || file.symlink_info.is_some() {
+                    log::debug!("{} cannot be downloaded: left alone", file.name);
+                    return None;
+                }
+                let (hash, size) = (file.hash(), file.size);
+                let rev = file.rev;
+                (
+                    file.name,
+                    file.path_lower,
+                    Remote::File(RemoteFile { rev, hash, size }),
+                )
+            }
+            Metadata::Folder(folder) => (folder.name, folder.path_lower, Remote::Folder),
+            Metadata::Deleted(deleted) => (deleted.name, deleted.path_lower, Remote::Gone),
+            Metadata::Other => return None,
+        };
+        // Without a path it is not mounted.
+        let lower = lower?;
+        let lower = lower.strip_prefix('/')?;
+        let folded = fold(lower);
+        if !self.root.is_empty() && format!("{folded}/") == self.root {
+            match remote {
+                Remote::Gone => self.root_gone = true,
+                Remote::File(_) => self.root_file = true,
+                Remote::Folder | Remote::AsBase => {
+                    self.root_gone = false;
+                    self.root_file = false;
+                }
+            }
+            return None;
+        }
+        let Some(below) = folded.strip_prefix(&self.root) else {
+            log::debug!("/{lower} lies outside the remote root: ignored");
+            return None;
+        };
+        let key = Key::of(below);
+        let components = self.root.matches('/').count();
+        let lower = lower.splitn(components + 1, '/').last().unwrap_or(lower);
+        let lower = (lower != below).then(|| lower.to_owned());
+        Some(RemoteEntry {
+            key,
+            shown: name,
+            lower,
+            remote,
+        })
+    }
+}
+
+impl PageSink for Sink<'_> {
+    fn restart(&mut self) -> Result<()> {
+        self.index.roll_back();
+        self.entries = 0;
+        self.root_gone = false;
+        self.root_file = false;
+        self.index.begin()?;
+        if self.starts_over {
+            self.index.unstage()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn entry(&mut self, entry: Metadata) -> Result<()> {
+        self.entries += 1;
+        let Some(entry) = self.relative(entry) else {
+            return Ok(());
+        };
+        match self.purpose {
+            Purpose::Apply => self.index.apply(&entry, self.filter).map(drop),
+            Purpose::Stage => self.index.stage(&entry),
+        }
+    }
+}
