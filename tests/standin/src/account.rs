@@ -1,0 +1,132 @@
+//! The one account, and how the paths of a call lead into its tree.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::errors::{LookupError, WriteError};
+use crate::faults::Fault;
+use crate::names;
+use crate::oauth::OAuth;
+use crate::sessions::Sessions;
+use crate::standin::Logged;
+use crate::tree::{Revision, Tree};
+
+/// How much of the account an app sees; fixed when the app is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only `/Apps/<name>`, which is its root.
+    AppFolder,
+    /// Everything.
+    Full,
+}
+
+/// Everything the stand-in remembers.
+pub(crate) struct Account {
+    pub(crate) account_id: String,
+    pub(crate) namespace: String,
+    pub(crate) access: Access,
+    pub(crate) clock: Clock,
+    pub(crate) tree: Tree,
+    pub(crate) oauth: OAuth,
+    pub(crate) sessions: Sessions,
+    pub(crate) jobs: HashMap<String, Job>,
+    pub(crate) cursor_epoch: u64,
+    pub(crate) page_limit: Option<usize>,
+    pub(crate) listing_names_its_root: bool,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) log: Vec<Logged>,
+    pub(crate) seed: u64,
+    pub(crate) answered: u64,
+}
+
+/// A finished asynchronous job: the route that started it, and its result.
+pub(crate) struct Job {
+    pub(crate) route: &'static str,
+    pub(crate) result: Value,
+}
+
+impl Account {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            account_id: "dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc".into(),
+            namespace: "3235641".into(),
+            access: Access::Full,
+            clock: Clock::frozen(),
+            tree: Tree::new(seed),
+            oauth: OAuth::new(seed),
+            sessions: Sessions::new(seed),
+            jobs: HashMap::new(),
+            cursor_epoch: 0,
+            page_limit: None,
+            listing_names_its_root: true,
+            faults: Vec::new(),
+            log: Vec::new(),
+            seed,
+            answered: 0,
+        }
+    }
+
+    /// The path meant by `ns:1/a` or `id:x/a`, as it was spelled otherwise.
+    fn spelled(&self, path: &str) -> Result<String, LookupError> {
+        if let Some(rest) = path.strip_prefix("ns:") {
+            let (namespace, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let known = namespace == self.namespace;
+            return if known {
+                Ok(rest.to_owned())
+            } else {
+                Err(LookupError::NotFound)
+            };
+        }
+        if path.starts_with("id:") {
+            let (id, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+            let key = self.tree.key_of_id(id).ok_or(LookupError::NotFound)?;
+            let node = self.tree.live(key).ok_or(LookupError::NotFound)?;
+            return Ok(format!("{}{rest}", node.display));
+        }
+        Ok(path.to_owned())
+    }
+
+    /// The key of a path that is looked up; `""` is the root. It is not brought to NFC, so a
+    /// decomposed name finds nothing. Empty components and trailing slashes are malformed.
+    pub(crate) fn lookup_key(&self, path: &str) -> Result<String, LookupError> {
+        let path = self.spelled(path)?;
+        if !path.is_empty() && !names::is_well_formed(&path) {
+            return Err(LookupError::MalformedPath);
+        }
+        Ok(names::folded(&path))
+    }
+
+    /// The path to write for one that may be an id or have a namespace.
+    pub(crate) fn write_path(&self, path: &str) -> Result<String, WriteError> {
+        let path = self.spelled(path).map_err(|_| WriteError::MalformedPath)?;
+        let path = names::composed(&path);
+        names::check(&path)?;
+        Ok(path)
+    }
+
+    /// The file revision a download or metadata call means. `rev:` reaches old revisions.
+    pub(crate) fn revision_at(&self, path: &str) -> Result<&Revision, LookupError> {
+        if let Some(rev) = path.strip_prefix("rev:") {
+            let revision = self.tree.revision(rev);
+            return revision
+                .map(|revision| &**revision)
+                .ok_or(LookupError::NotFound);
+        }
+        let key = self.lookup_key(path)?;
+        match self.tree.file(&key) {
+            Some(revision) => Ok(revision),
+            None if self.tree.is_folder(&key) => Err(LookupError::NotFile),
+            None => Err(LookupError::NotFound),
+        }
+    }
+
+    /// Keeps the result of a job until somebody asks for it.
+    pub(crate) fn launch(&mut self, route: &'static str, result: Value) -> Value {
+        let number = self.jobs.len() + 1;
+        let id = format!("dbjid:{:08x}{number:08x}", self.seed);
+        self.jobs.insert(id.clone(), Job { route, result });
+        serde_json::json!({".tag": "async_job_id", "async_job_id": id})
+    }
+}

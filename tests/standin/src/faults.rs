@@ -1,0 +1,295 @@
+//! Faults: rules that select requests and spoil them, on demand and repeatably.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::account::Account;
+use crate::errors::summary;
+use crate::http::{Delivery, Request, Response};
+use crate::sessions::Order;
+
+/// Which of the requests a rule matches it strikes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum When {
+    /// Every one.
+    Always,
+    /// Only the nth, counted from 1.
+    Nth(u64),
+    /// Every nth.
+    Every(u64),
+    /// The first n.
+    First(u64),
+    /// Each with this probability, from a generator with this seed.
+    Chance {
+        /// Between 0 and 1.
+        probability: f64,
+        /// The same seed strikes the same requests.
+        seed: u64,
+    },
+}
+
+/// What happens to a request that is struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Not applied; this status and body. A body that starts with `{` is sent as JSON.
+    Status(u16, String),
+    /// Not applied; 429, with `Retry-After` if given, as JSON or as plain text.
+    TooManyRequests {
+        /// Seconds for the header, and for the field of the JSON body (1 if absent).
+        retry_after: Option<u64>,
+        /// A plain text instead of the JSON body.
+        as_text: bool,
+    },
+    /// Not applied; `too_many_write_operations` where the route's error union has it, or else
+    /// as a 429.
+    TooManyWriteOperations,
+    /// Not applied; the connection is dropped.
+    CutBefore,
+    /// Applied; the connection is dropped instead of answering.
+    CutAfter,
+    /// Applied; the body of the answer ends after this many bytes.
+    Truncate(usize),
+    /// Applied; one bit of the answer's body is flipped, at this offset modulo its length.
+    Corrupt(usize),
+    /// One bit in the middle of the request's body is flipped before it is applied.
+    CorruptUpload,
+    /// Applied; the answer comes after this time.
+    Stall(Duration),
+    /// Not applied; 200 and an HTML page, as from a captive portal.
+    Html,
+    /// The access token used is expired from now on.
+    ExpireToken,
+    /// Applied; every entry of a list page is told twice.
+    DuplicatePage,
+}
+
+/// A rule.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    route: String,
+    when: When,
+    effect: Effect,
+    matched: u64,
+    state: u64,
+}
+
+impl Fault {
+    /// A rule for the requests whose route contains `route` (`""` for all). A route is named
+    /// like `files/upload` or `oauth2/token`.
+    #[must_use]
+    pub fn new(route: &str, when: When, effect: Effect) -> Self {
+        let state = match when {
+            When::Chance { seed, .. } => seed,
+            When::Always | When::Nth(_) | When::Every(_) | When::First(_) => 0,
+        };
+        Self {
+            route: route.to_owned(),
+            when,
+            effect,
+            matched: 0,
+            state,
+        }
+    }
+
+    /// Counts a request; the effect if the rule strikes it.
+    pub(crate) fn strike(&mut self, route: &str) -> Option<Effect> {
+        if !route.contains(&self.route) {
+            return None;
+        }
+        self.matched += 1;
+        let strikes = match self.when {
+            When::Always => true,
+            When::Nth(n) => self.matched == n,
+            When::Every(n) => n > 0 && self.matched.is_multiple_of(n),
+            When::First(n) => self.matched <= n,
+            When::Chance { probability, .. } => self.random() < probability,
+        };
+        strikes.then(|| self.effect.clone())
+    }
+
+    /// A number in 0..1 (splitmix64).
+    fn random(&mut self) -> f64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        f64::from((mixed >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+/// What happens instead of carrying a request out; may change the request as well.
+pub(crate) fn before(
+    account: &mut Account,
+    effect: &Effect,
+    request: &mut Request,
+    route: &str,
+) -> Option<Response> {
+    match effect {
+        Effect::Status(status, body) if body.starts_with('{') => Some(Response::new(
+            *status,
+            "application/json",
+            body.clone().into_bytes(),
+        )),
+        Effect::Status(status, body) => Some(Response::text(*status, body)),
+        Effect::TooManyRequests {
+            retry_after,
+            as_text,
+        } => Some(rate_limited("too_many_requests", *retry_after, *as_text)),
+        Effect::TooManyWriteOperations => Some(lock_contention(account, request, route)),
+        Effect::CutBefore => {
+            let mut response = Response::text(503, "");
+            response.delivery = Delivery::NoAnswer;
+            Some(response)
+        }
+        Effect::Html => {
+            let page = "<!DOCTYPE html>\n<html><body>Welcome! Please log in.</body></html>\n";
+            Some(Response::html(200, page))
+        }
+        Effect::CorruptUpload => {
+            let middle = request.body.len() / 2;
+            if let Some(byte) = request.body.get_mut(middle) {
+                *byte ^= 1;
+            }
+            None
+        }
+        Effect::ExpireToken => {
+            let now = account.clock.now();
+            let token = request
+                .header("Authorization")
+                .and_then(|it| it.strip_prefix("Bearer "));
+            if let Some(grant) = token.and_then(|token| account.oauth.grants.get_mut(token)) {
+                grant.expires = now;
+            }
+            None
+        }
+        Effect::CutAfter
+        | Effect::Truncate(_)
+        | Effect::Corrupt(_)
+        | Effect::Stall(_)
+        | Effect::DuplicatePage => None,
+    }
+}
+
+/// What happens to the answer.
+pub(crate) fn after(effect: &Effect, response: &mut Response) {
+    match effect {
+        Effect::CutAfter => response.delivery = Delivery::NoAnswer,
+        Effect::Truncate(bytes) => response.delivery = Delivery::Cut(*bytes),
+        Effect::Stall(time) => response.delivery = Delivery::Stall(*time),
+        Effect::Corrupt(offset) if !response.body.is_empty() => {
+            let mut bytes = response.body.to_vec();
+            let index = offset % bytes.len();
+            bytes[index] ^= 1;
+            response.body = bytes.into();
+        }
+        Effect::DuplicatePage if response.status == 200 => {
+            if let Ok(mut page) = serde_json::from_slice(&response.body) {
+                duplicate_entries(&mut page);
+                response.body = page.to_string().into_bytes().into();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn rate_limited(reason: &str, retry_after: Option<u64>, as_text: bool) -> Response {
+    let response = if as_text {
+        Response::text(429, "Too Many Requests")
+    } else {
+        let seconds = retry_after.unwrap_or(1);
+        let error = json!({"reason": {".tag": reason}, "retry_after": seconds});
+        let summary = format!("{reason}/..");
+        Response::json(429, &json!({"error_summary": summary, "error": error}))
+    };
+    match retry_after {
+        Some(seconds) => response.with("Retry-After", seconds.to_string()),
+        None => response,
+    }
+}
+
+/// `too_many_write_operations`, in the place where the route has it.
+fn lock_contention(account: &mut Account, request: &mut Request, route: &str) -> Response {
+    let tagged = json!({".tag": "too_many_write_operations"});
+    let error = match route {
+        "files/upload" => {
+            let (body, now) = (std::mem::take(&mut request.body), account.clock.now());
+            let session_id = account
+                .sessions
+                .start("standin-key", Order::Sequential, now, body);
+            json!({".tag": "path", "reason": tagged, "upload_session_id": session_id})
+        }
+        "files/upload_session/finish_batch_v2" => {
+            let arg: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            let count = arg["entries"].as_array().map_or(0, Vec::len);
+            let entry = json!({".tag": "failure", "failure": tagged});
+            return Response::json(200, &json!({ "entries": vec![entry; count] }));
+        }
+        other => match write_operations_error(other) {
+            Some(error) => error,
+            None => return rate_limited("too_many_write_operations", Some(1), false),
+        },
+    };
+    Response::json(
+        409,
+        &json!({"error_summary": summary(&error, 2), "error": error}),
+    )
+}
+
+/// Where a route's error union has `too_many_write_operations`.
+fn write_operations_error(route: &str) -> Option<Value> {
+    let inner = json!({".tag": "too_many_write_operations"});
+    match route {
+        "files/upload_session/finish" | "files/delete_v2" => Some(inner),
+        "files/create_folder_v2" => Some(json!({".tag": "path", "path": inner})),
+        "files/move_v2" | "files/copy_v2" => Some(json!({".tag": "to", "to": inner})),
+        "files/restore" => Some(json!({".tag": "path_write", "path_write": inner})),
+        _ => None,
+    }
+}
+
+/// Tells every entry of a list page twice.
+fn duplicate_entries(page: &mut Value) {
+    if let Some(Value::Array(entries)) = page.get_mut("entries") {
+        let again = entries.clone();
+        entries.extend(again);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(when: When, count: usize) -> Vec<usize> {
+        let mut fault = Fault::new("upload", when, Effect::CutBefore);
+        assert_eq!(fault.strike("files/download"), None);
+        (1..=count)
+            .filter(|_| fault.strike("files/upload").is_some())
+            .collect()
+    }
+
+    #[test]
+    fn rules_count_only_what_they_match() {
+        assert_eq!(struck(When::Nth(2), 4), [2]);
+        assert_eq!(struck(When::Every(2), 5), [2, 4]);
+        assert_eq!(struck(When::First(2), 4), [1, 2]);
+        assert_eq!(struck(When::Always, 3), [1, 2, 3]);
+    }
+
+    #[test]
+    fn chance_repeats_with_its_seed() {
+        let half = |seed| {
+            struck(
+                When::Chance {
+                    probability: 0.5,
+                    seed,
+                },
+                200,
+            )
+        };
+        assert_eq!(half(1), half(1));
+        assert_ne!(half(1), half(2));
+        assert!((60..140).contains(&half(3).len()));
+    }
+}

@@ -1,0 +1,53 @@
+//! A stand-in for Dropbox: one account in memory that answers like the documented HTTP API.
+//!
+//! [`Standin::handle`] is the whole API as a function; [`Standin::listen`] puts it on four
+//! loopback ports. Nothing is read from or written to disk. The same calls give the same answers:
+//! ids, revs, tokens and even the dots in error summaries come from a seed, and the clock stands
+//! still unless it is moved.
+//!
+//! # What is modelled
+//! The code flow with and without PKCE, refreshing, scopes and revocation; `users`
+//! get_current_account and get_space_usage; `check`; of `files` list_folder with continue,
+//! get_latest_cursor and longpoll, get_metadata, list_revisions, restore, download, upload, upload
+//! sessions one by one and in batches, folders, delete, move and copy; path roots, rate limits,
+//! quota, read-only shared folders, files that cannot be downloaded, symbolic links. The rules are
+//! those of the public specification (`files.stone` and its neighbours); where it is silent the
+//! choice is noted at the code.
+//!
+//! # What is not
+//! Teams, sharing, file properties, shared links, export, search, thumbnails, locks, batches of
+//! moves and copies, `select-user` headers, storage limits of time (every revision is kept),
+//! simultaneous calls being refused, and the server's delays.
+//!
+//! # Layers
+//! `http` (requests and answers), `routes` (arguments in, unions out), `tree`, `commit` and
+//! `journal` (the namespace and its changes), `oauth`, `sessions`; `standin` and `person` are what
+//! a test uses, `faults` what it breaks, `server` the sockets.
+
+mod account;
+mod args;
+mod clock;
+mod commit;
+mod content_hash;
+mod cursor;
+mod encoding;
+mod errors;
+mod faults;
+mod http;
+mod journal;
+mod metadata;
+mod names;
+mod oauth;
+mod person;
+mod routes;
+mod server;
+mod sessions;
+mod standin;
+mod tree;
+
+pub use account::Access;
+pub use content_hash::{BLOCK, content_hash};
+pub use faults::{Effect, Fault, When};
+pub use http::{Body, Delivery, Endpoint, Request, Response};
+pub use server::Listeners;
+pub use standin::{Hook, Logged, Node, Snapshot, Standin};

@@ -1,0 +1,15 @@
+//! Claims about the stand-in, one test each, named after the rule they hold it to.
+//!
+//! Everything goes through the public API; `verbs` holds the few calls all tests share.
+
+mod faults;
+mod folders;
+mod framing;
+mod listing;
+mod metadata;
+mod oauth;
+mod sessions;
+mod sockets;
+mod transfer;
+mod verbs;
+mod writing;
