@@ -7,5 +7,6 @@ pub mod decide;
 pub mod filter;
 pub mod guard;
 mod java_pattern;
+pub mod names;
 pub mod path;
 pub mod quartz;

@@ -27,18 +27,20 @@ struct Stored {
 
 /// The cursor file in the state directory.
 pub struct CursorFile<'a> {
-    disk: &'a dyn Disk,
+    disk: Option<&'a dyn Disk>,
     path: RelPath,
+    writes: bool,
 }
 
 impl<'a> CursorFile<'a> {
-    /// The file in `disk`.
+    /// The file in the state directory `disk`, if there is one. Nothing is ever stored unless
+    /// `writes`.
     ///
     /// # Errors
     /// None in practice: the name is ours.
-    pub fn new(disk: &'a dyn Disk) -> Result<CursorFile<'a>> {
+    pub fn new(disk: Option<&'a dyn Disk>, writes: bool) -> Result<CursorFile<'a>> {
         let path = RelPath::parse(FILE).map_err(|e| Error::Failed(e.to_string()))?;
-        Ok(CursorFile { disk, path })
+        Ok(CursorFile { disk, path, writes })
     }
 
     /// The cursor, if it may be used with this index for what `now` says.
@@ -46,8 +48,10 @@ impl<'a> CursorFile<'a> {
     /// # Errors
     /// What the disk or the index says; a damaged file is no error but no cursor.
     pub fn load(&self, index: &Index, now: &Belonging) -> Result<Option<String>> {
-        let bytes = self
-            .disk
+        let Some(disk) = self.disk else {
+            return Ok(None);
+        };
+        let bytes = disk
             .read(&self.path)
             .map_err(|e| state_error("read the cursor", &e))?;
         let Some(bytes) = bytes else { return Ok(None) };
@@ -70,6 +74,9 @@ impl<'a> CursorFile<'a> {
     /// # Errors
     /// What the disk or the index says.
     pub fn store(&self, cursor: &str, index: &Index, now: &Belonging) -> Result<()> {
+        let Some(disk) = self.disk.filter(|_| self.writes) else {
+            return Ok(());
+        };
         let stored = Stored {
             cursor: cursor.to_owned(),
             account_id: now.account_id.clone(),
@@ -81,21 +88,7 @@ impl<'a> CursorFile<'a> {
             index_counter: index.counter()?,
         };
         let json = serde_json::to_vec(&stored).map_err(|e| Error::Failed(e.to_string()))?;
-        self.disk
-            .write(&self.path, &json)
+        disk.write(&self.path, &json)
             .map_err(|e| state_error("write the cursor", &e))
-    }
-
-    /// Forgets the cursor.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn remove(&self) -> Result<()> {
-        match self.disk.remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(state_error("remove the cursor", &error))
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -22,6 +22,8 @@ pub enum Root {
     Listed,
     /// Nothing is there; the index was left as it is.
     Missing,
+    /// A file is there.
+    IsFile,
 }
 
 /// Reads what Dropbox tells.
@@ -43,7 +45,8 @@ enum Listened {
     UpToDate,
     /// The cursor is of no use any more.
     Reset,
-    RootMissing,
+    /// The remote root is not there as a folder.
+    NoRoot(Root),
 }
 
 impl Puller<'_> {
@@ -59,7 +62,7 @@ impl Puller<'_> {
             .filter(|_| !relist);
         match cursor.map(|cursor| self.listen(cursor)).transpose()? {
             Some(Listened::UpToDate) => return Ok(Root::Listed),
-            Some(Listened::RootMissing) => return Ok(Root::Missing),
+            Some(Listened::NoRoot(root)) => return Ok(root),
             Some(Listened::Reset) => {
                 log::info!("Dropbox asks to start over: listing everything again");
                 self.index
@@ -92,10 +95,9 @@ impl Puller<'_> {
                     return refused(error);
                 }
             };
-            sink.check_root()?;
             self.index.commit()?;
-            if sink.root_gone {
-                return Ok(Listened::RootMissing);
+            if let Some(root) = sink.root_is {
+                return Ok(Listened::NoRoot(root));
             }
             if sink.entries > 0 {
                 self.cursors
@@ -131,7 +133,7 @@ impl Puller<'_> {
                             cursor = None;
                             continue;
                         }
-                        Listened::RootMissing => return Ok(Root::Missing),
+                        Listened::NoRoot(root) => return Ok(root),
                         Listened::Reset | Listened::UpToDate => {
                             return Err(Error::TryLater(
                                 "Dropbox keeps asking to list again from the start; try later"
@@ -141,10 +143,9 @@ impl Puller<'_> {
                     }
                 }
             };
-            sink.check_root()?;
-            if sink.root_gone {
+            if let Some(root) = sink.root_is {
                 self.index.roll_back();
-                return Ok(Root::Missing);
+                return Ok(root);
             }
             if end.has_more {
                 self.index.set_meta(Meta::StagingCursor, &end.cursor)?;
@@ -169,21 +170,14 @@ fn refused(error: CallError) -> Result<Listened> {
         CallError::Refused(error) if error.is("reset") || error.is("http_400") => {
             Ok(Listened::Reset)
         }
-        CallError::Refused(error) if error.is("path/not_found") => Ok(Listened::RootMissing),
-        CallError::Refused(error) if error.is("path/not_folder") => Err(root_is_file()),
+        CallError::Refused(error) if error.is("path/not_found") => {
+            Ok(Listened::NoRoot(Root::Missing))
+        }
+        CallError::Refused(error) if error.is("path/not_folder") => {
+            Ok(Listened::NoRoot(Root::IsFile))
+        }
         error => Err(error.into_error("list the Dropbox folder")),
     }
-}
-
-/// `remote_root` names a file: only a person can mean something else.
-fn root_is_file() -> Error {
-    Error::Config(crate::config::ConfigError {
-        file: std::path::PathBuf::new(),
-        line: None,
-        key: Some("dropbox.remote_root".to_owned()),
-        what: "Dropbox has a file at this path, not a folder".to_owned(),
-        remedy: "name another folder".to_owned(),
-    })
 }
 
 fn count_empty(empty_pages: &mut u32, entries: u64) -> Result<()> {
@@ -212,8 +206,8 @@ struct Sink<'a> {
     /// What an unfinished listing left is thrown away.
     starts_over: bool,
     entries: u64,
-    root_gone: bool,
-    root_file: bool,
+    /// What became of the remote root, if it is no folder any more.
+    root_is: Option<Root>,
 }
 
 impl<'a> Sink<'a> {
@@ -230,16 +224,7 @@ impl<'a> Sink<'a> {
             purpose,
             starts_over: false,
             entries: 0,
-            root_gone: false,
-            root_file: false,
-        }
-    }
-
-    fn check_root(&self) -> Result<()> {
-        if self.root_file {
-            Err(root_is_file())
-        } else {
-            Ok(())
+            root_is: None,
         }
     }
 
@@ -268,14 +253,11 @@ impl<'a> Sink<'a> {
         let lower = lower.strip_prefix('/')?;
         let folded = fold(lower);
         if !self.root.is_empty() && format!("{folded}/") == self.root {
-            match remote {
-                Remote::Gone => self.root_gone = true,
-                Remote::File(_) => self.root_file = true,
-                Remote::Folder | Remote::AsBase => {
-                    self.root_gone = false;
-                    self.root_file = false;
-                }
-            }
+            self.root_is = match remote {
+                Remote::Gone => Some(Root::Missing),
+                Remote::File(_) => Some(Root::IsFile),
+                Remote::Folder | Remote::AsBase => None,
+            };
             return None;
         }
         let Some(below) = folded.strip_prefix(&self.root) else {
@@ -299,8 +281,7 @@ impl PageSink for Sink<'_> {
     fn restart(&mut self) -> Result<()> {
         self.index.roll_back();
         self.entries = 0;
-        self.root_gone = false;
-        self.root_file = false;
+        self.root_is = None;
         self.index.begin()?;
         if self.starts_over {
             self.index.unstage()

@@ -98,6 +98,14 @@ impl<'a> TokenFiles<'a> {
         self.read("token.json")
     }
 
+    /// The stored token even if others can read it: so that it can be revoked.
+    ///
+    /// # Errors
+    /// [`Error::Authentication`] if it is damaged.
+    pub fn token_to_revoke(&self) -> Result<Option<StoredToken>> {
+        self.parse("token.json")
+    }
+
     /// Stores the token and forgets the pending authentication.
     ///
     /// # Errors
@@ -174,7 +182,16 @@ impl<'a> TokenFiles<'a> {
         if dir.mode & 0o077 != 0 {
             return Err(loose(&self.shown, dir.mode, "700"));
         }
-        let Some(bytes) = self.disk.read(&path).map_err(wrap)? else {
+        self.parse(name)
+    }
+
+    fn parse<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>> {
+        let shown = format!("{}/{name}", self.shown);
+        let bytes = self
+            .disk
+            .read(&file_name(name)?)
+            .map_err(|error| state_error(&format!("read {shown}"), &error))?;
+        let Some(bytes) = bytes else {
             return Ok(None);
         };
         // The parser's own text could quote the secret.

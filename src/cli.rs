@@ -1,0 +1,313 @@
+//! The command line: what was typed, the log, and the exit code.
+//!
+//! Data goes to stdout, talk to stderr. Without a terminal a run that has nothing to say says
+//! nothing, so that cron stays silent.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode as ProcessExit;
+
+use clap::{Args, Parser, Subcommand};
+use log::{Level, LevelFilter};
+use serde::Serialize;
+
+use crate::commands::{authentication, sync};
+use crate::config::Config;
+use crate::error::{ExitCode, Result};
+use crate::places;
+use crate::report::{Counts, Kind, Problem, Report};
+
+/// Version of the `--json` envelope.
+const SCHEMA_VERSION: u32 = 1;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything is in step            6  another run holds the lock
+  1  failed                           7  offline, rate limited: try later
+  2  wrong usage                      8  Dropbox or disk full
+  3  some files have problems        78  bad configuration
+  4  authentication needed
+  5  halted: a person must decide
+
+Configuration: --config, else $FERRYBOX_CONFIG, else ~/.config/ferrybox/config.toml, else
+/etc/ferrybox/config.toml";
+
+/// Keeps a directory and a Dropbox folder in step.
+#[derive(Parser)]
+#[command(name = "ferrybox", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Cli {
+    /// Configuration file.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say more: -v one line per action, -vv requests as well.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Print the outcome as one JSON object on stdout.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run one pass: bring changes down, send changes up.
+    Sync(SyncArgs),
+    /// Print the link and the three steps that connect this machine to a Dropbox account.
+    #[command(name = "startAuthentication")]
+    #[command(visible_alias = "login", alias = "start-authentication")]
+    #[command(alias = "dropbox:startAuthentication")]
+    StartAuthentication,
+    /// Finish with the code Dropbox showed; without CODE it is read from stdin.
+    #[command(name = "finishAuthentication")]
+    #[command(
+        visible_alias = "finish-authentication",
+        alias = "dropbox:finishAuthentication"
+    )]
+    FinishAuthentication {
+        /// The code, as pasted.
+        #[arg(allow_hyphen_values = true)]
+        code: Option<String>,
+    },
+    /// End the authentication: revoke the token and remove it from this machine.
+    Logout,
+}
+
+#[derive(Args)]
+struct SyncArgs {
+    /// Only send local changes to Dropbox in this pass.
+    #[arg(long, conflicts_with = "download_only")]
+    upload_only: bool,
+    /// Only bring changes from Dropbox here in this pass; restores a fresh card in any mode.
+    #[arg(long)]
+    download_only: bool,
+    /// Print what would be done; change nothing at all.
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Allow exactly what a halted pass printed under this id, once.
+    #[arg(long, value_name = "ID")]
+    approve: Vec<String>,
+}
+
+/// Runs the program.
+pub fn main() -> ProcessExit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return code(if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Ok
+            });
+        }
+    };
+    start_log(cli.verbose);
+    let outcome = run(&cli);
+    let exit = match &outcome.result {
+        Ok(exit) => *exit,
+        Err(error) => {
+            log::error!("{error}");
+            error.exit_code()
+        }
+    };
+    if cli.json {
+        print_json(&outcome, exit);
+    }
+    code(exit)
+}
+
+fn code(exit: ExitCode) -> ProcessExit {
+    ProcessExit::from(exit as u8)
+}
+
+/// How a command ended.
+struct Outcome {
+    command: &'static str,
+    dry_run: bool,
+    result: Result<ExitCode>,
+    counts: Counts,
+    problems: Vec<Problem>,
+    conflicts: Vec<String>,
+    plan: Vec<String>,
+}
+
+impl Outcome {
+    fn of(command: &'static str, result: Result<()>) -> Outcome {
+        Outcome {
+            command,
+            dry_run: false,
+            result: result.map(|()| ExitCode::Ok),
+            counts: Counts::default(),
+            problems: Vec::new(),
+            conflicts: Vec::new(),
+            plan: Vec::new(),
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Outcome {
+    let name = match &cli.command {
+        Command::Sync(_) => "sync",
+        Command::StartAuthentication => "startAuthentication",
+        Command::FinishAuthentication { .. } => "finishAuthentication",
+        Command::Logout => "logout",
+    };
+    let config = match load(cli) {
+        Ok(config) => config,
+        Err(error) => return Outcome::of(name, Err(error)),
+    };
+    match &cli.command {
+        Command::Sync(args) => run_sync(cli, &config, args),
+        Command::StartAuthentication => Outcome::of(name, authentication::start(&config)),
+        Command::FinishAuthentication { code } => {
+            Outcome::of(name, authentication::finish(&config, code.as_deref()))
+        }
+        Command::Logout => Outcome::of(name, authentication::logout(&config)),
+    }
+}
+
+fn load(cli: &Cli) -> Result<Config> {
+    let home = places::home();
+    let path = Config::find(
+        cli.config.as_deref(),
+        &|name| places::env(name),
+        home.as_deref(),
+    )?;
+    // Our own configuration is recognised by its absolute path.
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let config = Config::load(&path)?;
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    Ok(config)
+}
+
+fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
+    let wishes = sync::Wishes {
+        download_only: args.download_only,
+        upload_only: args.upload_only,
+        dry_run: args.dry_run,
+        approved: args.approve.clone(),
+    };
+    let options = wishes.options(config);
+    let report = Report::new(match (options.dry_run, cli.json) {
+        (false, _) => Kind::Deeds,
+        (true, false) => Kind::Plan,
+        (true, true) => Kind::CollectedPlan,
+    });
+    if rustix::process::geteuid().is_root() {
+        log::info!("running as root; better give ferrybox a user of its own who owns the files");
+    }
+    log::info!(
+        "{} <-> Dropbox {}/ ({})",
+        config.sync.content_dir.display(),
+        config.dropbox.remote_root,
+        options.mode.name()
+    );
+    let result = sync::run(config, &options, &report);
+    summarize(&report, &options, &result);
+    Outcome {
+        command: "sync",
+        dry_run: options.dry_run,
+        result,
+        counts: report.counts(),
+        problems: report.problems(),
+        conflicts: report.conflicts(),
+        plan: report.plan(),
+    }
+}
+
+fn summarize(report: &Report, options: &crate::reconcile::Options, result: &Result<ExitCode>) {
+    let dry = if options.dry_run {
+        "dry run, nothing was changed: "
+    } else {
+        ""
+    };
+    match report.summary() {
+        Some(summary) if report.problems().is_empty() => log::info!("{dry}{summary}"),
+        Some(summary) => log::warn!("{dry}{summary}"),
+        None if result.is_ok() => log::info!("{dry}everything is in step"),
+        None => {}
+    }
+}
+
+/// Warnings only, unless somebody watches or asks for more.
+fn start_log(verbose: u8) {
+    let watched = std::io::stderr().is_terminal();
+    let level = match verbose {
+        0 if watched => LevelFilter::Info,
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        _ => LevelFilter::Debug,
+    };
+    let journal = places::env("JOURNAL_STREAM").is_some() && !watched;
+    // Only our own lines: below debug the HTTP layer would print headers.
+    let _ = env_logger::Builder::new()
+        .filter_module("ferrybox", level)
+        .format(move |out, record| {
+            let priority = match record.level() {
+                Level::Error => "<3>",
+                Level::Warn => "<4>",
+                Level::Info => "<6>",
+                Level::Debug | Level::Trace => "<7>",
+            };
+            let prefix = match record.level() {
+                _ if journal => priority,
+                Level::Error => "ferrybox: ",
+                Level::Warn => "warning: ",
+                Level::Info | Level::Debug | Level::Trace => "",
+            };
+            writeln!(out, "{prefix}{}", record.args())
+        })
+        .try_init();
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    schema_version: u32,
+    ok: bool,
+    command: &'a str,
+    dry_run: bool,
+    exit_code: u8,
+    error: Option<EnvelopeError<'a>>,
+    counts: Counts,
+    problems: &'a [Problem],
+    conflicts: &'a [String],
+    plan: &'a [String],
+}
+
+#[derive(Serialize)]
+struct EnvelopeError<'a> {
+    code: &'a str,
+    message: String,
+}
+
+fn print_json(outcome: &Outcome, exit: ExitCode) {
+    let error = match &outcome.result {
+        Err(error) => Some(EnvelopeError {
+            code: error.code(),
+            message: error.to_string(),
+        }),
+        Ok(ExitCode::SomeFiles) => Some(EnvelopeError {
+            code: "some_files",
+            message: format!("{} paths have problems", outcome.problems.len()),
+        }),
+        Ok(_) => None,
+    };
+    let envelope = Envelope {
+        schema_version: SCHEMA_VERSION,
+        ok: exit == ExitCode::Ok,
+        command: outcome.command,
+        dry_run: outcome.dry_run,
+        exit_code: exit as u8,
+        error,
+        counts: outcome.counts,
+        problems: &outcome.problems,
+        conflicts: &outcome.conflicts,
+        plan: &outcome.plan,
+    };
+    if let Ok(json) = serde_json::to_string(&envelope) {
+        let _ = writeln!(std::io::stdout(), "{json}");
+    }
+}

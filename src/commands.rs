@@ -1,0 +1,4 @@
+//! The console commands.
+
+pub mod authentication;
+pub mod sync;

@@ -1,0 +1,285 @@
+//! `sync`: assembles what one pass works with, runs it, and says how it went.
+
+use std::path::Path;
+
+use crate::commands::authentication::{banner_for, credential_of};
+use crate::config::{Config, ConfigError};
+use crate::core::decide::Mode;
+use crate::core::path::{RelPath, fold};
+use crate::cursor::CursorFile;
+use crate::dropbox::api::Api;
+use crate::dropbox::auth::{Access, Credential, PersonalAccount, TokenFiles, hash_hex};
+use crate::error::{Error, ExitCode, Result, state_error};
+use crate::index::{Belonging, Index};
+use crate::io::disk::{Access as FileAccess, Disk, Lock};
+use crate::io::host::{Host, RealHost};
+use crate::io::{RealDisk, RealHttp};
+use crate::places;
+use crate::reconcile::{Options, Tools};
+use crate::report::Report;
+
+/// The index in the state directory.
+const INDEX_FILE: &str = "index.db";
+
+/// What the command line asks of a pass.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Only bring changes down.
+    pub download_only: bool,
+    /// Only send changes up.
+    pub upload_only: bool,
+    /// Print the plan only.
+    pub dry_run: bool,
+    /// Approved ids.
+    pub approved: Vec<String>,
+}
+
+impl Wishes {
+    /// The options of the pass. One direction of a two-way pass is half of it: what the other half
+    /// would do stays due. In a one-way mode the direction asked for replaces the mode.
+    pub fn options(&self, config: &Config) -> Options {
+        let (mode, down, up) = match (config.sync.mode, self.download_only, self.upload_only) {
+            (Mode::Bidirectional, true, _) => (Mode::Bidirectional, true, false),
+            (Mode::Bidirectional, _, true) => (Mode::Bidirectional, false, true),
+            (_, true, _) => (Mode::DropboxToLocal, true, false),
+            (_, _, true) => (Mode::LocalToDropbox, false, true),
+            (mode, false, false) => (mode, true, true),
+        };
+        let dry_run = self.dry_run || config.sync.fake_mode;
+        Options {
+            mode,
+            down,
+            up,
+            dry_run,
+            approved: self.approved.clone(),
+        }
+    }
+}
+
+/// Runs one pass.
+///
+/// # Errors
+/// Whatever ended it, or kept it from beginning.
+pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCode> {
+    match attempt(config, options, report) {
+        Err(Error::Damaged(text)) if !options.dry_run => {
+            log::warn!("{text}; it is only a cache: listing Dropbox and hashing again");
+            let dir = places::state_dir(config)?;
+            for name in [INDEX_FILE, "index.db-journal", "cursor.json"] {
+                let _ = fs_err::remove_file(dir.join(name));
+            }
+            attempt(config, options, report)
+        }
+        answer => answer,
+    }
+}
+
+fn attempt(config: &Config, options: &Options, report: &Report) -> Result<ExitCode> {
+    let state_dir = places::state_dir(config)?;
+    let host = RealHost::new();
+    // A dry run makes and changes nothing, not even an empty directory.
+    let state = match (options.dry_run, state_dir.exists()) {
+        (true, false) => None,
+        (true, true) => Some(open_unchanged(&state_dir)?),
+        (false, _) => Some(places::open_state(&state_dir)?),
+    };
+    let _state_lock = state
+        .as_ref()
+        .map(|disk| locked(disk, &state_dir))
+        .transpose()?;
+    let index_file = state_dir.join(INDEX_FILE);
+    let stored = Index::open(&index_file)?;
+    let has_base = stored
+        .as_ref()
+        .map(Index::has_base)
+        .transpose()?
+        .unwrap_or(false);
+    let disk = content_dir(config, has_base)?;
+    let _content_lock = locked(&disk, &config.sync.content_dir)?;
+    let files = state
+        .as_ref()
+        .map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
+    let credential = credential(config, files.as_ref(), options.dry_run)?;
+    let index = match (stored, &state) {
+        (Some(index), _) if options.dry_run => index.copy_in_memory()?,
+        (Some(index), _) => index,
+        (None, Some(state)) if !options.dry_run => new_index(state, &index_file, &host)?,
+        (None, _) => Index::in_memory("dry run")?,
+    };
+    let http = RealHttp::new(config)?;
+    let runtime = places::open_runtime();
+    let runtime = runtime.as_ref().map(|disk| disk as &dyn Disk);
+    let access = Access::new(credential, runtime, !options.dry_run);
+    let api = Api::new(&http, &host, access);
+    let belonging = belonging(config, files.as_ref(), &api, options.dry_run)?;
+    let tools = Tools {
+        config,
+        host: &host,
+        disk: &disk,
+        api: &api,
+        index: &index,
+        report,
+        own_keys: own_keys(config, &state_dir),
+        device: config
+            .sync
+            .device_name
+            .clone()
+            .unwrap_or_else(places::hostname),
+    };
+    let state = state.as_ref().map(|disk| disk as &dyn Disk);
+    let cursors = CursorFile::new(state, !options.dry_run)?;
+    crate::sync::run(&tools, options, &cursors, &belonging)
+}
+
+fn open_unchanged(dir: &Path) -> Result<RealDisk> {
+    RealDisk::open(dir).map_err(|error| state_error("use the state directory", &error))
+}
+
+fn locked(disk: &RealDisk, dir: &Path) -> Result<Option<Lock>> {
+    match disk.lock() {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(Error::Locked(format!(
+            "another run is at work in {}; it is left alone",
+            dir.display()
+        ))),
+        // Some network filesystems cannot lock; the state directory's lock still holds.
+        Err(error) => {
+            log::debug!("cannot lock {}: {error}", dir.display());
+            Ok(None)
+        }
+    }
+}
+
+fn content_dir(config: &Config, has_base: bool) -> Result<RealDisk> {
+    let dir = &config.sync.content_dir;
+    let error = match RealDisk::open(dir) {
+        Ok(disk) => return Ok(disk),
+        Err(error) => error,
+    };
+    let is_missing = matches!(
+        error.kind(),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+    );
+    if is_missing && has_base {
+        return Err(Error::Halt(format!(
+            "the content dir {} is gone; nothing was changed: mount its disk, or correct \
+             sync.content_dir",
+            dir.display()
+        )));
+    }
+    Err(Error::Config(ConfigError {
+        file: config.path.clone(),
+        line: Some(config.content_dir_line),
+        key: Some("sync.content_dir".to_owned()),
+        what: error.to_string(),
+        remedy: "name an existing directory this user may read".to_owned(),
+    }))
+}
+
+fn credential(config: &Config, files: Option<&TokenFiles<'_>>, dry: bool) -> Result<Credential> {
+    if config.dropbox.personal_access_token.is_some() {
+        if config.dropbox.app_key.is_some() {
+            log::info!("dropbox.personal_access_token wins over dropbox.app_key");
+        }
+        return credential_of(config, None).ok_or_else(|| unauthenticated("", None));
+    }
+    let app_key = config.dropbox.app_key.as_deref().unwrap_or_default();
+    let stored = files.map(TokenFiles::token).transpose()?.flatten();
+    let why = match &stored {
+        None => "nobody has authenticated yet",
+        Some(stored) if stored.app_key != app_key => {
+            "the stored authentication is for another dropbox.app_key"
+        }
+        Some(_) => "",
+    };
+    if why.is_empty() {
+        return credential_of(config, stored.as_ref()).ok_or_else(|| unauthenticated(why, None));
+    }
+    let banner = match files {
+        Some(files) if !dry => Some(banner_for(config, files, app_key)?),
+        _ => None,
+    };
+    Err(unauthenticated(why, banner))
+}
+
+fn unauthenticated(why: &str, banner: Option<String>) -> Error {
+    Error::Authentication(match banner {
+        Some(banner) => format!("{why}\n{banner}"),
+        None => format!("{why}; run: ferrybox startAuthentication"),
+    })
+}
+
+/// What the base is agreed with. The account was asked for when the token was made, or is asked
+/// for once per personal access token; never by a request per pass.
+fn belonging(
+    config: &Config,
+    files: Option<&TokenFiles<'_>>,
+    api: &Api<'_>,
+    dry: bool,
+) -> Result<Belonging> {
+    let (account_id, app_key, root_namespace) = match api.access().credential() {
+        Credential::Refresh { app_key, .. } => {
+            let stored = files.map(TokenFiles::token).transpose()?.flatten();
+            let stored = stored.ok_or_else(|| unauthenticated("the token is gone", None))?;
+            (stored.account_id, app_key.clone(), stored.root_namespace_id)
+        }
+        Credential::Personal(token) => {
+            let token_hash = hash_hex(token.expose());
+            let known = files
+                .map(TokenFiles::personal_account)
+                .transpose()?
+                .flatten();
+            let account = match known.filter(|known| known.token_hash == token_hash) {
+                Some(account) => account,
+                None => {
+                    let found = api
+                        .current_account()
+                        .map_err(|e| e.into_error("show the account"))?;
+                    let account = PersonalAccount {
+                        token_hash,
+                        account_id: found.account_id,
+                        root_namespace_id: found.root_info.root_namespace_id,
+                    };
+                    if let (Some(files), false) = (files, dry) {
+                        files.store_personal_account(&account)?;
+                    }
+                    account
+                }
+            };
+            // Which app a personal token is of cannot be asked; Dropbox refuses foreign cursors.
+            (
+                account.account_id,
+                "personal access token".to_owned(),
+                account.root_namespace_id,
+            )
+        }
+    };
+    Ok(Belonging {
+        account_id,
+        app_key,
+        root_namespace,
+        remote_root: config.dropbox.remote_root.clone(),
+        filters: config.sync.filter.fingerprint(),
+    })
+}
+
+/// The index file is private from its first byte, and so is the journal SQLite makes beside it.
+fn new_index(state: &RealDisk, file: &Path, host: &RealHost) -> Result<Index> {
+    let name = RelPath::parse(INDEX_FILE).map_err(|error| Error::Failed(error.to_string()))?;
+    state
+        .create(&name, FileAccess::Private)
+        .map_err(|error| state_error("make the index", &error))?;
+    Index::create(file, &host.random_hex(16))
+}
+
+/// Keys below the content dir that hold our own configuration and state.
+fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
+    let real = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let content_dir = real(&config.sync.content_dir);
+    [real(&config.path), real(state_dir)]
+        .iter()
+        .filter_map(|path| path.strip_prefix(&content_dir).ok())
+        .map(|below| fold(&below.to_string_lossy()))
+        .filter(|key| !key.is_empty())
+        .collect()
+}

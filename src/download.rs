@@ -1,0 +1,660 @@
+//! Bringing files down: fetched to a hidden temporary file beside the target, verified, then
+//! renamed into place.
+//!
+//! Nothing replaces a local file but one that equals its base, looked at again right before the
+//! rename, or one that has become a conflict copy. The medium is forced once per batch: a batch's
+//! files are renamed after the sync that made their bytes durable, and settled after the next one,
+//! which made the renames durable.
+
+use std::io::{self, Read};
+
+use crate::config::ConflictPolicy;
+use crate::core::conflict_name::conflict_name;
+use crate::core::content_hash::{ContentHash, ContentHasher};
+use crate::core::decide::Action;
+use crate::core::path::RelPath;
+use crate::dropbox::api::Download;
+use crate::dropbox::retry::CallError;
+use crate::error::{Error, Result};
+use crate::index::{Base, RemoteFile};
+use crate::io::disk::{Access, Kind, Status, WriteFile};
+use crate::read::BUFFER_BYTES;
+use crate::reconcile::{Local, Observed, Pass, Spot};
+use crate::report::Deed;
+use crate::scan::{TEMP_PREFIX, TEMP_SUFFIX};
+use crate::time::{date_of, seconds_of};
+
+/// Files that share one sync of the medium.
+const BATCH_FILES: usize = 64;
+/// Tries for one file whose bytes do not arrive as announced.
+const TRIES_MAX: u32 = 3;
+/// Free space a download leaves, in bytes, where that is more than [`RESERVE_SHARE`].
+const RESERVE_BYTES: u64 = 64 << 20;
+/// Free space a download leaves: one part in this many of the filesystem.
+const RESERVE_SHARE: u64 = 50;
+
+/// Files on their way into place.
+#[derive(Default)]
+pub struct Landing {
+    /// Complete and verified, not yet forced to the medium.
+    fetched: Vec<Fetched>,
+    /// Renamed, not yet settled.
+    renamed: Vec<(Spot, Base)>,
+}
+
+impl Landing {
+    /// Whether a temporary file of this run has this name.
+    pub fn holds(&self, dir: &RelPath, name: &str) -> bool {
+        self.fetched
+            .iter()
+            .any(|file| file.temp.parent() == *dir && file.temp.name() == name)
+    }
+}
+
+/// A verified temporary file.
+struct Fetched {
+    spot: Spot,
+    temp: RelPath,
+    rev: String,
+    hash: ContentHash,
+    /// What the target held when it was decided to replace it.
+    replaces: Replaces,
+}
+
+/// What stands at the target.
+#[derive(Clone, Copy)]
+enum Replaces {
+    Nothing,
+    /// A file that equals its base, or that is to be dropped.
+    File(Observed),
+    /// A file that is kept as a conflict copy.
+    Kept(Observed),
+}
+
+/// Why a download did not complete.
+enum Failed {
+    Call(CallError),
+    /// The local side.
+    Disk(io::Error),
+    /// What arrived is not what was announced.
+    Differs(String),
+}
+
+impl Pass<'_> {
+    /// Fetches a file ([`Action::Download`] or [`Action::Conflict`]).
+    pub(crate) fn download(
+        &mut self,
+        spot: Spot,
+        observed: Observed,
+        action: Action,
+    ) -> Result<()> {
+        let Some(remote) = spot.row.remote_file() else {
+            return Ok(());
+        };
+        if let Local::Folder { .. } = spot.local {
+            self.in_the_way(&spot);
+            return Ok(());
+        }
+        let replaces = match (spot.local, action) {
+            (Local::Gone, _) => Replaces::Nothing,
+            (_, Action::Conflict) if self.keeps_both() => Replaces::Kept(observed),
+            _ => Replaces::File(observed),
+        };
+        if let (Replaces::Kept(_), true) = (replaces, self.dry()) {
+            self.report_conflict(&spot, "its local version would be kept beside it");
+        }
+        if self.dry() {
+            self.tools
+                .report
+                .did(Deed::Download, &spot.subject, &in_brackets(remote.size));
+            self.note_arrival(&remote);
+            return Ok(());
+        }
+        let path = match spot.path() {
+            Ok(path) => path,
+            Err(error) => {
+                self.tools
+                    .report
+                    .problem(&spot.subject, &format!("{error}: it stays in Dropbox"));
+                return Ok(());
+            }
+        };
+        if !self.has_space(&spot, remote.size) || !self.ensure_dir(&spot)? {
+            return Ok(());
+        }
+        let temp = format!(
+            "{TEMP_PREFIX}{}{TEMP_SUFFIX}",
+            self.tools.host.random_hex(8)
+        );
+        let Ok(temp) = path.parent().join(&temp) else {
+            return Ok(());
+        };
+        match self.fetch(&spot, &remote, &temp, replaces) {
+            Ok((rev, hash)) => {
+                self.landing.fetched.push(Fetched {
+                    spot,
+                    temp,
+                    rev,
+                    hash,
+                    replaces,
+                });
+                if self.landing.fetched.len() >= BATCH_FILES {
+                    self.land()
+                } else {
+                    Ok(())
+                }
+            }
+            Err(failed) => {
+                self.discard(&temp);
+                self.not_fetched(&spot, failed)
+            }
+        }
+    }
+
+    fn keeps_both(&self) -> bool {
+        self.tools.config.sync.conflict == ConflictPolicy::KeepBoth
+    }
+
+    fn in_the_way(&mut self, spot: &Spot) {
+        self.waiting = true;
+        if self.last_round || self.dry() {
+            self.incomplete = true;
+            self.tools.report.problem(
+                &spot.subject,
+                "Dropbox has a file of this name, here is a folder that is not empty; both are \
+                 left alone: rename one",
+            );
+        }
+    }
+
+    /// The free-space reserve is the larger of 64 MiB and 2 %.
+    fn has_space(&mut self, spot: &Spot, size: u64) -> bool {
+        if self.disk_full.is_none() {
+            let space = match self.tools.disk.space() {
+                Ok(space) => space,
+                Err(_) => return true,
+            };
+            let reserve = RESERVE_BYTES.max(space.total / RESERVE_SHARE);
+            if size.saturating_add(reserve) > space.free {
+                self.disk_full = Some(format!(
+                    "the disk of the content dir is full: {} needs {} beside a reserve of {}, \
+                     {} are free",
+                    spot.subject,
+                    size_text(size),
+                    size_text(reserve),
+                    size_text(space.free)
+                ));
+            }
+        }
+        if self.disk_full.is_some() {
+            self.tools
+                .report
+                .problem(&spot.subject, "not downloaded: the disk is full");
+            self.incomplete = true;
+            return false;
+        }
+        true
+    }
+
+    /// Makes the directories a download needs.
+    fn ensure_dir(&mut self, spot: &Spot) -> Result<bool> {
+        if matches!(self.tools.disk.status(&spot.dir), Ok(Some(status)) if status.kind == Kind::Folder)
+        {
+            return Ok(true);
+        }
+        let mut dir = RelPath::root();
+        for component in spot.dir.components() {
+            let Ok(next) = dir.join(component) else {
+                return Ok(false);
+            };
+            match self.tools.disk.make_dir(&next) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    self.not_fetched(spot, Failed::Disk(error))?;
+                    return Ok(false);
+                }
+            }
+            dir = next;
+        }
+        Ok(true)
+    }
+
+    /// Streams the file into `temp`, continuing where a broken connection left off.
+    fn fetch(
+        &self,
+        spot: &Spot,
+        remote: &RemoteFile,
+        temp: &RelPath,
+        replaces: Replaces,
+    ) -> std::result::Result<(String, ContentHash), Failed> {
+        let mut why = String::new();
+        for _ in 0..TRIES_MAX {
+            let access = match replaces {
+                Replaces::Nothing => Access::Shared,
+                Replaces::File(_) | Replaces::Kept(_) => Access::Private,
+            };
+            let mut file = self.tools.disk.create(temp, access).map_err(Failed::Disk)?;
+            match self.fetch_once(remote, &mut *file) {
+                Ok((hash, client_modified)) => {
+                    self.finish_file(spot, &mut *file, &client_modified)
+                        .map_err(Failed::Disk)?;
+                    return Ok((remote.rev.clone(), hash));
+                }
+                Err(Failed::Differs(text)) => {
+                    log::debug!("{}: {text}", spot.subject);
+                    why = text;
+                }
+                Err(failed) => return Err(failed),
+            }
+            drop(file);
+            self.tools.disk.remove_file(temp).map_err(Failed::Disk)?;
+        }
+        Err(Failed::Differs(why))
+    }
+
+    fn fetch_once(
+        &self,
+        remote: &RemoteFile,
+        file: &mut dyn WriteFile,
+    ) -> std::result::Result<(ContentHash, String), Failed> {
+        let mut hasher = ContentHasher::new();
+        let mut offset = 0;
+        let mut stalls = 0;
+        loop {
+            let Download {
+                metadata,
+                resumed,
+                mut body,
+            } = self
+                .tools
+                .api
+                .download(&remote.rev, offset)
+                .map_err(Failed::Call)?;
+            if offset > 0 && !resumed {
+                return Err(Failed::Differs(
+                    "the download could not be continued".to_owned(),
+                ));
+            }
+            let before = offset;
+            let whole = copy(&mut *body, file, &mut hasher, &mut offset, remote.size)?;
+            if !whole {
+                stalls = if offset > before { 0 } else { stalls + 1 };
+                if stalls >= TRIES_MAX {
+                    let text = format!("the connection broke at byte {offset} again and again");
+                    return Err(Failed::Call(CallError::End(Error::TryLater(text))));
+                }
+                continue;
+            }
+            let hash = hasher.finish();
+            let announced = remote.hash.or_else(|| metadata.hash());
+            if metadata.size != remote.size || announced.is_some_and(|expected| expected != hash) {
+                return Err(Failed::Differs(
+                    "what arrived has another content hash".to_owned(),
+                ));
+            }
+            return Ok((hash, metadata.client_modified));
+        }
+    }
+
+    /// Owner, permissions and time of the finished file: those of what it replaces, else the
+    /// defaults; as root it belongs to whom its directory belongs to.
+    fn finish_file(
+        &self,
+        spot: &Spot,
+        file: &mut dyn WriteFile,
+        client_modified: &str,
+    ) -> io::Result<()> {
+        let is_root_user = rustix::process::geteuid().is_root();
+        let owner = |status: &Status| is_root_user.then_some((status.uid, status.gid));
+        match spot.local {
+            Local::File(replaced) => file.set_owner(replaced.mode, owner(&replaced))?,
+            Local::Gone | Local::Folder { .. } | Local::Unknown => {
+                if is_root_user {
+                    let mode = file.status()?.mode;
+                    let parent = self.tools.disk.status(&spot.dir)?;
+                    file.set_owner(mode, parent.as_ref().and_then(owner))?;
+                }
+            }
+        }
+        if let Some(seconds) = seconds_of(client_modified) {
+            file.set_mtime(seconds)?;
+        }
+        Ok(())
+    }
+
+    fn discard(&self, temp: &RelPath) {
+        match self.tools.disk.remove_file(temp) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => log::debug!("{error}"),
+            _ => {}
+        }
+    }
+
+    fn not_fetched(&mut self, spot: &Spot, failed: Failed) -> Result<()> {
+        let report = self.tools.report;
+        match failed {
+            Failed::Call(CallError::End(error)) => return Err(error),
+            Failed::Call(CallError::Refused(error)) if error.has("not_found") => {
+                report.deferred(&spot.subject, "it changed in Dropbox meanwhile");
+            }
+            Failed::Call(CallError::Refused(error)) => {
+                report.problem(&spot.subject, &format!("not downloaded: {}", error.text()));
+            }
+            Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
+                use io::ErrorKind::{QuotaExceeded, StorageFull};
+                if matches!(error.kind(), StorageFull | QuotaExceeded) {
+                    self.disk_full = Some(error.to_string());
+                }
+                report.problem(&spot.subject, &format!("not downloaded: {error}"));
+            }
+            Failed::Differs(text) => {
+                report.problem(&spot.subject, &format!("not downloaded: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Forces the batch to the medium, renames it into place, and settles the batch before it.
+    fn land(&mut self) -> Result<()> {
+        if self.landing.fetched.is_empty() && self.landing.renamed.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.tools.disk.sync_all() {
+            // After a failed sync nothing is known to be durable: all of it is fetched again.
+            for fetched in std::mem::take(&mut self.landing.fetched) {
+                self.discard(&fetched.temp);
+            }
+            self.landing.renamed.clear();
+            return Err(crate::error::state_error(
+                "write to the content dir",
+                &error,
+            ));
+        }
+        for (mut spot, base) in std::mem::take(&mut self.landing.renamed) {
+            spot.row.settle(base, &spot.name);
+            self.settle(spot.row)?;
+        }
+        for fetched in std::mem::take(&mut self.landing.fetched) {
+            let (temp, subject) = (fetched.temp.clone(), fetched.spot.subject.clone());
+            if let Err(error) = self.put_in_place(fetched) {
+                self.discard(&temp);
+                self.tools
+                    .report
+                    .problem(&subject, &format!("not downloaded: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lands what is under way.
+    pub(crate) fn finish_landing(&mut self) -> Result<()> {
+        self.land()?;
+        self.land()
+    }
+
+    fn put_in_place(&mut self, fetched: Fetched) -> io::Result<()> {
+        let Fetched {
+            spot,
+            temp,
+            rev,
+            hash,
+            replaces,
+        } = fetched;
+        let disk = self.tools.disk;
+        let target = spot.path().map_err(io::Error::other)?;
+        let placed = match replaces {
+            Replaces::Nothing => disk.rename_new(&temp, &target),
+            Replaces::File(observed) => {
+                if self.still_is(&target, &observed)? {
+                    // RACE: an edit between this look and the rename is lost to the next line.
+                    disk.replace(&temp, &target)
+                } else {
+                    Err(io::ErrorKind::AlreadyExists.into())
+                }
+            }
+            Replaces::Kept(observed) => {
+                if self.still_is(&target, &observed)? {
+                    self.keep_copy(&spot, &target, &observed, &temp)
+                } else {
+                    Err(io::ErrorKind::AlreadyExists.into())
+                }
+            }
+        };
+        match placed {
+            Ok(()) => {
+                let stamp = disk
+                    .status(&target)?
+                    .map(|status| status.stamp)
+                    .unwrap_or_default();
+                let size = in_brackets(stamp.size);
+                self.tools.report.did(Deed::Download, &spot.subject, &size);
+                if let Some(remote) = spot.row.remote_file() {
+                    self.note_arrival(&remote);
+                }
+                let base = self.file_base(rev, hash, stamp);
+                self.landing.renamed.push((spot, base));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.discard(&temp);
+                self.tools
+                    .report
+                    .deferred(&spot.subject, "it changed here meanwhile");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The target still holds what was decided about.
+    fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
+        let Some(status) = self.tools.disk.status(target)? else {
+            return Ok(false);
+        };
+        if status.stamp == observed.stamp {
+            return Ok(true);
+        }
+        let now = crate::read::hash(self.tools.disk, target).ok();
+        Ok(now.is_some_and(|(hash, _)| Some(hash) == observed.hash))
+    }
+
+    /// Moves the local version aside, then the downloaded one into its place.
+    fn keep_copy(
+        &mut self,
+        spot: &Spot,
+        target: &RelPath,
+        observed: &Observed,
+        temp: &RelPath,
+    ) -> io::Result<()> {
+        let disk = self.tools.disk;
+        match self.copy_name(spot, target, observed)? {
+            CopyName::Free(copy) => {
+                disk.rename_new(target, &copy)?;
+                disk.rename_new(temp, target)?;
+                self.report_conflict(spot, &format!("local version kept as {}", copy.name()));
+            }
+            // The very same content was kept before: a pass was interrupted right here.
+            CopyName::Kept(copy) => {
+                disk.replace(temp, target)?;
+                self.report_conflict(spot, &format!("local version already is {}", copy.name()));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn report_conflict(&self, spot: &Spot, more: &str) {
+        self.tools.report.did(Deed::Conflict, &spot.subject, more);
+    }
+
+    /// The name the local version gets, in the order: plain, with 8 digits of its hash.
+    pub(crate) fn copy_name(
+        &self,
+        spot: &Spot,
+        target: &RelPath,
+        observed: &Observed,
+    ) -> io::Result<CopyName> {
+        let disk = self.tools.disk;
+        let hash = match observed.hash {
+            Some(hash) => hash,
+            None => match crate::read::hash(disk, target) {
+                Ok((hash, _)) => hash,
+                Err(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+            },
+        };
+        let date = date_of(observed.stamp.mtime_ns);
+        for digits in [None, Some(hash)] {
+            let name = conflict_name(&spot.name, &self.tools.device, &date, digits);
+            let copy = spot.dir.join(&name).map_err(io::Error::other)?;
+            if copy == *target {
+                continue;
+            }
+            match disk.status(&copy)? {
+                None => return Ok(CopyName::Free(copy)),
+                Some(status) if status.stamp.size == observed.stamp.size => {
+                    let taken = crate::read::hash(disk, &copy).ok();
+                    if taken.is_some_and(|(other, _)| other == hash) {
+                        return Ok(CopyName::Kept(copy));
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        Err(io::Error::other(
+            "both names for its conflict copy are taken: rename one of them",
+        ))
+    }
+
+    /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
+    pub(crate) fn set_aside(&mut self, spot: Spot, observed: Observed) -> Result<()> {
+        if self.dry() {
+            self.report_conflict(
+                &spot,
+                "Dropbox has a folder; the local file would be renamed",
+            );
+            return Ok(());
+        }
+        let moved = spot.path().map_err(io::Error::other).and_then(|target| {
+            match self.copy_name(&spot, &target, &observed)? {
+                CopyName::Free(copy) => self.tools.disk.rename_new(&target, &copy).map(|()| copy),
+                CopyName::Kept(copy) => self.tools.disk.remove_file(&target).map(|()| copy),
+            }
+        });
+        match moved {
+            Ok(copy) => {
+                let text = format!("Dropbox has a folder; local file kept as {}", copy.name());
+                self.report_conflict(&spot, &text);
+                self.make_local_folder(Spot {
+                    local: Local::Gone,
+                    ..spot
+                })
+            }
+            Err(error) => {
+                self.tools.report.problem(&spot.subject, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes a folder Dropbox has.
+    pub(crate) fn make_local_folder(&mut self, spot: Spot) -> Result<()> {
+        if self.dry() {
+            self.tools
+                .report
+                .did(Deed::MakeLocalFolder, &spot.subject, "");
+            return Ok(());
+        }
+        let path = match spot.path() {
+            Ok(path) => path,
+            Err(error) => {
+                self.tools
+                    .report
+                    .problem(&spot.subject, &format!("{error}: it stays in Dropbox"));
+                return Ok(());
+            }
+        };
+        if !self.ensure_dir(&spot)? {
+            return Ok(());
+        }
+        match self.tools.disk.make_dir(&path) {
+            Ok(()) => self
+                .tools
+                .report
+                .did(Deed::MakeLocalFolder, &spot.subject, ""),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return self.not_fetched(&spot, Failed::Disk(error)),
+        }
+        // Settled once it is durable: a lost folder must not look like a removed one.
+        self.landing
+            .renamed
+            .push((spot, Base::Folder { mount: false }));
+        if self.landing.renamed.len() >= BATCH_FILES {
+            self.land()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn note_arrival(&mut self, remote: &RemoteFile) {
+        if let Some(hash) = remote.hash {
+            *self.arrived_down.entry(hash).or_default() += 1;
+        }
+    }
+}
+
+/// Where a conflict copy goes.
+pub(crate) enum CopyName {
+    /// A free name.
+    Free(RelPath),
+    /// The same content is there already.
+    Kept(RelPath),
+}
+
+/// Copies the body behind `offset`; false if it ended early.
+fn copy(
+    body: &mut dyn Read,
+    file: &mut dyn WriteFile,
+    hasher: &mut ContentHasher,
+    offset: &mut u64,
+    size: u64,
+) -> std::result::Result<bool, Failed> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let count = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                log::debug!("a download broke: {error}");
+                break;
+            }
+        };
+        *offset += count as u64;
+        if *offset > size {
+            return Err(Failed::Differs(
+                "more bytes arrived than were announced".to_owned(),
+            ));
+        }
+        hasher.update(&buffer[..count]);
+        file.write_all(&buffer[..count]).map_err(Failed::Disk)?;
+    }
+    Ok(*offset == size)
+}
+
+/// A size for people.
+pub fn size_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let mut size = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    format!("{size:.1} {}", UNITS[unit])
+}
+
+/// A size for people, as it stands behind a path.
+pub fn in_brackets(bytes: u64) -> String {
+    format!("({})", size_text(bytes))
+}

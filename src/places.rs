@@ -1,0 +1,126 @@
+//! Where things are on this machine: the home directory, the state and the runtime directory.
+
+use std::ffi::OsString;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::{Error, Result, state_error};
+use crate::io::RealDisk;
+
+/// `statfs` magic number of tmpfs.
+const TMPFS_MAGIC: i128 = 0x0102_1994;
+
+/// An environment variable, if it is set and not empty.
+pub fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The home directory: `$HOME`, else the one in the password file, since cron and systemd may set
+/// none.
+pub fn home() -> Option<PathBuf> {
+    if let Some(home) = env("HOME") {
+        return Some(home.into());
+    }
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let passwd = fs_err::read_to_string("/etc/passwd").ok()?;
+    passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.len() >= 6 && fields[2] == uid)
+        .map(|fields| PathBuf::from(fields[5]))
+}
+
+/// The state directory: `state.dir`, else `$STATE_DIRECTORY`, else `/var/lib/ferrybox` as root,
+/// else below `$XDG_STATE_HOME` or the home directory.
+///
+/// # Errors
+/// [`Error::Failed`] if there is no home directory either.
+pub fn state_dir(config: &Config) -> Result<PathBuf> {
+    if let Some(dir) = &config.state_dir {
+        return Ok(dir.clone());
+    }
+    if let Some(dirs) = env("STATE_DIRECTORY") {
+        // systemd separates several directories by colons; the first is ours.
+        let first = dirs.to_string_lossy().split(':').next().map(PathBuf::from);
+        return Ok(first.unwrap_or_default());
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/ferrybox"));
+    }
+    if let Some(dir) = env("XDG_STATE_HOME") {
+        return Ok(Path::new(&dir).join("ferrybox"));
+    }
+    home()
+        .map(|home| home.join(".local/state/ferrybox"))
+        .ok_or_else(|| {
+            Error::Failed("there is no home directory to keep state in: set state.dir".to_owned())
+        })
+}
+
+/// Opens the state directory; made private if it is new or still empty of secrets.
+///
+/// # Errors
+/// What the system says.
+pub fn open_state(dir: &Path) -> Result<RealDisk> {
+    let wrap = |error: std::io::Error| state_error("use the state directory (state.dir)", &error);
+    if !dir.exists() {
+        if let Some(parent) = dir.parent() {
+            fs_err::create_dir_all(parent).map_err(wrap)?;
+        }
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(dir)
+            .map_err(|error| Error::Failed(format!("cannot make {}: {error}", dir.display())))?;
+    }
+    let metadata = fs_err::metadata(dir).map_err(wrap)?;
+    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    if metadata.permissions().mode() & 0o077 != 0 && is_ours && !dir.join("token.json").exists() {
+        let private = std::fs::Permissions::from_mode(0o700);
+        fs_err::set_permissions(dir, private).map_err(wrap)?;
+    }
+    RealDisk::open(dir).map_err(wrap)
+}
+
+/// A private directory in memory for the short-lived access token, if the machine has one.
+pub fn open_runtime() -> Option<RealDisk> {
+    if let Some(dir) = env("RUNTIME_DIRECTORY") {
+        let first = dir.to_string_lossy().split(':').next().map(PathBuf::from)?;
+        return RealDisk::open(&first).ok();
+    }
+    let dir = match env("XDG_RUNTIME_DIR") {
+        Some(dir) => Path::new(&dir).join("ferrybox"),
+        None => {
+            let shm = rustix::fs::statfs("/dev/shm").ok()?;
+            if i128::from(shm.f_type) != TMPFS_MAGIC {
+                return None;
+            }
+            let uid = rustix::process::geteuid().as_raw();
+            PathBuf::from(format!("/dev/shm/ferrybox-{uid}"))
+        }
+    };
+    // Whoever made it first: it counts only if it is ours alone, and no link.
+    let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    let metadata = std::fs::symlink_metadata(&dir).ok()?;
+    let is_private = metadata.is_dir()
+        && metadata.uid() == rustix::process::geteuid().as_raw()
+        && metadata.permissions().mode() & 0o077 == 0;
+    if is_private {
+        RealDisk::open(&dir).ok()
+    } else {
+        None
+    }
+}
+
+/// This machine's name.
+pub fn hostname() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        "gateway".to_owned()
+    } else {
+        name
+    }
+}

@@ -1,0 +1,345 @@
+//! Deletes: last of all, under guard, each naming the version it destroys.
+//!
+//! A file goes only if it still equals its base: in Dropbox by `parent_rev`, locally by a fresh
+//! look. A folder goes only if it is empty now, deepest first.
+
+use std::collections::HashMap;
+
+use crate::core::content_hash::ContentHash;
+use crate::core::decide::Direction;
+use crate::core::guard::{ApprovalId, Limits, objection};
+use crate::core::path::RelPath;
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::WriteMode;
+use crate::error::{Error, Result};
+use crate::index::Base;
+use crate::io::disk::Kind;
+use crate::reconcile::{Delete, Local, Pass};
+use crate::report::Deed;
+
+/// Paths named when a pass halts.
+const NAMED_MAX: usize = 10;
+
+impl Pass<'_> {
+    /// Carries out the collected deletes, if the guards allow.
+    ///
+    /// Returns what halts the pass instead, if something does.
+    pub(crate) fn delete_all(&mut self) -> Result<Option<Error>> {
+        let mut deletes = std::mem::take(&mut self.deletes);
+        // Files first, then folders from the deepest up; the order is part of the approval id.
+        deletes.sort_by_cached_key(|delete| {
+            let row = &delete.spot.row;
+            let is_folder = row.base_file().is_none();
+            let depth = if is_folder {
+                usize::MAX - row.key.depth()
+            } else {
+                0
+            };
+            (
+                is_folder,
+                depth,
+                delete.direction == Direction::Up,
+                row.key.path(),
+            )
+        });
+        if let Some(halt) = self.guard(&deletes) {
+            return Ok(Some(halt));
+        }
+        if !self.dry()
+            && deletes
+                .iter()
+                .any(|delete| delete.direction == Direction::Down)
+        {
+            // What came down must be durable before anything goes.
+            self.finish_landing()?;
+        }
+        for delete in deletes {
+            let is_file = delete.spot.row.base_file().is_some();
+            match (delete.direction, is_file) {
+                _ if self.dry() => self.plan(&delete),
+                (Direction::Up, true) => self.delete_remote_file(delete)?,
+                (Direction::Up, false) => self.delete_remote_folder(delete)?,
+                (Direction::Down, true) => self.delete_local_file(delete)?,
+                (Direction::Down, false) => self.delete_local_folder(delete)?,
+            }
+        }
+        self.flush_settles()?;
+        Ok(None)
+    }
+
+    fn guard(&mut self, deletes: &[Delete]) -> Option<Error> {
+        let mut tally = self.tally;
+        tally.delete_local = lost(deletes, Direction::Down, &self.arrived_down);
+        tally.delete_remote = lost(deletes, Direction::Up, &self.arrived_up);
+        let guard = &self.tools.config.guard;
+        let limits = Limits {
+            max_delete_count: guard.max_delete_count,
+            max_delete_share: guard.max_delete_share,
+        };
+        let objection = objection(limits, tally)?;
+        let mut id = ApprovalId::new("deletes");
+        for delete in deletes {
+            let row = &delete.spot.row;
+            let rev = row.base_file().map_or("", |base| &base.rev);
+            id.delete(delete.direction, &row.key.path(), rev);
+        }
+        let id = id.finish();
+        if self.options.approved.contains(&id) {
+            log::info!("approved: {objection}");
+            return None;
+        }
+        for delete in deletes.iter().take(NAMED_MAX) {
+            self.plan_line(delete);
+        }
+        if deletes.len() > NAMED_MAX {
+            log::warn!("... and {} more", deletes.len() - NAMED_MAX);
+        }
+        Some(Error::Halt(format!(
+            "{objection}; nothing was deleted. If that is meant, allow exactly this by: ferrybox \
+             sync --approve {id}"
+        )))
+    }
+
+    fn plan_line(&self, delete: &Delete) {
+        let place = match delete.direction {
+            Direction::Down => "locally",
+            Direction::Up => "in Dropbox",
+        };
+        log::warn!(
+            "would delete {place} {}",
+            crate::report::printable(&delete.spot.subject)
+        );
+    }
+
+    fn plan(&self, delete: &Delete) {
+        let deed = match delete.direction {
+            Direction::Down => Deed::DeleteLocal,
+            Direction::Up => Deed::DeleteRemote,
+        };
+        self.tools.report.did(deed, &delete.spot.subject, "");
+    }
+
+    fn delete_remote_file(&mut self, delete: Delete) -> Result<()> {
+        let spot = delete.spot;
+        let Some(base) = spot.row.base_file() else {
+            return Ok(());
+        };
+        let path = self.lower_path(&spot.row.lower_path());
+        match self.tools.api.delete_file(&path, &base.rev) {
+            Ok(()) => {
+                self.committed += 1;
+                self.tools.report.did(Deed::DeleteRemote, &spot.subject, "");
+            }
+            Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
+            Err(CallError::Refused(error)) if error.is("path_write/conflict") => {
+                self.tools
+                    .report
+                    .deferred(&spot.subject, "it changed in Dropbox meanwhile");
+                return Ok(());
+            }
+            Err(CallError::Refused(error)) => {
+                let text = format!("not deleted in Dropbox: {}", error.text());
+                self.tools.report.problem(&spot.subject, &text);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into_error("delete a file")),
+        }
+        let mut row = spot.row;
+        row.settle(Base::None, &spot.name);
+        self.settle(row)
+    }
+
+    fn delete_remote_folder(&mut self, delete: Delete) -> Result<()> {
+        let spot = delete.spot;
+        let path = self.lower_path(&spot.row.lower_path());
+        let mut row = spot.row;
+        let empty = match self.tools.api.is_empty_folder(&path) {
+            Err(CallError::Refused(error)) if error.is("path/not_found") => {
+                row.settle(Base::None, &spot.name);
+                return self.settle(row);
+            }
+            answer => answer.map_err(|error| error.into_error("look into a folder"))?,
+        };
+        if !empty {
+            // Something unmanaged or new is in it, so it stays, and with it the folder here.
+            log::info!("{}: not empty in Dropbox: it stays there", spot.subject);
+            if matches!(spot.local, Local::File(_)) {
+                self.incomplete = true;
+                self.tools.report.problem(
+                    &spot.subject,
+                    "here is a file, in Dropbox a folder of this name that is not empty; both \
+                     are left alone: rename one",
+                );
+                return Ok(());
+            }
+            row.rebase(Base::None);
+            return self.settle(row);
+        }
+        // RACE: what is put into the folder between the two calls goes with it; it can be
+        // restored from Dropbox's deleted files.
+        match self.tools.api.delete_folder(&path) {
+            Ok(()) => {
+                self.committed += 1;
+                self.tools
+                    .report
+                    .did(Deed::DeleteRemote, &spot.subject, "(empty folder)");
+            }
+            Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
+            Err(CallError::Refused(error)) => {
+                let text = format!("folder not deleted in Dropbox: {}", error.text());
+                self.tools.report.problem(&spot.subject, &text);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into_error("delete a folder")),
+        }
+        row.settle(Base::None, &spot.name);
+        self.settle(row)
+    }
+
+    fn delete_local_file(&mut self, delete: Delete) -> Result<()> {
+        let spot = delete.spot;
+        let (Some(base), Ok(path)) = (spot.row.base_file(), spot.path()) else {
+            return Ok(());
+        };
+        match self.equals_base(&path, base.hash, spot.local) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.tools
+                    .report
+                    .deferred(&spot.subject, "it changed here meanwhile");
+                return Ok(());
+            }
+            Err(error) => {
+                self.tools
+                    .report
+                    .problem(&spot.subject, &format!("not deleted: {error}"));
+                return Ok(());
+            }
+        }
+        // RACE: an edit between this look and the next line is lost.
+        match self.tools.disk.remove_file(&path) {
+            Ok(()) => self.tools.report.did(Deed::DeleteLocal, &spot.subject, ""),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                self.tools
+                    .report
+                    .problem(&spot.subject, &format!("not deleted: {error}"));
+                return Ok(());
+            }
+        }
+        let mut row = spot.row;
+        row.rebase(Base::None);
+        self.settle(row)
+    }
+
+    /// Whether the file at `path` still has the content of its base.
+    fn equals_base(&self, path: &RelPath, hash: ContentHash, seen: Local) -> std::io::Result<bool> {
+        let Some(status) = self.tools.disk.status(path)? else {
+            return Ok(true);
+        };
+        match (status.kind, seen) {
+            (Kind::File, Local::File(before)) if before.stamp == status.stamp => Ok(true),
+            (Kind::File, _) => {
+                Ok(crate::read::hash(self.tools.disk, path).is_ok_and(|(now, _)| now == hash))
+            }
+            (Kind::Folder | Kind::Special, _) => Ok(false),
+        }
+    }
+
+    fn delete_local_folder(&mut self, delete: Delete) -> Result<()> {
+        let spot = delete.spot;
+        let Ok(path) = spot.path() else { return Ok(()) };
+        let is_empty = match self.tools.disk.list(&path) {
+            Ok(entries) => entries.is_empty(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            Err(_) => false,
+        };
+        if !is_empty {
+            if spot.row.remote_file().is_some() {
+                self.incomplete = true;
+                self.tools.report.problem(
+                    &spot.subject,
+                    "in Dropbox is a file, here a folder of this name that is not empty; both \
+                     are left alone: rename one",
+                );
+            }
+            return Ok(());
+        }
+        match self.tools.disk.remove_dir(&path) {
+            Ok(()) => self
+                .tools
+                .report
+                .did(Deed::DeleteLocal, &spot.subject, "(empty folder)"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                log::debug!("{error}");
+                return Ok(());
+            }
+        }
+        let mut row = spot.row;
+        row.rebase(Base::None);
+        self.settle(row)
+    }
+
+    fn lower_path(&self, lower: &str) -> String {
+        format!("{}/{lower}", self.tools.config.dropbox.remote_root)
+    }
+
+    /// Files that differ on both sides, have no base, and may only go up: a person says whether
+    /// ours replace those in Dropbox.
+    pub(crate) fn decide_undecided(&mut self) -> Result<()> {
+        let undecided = std::mem::take(&mut self.undecided);
+        if undecided.is_empty() || self.last_round {
+            return Ok(());
+        }
+        let mut id = ApprovalId::new("uploads");
+        for (spot, _) in &undecided {
+            let rev = spot
+                .row
+                .remote_file()
+                .map(|file| file.rev)
+                .unwrap_or_default();
+            id.delete(Direction::Up, &spot.row.key.path(), &rev);
+        }
+        let id = id.finish();
+        let approved = self.options.approved.contains(&id);
+        for (spot, observed) in undecided {
+            let Some(remote) = spot.row.remote_file() else {
+                continue;
+            };
+            if approved {
+                let mode = WriteMode::Update(remote.rev.clone());
+                self.upload(spot, &observed, mode, Some(remote.rev))?;
+            } else {
+                self.incomplete = true;
+                self.tools.report.problem(
+                    &spot.subject,
+                    &format!(
+                        "differs from the file Dropbox has, and it is not known which is newer; \
+                         both are left alone. To upload ours: ferrybox sync --approve {id}"
+                    ),
+                );
+            }
+        }
+        self.flush_settles()
+    }
+}
+
+/// Files deletes would lose: those whose content did not arrive on that side in this pass.
+fn lost(deletes: &[Delete], direction: Direction, arrived: &HashMap<ContentHash, u64>) -> u64 {
+    let mut arrived = arrived.clone();
+    let mut lost = 0;
+    for delete in deletes
+        .iter()
+        .filter(|delete| delete.direction == direction)
+    {
+        let Some(base) = delete.spot.row.base_file() else {
+            continue;
+        };
+        match arrived.get_mut(&base.hash) {
+            Some(left) if *left > 0 => *left -= 1,
+            _ => lost += 1,
+        }
+    }
+    lost
+}

@@ -1,0 +1,253 @@
+//! What a pass tells people: one line per action, problems, and a summary.
+//!
+//! Lines go through the log (stderr); the plan of a dry run is data and goes to stdout. Nothing
+//! here decides anything.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde::Serialize;
+
+/// Something that was done, or would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// A file went up.
+    Upload,
+    /// A file came down.
+    Download,
+    /// A local file or folder was removed.
+    DeleteLocal,
+    /// A file or folder in Dropbox was removed.
+    DeleteRemote,
+    /// A folder was made locally.
+    MakeLocalFolder,
+    /// A folder was made in Dropbox.
+    MakeRemoteFolder,
+    /// A local version was kept as a conflict copy.
+    Conflict,
+}
+
+impl Deed {
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Deed::Upload => ("uploaded", "would upload"),
+            Deed::Download => ("downloaded", "would download"),
+            Deed::DeleteLocal => ("deleted locally", "would delete locally"),
+            Deed::DeleteRemote => ("deleted in Dropbox", "would delete in Dropbox"),
+            Deed::MakeLocalFolder => ("made folder", "would make folder"),
+            Deed::MakeRemoteFolder => ("made folder in Dropbox", "would make folder in Dropbox"),
+            Deed::Conflict => ("conflict:", "conflict:"),
+        }
+    }
+}
+
+/// How often something was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Files uploaded.
+    pub uploaded: u64,
+    /// Files downloaded.
+    pub downloaded: u64,
+    /// Files and folders removed locally.
+    pub deleted_locally: u64,
+    /// Files and folders removed in Dropbox.
+    pub deleted_in_dropbox: u64,
+    /// Folders made on either side.
+    pub folders_made: u64,
+    /// Conflict copies kept.
+    pub conflicts: u64,
+    /// Files found equal on both sides without a transfer.
+    pub adopted: u64,
+    /// Paths left for the next pass because they changed meanwhile.
+    pub deferred: u64,
+}
+
+impl Counts {
+    fn changes(&self) -> u64 {
+        self.uploaded
+            + self.downloaded
+            + self.deleted_locally
+            + self.deleted_in_dropbox
+            + self.folders_made
+            + self.conflicts
+    }
+}
+
+/// One path that could not be handled; the pass went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// `/relative/path`.
+    pub path: String,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+/// What is reported, and where to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What was done: one log line each.
+    Deeds,
+    /// What would be done: one line each on stdout.
+    Plan,
+    /// What would be done, kept for [`Report::plan`].
+    CollectedPlan,
+}
+
+/// Collects what a pass does.
+pub struct Report {
+    kind: Kind,
+    plan: RefCell<Vec<String>>,
+    counts: Cell<Counts>,
+    problems: RefCell<BTreeMap<String, String>>,
+    conflicts: RefCell<Vec<String>>,
+}
+
+impl Report {
+    /// An empty report.
+    pub fn new(kind: Kind) -> Report {
+        Report {
+            kind,
+            plan: RefCell::default(),
+            counts: Cell::default(),
+            problems: RefCell::default(),
+            conflicts: RefCell::default(),
+        }
+    }
+
+    /// Something was done to `path`, or would be; `more` is said after it.
+    pub fn did(&self, deed: Deed, path: &str, more: &str) {
+        self.count(|counts| match deed {
+            Deed::Upload => counts.uploaded += 1,
+            Deed::Download => counts.downloaded += 1,
+            Deed::DeleteLocal => counts.deleted_locally += 1,
+            Deed::DeleteRemote => counts.deleted_in_dropbox += 1,
+            Deed::MakeLocalFolder | Deed::MakeRemoteFolder => counts.folders_made += 1,
+            Deed::Conflict => counts.conflicts += 1,
+        });
+        let (done, planned) = deed.words();
+        let space = if more.is_empty() { "" } else { " " };
+        let path = printable(path);
+        let more = printable(more);
+        if deed == Deed::Conflict {
+            self.conflicts
+                .borrow_mut()
+                .push(format!("{path}{space}{more}"));
+        }
+        match self.kind {
+            Kind::Deeds => log::info!("{done} {path}{space}{more}"),
+            Kind::Plan => {
+                // A closed stdout is the reader's choice.
+                let _ = writeln!(std::io::stdout(), "{planned} {path}{space}{more}");
+            }
+            Kind::CollectedPlan => {
+                self.plan
+                    .borrow_mut()
+                    .push(format!("{planned} {path}{space}{more}"));
+            }
+        }
+    }
+
+    /// Both sides were found equal.
+    pub fn adopted(&self) {
+        self.count(|counts| counts.adopted += 1);
+    }
+
+    /// A path changed while it was being handled; the next pass sees to it.
+    pub fn deferred(&self, path: &str, why: &str) {
+        self.count(|counts| counts.deferred += 1);
+        log::info!(
+            "left for the next run: {}: {}",
+            printable(path),
+            printable(why)
+        );
+    }
+
+    /// A path could not be handled. Said once per path.
+    pub fn problem(&self, path: &str, text: &str) {
+        let (path, text) = (printable(path), printable(text));
+        if self
+            .problems
+            .borrow_mut()
+            .insert(path.clone(), text.clone())
+            .is_none()
+        {
+            log::warn!("{path}: {text}");
+        }
+    }
+
+    /// The lines of a collected plan.
+    pub fn plan(&self) -> Vec<String> {
+        self.plan.borrow().clone()
+    }
+
+    /// How often something was done so far.
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    /// All problems, in order of paths.
+    pub fn problems(&self) -> Vec<Problem> {
+        let problems = self.problems.borrow();
+        let problem = |(path, text): (&String, &String)| Problem {
+            path: path.clone(),
+            text: text.clone(),
+        };
+        problems.iter().map(problem).collect()
+    }
+
+    /// All conflicts: which path, and where its local version went.
+    pub fn conflicts(&self) -> Vec<String> {
+        self.conflicts.borrow().clone()
+    }
+
+    /// One line that sums up the pass; `None` if there is nothing to say.
+    pub fn summary(&self) -> Option<String> {
+        let counts = self.counts.get();
+        let problems = self.problems.borrow().len();
+        let mut parts = Vec::new();
+        for (count, what) in [
+            (counts.uploaded, "uploaded"),
+            (counts.downloaded, "downloaded"),
+            (counts.folders_made, "folders made"),
+            (counts.deleted_locally, "deleted locally"),
+            (counts.deleted_in_dropbox, "deleted in Dropbox"),
+            (counts.conflicts, "conflicts"),
+            (counts.adopted, "already equal"),
+            (counts.deferred, "left for the next run"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
+        }
+        if problems > 0 {
+            parts.push(format!("{problems} with problems"));
+        }
+        if counts.changes() == 0 && problems == 0 && parts.is_empty() {
+            return None;
+        }
+        Some(parts.join(", "))
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
+    }
+}
+
+/// A name from outside cannot move the cursor of a terminal or fake a second line.
+pub fn printable(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,420 @@
+//! The two walks of a pass: the pending rows first, then the whole tree.
+//!
+//! Both go directory by directory. The entries of one directory, sorted by key, are merged with
+//! that directory's rows, so memory is bounded by the largest directory. A directory that cannot
+//! be read is unknown: nothing below it is visited, so nothing follows from its silence.
+
+use crate::core::filter::is_own_name;
+use crate::core::names::refused_by_dropbox;
+use crate::core::path::{Key, RelPath, fold, join, nfc};
+use crate::error::Result;
+use crate::index::{Base, Remote, Row};
+use crate::io::disk::Status;
+use crate::reconcile::{Local, Pass, Phase, Spot, local_of};
+
+/// Prefix and suffix of the temporary files of downloads.
+pub const TEMP_PREFIX: &str = ".ferrybox-";
+/// See [`TEMP_PREFIX`].
+pub const TEMP_SUFFIX: &str = ".tmp";
+
+/// A local name with its folded form.
+struct Entry {
+    folded: String,
+    name: String,
+    status: std::result::Result<Status, std::io::ErrorKind>,
+}
+
+/// Where the directory of a key is locally.
+enum Place {
+    /// It is there, on this device.
+    Present(RelPath, u64),
+    /// It is not there; this is where it would be.
+    Absent(RelPath),
+    /// A file, a link or a clash is in the way, or it cannot be looked at.
+    Blocked,
+}
+
+/// A directory still to be walked.
+struct Dir {
+    key: String,
+    /// `/real/case/path`, as subjects have it; empty for the root.
+    shown: String,
+    place: Place,
+    blocked_up: bool,
+}
+
+impl Pass<'_> {
+    /// First walk: everything Dropbox changed.
+    pub(crate) fn walk_pending(&mut self) -> Result<()> {
+        let mut last: Option<String> = None;
+        while let Some(dir) = self.tools.index.next_pending_dir(last.as_deref())? {
+            self.pending_in(&dir)?;
+            last = Some(dir);
+        }
+        self.finish_landing()?;
+        self.flush_settles()
+    }
+
+    fn pending_in(&mut self, dir: &str) -> Result<()> {
+        let index = self.tools.index;
+        let shown = format!("/{}", index.shown_path(dir)?);
+        let shown = shown.trim_end_matches('/').to_owned();
+        let mut rows = index.rows_in_dir(dir);
+        let (path, device, entries) = match self.place_of(dir)? {
+            Place::Present(path, device) => match self.entries(&path) {
+                Some(entries) => (path, device, entries),
+                None => return Ok(()),
+            },
+            Place::Absent(path) => (path, 0, Vec::new()),
+            Place::Blocked => {
+                self.blocked_down(&shown);
+                return Ok(());
+            }
+        };
+        while let Some(row) = rows.next()? {
+            if row.remote == Remote::AsBase && row.sound {
+                continue;
+            }
+            let start = entries.partition_point(|entry| entry.folded < row.key.name);
+            let same = entries[start..]
+                .iter()
+                .take_while(|e| e.folded == row.key.name);
+            let found: Vec<&Entry> = same.collect();
+            let subject = format!("{shown}/{}", row.shown);
+            if self.shuts(&subject, &row.key) {
+                continue;
+            }
+            let (local, name) = one_of(&found, &row, device);
+            let dir = path.clone();
+            let spot = Spot {
+                row,
+                local,
+                dir,
+                name,
+                subject,
+                blocked_up: false,
+            };
+            self.visit(Phase::Down, spot)?;
+        }
+        Ok(())
+    }
+
+    /// Something stands where a folder of Dropbox would have to be.
+    fn blocked_down(&mut self, shown: &str) {
+        if self.last_round {
+            self.incomplete = true;
+            self.tools.report.problem(
+                shown,
+                "something else is in the way of this folder; what Dropbox holds in it is left \
+                 alone: move it away",
+            );
+        }
+        self.waiting = true;
+    }
+
+    /// Second walk: everything, with what is local going up and deletes being collected.
+    pub(crate) fn walk_all(&mut self) -> Result<()> {
+        let root = RelPath::root();
+        let device = match self.tools.disk.root() {
+            Ok(status) => status.device,
+            Err(error) => {
+                return Err(crate::error::state_error("look at the content dir", &error));
+            }
+        };
+        let mut dirs = vec![Dir {
+            key: String::new(),
+            shown: String::new(),
+            place: Place::Present(root, device),
+            blocked_up: false,
+        }];
+        while let Some(dir) = dirs.pop() {
+            let from = dirs.len();
+            self.walk_dir(dir, &mut dirs)?;
+            dirs[from..].reverse();
+        }
+        self.finish_landing()?;
+        self.flush_settles()
+    }
+
+    fn walk_dir(&mut self, dir: Dir, dirs: &mut Vec<Dir>) -> Result<()> {
+        let (path, device, entries) = match &dir.place {
+            Place::Present(path, device) => match self.entries(path) {
+                Some(entries) => (path.clone(), *device, entries),
+                None => return Ok(()),
+            },
+            Place::Absent(path) => (path.clone(), 0, Vec::new()),
+            Place::Blocked => return Ok(()),
+        };
+        let index = self.tools.index;
+        let mut rows = index.rows_in_dir(&dir.key);
+        let mut row = rows.next()?;
+        let mut entries = entries.into_iter().peekable();
+        loop {
+            let name = match (&row, entries.peek()) {
+                (None, None) => return Ok(()),
+                (Some(row), None) => row.key.name.clone(),
+                (None, Some(entry)) => entry.folded.clone(),
+                (Some(row), Some(entry)) => (&row.key.name).min(&entry.folded).clone(),
+            };
+            let mut found = Vec::new();
+            while let Some(entry) = entries.next_if(|entry| entry.folded == name) {
+                found.push(entry);
+            }
+            let known = if row.as_ref().is_some_and(|row| row.key.name == name) {
+                std::mem::replace(&mut row, rows.next()?)
+            } else {
+                None
+            };
+            self.walk_key(&dir, &path, device, known, &found, dirs)?;
+        }
+    }
+
+    /// One key of a directory: its row, if any, and the local names that have this key.
+    fn walk_key(
+        &mut self,
+        dir: &Dir,
+        path: &RelPath,
+        device: u64,
+        known: Option<Row>,
+        found: &[Entry],
+        dirs: &mut Vec<Dir>,
+    ) -> Result<()> {
+        let found: Vec<&Entry> = found.iter().collect();
+        let row = known.unwrap_or_else(|| {
+            let name = found.first().map_or("", |entry| &entry.name);
+            Row::new(Key::in_dir(&dir.key, name), &nfc(name))
+        });
+        let subject = format!("{}/{}", dir.shown, row.shown);
+        if self.shuts(&subject, &row.key) {
+            return Ok(());
+        }
+        let (local, name) = one_of(&found, &row, device);
+        if found.len() > 1 {
+            self.clash(&dir.shown, &found);
+        }
+        for entry in &found {
+            if let Err(kind) = &entry.status {
+                self.incomplete = true;
+                self.tools
+                    .report
+                    .problem(&subject, &format!("cannot look at it: {kind}"));
+            }
+        }
+        if self.lost_mount(&row, &local) {
+            self.incomplete = true;
+            self.tools.report.problem(
+                &subject,
+                "a disk was mounted here and is not any more; nothing below is touched: mount \
+                 it, or remove the folder if it is meant to be empty",
+            );
+            return Ok(());
+        }
+        if !matches!(local, Local::Gone | Local::Unknown)
+            && row.base == Base::None
+            && self.refused(&subject, &name)
+        {
+            return Ok(());
+        }
+        if let Ok(child) = path.join(&name) {
+            let place = match local {
+                Local::Folder { device, .. } => Some(Place::Present(child, device)),
+                // What lay below a folder that is gone went with it.
+                Local::Gone | Local::File(_) if row.may_have_children() => {
+                    Some(Place::Absent(child))
+                }
+                Local::Gone | Local::File(_) | Local::Unknown => None,
+            };
+            if let Some(place) = place {
+                dirs.push(Dir {
+                    key: row.key.path(),
+                    shown: subject.clone(),
+                    place,
+                    blocked_up: dir.blocked_up || row.remote_file().is_some(),
+                });
+            }
+        }
+        let spot = Spot {
+            row,
+            local,
+            dir: path.clone(),
+            name,
+            subject,
+            blocked_up: dir.blocked_up,
+        };
+        self.visit(Phase::Scan, spot)
+    }
+
+    /// Names Dropbox will not take are not sent to it again and again.
+    fn refused(&mut self, subject: &str, name: &str) -> bool {
+        let reach = self.tools.config.sync.filter.reach(subject);
+        match refused_by_dropbox(name) {
+            Some(why) if reach.up && self.options.up => {
+                self.incomplete = true;
+                self.tools
+                    .report
+                    .problem(subject, &format!("{why}: rename or exclude it"));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn clash(&mut self, shown: &str, found: &[&Entry]) {
+        self.incomplete = true;
+        for entry in found {
+            let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
+            let other = others.first().map_or("", |e| e.name.as_str());
+            self.tools.report.problem(
+                &format!("{shown}/{}", entry.name),
+                &format!("Dropbox would take it for the same name as {other}: rename one of them"),
+            );
+        }
+    }
+
+    /// A folder that was settled as a mount point and now lies on its parent's device.
+    fn lost_mount(&self, row: &Row, local: &Local) -> bool {
+        matches!(row.base, Base::Folder { mount: true })
+            && matches!(local, Local::Folder { mount: false, .. })
+    }
+
+    /// The entries of a directory, sorted by key; nothing if it cannot be read.
+    fn entries(&mut self, path: &RelPath) -> Option<Vec<Entry>> {
+        let listed = match self.tools.disk.list(path) {
+            Ok(listed) => listed,
+            Err(error) => {
+                self.incomplete = true;
+                self.tools
+                    .report
+                    .problem(&path.slashed(), &error.to_string());
+                return None;
+            }
+        };
+        let mut entries = Vec::with_capacity(listed.len());
+        for item in listed {
+            if is_own_name(&item.name) {
+                self.clean(path, &item.name);
+                continue;
+            }
+            if !item.utf8 {
+                let hidden = item.name.starts_with('.');
+                if !hidden {
+                    self.incomplete = true;
+                    self.tools.report.problem(
+                        &path.join(&item.name).unwrap_or_default().slashed(),
+                        "the name is not UTF-8, Dropbox cannot hold it: rename it",
+                    );
+                }
+                continue;
+            }
+            let folded = fold(&item.name);
+            entries.push(Entry {
+                folded,
+                name: item.name,
+                status: item.status,
+            });
+        }
+        entries.sort_unstable_by(|a, b| (&a.folded, &a.name).cmp(&(&b.folded, &b.name)));
+        Some(entries)
+    }
+
+    /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's.
+    fn clean(&self, dir: &RelPath, name: &str) {
+        if self.dry() || !name.starts_with(TEMP_PREFIX) || !name.ends_with(TEMP_SUFFIX) {
+            return;
+        }
+        if self.landing.holds(dir, name) {
+            return;
+        }
+        if let Ok(path) = dir.join(name) {
+            match self.tools.disk.remove_file(&path) {
+                Ok(()) => log::debug!("removed a leftover of an earlier run: {path}"),
+                Err(error) => log::debug!("{error}"),
+            }
+        }
+    }
+
+    /// Finds the local directory of a key, following names from the root: the exact local name
+    /// first, then any name with the same key.
+    fn place_of(&self, dir: &str) -> Result<Place> {
+        let disk = self.tools.disk;
+        let mut key = String::new();
+        let Ok(root) = disk.root() else {
+            return Ok(Place::Blocked);
+        };
+        let mut place = Place::Present(RelPath::root(), root.device);
+        for component in dir.split('/').filter(|c| !c.is_empty()) {
+            let at = Key {
+                dir: key,
+                name: component.to_owned(),
+            };
+            key = at.path();
+            let name = match self.tools.index.row(&at)? {
+                Some(row) => row.local_name().to_owned(),
+                None => component.to_owned(),
+            };
+            place = match place {
+                Place::Blocked => return Ok(Place::Blocked),
+                Place::Absent(path) => match path.join(&name) {
+                    Ok(path) => Place::Absent(path),
+                    Err(_) => return Ok(Place::Blocked),
+                },
+                Place::Present(path, device) => self.step(&path, &name, component, device),
+            };
+        }
+        Ok(place)
+    }
+
+    fn step(&self, dir: &RelPath, name: &str, folded: &str, device: u64) -> Place {
+        let disk = self.tools.disk;
+        let Ok(exact) = dir.join(name) else {
+            return Place::Blocked;
+        };
+        match disk.status(&exact) {
+            Ok(Some(status)) => match local_of(&status, device) {
+                Local::Folder { .. } => return Place::Present(exact, status.device),
+                Local::File(_) | Local::Unknown | Local::Gone => return Place::Blocked,
+            },
+            Ok(None) => {}
+            Err(_) => return Place::Blocked,
+        }
+        let Ok(listed) = disk.list(dir) else {
+            return Place::Blocked;
+        };
+        let mut same = listed
+            .iter()
+            .filter(|item| item.utf8 && fold(&item.name) == folded);
+        match (same.next(), same.next()) {
+            (None, _) => Place::Absent(exact),
+            (Some(item), None) => match (&item.status, dir.join(&item.name)) {
+                (Ok(status), Ok(path))
+                    if matches!(local_of(status, device), Local::Folder { .. }) =>
+                {
+                    Place::Present(path, status.device)
+                }
+                _ => Place::Blocked,
+            },
+            (Some(_), Some(_)) => Place::Blocked,
+        }
+    }
+}
+
+/// What is local at a key, and under which name.
+fn one_of(found: &[&Entry], row: &Row, device: u64) -> (Local, String) {
+    match found {
+        [] => (Local::Gone, row.local_name().to_owned()),
+        [entry] => {
+            let local = match &entry.status {
+                Ok(status) => local_of(status, device),
+                Err(_) => Local::Unknown,
+            };
+            if local == Local::Unknown {
+                log::debug!(
+                    "{}: not a file or folder: skipped",
+                    join(&row.key.dir, &entry.name)
+                );
+            }
+            (local, entry.name.clone())
+        }
+        [entry, ..] => (Local::Unknown, entry.name.clone()),
+    }
+}

@@ -1,0 +1,54 @@
+//! Timestamps as Dropbox writes them (`%Y-%m-%dT%H:%M:%SZ`, common.stone) and dates in names.
+//!
+//! None of them decides anything.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Latest time that is sent, in seconds since 1970: the end of 2099. Dropbox documents no bounds.
+const SENT_MAX_S: i64 = 4_102_444_799;
+
+/// A Dropbox timestamp in seconds since 1970; nothing for nonsense.
+pub fn seconds_of(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_second)
+}
+
+/// A modification time as Dropbox takes it: whole seconds, not before 1970.
+pub fn timestamp_of(mtime_ns: i64) -> String {
+    let seconds = mtime_ns.div_euclid(1_000_000_000).clamp(0, SENT_MAX_S);
+    let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The day of a modification time in UTC, `YYYY-MM-DD`.
+pub fn date_of(mtime_ns: i64) -> String {
+    let seconds = mtime_ns.div_euclid(1_000_000_000);
+    let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.to_zoned(TimeZone::UTC).date().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_seconds_in_utc() {
+        assert_eq!(
+            timestamp_of(1_767_225_600_999_999_999),
+            "2026-01-01T00:00:00Z"
+        );
+        assert_eq!(seconds_of("2026-01-01T00:00:00Z"), Some(1_767_225_600));
+        assert_eq!(date_of(1_767_225_599_000_000_000), "2025-12-31");
+        assert_eq!(seconds_of("soon"), None);
+    }
+
+    #[test]
+    fn odd_clocks_do_not_break_a_timestamp() {
+        assert_eq!(timestamp_of(-1), "1970-01-01T00:00:00Z");
+        assert_eq!(timestamp_of(i64::MAX), "2099-12-31T23:59:59Z");
+        assert_eq!(
+            timestamp_of(2_222_121_600_000_000_000),
+            "2040-06-01T00:00:00Z"
+        );
+    }
+}

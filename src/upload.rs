@@ -1,0 +1,633 @@
+//! Sending files up: one call up to 8 MiB, a sequential session above.
+//!
+//! Every write names what it may replace (`add`, or `update` with a rev), autorename is off, and
+//! nothing is settled before Dropbox's content hash equals that of the bytes sent. A file is only
+//! committed as one version of itself: in a single call the last block is read, and the file
+//! looked at again, before that block is sent; in a session before the finishing call.
+
+use std::io::{self, Read};
+
+use crate::core::content_hash::{ContentHash, ContentHasher};
+use crate::core::path::{Key, RelPath, nfc};
+use crate::download::in_brackets;
+use crate::dropbox::api::Upload;
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, SessionCursor, WriteMode};
+use crate::error::Result;
+use crate::index::{Base, Row};
+use crate::io::disk::{Disk, ReadFile, Stamp};
+use crate::read::{self, BUFFER_BYTES};
+use crate::reconcile::{Local, Observed, Pass, Spot};
+use crate::report::Deed;
+use crate::time::timestamp_of;
+
+/// Largest file sent in one call, in bytes.
+const SINGLE_MAX_BYTES: u64 = 8 << 20;
+/// Bytes of a session sent per call: a multiple of 4 MiB, as Dropbox recommends.
+const CHUNK_BYTES: u64 = 8 << 20;
+/// Largest file held in memory, so that its hash is known before it is sent, in bytes.
+const IN_MEMORY_MAX_BYTES: u64 = 64 << 10;
+/// Tries for a file that moves while it is read, or arrives damaged.
+const TRIES_MAX: u32 = 3;
+
+/// A committed upload.
+struct Sent {
+    metadata: FileMetadata,
+    hash: ContentHash,
+    stamp: Stamp,
+}
+
+/// Why an upload did not happen.
+enum Failed {
+    Call(CallError),
+    Disk(io::Error),
+    /// The file moved during every try.
+    Restless,
+    /// It arrived, but damaged; the version in Dropbox has this rev.
+    Damaged(String),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        Failed::Disk(error)
+    }
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Failed {
+        match error {
+            CallError::Local(error) if is_moved(&error) => Failed::Restless,
+            CallError::Local(error) => Failed::Disk(error),
+            error => Failed::Call(error),
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Uploads the local file of a spot; `replaced` is a rev to name that is not the base's.
+    pub(crate) fn upload(
+        &mut self,
+        spot: Spot,
+        observed: &Observed,
+        mode: WriteMode,
+        replaced: Option<String>,
+    ) -> Result<()> {
+        if spot.blocked_up && !self.dry() {
+            self.blocked_upload(&spot);
+            return Ok(());
+        }
+        if self.quota_full.is_some() {
+            self.incomplete = true;
+            self.tools
+                .report
+                .problem(&spot.subject, "not uploaded: the Dropbox is full");
+            return Ok(());
+        }
+        let mut more = in_brackets(observed.stamp.size);
+        if let Some(rev) = &replaced {
+            more = format!("{more}, replacing rev {rev}, which stays in Dropbox's history");
+        }
+        if self.dry() {
+            self.tools.report.did(Deed::Upload, &spot.subject, &more);
+            if let Some(hash) = observed.hash {
+                *self.arrived_up.entry(hash).or_default() += 1;
+            }
+            return Ok(());
+        }
+        let Ok(local) = spot.path() else {
+            return Ok(());
+        };
+        let remote = self.remote_path(&spot.subject);
+        match self.send(&local, &remote, mode, observed) {
+            Ok(sent) => self.uploaded(spot, sent, &more),
+            Err(failed) => self.not_uploaded(spot, observed, failed),
+        }
+    }
+
+    /// The path in Dropbox of a subject.
+    pub(crate) fn remote_path(&self, subject: &str) -> String {
+        format!("{}{}", self.tools.config.dropbox.remote_root, nfc(subject))
+    }
+
+    fn blocked_upload(&mut self, spot: &Spot) {
+        self.waiting = true;
+        if self.last_round {
+            self.incomplete = true;
+            self.tools.report.problem(
+                &spot.subject,
+                "Dropbox has a file where this one's folder would have to be: rename one of them",
+            );
+        }
+    }
+
+    fn send(
+        &self,
+        local: &RelPath,
+        remote: &str,
+        mut mode: WriteMode,
+        observed: &Observed,
+    ) -> std::result::Result<Sent, Failed> {
+        let mut failed = Failed::Restless;
+        for _ in 0..TRIES_MAX {
+            let file = self.tools.disk.open(local)?;
+            let stamp = file.status()?.stamp;
+            let time = timestamp_of(stamp.mtime_ns);
+            let commit = CommitInfo {
+                path: remote,
+                mode: mode.clone(),
+                client_modified: &time,
+                mute: true,
+            };
+            let known = observed.hash.filter(|_| stamp == observed.stamp);
+            let answer = if stamp.size <= IN_MEMORY_MAX_BYTES {
+                self.send_small(file, stamp, &commit)
+            } else if stamp.size <= SINGLE_MAX_BYTES {
+                self.send_single(local, file, stamp, &commit, known)
+            } else {
+                self.send_session(local, file, stamp, &commit)
+            };
+            match answer {
+                Err(Failed::Restless) => failed = Failed::Restless,
+                Err(Failed::Call(CallError::Refused(error)))
+                    if error.is("content_hash_mismatch") =>
+                {
+                    failed = Failed::Restless;
+                }
+                // Our own damaged upload is the version to replace now.
+                Err(Failed::Damaged(rev)) => {
+                    mode = WriteMode::Update(rev.clone());
+                    failed = Failed::Damaged(rev);
+                }
+                answer => return answer,
+            }
+        }
+        Err(failed)
+    }
+
+    /// A file that fits in memory: read whole, hashed, then sent.
+    fn send_small(
+        &self,
+        mut file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        commit: &CommitInfo<'_>,
+    ) -> std::result::Result<Sent, Failed> {
+        let mut bytes = Vec::new();
+        file.by_ref().take(stamp.size).read_to_end(&mut bytes)?;
+        let hash = ContentHash::of(&bytes);
+        if bytes.len() as u64 != stamp.size || !is_one_version(&mut *file, &stamp, hash)? {
+            return Err(Failed::Restless);
+        }
+        let mut source = Bytes {
+            bytes: &bytes,
+            rest: &[],
+        };
+        let metadata = self.tools.api.upload(commit, Some(hash), &mut source)?;
+        verified(Sent {
+            metadata,
+            hash,
+            stamp,
+        })
+    }
+
+    fn send_single(
+        &self,
+        local: &RelPath,
+        file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        commit: &CommitInfo<'_>,
+        known: Option<ContentHash>,
+    ) -> std::result::Result<Sent, Failed> {
+        let mut source = Chunk::new(self.tools.disk, local, file, stamp, stamp.size);
+        let metadata = self.tools.api.upload(commit, known, &mut source)?;
+        let hash = source.hasher.finish();
+        verified(Sent {
+            metadata,
+            hash,
+            stamp,
+        })
+    }
+
+    /// A large file, chunk by chunk. `incorrect_offset` tells how much of a call whose answer was
+    /// lost has arrived.
+    fn send_session(
+        &self,
+        local: &RelPath,
+        file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        commit: &CommitInfo<'_>,
+    ) -> std::result::Result<Sent, Failed> {
+        let api = self.tools.api;
+        let mut source = Chunk::new(self.tools.disk, local, file, stamp, CHUNK_BYTES);
+        let session = api.session_start(&mut source)?.session_id;
+        source.advance_to(CHUNK_BYTES);
+        while stamp.size - source.offset > CHUNK_BYTES {
+            let cursor = SessionCursor {
+                session_id: &session,
+                offset: source.offset,
+            };
+            match api.session_append(&cursor, &mut source) {
+                Ok(()) => source.advance_to(source.offset + CHUNK_BYTES),
+                Err(error) => source.resume(error)?,
+            }
+        }
+        loop {
+            let cursor = SessionCursor {
+                session_id: &session,
+                offset: source.offset,
+            };
+            match api.session_finish(&cursor, commit, &mut source) {
+                Ok(metadata) => {
+                    let hash = source.hasher.finish();
+                    return verified(Sent {
+                        metadata,
+                        hash,
+                        stamp,
+                    });
+                }
+                Err(CallError::Refused(error)) if error.is("lookup_failed/incorrect_offset") => {
+                    source.resume(CallError::Refused(error))?;
+                }
+                // The finish whose answer was lost has used the session up.
+                Err(CallError::Refused(error)) if error.is("lookup_failed") => {
+                    let found = api.metadata(commit.path)?;
+                    let hash = source.hasher.clone().finish();
+                    return match found {
+                        Some(Metadata::File(metadata)) if metadata.hash() == Some(hash) => {
+                            Ok(Sent {
+                                metadata,
+                                hash,
+                                stamp,
+                            })
+                        }
+                        _ => Err(Failed::Call(CallError::Refused(error))),
+                    };
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn uploaded(&mut self, spot: Spot, sent: Sent, more: &str) -> Result<()> {
+        self.committed += 1;
+        let mut row = spot.row;
+        let lower = sent.metadata.path_lower.as_deref().unwrap_or_default();
+        let root = &self.tools.config.dropbox.remote_root;
+        let expected = Key::of(format!("{root}/{}", row.key.path()).trim_start_matches('/'));
+        if Key::of(lower.trim_start_matches('/')) != expected {
+            self.incomplete = true;
+            self.tools.report.problem(
+                &spot.subject,
+                &format!("Dropbox stored it under another name ({lower}): rename it"),
+            );
+            return Ok(());
+        }
+        self.tools.report.did(Deed::Upload, &spot.subject, more);
+        *self.arrived_up.entry(sent.hash).or_default() += 1;
+        self.note_folders_above(&row.key);
+        let local_name = spot.name;
+        row.shown.clone_from(&sent.metadata.name);
+        let base = self.file_base(sent.metadata.rev, sent.hash, sent.stamp);
+        row.settle(base, &local_name);
+        self.settle(row)
+    }
+
+    fn note_folders_above(&mut self, key: &Key) {
+        let mut above = key.parent();
+        while let Some(key) = above {
+            if !self.made_by_upload.insert(key.path()) {
+                break;
+            }
+            above = key.parent();
+        }
+    }
+
+    fn not_uploaded(&mut self, spot: Spot, observed: &Observed, failed: Failed) -> Result<()> {
+        self.incomplete = true;
+        let report = self.tools.report;
+        let subject = &spot.subject;
+        match failed {
+            Failed::Call(CallError::End(error)) => return Err(error),
+            Failed::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
+                let text = format!("the Dropbox is full ({})", error.text());
+                report.problem(subject, &format!("not uploaded: {text}"));
+                self.quota_full = Some(text);
+            }
+            Failed::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
+                return self.met_another(spot, observed);
+            }
+            Failed::Call(CallError::Refused(error)) if error.is("path/conflict") => {
+                self.waiting = true;
+                if self.last_round {
+                    report.problem(subject, &format!("not uploaded: {}", error.text()));
+                } else {
+                    report.deferred(subject, "something else has its name in Dropbox");
+                }
+            }
+            Failed::Call(CallError::Refused(error)) => {
+                report.problem(subject, &format!("not uploaded: {}", error.text()));
+            }
+            Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
+                if error.kind() == io::ErrorKind::NotFound {
+                    report.deferred(subject, "it was removed meanwhile");
+                } else {
+                    report.problem(subject, &format!("not uploaded: {error}"));
+                }
+            }
+            Failed::Restless => report.problem(
+                subject,
+                "not uploaded: the file changes all the time; it is tried again in the next run",
+            ),
+            Failed::Damaged(_) => report.problem(
+                subject,
+                "Dropbox received other bytes than were sent, three times; tried again in the \
+                 next run",
+            ),
+        }
+        Ok(())
+    }
+
+    /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
+    /// answer was lost, it is adopted; else the next pass decides.
+    fn met_another(&mut self, spot: Spot, observed: &Observed) -> Result<()> {
+        let path = self.remote_path(&spot.subject);
+        let found = self
+            .tools
+            .api
+            .metadata(&path)
+            .map_err(|e| e.into_error("look at a file"))?;
+        let ours = match (&spot.local, spot.path()) {
+            (Local::File(_), Ok(local)) => read::hash(self.tools.disk, &local).ok(),
+            _ => None,
+        };
+        if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours) {
+            if metadata.hash() == Some(hash) && metadata.size == stamp.size {
+                let more = in_brackets(observed.stamp.size);
+                return self.uploaded(
+                    spot,
+                    Sent {
+                        metadata,
+                        hash,
+                        stamp,
+                    },
+                    &more,
+                );
+            }
+        }
+        self.tools
+            .report
+            .deferred(&spot.subject, "it changed in Dropbox meanwhile");
+        Ok(())
+    }
+
+    /// Makes the folders Dropbox lacks, deepest first, so that one call makes all above it. Those
+    /// that uploads lie in exist already.
+    pub(crate) fn make_remote_folders(&mut self) -> Result<()> {
+        let mut folders = std::mem::take(&mut self.new_folders);
+        folders.sort_by_key(|spot| std::cmp::Reverse(spot.row.key.depth()));
+        for spot in folders {
+            if spot.blocked_up && !self.dry() {
+                self.blocked_upload(&spot);
+                continue;
+            }
+            let key = spot.row.key.clone();
+            if self.dry() {
+                self.tools
+                    .report
+                    .did(Deed::MakeRemoteFolder, &spot.subject, "");
+                continue;
+            }
+            if !self.made_by_upload.contains(&key.path()) {
+                match self
+                    .tools
+                    .api
+                    .create_folder(&self.remote_path(&spot.subject))
+                {
+                    Ok(()) => {
+                        self.committed += 1;
+                        self.tools
+                            .report
+                            .did(Deed::MakeRemoteFolder, &spot.subject, "");
+                    }
+                    Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {}
+                    Err(CallError::Refused(error)) => {
+                        self.incomplete = true;
+                        let text = format!("folder not made in Dropbox: {}", error.text());
+                        self.tools.report.problem(&spot.subject, &text);
+                        continue;
+                    }
+                    Err(error) => return Err(error.into_error("make a folder")),
+                }
+                self.note_folders_above(&key);
+            }
+            self.settle_folder(spot)?;
+        }
+        self.flush_settles()
+    }
+
+    fn settle_folder(&mut self, spot: Spot) -> Result<()> {
+        let mount = matches!(spot.local, Local::Folder { mount: true, .. });
+        let mut row: Row = spot.row;
+        row.settle(Base::Folder { mount }, &spot.name);
+        self.settle(row)
+    }
+}
+
+/// What was committed is what was sent.
+fn verified(sent: Sent) -> std::result::Result<Sent, Failed> {
+    match sent.metadata.hash() {
+        Some(hash) if hash != sent.hash => Err(Failed::Damaged(sent.metadata.rev)),
+        None if sent.metadata.size != sent.stamp.size => Err(Failed::Damaged(sent.metadata.rev)),
+        _ => Ok(sent),
+    }
+}
+
+/// Whether what was read is one version: the file did not move, or it only grew and its prefix
+/// still reads the same.
+fn is_one_version(file: &mut dyn ReadFile, before: &Stamp, hash: ContentHash) -> io::Result<bool> {
+    let now = file.status()?.stamp;
+    Ok(now == *before || (read::only_grew(before, &now) && read::holds(file, before, hash)?))
+}
+
+const MOVED: &str = "the file changed while it was read";
+
+fn is_moved(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.to_string() == MOVED)
+}
+
+/// Bytes in memory.
+struct Bytes<'a> {
+    bytes: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl Upload for Bytes<'_> {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn rewind(&mut self) -> io::Result<&mut dyn Read> {
+        self.rest = self.bytes;
+        Ok(&mut self.rest)
+    }
+
+    fn failure(&mut self) -> Option<io::Error> {
+        None
+    }
+}
+
+/// One chunk of a file at a time, hashed as it is read for the first time.
+struct Chunk<'a> {
+    disk: &'a dyn Disk,
+    path: &'a RelPath,
+    file: Box<dyn ReadFile>,
+    stamp: Stamp,
+    /// Where the chunk begins.
+    offset: u64,
+    chunk_bytes: u64,
+    /// Where the next read begins.
+    position: u64,
+    hasher: ContentHasher,
+    hashed_to: u64,
+    failure: Option<io::Error>,
+    buffer: Vec<u8>,
+    /// The part of `buffer` not handed on yet.
+    ready: std::ops::Range<usize>,
+}
+
+impl<'a> Chunk<'a> {
+    fn new(
+        disk: &'a dyn Disk,
+        path: &'a RelPath,
+        file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        chunk_bytes: u64,
+    ) -> Chunk<'a> {
+        Chunk {
+            disk,
+            path,
+            file,
+            stamp,
+            offset: 0,
+            chunk_bytes,
+            position: 0,
+            hasher: ContentHasher::new(),
+            hashed_to: 0,
+            failure: None,
+            buffer: Vec::new(),
+            ready: 0..0,
+        }
+    }
+
+    fn advance_to(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
+    /// Goes on where Dropbox says the session is.
+    fn resume(&mut self, error: CallError) -> std::result::Result<(), Failed> {
+        match error {
+            CallError::Refused(error) if error.has("incorrect_offset") => {
+                let correct = error.number("correct_offset");
+                // Beyond what was read nothing can have arrived.
+                match correct.filter(|c| *c != self.offset && *c <= self.hashed_to) {
+                    Some(correct) => {
+                        self.advance_to(correct);
+                        Ok(())
+                    }
+                    None => Err(Failed::Call(CallError::Refused(error))),
+                }
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    fn end(&self) -> u64 {
+        self.offset
+            .saturating_add(self.chunk_bytes)
+            .min(self.stamp.size)
+    }
+
+    /// Reads the next block. Before the last block of the file is handed on, the file must still
+    /// be the one that was opened.
+    fn fill(&mut self) -> io::Result<()> {
+        let left = self.end() - self.position;
+        let want = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(BUFFER_BYTES);
+        self.buffer.resize(want, 0);
+        let mut filled = 0;
+        while filled < want {
+            match self.file.read(&mut self.buffer[filled..]) {
+                Ok(0) => return Err(io::Error::other(MOVED)),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let end = self.position + filled as u64;
+        if end > self.hashed_to {
+            let fresh = usize::try_from(end - self.hashed_to)
+                .unwrap_or(filled)
+                .min(filled);
+            self.hasher.update(&self.buffer[filled - fresh..filled]);
+            self.hashed_to = end;
+        }
+        self.position = end;
+        if end == self.stamp.size && !self.is_one_version()? {
+            return Err(io::Error::other(MOVED));
+        }
+        self.ready = 0..filled;
+        Ok(())
+    }
+
+    fn is_one_version(&mut self) -> io::Result<bool> {
+        let now = self.file.status()?.stamp;
+        if now == self.stamp {
+            return Ok(true);
+        }
+        if !read::only_grew(&self.stamp, &now) {
+            return Ok(false);
+        }
+        let mut again = self.disk.open(self.path)?;
+        let same_file = again.status()?.stamp.inode == self.stamp.inode;
+        let hash = self.hasher.clone().finish();
+        Ok(same_file && read::hash_prefix(&mut *again, self.stamp.size)? == Some(hash))
+    }
+}
+
+impl Read for Chunk<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.ready.is_empty() && self.position < self.end() {
+            if let Err(error) = self.fill() {
+                let kind = error.kind();
+                let text = error.to_string();
+                self.failure = Some(error);
+                return Err(io::Error::new(kind, text));
+            }
+        }
+        let count = out.len().min(self.ready.len());
+        let from = self.ready.start;
+        out[..count].copy_from_slice(&self.buffer[from..from + count]);
+        self.ready.start += count;
+        Ok(count)
+    }
+}
+
+impl Upload for Chunk<'_> {
+    fn len(&self) -> u64 {
+        self.end() - self.offset
+    }
+
+    fn rewind(&mut self) -> io::Result<&mut dyn Read> {
+        self.file.seek(self.offset)?;
+        self.position = self.offset;
+        self.ready = 0..0;
+        self.failure = None;
+        Ok(self)
+    }
+
+    fn failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
+    }
+}
