@@ -289,12 +289,13 @@ fn sync_section(
 
 fn app_key(item: &Item) -> Result<String, ConfigError> {
     let text = item.text()?;
-    if text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if text.len() <= 64 && text.bytes().all(plain) {
         return Ok(text.to_owned());
     }
     let remedy = format!("copy the app key from the app console; see {APP_HELP}");
     Err(item.error(
-        "an app key is up to 64 letters and digits, without blanks or quotes",
+        "an app key is up to 64 letters, digits and any of -_., without blanks or quotes",
         &remedy,
     ))
 }

@@ -198,7 +198,8 @@ impl Pass<'_> {
 
     /// Makes the directories a download needs.
     fn ensure_dir(&mut self, spot: &Spot) -> Result<bool> {
-        if matches!(self.tools.disk.status(&spot.dir), Ok(Some(status)) if status.kind == Kind::Folder)
+        if let Ok(Some(status)) = self.tools.disk.status(&spot.dir)
+            && status.kind == Kind::Folder
         {
             return Ok(true);
         }

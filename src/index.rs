@@ -333,7 +333,12 @@ impl RowsInDir<'_> {
         if self.batch.as_slice().is_empty() {
             let mut select = self.index.db.prepare_cached(schema::SELECT_IN_DIR)?;
             let rows = select.query_map(params![self.dir, self.last, ROWS_AT_ONCE], row::read)?;
-            let rows = rows.collect::<std::result::Result<Vec<_>, _>>()?;
+            let rows = rows.collect::<std::result::Result<Vec<Row>, _>>()?;
+            let last = Key {
+                dir: self.dir.clone(),
+                name: self.last.clone(),
+            };
+            check_order(&last, rows.iter().map(|row| &row.key))?;
             if let Some(last) = rows.last() {
                 self.last.clone_from(&last.key.name);
             }
@@ -341,4 +346,18 @@ impl RowsInDir<'_> {
         }
         Ok(self.batch.next())
     }
+}
+
+/// Rows out of order mean a damaged file: in a merge they would look like rows nobody names.
+fn check_order<'a>(before: &Key, keys: impl Iterator<Item = &'a Key>) -> Result<()> {
+    let mut last = before;
+    for key in keys {
+        if key <= last {
+            return Err(Error::Damaged(
+                "index: its rows are out of order".to_owned(),
+            ));
+        }
+        last = key;
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The three narrow seams to the world: [`host`] (clock, sleep, randomness), [`disk`] (the content
-//! dir and the small state files) and [`http`]. Everything above them runs unchanged in a simulator.
+//! dir and the small state files) and [`http`]. Everything above them runs unchanged in a
+//! simulator.
 
 pub mod disk;
 pub mod host;

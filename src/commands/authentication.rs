@@ -8,7 +8,7 @@ use crate::dropbox::auth::{self, Access, Credential, Pending, StoredToken, Token
 use crate::dropbox::retry::CallError;
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
-use crate::io::host::RealHost;
+use crate::io::host::{Host, RealHost};
 use crate::places;
 
 /// Longest code read from stdin, in bytes.
@@ -41,14 +41,19 @@ pub fn start(config: &Config) -> Result<()> {
 ///
 /// # Errors
 /// What the state directory says.
-pub fn banner_for(config: &Config, files: &TokenFiles<'_>, app_key: &str) -> Result<String> {
+pub fn banner_for(
+    config: &Config,
+    files: &TokenFiles<'_>,
+    host: &dyn Host,
+    app_key: &str,
+) -> Result<String> {
     let known = files
         .pending()?
         .filter(|pending| pending.app_key == app_key);
     let pending = match known {
         Some(pending) => pending,
         None => {
-            let pending = auth::start(&RealHost::new(), app_key);
+            let pending = auth::start(host, app_key);
             files.store_pending(&pending)?;
             pending
         }

@@ -13,6 +13,7 @@ use crate::error::{Error, ExitCode, Result, state_error};
 use crate::index::{Belonging, Index};
 use crate::io::disk::{Access as FileAccess, Disk, Lock};
 use crate::io::host::{Host, RealHost};
+use crate::io::http::Http;
 use crate::io::{RealDisk, RealHttp};
 use crate::places;
 use crate::reconcile::{Options, Tools};
@@ -56,27 +57,53 @@ impl Wishes {
     }
 }
 
-/// Runs one pass.
+/// Runs one pass on this machine.
 ///
 /// # Errors
 /// Whatever ended it, or kept it from beginning.
 pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCode> {
-    match attempt(config, options, report) {
+    run_with(
+        config,
+        options,
+        report,
+        &RealHost::new(),
+        &RealHttp::new(config)?,
+    )
+}
+
+/// Runs one pass with another clock or another network. A damaged index is dropped, and the pass
+/// starts over without it.
+///
+/// # Errors
+/// Whatever ended it, or kept it from beginning.
+pub fn run_with(
+    config: &Config,
+    options: &Options,
+    report: &Report,
+    host: &dyn Host,
+    http: &dyn Http,
+) -> Result<ExitCode> {
+    match attempt(config, options, report, host, http) {
         Err(Error::Damaged(text)) if !options.dry_run => {
             log::warn!("{text}; it is only a cache: listing Dropbox and hashing again");
             let dir = places::state_dir(config)?;
             for name in [INDEX_FILE, "index.db-journal", "cursor.json"] {
                 let _ = fs_err::remove_file(dir.join(name));
             }
-            attempt(config, options, report)
+            attempt(config, options, report, host, http)
         }
         answer => answer,
     }
 }
 
-fn attempt(config: &Config, options: &Options, report: &Report) -> Result<ExitCode> {
+fn attempt(
+    config: &Config,
+    options: &Options,
+    report: &Report,
+    host: &dyn Host,
+    http: &dyn Http,
+) -> Result<ExitCode> {
     let state_dir = places::state_dir(config)?;
-    let host = RealHost::new();
     // A dry run makes and changes nothing, not even an empty directory.
     let state = match (options.dry_run, state_dir.exists()) {
         (true, false) => None,
@@ -99,22 +126,21 @@ fn attempt(config: &Config, options: &Options, report: &Report) -> Result<ExitCo
     let files = state
         .as_ref()
         .map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
-    let credential = credential(config, files.as_ref(), options.dry_run)?;
+    let credential = credential(config, files.as_ref(), host, options.dry_run)?;
     let index = match (stored, &state) {
         (Some(index), _) if options.dry_run => index.copy_in_memory()?,
         (Some(index), _) => index,
-        (None, Some(state)) if !options.dry_run => new_index(state, &index_file, &host)?,
+        (None, Some(state)) if !options.dry_run => new_index(state, &index_file, host)?,
         (None, _) => Index::in_memory("dry run")?,
     };
-    let http = RealHttp::new(config)?;
     let runtime = places::open_runtime();
     let runtime = runtime.as_ref().map(|disk| disk as &dyn Disk);
     let access = Access::new(credential, runtime, !options.dry_run);
-    let api = Api::new(&http, &host, access);
+    let api = Api::new(http, host, access);
     let belonging = belonging(config, files.as_ref(), &api, options.dry_run)?;
     let tools = Tools {
         config,
-        host: &host,
+        host,
         disk: &disk,
         api: &api,
         index: &index,
@@ -176,7 +202,12 @@ fn content_dir(config: &Config, has_base: bool) -> Result<RealDisk> {
     }))
 }
 
-fn credential(config: &Config, files: Option<&TokenFiles<'_>>, dry: bool) -> Result<Credential> {
+fn credential(
+    config: &Config,
+    files: Option<&TokenFiles<'_>>,
+    host: &dyn Host,
+    dry: bool,
+) -> Result<Credential> {
     if config.dropbox.personal_access_token.is_some() {
         if config.dropbox.app_key.is_some() {
             log::info!("dropbox.personal_access_token wins over dropbox.app_key");
@@ -196,7 +227,7 @@ fn credential(config: &Config, files: Option<&TokenFiles<'_>>, dry: bool) -> Res
         return credential_of(config, stored.as_ref()).ok_or_else(|| unauthenticated(why, None));
     }
     let banner = match files {
-        Some(files) if !dry => Some(banner_for(config, files, app_key)?),
+        Some(files) if !dry => Some(banner_for(config, files, host, app_key)?),
         _ => None,
     };
     Err(unauthenticated(why, banner))
@@ -264,7 +295,7 @@ fn belonging(
 }
 
 /// The index file is private from its first byte, and so is the journal SQLite makes beside it.
-fn new_index(state: &RealDisk, file: &Path, host: &RealHost) -> Result<Index> {
+fn new_index(state: &RealDisk, file: &Path, host: &dyn Host) -> Result<Index> {
     let name = RelPath::parse(INDEX_FILE).map_err(|error| Error::Failed(error.to_string()))?;
     state
         .create(&name, FileAccess::Private)

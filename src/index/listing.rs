@@ -188,7 +188,9 @@ impl Index {
     fn rows_after(&self, key: &Key) -> Result<Vec<Row>> {
         let mut select = self.db.prepare_cached(schema::SELECT_AFTER)?;
         let rows = select.query_map(params![key.dir, key.name, ROWS_AT_ONCE], super::row::read)?;
-        Ok(rows.collect::<std::result::Result<_, _>>()?)
+        let rows = rows.collect::<std::result::Result<Vec<Row>, _>>()?;
+        super::check_order(key, rows.iter().map(|row| &row.key))?;
+        Ok(rows)
     }
 
     /// The next staged keys, each with all that was staged for it, in order of arrival.
@@ -221,20 +223,21 @@ impl Index {
 }
 
 impl StagedMerge<'_> {
+    /// Merges row by row in key order. What the merge itself writes lies at or before the key at
+    /// hand, so neither side is read again once it has come to its end.
     fn run(mut self) -> Result<()> {
         let mut rows = Vec::new().into_iter().peekable();
         let mut staged = Vec::new().into_iter().peekable();
-        let (mut last_row, mut last_staged) = (Key::default(), Key::default());
+        let (mut more_rows, mut more_staged) = (true, true);
+        let mut last = Key::default();
         loop {
-            if rows.peek().is_none() {
-                rows = self.index.rows_after(&last_row)?.into_iter().peekable();
+            if more_rows && rows.peek().is_none() {
+                rows = self.index.rows_after(&last)?.into_iter().peekable();
+                more_rows = rows.peek().is_some();
             }
-            if staged.peek().is_none() {
-                staged = self
-                    .index
-                    .staged_after(&last_staged)?
-                    .into_iter()
-                    .peekable();
+            if more_staged && staged.peek().is_none() {
+                staged = self.index.staged_after(&last)?.into_iter().peekable();
+                more_staged = staged.peek().is_some();
             }
             let key = match (rows.peek(), staged.peek()) {
                 (None, None) => return Ok(()),
@@ -243,9 +246,6 @@ impl StagedMerge<'_> {
                 (Some(row), Some(staged)) => (&row.key).min(&staged.entry.key).clone(),
             };
             let row = rows.next_if(|row| row.key == key);
-            if row.is_some() {
-                last_row = key.clone();
-            }
             let mut named = false;
             while staged.next_if(|staged| staged.entry.key == key).is_some() {
                 named = true;
@@ -256,9 +256,7 @@ impl StagedMerge<'_> {
             } else {
                 None
             };
-            if named {
-                last_staged = key.clone();
-            }
+            last.clone_from(&key);
             self.merge(key, row, entry)?;
         }
     }

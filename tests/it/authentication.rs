@@ -1,0 +1,326 @@
+//! startAuthentication, finishAuthentication, logout, and what happens without a token.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use dropbox_standin::{Effect, Fault, When};
+
+use crate::console::{Console, link};
+
+#[test]
+fn the_banner_has_the_three_steps_and_a_pkce_link() {
+    let console = Console::new();
+    for command in ["startAuthentication", "login"] {
+        let said = console.run(&[command]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        for text in [
+            "# 1. Open URL '",
+            "# 2. Allow",
+            "finishAuthentication \"<code>\"",
+            "R E Q U I R E D",
+        ] {
+            assert!(said.out.contains(text), "{text}: {}", said.out);
+        }
+        let link = link(&said.out);
+        for text in [
+            "response_type=code",
+            "token_access_type=offline",
+            "code_challenge_method=S256",
+        ] {
+            assert!(link.contains(text), "{link}");
+        }
+        assert!(!link.contains("redirect_uri"));
+    }
+}
+
+#[test]
+fn a_pasted_code_shows_whose_account_it_opens() {
+    for command in [
+        "finishAuthentication",
+        "finish-authentication",
+        "dropbox:finishAuthentication",
+    ] {
+        let console = Console::new();
+        let code = console.code_for(&console.run(&["login"]).out);
+        let said = console.run(&[command, &format!(" \"{code}\"\n")]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(said.out.contains("Gate Keeper") && said.out.contains("gate@example.org"));
+    }
+}
+
+#[test]
+fn the_code_is_read_from_stdin_where_none_is_given() {
+    let console = Console::new();
+    let code = console.code_for(&console.run(&["login"]).out);
+    let said = console.run_with_stdin(&["finishAuthentication"], &format!("{code}\n"));
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn tokens_are_private_from_the_first_byte() {
+    let console = Console::new();
+    console.authenticate();
+    let mode = |path: std::path::PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(console.state()), 0o700);
+    assert_eq!(mode(console.state().join("token.json")), 0o600);
+    assert!(!console.state().join("pending-auth.json").exists());
+    let cached = fs::read_dir(console.path("run/ferrybox"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    assert_eq!(mode(cached.path()), 0o600);
+}
+
+#[test]
+fn tokens_others_can_read_are_refused() {
+    let console = Console::new();
+    console.authenticate();
+    let token = console.state().join("token.json");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("chmod 600"), "{}", said.err);
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(console.state(), fs::Permissions::from_mode(0o755)).unwrap();
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("chmod 700"), "{}", said.err);
+    fs::set_permissions(console.state(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(console.run(&["sync"]).code, 0);
+}
+
+#[test]
+fn a_wrong_used_or_expired_code_says_how_to_get_a_new_one() {
+    let console = Console::new();
+    let banner = console.run(&["login"]).out;
+    let wrong = console.run(&["finishAuthentication", "abcdefgh"]);
+    let code = console.code_for(&banner);
+    console.dropbox.advance_clock(3600);
+    let expired = console.run(&["finishAuthentication", &code]);
+    let fresh = console.code_for(&banner);
+    assert_eq!(console.run(&["finishAuthentication", &fresh]).code, 0);
+    let used = console.run(&["finishAuthentication", &fresh]);
+    for (said, word) in [
+        (wrong, "mistyped"),
+        (expired, "expired"),
+        (used, "accepted already"),
+    ] {
+        assert_eq!(said.code, 4);
+        assert!(said.err.contains(word), "{word}: {}", said.err);
+        assert!(
+            said.err.contains("ferrybox startAuthentication"),
+            "{}",
+            said.err
+        );
+        assert_eq!(said.err.trim().lines().count(), 1, "{}", said.err);
+    }
+}
+
+#[test]
+fn a_code_of_an_earlier_link_says_so() {
+    let console = Console::new();
+    let old = console.code_for(&console.run(&["login"]).out);
+    console.run(&["login"]);
+    let said = console.run(&["finishAuthentication", &old]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("earlier link"), "{}", said.err);
+}
+
+#[test]
+fn a_missing_permission_is_named_with_its_checkbox() {
+    let console = Console::new();
+    console.dropbox.set_scopes(&[
+        "account_info.read",
+        "files.metadata.read",
+        "files.content.read",
+    ]);
+    let code = console.code_for(&console.run(&["login"]).out);
+    let said = console.run(&["finishAuthentication", &code]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("\"files.content.write\""), "{}", said.err);
+    assert!(said.err.contains("Permissions"), "{}", said.err);
+    assert!(!console.state().join("token.json").exists());
+}
+
+#[test]
+fn sync_without_a_token_prints_the_banner_and_keeps_its_link_good() {
+    let console = Console::new();
+    let first = console.run(&["sync"]);
+    assert_eq!(first.code, 4);
+    assert!(first.err.contains("R E Q U I R E D"), "{}", first.err);
+    let code = console.code_for(&first.err);
+    // Cron prints it again meanwhile: the code stays good.
+    let second = console.run(&["sync"]);
+    assert_eq!(link(&first.err), link(&second.err));
+    assert_eq!(console.run(&["finishAuthentication", &code]).code, 0);
+    assert_eq!(console.run(&["sync"]).code, 0);
+}
+
+#[test]
+fn the_access_token_is_cached_and_renewed_when_it_expires() {
+    let console = Console::new();
+    console.authenticate();
+    console.dropbox.clear_requests();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    let refreshes = |console: &Console| {
+        console
+            .dropbox
+            .requests()
+            .iter()
+            .filter(|call| call.route.contains("token"))
+            .count()
+    };
+    assert_eq!(
+        refreshes(&console),
+        0,
+        "the token of the authentication is still good"
+    );
+    console.dropbox.expire_access_tokens();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    assert_eq!(refreshes(&console), 1);
+    assert_eq!(console.run(&["sync"]).code, 0);
+    assert_eq!(refreshes(&console), 1);
+}
+
+#[test]
+fn a_revoked_authentication_ends_with_4_and_keeps_all_state() {
+    let console = Console::new();
+    console.authenticate();
+    console.put("a", "a");
+    assert_eq!(console.run(&["sync"]).code, 0);
+    console.dropbox.revoke_all();
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 4);
+    assert!(
+        said.err.contains("ferrybox startAuthentication"),
+        "{}",
+        said.err
+    );
+    console.authenticate();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    assert!(console.state().join("index.db").exists());
+}
+
+#[test]
+fn an_unreachable_token_endpoint_is_no_lost_authentication() {
+    let console = Console::new();
+    console.authenticate();
+    console.dropbox.expire_access_tokens();
+    let busy = Effect::Status(503, "{}".to_owned());
+    console
+        .dropbox
+        .inject(Fault::new("oauth2/token", When::Always, busy));
+    assert_eq!(console.run(&["sync"]).code, 7);
+    assert!(console.state().join("token.json").exists());
+}
+
+#[test]
+fn logout_revokes_and_removes() {
+    let console = Console::new();
+    console.authenticate();
+    let said = console.run(&["logout"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!console.state().join("token.json").exists());
+    assert_eq!(
+        fs::read_dir(console.path("run/ferrybox")).unwrap().count(),
+        0
+    );
+    assert_eq!(console.run(&["sync"]).code, 4);
+    assert!(console.run(&["logout"]).out.contains("Nobody"));
+}
+
+#[test]
+fn another_app_key_needs_another_authentication() {
+    let console = Console::new();
+    console.authenticate();
+    console.dropbox.register_app("other-key", "other-secret");
+    console.configure("[dropbox]\napp_key = \"other-key\"");
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("another dropbox.app_key"), "{}", said.err);
+    console.put("a", "a");
+    console.authenticate();
+    assert_eq!(
+        console.run(&["sync"]).code,
+        0,
+        "the cursor of the other app is dropped by itself"
+    );
+}
+
+#[test]
+fn the_app_secret_is_used_where_it_is_configured() {
+    let console = Console::new();
+    console.configure("[dropbox]\napp_key = \"standin-key\"\napp_secret = \"standin-secret\"");
+    console.authenticate();
+    console.dropbox.expire_access_tokens();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    console.configure("[dropbox]\napp_key = \"standin-key\"\napp_secret = \"wrong\"");
+    console.dropbox.expire_access_tokens();
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("app key or secret"), "{}", said.err);
+}
+
+#[test]
+fn a_personal_access_token_works_as_it_is_and_says_so_when_it_ends() {
+    let console = Console::new();
+    let token = console.dropbox.personal_access_token();
+    let both = format!("[dropbox]\napp_key = \"standin-key\"\npersonalAccessToken = \"{token}\"");
+    console.configure(&both);
+    fs::set_permissions(
+        console.path("config.toml"),
+        fs::Permissions::from_mode(0o600),
+    )
+    .unwrap();
+    console.put("a", "a");
+    let said = console.run(&["sync", "-v"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err.contains("personal_access_token wins"),
+        "{}",
+        said.err
+    );
+    console.dropbox.expire_access_tokens();
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 4);
+    assert!(
+        said.err.contains("console tokens last 4 hours"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn no_token_shows_at_any_log_level() {
+    let console = Console::new();
+    console.authenticate();
+    console.put("a", "a");
+    console.dropbox.expire_access_tokens();
+    let stored = fs::read_to_string(console.state().join("token.json")).unwrap();
+    let secret = |text: &str, field: &str| {
+        let start = text.find(&format!("\"{field}\":\"")).unwrap() + field.len() + 4;
+        text[start..].split('"').next().unwrap().to_owned()
+    };
+    let refresh = secret(&stored, "refresh_token");
+    let mut command = console.command(&["sync", "-vvvv"]);
+    command.env("RUST_LOG", "trace");
+    let said = crate::console::said(command.output().unwrap());
+    assert_eq!(said.code, 0);
+    let cached = fs::read_dir(console.path("run/ferrybox"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let access = secret(&fs::read_to_string(cached.path()).unwrap(), "access_token");
+    for token in [refresh, access] {
+        for piece in token
+            .as_bytes()
+            .chunks(16)
+            .filter(|piece| piece.len() == 16)
+        {
+            let piece = std::str::from_utf8(piece).unwrap();
+            assert!(!said.err.contains(piece) && !said.out.contains(piece));
+        }
+    }
+}

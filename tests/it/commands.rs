@@ -1,0 +1,247 @@
+//! The command line: exit codes, silence, the plan, the envelope.
+
+use std::fs;
+
+use crate::console::Console;
+
+fn ready() -> Console {
+    let console = Console::new();
+    console.authenticate();
+    console
+}
+
+#[test]
+fn a_first_sync_goes_end_to_end() {
+    let console = ready();
+    console.put("here", "h");
+    console.dropbox.put("/there", b"t");
+    let said = console.run(&["sync"]);
+    assert_eq!(
+        (said.code, said.out.as_str(), said.err.as_str()),
+        (0, "", ""),
+        "silent in cron"
+    );
+    assert_eq!(console.dropbox.read("/here").unwrap(), b"h");
+    assert_eq!(
+        fs::read_to_string(console.content().join("there")).unwrap(),
+        "t"
+    );
+    let said = console.run(&["sync", "-v"]);
+    assert!(said.err.contains("everything is in step"), "{}", said.err);
+}
+
+#[test]
+fn verbose_says_one_line_per_action_and_a_summary() {
+    let console = ready();
+    console.put("here", "h");
+    let said = console.run(&["-v", "sync"]);
+    assert!(
+        said.err.contains("uploaded /here (1 bytes)\n"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.ends_with("1 uploaded\n"), "{}", said.err);
+}
+
+#[test]
+fn problems_are_said_even_in_cron_with_one_summary_line() {
+    let console = ready();
+    console.put("desktop.ini", "x");
+    console.put("good", "g");
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 3);
+    let lines: Vec<_> = said.err.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", said.err);
+    assert!(lines[0].contains("/desktop.ini: "), "{}", said.err);
+    assert!(
+        lines[1].contains("1 uploaded, 1 with problems"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn the_plan_is_data_on_stdout() {
+    let console = ready();
+    console.put("here", "h");
+    let said = console.run(&["sync", "--dry-run"]);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (0, "would upload /here (1 bytes)\n")
+    );
+    assert_eq!(console.dropbox.read("/here"), None);
+    assert!(!console.content().join(".ferrybox-root").exists());
+}
+
+#[test]
+fn json_is_one_stable_envelope() {
+    let console = ready();
+    console.put("here", "h");
+    console.put("desktop.ini", "x");
+    let said = console.run(&["sync", "--json"]);
+    assert_eq!(said.code, 3);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["ok"], false);
+    assert_eq!(json["exit_code"], 3);
+    assert_eq!(json["error"]["code"], "some_files");
+    assert_eq!(json["counts"]["uploaded"], 1);
+    assert_eq!(json["problems"][0]["path"], "/desktop.ini");
+    let plan = console.run(&["sync", "--dry-run", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&plan.out).unwrap();
+    assert_eq!(json["dry_run"], true);
+    let console = Console::new();
+    let said = console.run(&["--json", "sync"]);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        (said.code, &json["error"]["code"]),
+        (4, &"authentication".into())
+    );
+}
+
+#[test]
+fn a_halt_prints_the_whole_command_that_lets_it_through() {
+    let console = ready();
+    for i in 0..30 {
+        console.put(&format!("f{i}"), "x");
+    }
+    console.put("keep", "k");
+    assert_eq!(console.run(&["sync"]).code, 0);
+    for i in 0..30 {
+        fs::remove_file(console.content().join(format!("f{i}"))).unwrap();
+    }
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 5, "{}", said.err);
+    let command = said
+        .err
+        .split("ferrybox sync --approve ")
+        .nth(1)
+        .expect("the command");
+    let id = command.split_whitespace().next().unwrap();
+    assert_eq!(console.run(&["sync", "--approve", id]).code, 0);
+    assert_eq!(console.dropbox.tree().len(), 1);
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_help_with_0() {
+    let console = Console::new();
+    assert_eq!(console.run(&["sing"]).code, 2);
+    assert_eq!(
+        console
+            .run(&["sync", "--upload-only", "--download-only"])
+            .code,
+        2
+    );
+    assert_eq!(console.run(&["sync", "--approve"]).code, 2);
+    let help = console.run(&["--help"]);
+    assert_eq!(help.code, 0);
+    for text in [
+        "startAuthentication",
+        "finishAuthentication",
+        "sync",
+        "logout",
+        "78",
+    ] {
+        assert!(help.out.contains(text), "{text}: {}", help.out);
+    }
+    assert!(console.run(&["--version"]).out.starts_with("ferrybox "));
+}
+
+#[test]
+fn bad_configuration_is_one_line_with_file_line_key_and_remedy_and_ends_with_78() {
+    let console = Console::new();
+    let good = console.config_text();
+    let content_dir = console.content().display().to_string();
+    for (from, to, line, words) in [
+        ("app_key", "app_kee", 2, "app_key"),
+        ("\"BIDIRECTIONAL\"", "\"SIDEWAYS\"", 5, "LOCAL_TO_DROPBOX"),
+        ("\"BIDIRECTIONAL\"", "7", 5, "sync.mode"),
+        ("mode = ", "exclude = [\"a*+\"]\nmode = ", 5, "possessive"),
+        ("mode = ", "upload_filter = [\"(?!x)\"]\nmode = ", 5, "look"),
+        (
+            content_dir.as_str(),
+            "/nonexistent-dir",
+            4,
+            "sync.content_dir",
+        ),
+        ("[state]", "[state", 6, "config.toml:6"),
+    ] {
+        console.write_config(&good.replacen(from, to, 1));
+        let said = console.run(&["sync"]);
+        assert_eq!(said.code, 78, "{to}: {}", said.err);
+        assert_eq!(said.err.lines().count(), 1, "{to}: {}", said.err);
+        let place = format!("config.toml:{line}");
+        assert!(said.err.contains(&place), "{to}: {}", said.err);
+        assert!(said.err.contains(words), "{to}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_missing_configuration_says_where_it_was_looked_for() {
+    let console = Console::new();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+    command
+        .env_clear()
+        .env("HOME", console.path("home"))
+        .arg("sync");
+    let said = crate::console::said(command.output().unwrap());
+    if !std::path::Path::new("/etc/ferrybox/config.toml").exists() {
+        assert_eq!(said.code, 78, "{}", said.err);
+        assert!(
+            said.err.contains("/etc/ferrybox/config.toml"),
+            "{}",
+            said.err
+        );
+    }
+}
+
+#[test]
+fn the_configuration_is_found_by_its_variable_and_after_the_command() {
+    let console = ready();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+    command
+        .env_clear()
+        .env("XDG_RUNTIME_DIR", console.path("run"));
+    command
+        .env("FERRYBOX_CONFIG", console.path("config.toml"))
+        .arg("sync");
+    assert_eq!(crate::console::said(command.output().unwrap()).code, 0);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+    command
+        .env_clear()
+        .args(["sync", "--config"])
+        .arg(console.path("config.toml"));
+    assert_eq!(crate::console::said(command.output().unwrap()).code, 0);
+}
+
+#[test]
+fn under_journald_lines_carry_their_priority() {
+    let console = ready();
+    console.put("desktop.ini", "x");
+    let mut command = console.command(&["sync", "-v"]);
+    let said = crate::console::said(command.env("JOURNAL_STREAM", "8:1").output().unwrap());
+    assert!(
+        said.err.lines().all(|line| line.starts_with('<')),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("<4>/desktop.ini: "), "{}", said.err);
+}
+
+#[test]
+fn a_gateway_that_is_offline_ends_with_7() {
+    let console = ready();
+    let text = console.config_text();
+    let dead = |line: &str| {
+        if line.starts_with("api") {
+            "api = \"http://127.0.0.1:9\"".to_owned()
+        } else {
+            line.into()
+        }
+    };
+    let lines: Vec<String> = text.lines().map(dead).collect();
+    console.write_config(&lines.join("\n"));
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 7, "{}", said.err);
+    assert!(said.err.contains("cannot reach Dropbox"), "{}", said.err);
+}

@@ -1,0 +1,227 @@
+//! The decision tables, end to end: every cell with two real sides.
+
+use crate::world::{World, world};
+
+/// A world in which `f` was in step with the content "base" and `other` keeps the guards quiet.
+fn settled(mode: &'static str) -> World {
+    let world = world();
+    world.put("f", "base");
+    world.put("other", "other");
+    world.sync_ok();
+    world.set_mode(mode);
+    world
+}
+
+/// Applies one change to each side, syncs, and compares `f` on both.
+#[track_caller]
+fn check(mode: &'static str, local: &str, remote: &str, expected: (Option<&str>, Option<&str>)) {
+    let world = settled(mode);
+    match local {
+        "S" => {}
+        "E" => world.put("f", "local edit"),
+        "both" => world.put("f", "same edit"),
+        _ => world.remove("f"),
+    }
+    match remote {
+        "S" => {}
+        "E" => drop(world.dropbox.put("/f", b"remote edit!")),
+        "both" => drop(world.dropbox.put("/f", b"same edit")),
+        _ => assert!(world.dropbox.remove("/f")),
+    }
+    world.sync_ok();
+    let found = (world.read("f"), world.dropbox.read("/f"));
+    let remote_text = found.1.map(|bytes| String::from_utf8(bytes).unwrap());
+    let found = (found.0.as_deref(), remote_text.as_deref());
+    assert_eq!(found, expected, "{mode} local {local} remote {remote}");
+    assert_eq!(world.read("other").as_deref(), Some("other"));
+    world.check_settled();
+}
+
+#[test]
+fn bidirectional_follows_the_table() {
+    let (base, local, remote) = (Some("base"), Some("local edit"), Some("remote edit!"));
+    for (l, r, expected) in [
+        ("S", "S", (base, base)),
+        ("S", "E", (remote, remote)),
+        ("S", "G", (None, None)),
+        ("E", "S", (local, local)),
+        ("E", "E", (remote, remote)),
+        ("both", "both", (Some("same edit"), Some("same edit"))),
+        ("E", "G", (local, local)),
+        ("G", "S", (None, None)),
+        ("G", "E", (remote, remote)),
+        ("G", "G", (None, None)),
+    ] {
+        check("BIDIRECTIONAL", l, r, expected);
+    }
+}
+
+#[test]
+fn local_to_dropbox_follows_the_table() {
+    let (base, local, remote) = (Some("base"), Some("local edit"), Some("remote edit!"));
+    for (l, r, expected) in [
+        ("S", "S", (base, base)),
+        ("S", "E", (base, remote)),
+        ("S", "G", (base, base)),
+        ("E", "S", (local, local)),
+        ("E", "E", (local, local)),
+        ("both", "both", (Some("same edit"), Some("same edit"))),
+        ("E", "G", (local, local)),
+        ("G", "S", (None, None)),
+        ("G", "E", (None, remote)),
+        ("G", "G", (None, None)),
+    ] {
+        check("LOCAL_TO_DROPBOX", l, r, expected);
+    }
+}
+
+#[test]
+fn dropbox_to_local_follows_the_table() {
+    let (base, local, remote) = (Some("base"), Some("local edit"), Some("remote edit!"));
+    for (l, r, expected) in [
+        ("S", "S", (base, base)),
+        ("S", "E", (remote, remote)),
+        ("S", "G", (None, None)),
+        ("E", "S", (local, base)),
+        ("E", "E", (remote, remote)),
+        ("both", "both", (Some("same edit"), Some("same edit"))),
+        ("E", "G", (local, None)),
+        ("G", "S", (base, base)),
+        ("G", "E", (remote, remote)),
+        ("G", "G", (None, None)),
+    ] {
+        check("DROPBOX_TO_LOCAL", l, r, expected);
+    }
+}
+
+#[test]
+fn without_a_base_each_mode_copies_its_own_way() {
+    let seed = |mode| {
+        let world = World::in_mode(mode);
+        world.put("local", "l");
+        world.put("same", "s");
+        world.dropbox.put("/remote", b"r");
+        world.dropbox.put("/same", b"s");
+        world
+    };
+    let world = seed("BIDIRECTIONAL");
+    assert_eq!(world.sync_ok().counts.adopted, 1);
+    world.check_both(&[("local", "l"), ("remote", "r"), ("same", "s")]);
+    let world = seed("LOCAL_TO_DROPBOX");
+    world.sync_ok();
+    world.check_local(&[("local", "l"), ("same", "s")]);
+    world.check_remote(&[("local", "l"), ("remote", "r"), ("same", "s")]);
+    // The first run uploads once, even in this mode.
+    let world = seed("DROPBOX_TO_LOCAL");
+    world.sync_ok();
+    world.check_both(&[("local", "l"), ("remote", "r"), ("same", "s")]);
+    world.put("later", "not uploaded");
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/later"), None);
+}
+
+#[test]
+fn upload_on_reset_can_be_turned_off() {
+    let world = World::in_mode("DROPBOX_TO_LOCAL");
+    *world.sync_keys.borrow_mut() = "upload_on_reset = false".to_owned();
+    world.put("local", "l");
+    world.sync_ok();
+    world.check_remote(&[]);
+}
+
+#[test]
+fn upload_only_leaves_undecided_files_alone_until_a_person_approves() {
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    world.put("f", "ours");
+    let rev = world.dropbox.put("/f", b"theirs, other");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ferrybox::error::ExitCode::SomeFiles);
+    world.check_remote(&[("f", "theirs, other")]);
+    let text = &outcome.problems["/f"];
+    let approved = world.approve(text);
+    assert_eq!(approved.exit, ferrybox::error::ExitCode::Ok, "{approved:?}");
+    world.check_both(&[("f", "ours")]);
+    assert_ne!(world.dropbox.rev("/f").unwrap(), rev);
+}
+
+#[test]
+fn one_direction_of_a_two_way_pass_leaves_the_other_due() {
+    let world = settled("BIDIRECTIONAL");
+    world.put("mine", "m");
+    world.dropbox.put("/theirs", b"t");
+    world.upload_only();
+    world.check_local(&[("f", "base"), ("mine", "m"), ("other", "other")]);
+    assert!(world.dropbox.read("/mine").is_some());
+    world.put("mine2", "m2");
+    world.download_only();
+    assert_eq!(world.read("theirs").as_deref(), Some("t"));
+    assert_eq!(world.dropbox.read("/mine2"), None);
+    world.sync_ok();
+    assert!(world.dropbox.read("/mine2").is_some());
+}
+
+#[test]
+fn upload_only_in_the_two_way_mode_overrules_nobody() {
+    let world = settled("BIDIRECTIONAL");
+    world.put("f", "local edit");
+    world.dropbox.put("/f", b"remote edit!");
+    world.upload_only();
+    assert_eq!(world.dropbox.read("/f").unwrap(), b"remote edit!");
+    assert_eq!(world.read("f").as_deref(), Some("local edit"));
+}
+
+#[test]
+fn a_fresh_card_is_restored_in_any_mode() {
+    for mode in ["LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL", "BIDIRECTIONAL"] {
+        let old = World::in_mode(mode);
+        old.put("conf/a.cfg", "a");
+        old.put("b", "b");
+        old.sync_ok();
+        let fresh = old.beside();
+        let outcome = fresh.download_only();
+        assert_eq!(outcome.counts.downloaded, 2, "{mode}");
+        fresh.check_both(&[("b", "b"), ("conf/", ""), ("conf/a.cfg", "a")]);
+        fresh.sync_ok();
+        fresh.check_settled();
+    }
+}
+
+#[test]
+fn modification_times_travel_both_ways_and_decide_nothing() {
+    let world = world();
+    world.put("up", "u");
+    world.set_mtime("up", 1_000_000_000);
+    world.dropbox.put_at("/down", b"d", "2020-02-02T02:02:02Z");
+    world.sync_ok();
+    assert_eq!(
+        world.dropbox.client_modified("/up").unwrap(),
+        "2001-09-09T01:46:40Z"
+    );
+    assert_eq!(world.mtime("down"), 1_580_608_922);
+    // Another time is no other content.
+    let rev = world.dropbox.rev("/up");
+    world.set_mtime("up", 1_200_000_000);
+    let touched = world.sync_ok();
+    assert_eq!(touched.counts.uploaded, 0);
+    assert_eq!(world.dropbox.rev("/up"), rev);
+    // An edit that keeps size and time is still an edit.
+    world.put("up", "v");
+    world.set_mtime("up", 1_200_000_000);
+    assert_eq!(world.sync_ok().counts.uploaded, 1);
+}
+
+#[test]
+fn two_gateways_share_one_dropbox() {
+    let one = world();
+    let two = one.beside();
+    one.put("a", "1");
+    one.sync_ok();
+    two.sync_ok();
+    two.put("a", "22");
+    two.sync_ok();
+    one.sync_ok();
+    one.check_both(&[("a", "22")]);
+    two.check_local(&[("a", "22")]);
+    one.check_settled();
+    two.check_settled();
+}

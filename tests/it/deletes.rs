@@ -1,0 +1,271 @@
+//! Deletes: only with evidence, only what was agreed on, and never too many without a person.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use ferrybox::error::ExitCode;
+
+use crate::world::{World, world};
+
+fn many(count: usize) -> World {
+    let world = world();
+    for i in 0..count {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    world.put("keep", "k");
+    world.sync_ok();
+    world
+}
+
+#[test]
+fn deletes_travel_both_ways() {
+    let world = many(5);
+    world.remove("d/0");
+    world.dropbox.remove("/d/1");
+    let outcome = world.sync_ok();
+    assert_eq!(
+        (
+            outcome.counts.deleted_locally,
+            outcome.counts.deleted_in_dropbox
+        ),
+        (1, 1)
+    );
+    assert_eq!(world.local_tree(), world.remote_tree());
+    assert_eq!(world.local_tree().len(), 5);
+    world.check_settled();
+}
+
+#[test]
+fn a_deleted_folder_goes_with_its_files_on_either_side() {
+    let world = many(5);
+    world.put("e/sub/x", "x");
+    world.sync_ok();
+    world.remove("e");
+    world.sync_ok();
+    assert_eq!(world.dropbox.tree().get("/e"), None);
+    world.dropbox.remove("/d");
+    world.sync_ok();
+    world.check_both(&[("keep", "k")]);
+    world.check_settled();
+}
+
+#[test]
+fn too_many_deletes_halt_and_are_allowed_exactly_once() {
+    let world = many(25);
+    world.remove("d");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert!(halted.error.contains("25 of 26 files"), "{}", halted.error);
+    assert_eq!(world.remote_tree().len(), 27, "nothing was deleted");
+    assert_eq!(
+        world.sync().error,
+        halted.error,
+        "the id stays while the list does"
+    );
+    // One more delete is another list.
+    world.remove("keep");
+    let other = world.approve(&halted.error);
+    assert_eq!(other.exit, ExitCode::Halted);
+    assert_ne!(other.error, halted.error);
+    assert_eq!(world.remote_tree().len(), 27);
+    let approved = world.approve(&other.error);
+    assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
+    world.check_both(&[]);
+}
+
+#[test]
+fn too_many_deletes_from_dropbox_halt_as_well() {
+    let world = many(25);
+    world.dropbox.remove("/d");
+    world.put("new", "still goes up");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted);
+    assert_eq!(world.local_tree().len(), 28, "nothing was deleted");
+    assert!(
+        world.dropbox.read("/new").is_some(),
+        "the rest of the pass was done"
+    );
+    assert_eq!(world.approve(&halted.error).exit, ExitCode::Ok);
+    world.check_both(&[("keep", "k"), ("new", "still goes up")]);
+}
+
+#[test]
+fn both_limits_are_configurable() {
+    let world = many(5);
+    *world.guard_keys.borrow_mut() = "max_delete_count = 1\nmax_delete_share = 0.2".to_owned();
+    world.remove("d/1");
+    world.sync_ok();
+    world.remove("d/2");
+    world.remove("d/3");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+}
+
+#[test]
+fn moved_files_are_not_counted_as_deleted() {
+    let world = many(25);
+    world.rename("d", "moved");
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+    world.dropbox.rename("/moved", "/again");
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+    assert!(world.read("again/7").is_some());
+    world.check_settled();
+}
+
+#[test]
+fn an_emptied_side_halts_from_three_files_on() {
+    let world = many(2);
+    world.remove("d");
+    world.remove("keep");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted);
+    assert!(
+        halted.error.contains("holds no file any more"),
+        "{}",
+        halted.error
+    );
+    let world = many(2);
+    world.dropbox.remove("/d");
+    world.dropbox.remove("/keep");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert_eq!(world.local_tree().len(), 4);
+}
+
+#[test]
+fn another_directory_in_place_of_the_content_dir_halts() {
+    let world = many(3);
+    // The disk is not mounted: an empty mount point is in its place.
+    fs::rename(world.content(), world.content().with_extension("away")).unwrap();
+    world.mkdir("");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert!(
+        halted.calls.is_empty(),
+        "not even a question was asked: {:?}",
+        halted.calls
+    );
+    world.put("stray", "s");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert_eq!(world.dropbox.read("/stray"), None);
+    // Mounted again, the marker is back.
+    world.remove("");
+    fs::rename(world.content().with_extension("away"), world.content()).unwrap();
+    world.sync_ok();
+}
+
+#[test]
+fn an_approved_new_content_dir_starts_over_and_deletes_nothing() {
+    let world = many(3);
+    fs::rename(world.content(), world.content().with_extension("away")).unwrap();
+    world.mkdir("");
+    let halted = world.sync();
+    let approved = world.approve(&halted.error);
+    assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
+    assert_eq!(approved.counts.downloaded, 4);
+    assert_eq!(world.local_tree(), world.remote_tree());
+}
+
+#[test]
+fn a_missing_content_dir_is_bad_configuration_first_and_a_halt_later() {
+    let world = world();
+    world.remove("");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Config);
+    assert!(
+        outcome.error.contains("sync.content_dir"),
+        "{}",
+        outcome.error
+    );
+    let world = many(3);
+    fs::rename(world.content(), world.content().with_extension("away")).unwrap();
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
+}
+
+#[test]
+fn a_remote_root_that_is_gone_halts() {
+    let world = world();
+    world
+        .dropbox_keys
+        .borrow_mut()
+        .push_str("\nremote_root = \"/gateway\"");
+    world.put("a", "a");
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/gateway/a").unwrap(), b"a");
+    world.dropbox.remove("/gateway");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert_eq!(world.read("a").as_deref(), Some("a"));
+    world.approve(&halted.error);
+    assert_eq!(world.dropbox.read("/gateway/a").unwrap(), b"a");
+}
+
+#[test]
+fn an_unreadable_directory_is_not_an_empty_one() {
+    // Root may read everything; the guard is then shown by a directory turned into a link.
+    let world = many(3);
+    let dir = world.content().join("d");
+    if rustix::process::geteuid().is_root() {
+        fs::rename(&dir, world.content().join(".hidden")).unwrap();
+        std::os::unix::fs::symlink(world.content().join(".hidden"), &dir).unwrap();
+        world.sync();
+    } else {
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0)).unwrap();
+        assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert_eq!(world.dropbox.tree().len(), 5, "nothing was deleted");
+}
+
+#[test]
+fn a_file_edited_in_dropbox_after_the_listing_is_not_deleted() {
+    let world = many(3);
+    world.remove("d/1");
+    let dropbox = world.dropbox.clone();
+    let mut edited = false;
+    world.dropbox.on_request(Box::new(move |request| {
+        if request.target.contains("delete_v2") && !edited {
+            edited = true;
+            dropbox.put("/d/1", b"edited just now");
+        }
+    }));
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.counts.deferred, 1);
+    assert_eq!(world.dropbox.read("/d/1").unwrap(), b"edited just now");
+    world.sync_ok();
+    assert_eq!(world.read("d/1").as_deref(), Some("edited just now"));
+}
+
+#[test]
+fn a_folder_that_holds_something_new_is_not_deleted() {
+    let world = many(3);
+    world.remove("d");
+    let dropbox = world.dropbox.clone();
+    let mut added = false;
+    world.dropbox.on_request(Box::new(move |request| {
+        if request.target.contains("delete_v2") && !added {
+            added = true;
+            dropbox.put("/d/new", b"new");
+        }
+    }));
+    world.sync();
+    assert_eq!(world.dropbox.read("/d/new").unwrap(), b"new");
+    world.sync_ok();
+    world.check_both(&[("d/", ""), ("d/new", "new"), ("keep", "k")]);
+}
+
+#[test]
+fn another_account_halts_until_a_person_approves() {
+    let world = many(3);
+    world
+        .dropbox
+        .set_account_id("dbid:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAANEW");
+    let token = world.dropbox.personal_access_token();
+    *world.dropbox_keys.borrow_mut() = format!("personal_access_token = \"{token}\"");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    let approved = world.approve(&halted.error);
+    assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
+    assert_eq!(world.local_tree(), world.remote_tree());
+}

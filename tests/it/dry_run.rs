@@ -1,0 +1,135 @@
+//! A dry run prints the very plan, reads only, and leaves every byte as it was.
+
+use dropbox_standin::Snapshot;
+use ferrybox::commands::sync::Wishes;
+use ferrybox::error::ExitCode;
+
+use crate::world::{World, world};
+
+/// Runs dry, and finds everything as before.
+#[track_caller]
+fn check(world: &World) -> Vec<String> {
+    let (files, local) = (world.written(), world.local_tree());
+    let remote: Snapshot = world.dropbox.tree();
+    let outcome = world.dry_run();
+    assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+    assert_eq!(world.written(), files, "content and state");
+    assert_eq!(world.local_tree(), local);
+    assert_eq!(world.dropbox.tree(), remote, "Dropbox");
+    let reads = |call: &String| {
+        [
+            "list_folder",
+            "list_folder/continue",
+            "get_metadata",
+            "users/get_current_account",
+        ]
+        .contains(&call.as_str())
+    };
+    assert!(outcome.calls.iter().all(reads), "{:?}", outcome.calls);
+    let mut plan = outcome.plan;
+    plan.sort();
+    plan
+}
+
+#[test]
+fn a_dry_run_before_anything_else_makes_not_even_a_directory() {
+    let world = world();
+    world.put("a", "a");
+    world.dropbox.put("/b", b"b");
+    let plan = check(&world);
+    assert_eq!(
+        plan,
+        ["would download /b (1 bytes)", "would upload /a (1 bytes)"]
+    );
+    assert!(!world.state().exists());
+}
+
+#[test]
+fn the_plan_names_every_kind_of_action() {
+    let world = world();
+    for name in ["edited", "gone here", "gone there", "both.txt"] {
+        world.put(name, "base");
+    }
+    world.sync_ok();
+    world.put("edited", "edited");
+    world.put("new", "new");
+    world.mkdir("empty");
+    world.remove("gone here");
+    world.dropbox.remove("/gone there");
+    world.dropbox.put("/remote", b"r");
+    world.dropbox.mkdir("/remote empty");
+    world.put("both.txt", "one");
+    world.dropbox.put("/both.txt", b"other");
+    let plan = check(&world);
+    assert_eq!(
+        plan,
+        [
+            "conflict: /both.txt its local version would be kept beside it",
+            "would delete in Dropbox /gone here",
+            "would delete locally /gone there",
+            "would download /both.txt (5 bytes)",
+            "would download /remote (1 bytes)",
+            "would make folder /remote empty",
+            "would make folder in Dropbox /empty",
+            "would upload /edited (6 bytes)",
+            "would upload /new (3 bytes)",
+        ]
+    );
+    // What was planned is what is done.
+    let done = world.sync_ok().counts;
+    assert_eq!(
+        (done.uploaded, done.downloaded, done.conflicts),
+        (3, 2, 1),
+        "and the copy"
+    );
+}
+
+#[test]
+fn fake_mode_is_the_same() {
+    let world = world();
+    *world.sync_keys.borrow_mut() = "fake_mode = true".to_owned();
+    world.put("a", "a");
+    world.dropbox.put("/b", b"b");
+    let outcome = world.sync();
+    assert_eq!(outcome.plan.len(), 2);
+    world.check_local(&[("a", "a")]);
+    world.check_remote(&[("b", "b")]);
+}
+
+#[test]
+fn a_dry_run_ends_with_5_where_the_pass_would_halt() {
+    let world = world();
+    for i in 0..30 {
+        world.put(&format!("d/{i}"), "x");
+    }
+    world.put("keep", "k");
+    world.sync_ok();
+    world.remove("d");
+    let before = world.written();
+    let wishes = Wishes {
+        dry_run: true,
+        ..Wishes::default()
+    };
+    let outcome = world.sync_with(&wishes);
+    assert_eq!(outcome.exit, ExitCode::Halted);
+    assert_eq!(world.written(), before);
+    assert_eq!(world.remote_tree().len(), 32);
+}
+
+#[test]
+fn a_dry_run_of_a_missing_remote_root_only_says_so() {
+    let world = world();
+    world
+        .dropbox_keys
+        .borrow_mut()
+        .push_str("\nremote_root = \"/gateway\"");
+    world.put("a", "a");
+    let plan = check(&world);
+    assert_eq!(
+        plan,
+        [
+            "would make folder in Dropbox /gateway",
+            "would upload /a (1 bytes)"
+        ]
+    );
+}

@@ -1,0 +1,154 @@
+//! What is synced and what is left alone.
+
+use crate::world::{World, world};
+
+fn with_keys(mode: &'static str, keys: &str) -> World {
+    let world = World::in_mode(mode);
+    *world.sync_keys.borrow_mut() = keys.to_owned();
+    world
+}
+
+#[test]
+fn dotfiles_dbx_files_and_our_own_never_travel() {
+    let world = world();
+    for path in [
+        "a",
+        ".hidden",
+        ".git/config",
+        "x.dbx",
+        "d/.b/c",
+        ".ferrybox-x",
+    ] {
+        world.put(path, path);
+    }
+    world.dropbox.put("/.remote", b"r");
+    world.dropbox.put("/deltacursor.dbx", b"r");
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/a").unwrap(), b"a");
+    assert_eq!(world.dropbox.tree().len(), 4, "{:?}", world.remote_tree());
+    assert_eq!(world.read(".remote"), None);
+    assert_eq!(world.read("deltacursor.dbx"), None);
+    world.check_settled();
+}
+
+#[test]
+fn hidden_true_lets_dotfiles_travel_but_not_our_own() {
+    let world = with_keys("BIDIRECTIONAL", "hidden = true");
+    world.put(".hidden", "h");
+    world.put("x.dbx", "x");
+    world.sync_ok();
+    world.check_remote(&[(".hidden", "h")]);
+}
+
+#[test]
+fn a_filter_matches_the_whole_real_case_path_in_both_directions() {
+    let keys = "upload_filter = [\"/Conf/.*\"]\ndownload_filter = [\"/Conf/.*\"]";
+    let world = with_keys("BIDIRECTIONAL", keys);
+    world.put("Conf/deep/er/a", "a");
+    world.put("conf2/a", "no");
+    world.put("x/Conf/a", "no");
+    world.dropbox.put("/Conf/Remote", b"r");
+    world.dropbox.put("/other/b", b"no");
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/Conf/deep/er/a").unwrap(), b"a");
+    assert_eq!(world.read("Conf/Remote").as_deref(), Some("r"));
+    assert_eq!(world.dropbox.read("/conf2/a"), None);
+    assert_eq!(world.dropbox.read("/x/Conf/a"), None);
+    assert_eq!(world.read("other/b"), None);
+    world.check_settled();
+}
+
+#[test]
+fn the_direction_of_a_path_is_the_mode_cut_by_both_filters() {
+    let keys = "upload_filter = [\"/up/.*\"]\ndownload_filter = [\"/down/.*\"]";
+    let world = with_keys("BIDIRECTIONAL", keys);
+    world.put("up/a", "a");
+    world.put("down/b", "b");
+    world.dropbox.put("/up/c", b"c");
+    world.dropbox.put("/down/d", b"d");
+    world.sync_ok();
+    world.check_local(&[
+        ("down/", ""),
+        ("down/b", "b"),
+        ("down/d", "d"),
+        ("up/", ""),
+        ("up/a", "a"),
+    ]);
+    assert_eq!(world.dropbox.read("/up/a").unwrap(), b"a");
+    assert_eq!(world.dropbox.read("/down/b"), None);
+    // An edit of the wrong side stays where it is.
+    world.dropbox.put("/up/a", b"edited there");
+    world.put("down/d", "edited here");
+    world.sync_ok();
+    assert_eq!(world.read("up/a").as_deref(), Some("a"));
+    assert_eq!(world.dropbox.read("/down/d").unwrap(), b"d");
+}
+
+#[test]
+fn exclude_wins_and_covers_all_below_a_directory() {
+    let world = with_keys("BIDIRECTIONAL", "exclude = [\"/cache\", \".*\\\\.log\"]");
+    for path in ["cache/a", "cache/b/c", "d/x.log", "d/x.txt"] {
+        world.put(path, path);
+    }
+    world.dropbox.put("/cache/remote", b"r");
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/d/x.txt").unwrap(), b"d/x.txt");
+    assert_eq!(world.dropbox.read("/d/x.log"), None);
+    assert_eq!(world.dropbox.read("/cache/a"), None);
+    assert_eq!(world.read("cache/remote"), None);
+    world.check_settled();
+}
+
+#[test]
+fn a_path_that_leaves_the_filters_is_forgotten_and_deleted_nowhere() {
+    let world = world();
+    world.put("a.txt", "a");
+    world.put("b.log", "b");
+    world.sync_ok();
+    *world.sync_keys.borrow_mut() = "exclude = [\".*\\\\.log\"]".to_owned();
+    world.sync_ok();
+    world.check_both(&[("a.txt", "a"), ("b.log", "b")]);
+    // Nothing about it travels any more, not even its end.
+    world.remove("b.log");
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/b.log").unwrap(), b"b");
+    // Back in the filters it is fetched; no resync is needed.
+    world.sync_keys.borrow_mut().clear();
+    world.sync_ok();
+    world.check_both(&[("a.txt", "a"), ("b.log", "b")]);
+    world.check_settled();
+}
+
+#[test]
+fn the_openhab_preset_stands_for_the_documented_defaults() {
+    let keys = "upload_filter = \"openhab\"\ndownload_filter = \"openhab\"";
+    let world = with_keys("BIDIRECTIONAL", keys);
+    for path in [
+        "root.cfg",
+        "configurations/a/b",
+        "logs/l",
+        "etc/e",
+        "addons/x",
+    ] {
+        world.put(path, path);
+    }
+    world.sync_ok();
+    for path in ["/root.cfg", "/configurations/a/b", "/logs/l", "/etc/e"] {
+        assert!(world.dropbox.read(path).is_some(), "{path}");
+    }
+    assert_eq!(world.dropbox.read("/addons/x"), None);
+}
+
+#[test]
+fn our_own_configuration_and_state_are_never_synced() {
+    let world = world();
+    world.mkdir("etc");
+    let config = world.content().join("etc/ferrybox.toml");
+    std::fs::write(&config, "not a secret").unwrap();
+    // The state directory lies beside the content dir here; the config file inside it.
+    let mut parsed = world.config();
+    parsed.path = config;
+    let wishes = ferrybox::commands::sync::Wishes::default();
+    world.sync_config(&parsed, &wishes);
+    assert_eq!(world.dropbox.read("/etc/ferrybox.toml"), None);
+}

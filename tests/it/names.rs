@@ -1,0 +1,199 @@
+//! Names: what Dropbox folds together, what it refuses, and what nobody may write to.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use ferrybox::error::ExitCode;
+
+use crate::world::world;
+
+#[test]
+fn a_name_in_another_case_is_the_same_file() {
+    let world = world();
+    world.put("Items/A.txt", "a");
+    world.sync_ok();
+    world.dropbox.put("/items/a.TXT", b"edited");
+    world.sync_ok();
+    world.check_local(&[("Items/", ""), ("Items/A.txt", "edited")]);
+    world.put("Items/A.txt", "edited here");
+    world.sync_ok();
+    world.check_remote(&[("Items/", ""), ("Items/A.txt", "edited here")]);
+    world.check_settled();
+}
+
+#[test]
+fn a_download_goes_into_the_local_folder_of_the_same_key() {
+    let world = world();
+    world.put("ITEMS/a", "a");
+    world.dropbox.put("/items/b", b"b");
+    world.sync_ok();
+    world.check_local(&[("ITEMS/", ""), ("ITEMS/a", "a"), ("ITEMS/b", "b")]);
+    world.check_settled();
+}
+
+#[test]
+fn two_local_names_with_one_key_are_both_a_problem_and_both_left_alone() {
+    let world = world();
+    world.put("a.txt", "base");
+    world.sync_ok();
+    world.put("A.TXT", "other");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles);
+    assert_eq!(outcome.problems.len(), 2, "{outcome:?}");
+    world.check_remote(&[("a.txt", "base")]);
+    world.dropbox.put("/a.txt", b"remote edit");
+    world.sync();
+    world.check_local(&[("A.TXT", "other"), ("a.txt", "base")]);
+    world.remove("A.TXT");
+    world.sync_ok();
+    world.check_both(&[("a.txt", "remote edit")]);
+}
+
+#[test]
+fn a_decomposed_local_name_is_the_composed_one_of_dropbox() {
+    let world = world();
+    world.put("cafe\u{301}.txt", "c");
+    world.sync_ok();
+    world.check_remote(&[("caf\u{e9}.txt", "c")]);
+    world.dropbox.put("/caf\u{e9}.txt", b"edited");
+    world.sync_ok();
+    world.check_local(&[("cafe\u{301}.txt", "edited")]);
+    world.check_settled();
+}
+
+#[test]
+fn renaming_by_case_alone_transfers_and_deletes_nothing() {
+    let world = world();
+    world.put("a.txt", "a");
+    world.put("d/b", "b");
+    world.sync_ok();
+    world.rename("a.txt", "A.txt");
+    world.rename("d", "D");
+    let outcome = world.sync_ok();
+    assert_eq!(
+        outcome.counts,
+        ferrybox::report::Counts::default(),
+        "{outcome:?}"
+    );
+    world.check_settled();
+    world.dropbox.put("/d/b", b"edited");
+    world.sync_ok();
+    assert_eq!(world.read("D/b").as_deref(), Some("edited"));
+}
+
+#[test]
+fn a_name_dropbox_refuses_is_one_problem_and_costs_no_request() {
+    let world = world();
+    world.put("desktop.ini", "x");
+    world.put("back\\slash", "x");
+    world.put("good", "g");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles);
+    assert_eq!(outcome.problems.len(), 2, "{outcome:?}");
+    world.check_remote(&[("good", "g")]);
+    let again = world.sync();
+    assert_eq!(again.calls, ["list_folder/continue"]);
+    assert_eq!(again.problems.len(), 2, "it is said in every run");
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_a_problem_and_the_rest_goes_on() {
+    let world = world();
+    fs::write(world.content().join(OsStr::from_bytes(b"caf\xe9")), "x").unwrap();
+    world.put("good", "g");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles);
+    assert_eq!(outcome.problems.len(), 1, "{outcome:?}");
+    world.check_remote(&[("good", "g")]);
+}
+
+#[test]
+fn links_fifos_and_sockets_are_skipped_without_a_word() {
+    let world = world();
+    world.put("outside-target", "o");
+    std::os::unix::fs::symlink("outside-target", world.content().join("link")).unwrap();
+    std::os::unix::fs::symlink("/etc", world.content().join("dirlink")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(world.content().join("socket")).unwrap();
+    world.sync_ok();
+    world.check_remote(&[("outside-target", "o")]);
+    world.check_settled();
+}
+
+#[test]
+fn a_link_in_place_of_a_synced_file_is_not_its_deletion() {
+    let world = world();
+    world.put("a", "a");
+    world.put("b", "b");
+    world.sync_ok();
+    world.remove("a");
+    std::os::unix::fs::symlink("b", world.content().join("a")).unwrap();
+    world.sync_ok();
+    world.check_remote(&[("a", "a"), ("b", "b")]);
+    world.dropbox.put("/a", b"edited");
+    world.sync();
+    assert_eq!(
+        world.read("b").as_deref(),
+        Some("b"),
+        "nothing is written through the link"
+    );
+}
+
+#[test]
+fn nothing_outside_the_content_dir_is_touched_whatever_the_remote_names() {
+    let world = world();
+    for name in ["/../evil", "/a/../../evil", "/./x", "/nul\0byte", "/d/.."] {
+        world.dropbox.put_odd(name, b"evil");
+    }
+    world.dropbox.put("/good", b"g");
+    let outcome = world.sync();
+    assert_eq!(world.read("good").as_deref(), Some("g"), "{outcome:?}");
+    let around = fs::read_dir(world.content().parent().unwrap()).unwrap();
+    let mut names: Vec<_> = around.map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["content", "state"]);
+}
+
+#[test]
+fn a_download_through_a_linked_directory_is_refused() {
+    let world = world();
+    let outside = world.content().with_extension("outside");
+    fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, world.content().join("d")).unwrap();
+    world.dropbox.put("/d/evil", b"evil");
+    world.sync();
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn a_remote_name_too_long_for_the_card_stays_in_dropbox() {
+    let world = world();
+    let name = "ü".repeat(200);
+    world.dropbox.put(&format!("/{name}"), b"long");
+    world.dropbox.put("/good", b"g");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    world.check_local(&[("good", "g")]);
+    assert!(world.dropbox.read(&format!("/{name}")).is_some());
+}
+
+#[test]
+fn a_remote_root_with_capitals_and_spaces_works() {
+    let world = world();
+    world
+        .dropbox_keys
+        .borrow_mut()
+        .push_str("\nremote_root = \"/My Gateway/Küche\"");
+    world.put("Ä/b", "b");
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/my gateway/küche/ä/b").unwrap(), b"b");
+    world.dropbox.put("/My Gateway/Küche/Ä/c", b"c");
+    world.dropbox.put("/My Gateway/Küchenrolle", b"not below");
+    world.sync_ok();
+    assert_eq!(world.read("Ä/c").as_deref(), Some("c"));
+    assert_eq!(world.local_tree().len(), 3);
+    world.check_settled();
+    let other = world.beside();
+    other.sync_ok();
+    assert_eq!(other.local_tree(), world.local_tree());
+}

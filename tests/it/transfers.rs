@@ -1,0 +1,438 @@
+//! Moving bytes: sizes, faults, files that move while they are read, and full disks and accounts.
+
+use std::fs;
+use std::time::Duration;
+
+use dropbox_standin::{Effect, Fault, When, content_hash};
+use ferrybox::error::ExitCode;
+
+use crate::world::{World, world};
+
+const MIB: usize = 1 << 20;
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    (0..length).map(next).collect()
+}
+
+/// A world in which one file of this size is on its way up.
+fn uploading(length: usize) -> (World, Vec<u8>) {
+    let world = world();
+    let bytes = noise(length);
+    world.put_bytes("big", &bytes);
+    (world, bytes)
+}
+
+#[test]
+fn every_size_takes_its_route_and_arrives_whole() {
+    for (length, route) in [
+        (0, "upload"),
+        (1, "upload"),
+        (64 << 10, "upload"),
+        ((64 << 10) + 1, "upload"),
+        (8 * MIB, "upload"),
+        (8 * MIB + 1, "upload_session/finish"),
+        (17 * MIB, "upload_session/finish"),
+    ] {
+        let (world, bytes) = uploading(length);
+        let outcome = world.sync_ok();
+        assert_eq!(
+            outcome.calls.last().map(String::as_str),
+            Some(route),
+            "{length} bytes"
+        );
+        assert_eq!(world.dropbox.read("/big").unwrap(), bytes);
+        let other = world.beside();
+        other.download_only();
+        assert_eq!(
+            fs::read(other.content().join("big")).unwrap(),
+            bytes,
+            "{length} bytes"
+        );
+    }
+}
+
+#[test]
+fn an_upload_whose_answer_is_lost_is_not_repeated_in_vain() {
+    for (length, route) in [
+        (1000, "files/upload"),
+        (MIB, "files/upload"),
+        (9 * MIB, "upload_session/finish"),
+    ] {
+        let (world, bytes) = uploading(length);
+        world
+            .dropbox
+            .inject(Fault::new(route, When::Nth(1), Effect::CutAfter));
+        let outcome = world.sync_ok();
+        assert_eq!(outcome.counts.uploaded, 1, "{length}: {outcome:?}");
+        assert_eq!(world.dropbox.read("/big").unwrap(), bytes);
+        world.check_settled();
+    }
+}
+
+#[test]
+fn a_session_resumes_where_dropbox_says_it_is() {
+    for effect in [
+        Effect::CutAfter,
+        Effect::CutBefore,
+        Effect::Status(500, String::new()),
+    ] {
+        let (world, bytes) = uploading(30 * MIB);
+        world
+            .dropbox
+            .inject(Fault::new("append_v2", When::Nth(1), effect));
+        world.sync_ok();
+        assert_eq!(world.dropbox.read("/big").unwrap(), bytes);
+        world.check_settled();
+    }
+}
+
+#[test]
+fn an_edit_whose_answer_is_lost_is_recognised() {
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    world.put("f", "edited");
+    world
+        .dropbox
+        .inject(Fault::new("files/upload", When::Nth(1), Effect::CutAfter));
+    assert_eq!(world.sync_ok().counts.uploaded, 1);
+    world.check_both(&[("f", "edited")]);
+    world.check_settled();
+}
+
+#[test]
+fn bytes_damaged_on_the_way_up_are_sent_again() {
+    for length in [1000, MIB, 9 * MIB] {
+        let (world, bytes) = uploading(length);
+        world
+            .dropbox
+            .inject(Fault::new("upload", When::Nth(1), Effect::CorruptUpload));
+        world.sync_ok();
+        assert_eq!(world.dropbox.read("/big").unwrap(), bytes, "{length}");
+        world.check_settled();
+    }
+}
+
+#[test]
+fn a_download_is_verified_before_it_replaces_anything() {
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    world.dropbox.put("/f", &noise(100_000));
+    world.dropbox.inject(Fault::new(
+        "download",
+        When::Always,
+        Effect::Corrupt(50_000),
+    ));
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    world.check_local(&[("f", "base")]);
+    world.dropbox.clear_faults();
+    world.sync_ok();
+    assert_eq!(fs::read(world.content().join("f")).unwrap(), noise(100_000));
+}
+
+#[test]
+fn a_broken_download_continues_where_it_broke() {
+    let world = world();
+    let bytes = noise(3 * MIB);
+    world.dropbox.put("/f", &bytes);
+    world.dropbox.inject(Fault::new(
+        "download",
+        When::First(4),
+        Effect::Truncate(MIB / 2),
+    ));
+    let outcome = world.sync_ok();
+    assert_eq!(fs::read(world.content().join("f")).unwrap(), bytes);
+    assert_eq!(
+        outcome
+            .calls
+            .iter()
+            .filter(|call| *call == "download")
+            .count(),
+        5
+    );
+}
+
+#[test]
+fn a_login_page_in_the_way_never_becomes_a_file() {
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    world.dropbox.put("/f", b"remote");
+    world
+        .dropbox
+        .inject(Fault::new("", When::Always, Effect::Html));
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    world.dropbox.clear_faults();
+    world
+        .dropbox
+        .inject(Fault::new("download", When::Always, Effect::Html));
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    world.check_local(&[("f", "base")]);
+}
+
+#[test]
+fn offline_ends_within_a_minute_and_changes_nothing() {
+    let world = world();
+    world.put("f", "f");
+    world
+        .dropbox
+        .inject(Fault::new("", When::Always, Effect::CutBefore));
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    assert!(world.clock.waited() < Duration::from_secs(60));
+    world.dropbox.clear_faults();
+    world.sync_ok();
+    world.check_both(&[("f", "f")]);
+}
+
+#[test]
+fn a_rate_limit_is_waited_for() {
+    let world = world();
+    world.put("f", "f");
+    let limit = Effect::TooManyRequests {
+        retry_after: Some(7),
+        as_text: true,
+    };
+    world
+        .dropbox
+        .inject(Fault::new("files/upload", When::First(2), limit));
+    let busy = Fault::new(
+        "list_folder",
+        When::First(1),
+        Effect::TooManyWriteOperations,
+    );
+    world.dropbox.inject(busy);
+    world.sync_ok();
+    assert!(world.clock.waited() >= Duration::from_secs(14));
+    world.check_both(&[("f", "f")]);
+}
+
+#[test]
+fn a_full_dropbox_stops_uploads_only() {
+    let world = world();
+    world.put("big", &"x".repeat(5000));
+    world.put("more", &"y".repeat(5000));
+    world.dropbox.put("/down", b"d");
+    world.dropbox.set_quota(100);
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
+    assert_eq!(
+        outcome
+            .calls
+            .iter()
+            .filter(|call| *call == "upload")
+            .count(),
+        1
+    );
+    assert_eq!(world.read("down").as_deref(), Some("d"));
+    world.dropbox.set_quota(u64::MAX);
+    world.sync_ok();
+}
+
+#[test]
+fn one_bad_file_never_blocks_the_others() {
+    let world = world();
+    world.dropbox.put("/bad", b"b");
+    world.dropbox.put("/good", b"g");
+    world.dropbox.set_restricted("/bad");
+    world.put("up", "u");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles);
+    assert_eq!(outcome.problems.len(), 1);
+    world.check_local(&[("good", "g"), ("up", "u")]);
+    assert!(world.dropbox.read("/up").is_some());
+}
+
+#[test]
+fn a_read_only_folder_is_a_problem_of_its_files() {
+    let world = world();
+    world.dropbox.put("/shared/a", b"a");
+    world.dropbox.set_read_only("/shared");
+    world.sync_ok();
+    world.put("shared/a", "edited");
+    world.put("free", "f");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert!(outcome.problems.contains_key("/shared/a"));
+    assert!(world.dropbox.read("/free").is_some());
+}
+
+#[test]
+fn web_documents_and_links_of_dropbox_are_left_alone() {
+    let world = world();
+    world.dropbox.put("/doc.gdoc", b"");
+    world.dropbox.set_not_downloadable("/doc.gdoc");
+    world.dropbox.put("/link", b"target");
+    world.dropbox.set_symlink("/link", "target");
+    world.dropbox.put("/f", b"f");
+    world.sync_ok();
+    world.check_local(&[("f", "f")]);
+    world.check_settled();
+}
+
+/// Changes the local file right before a request of this route is answered.
+fn meddle(world: &World, route: &'static str, content: Vec<u8>) {
+    let file = world.content().join("big");
+    let mut done = false;
+    world.dropbox.on_request(Box::new(move |request| {
+        if request.target.contains(route) && !done {
+            done = true;
+            fs::write(&file, &content).unwrap();
+        }
+    }));
+}
+
+#[test]
+fn a_file_edited_while_it_was_uploaded_goes_up_again() {
+    let (world, bytes) = uploading(20 * MIB);
+    let edited = noise(20 * MIB + 5);
+    meddle(&world, "append_v2", edited[5..].to_vec());
+    world.sync_ok();
+    let stored = world.dropbox.read("/big").unwrap();
+    let whole = [content_hash(&bytes), content_hash(&edited[5..])];
+    assert!(
+        whole.contains(&content_hash(&stored)),
+        "no mixture of two versions"
+    );
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/big").unwrap(), &edited[5..]);
+}
+
+#[test]
+fn a_log_that_grows_while_it_is_read_is_stored_as_a_prefix() {
+    let (world, bytes) = uploading(20 * MIB);
+    let mut grown = bytes.clone();
+    grown.extend_from_slice(b"one more line");
+    let file = world.content().join("big");
+    let mut done = false;
+    world.dropbox.on_request(Box::new(move |request| {
+        if request.target.contains("append_v2") && !done {
+            done = true;
+            let mut log = fs::File::options().append(true).open(&file).unwrap();
+            std::io::Write::write_all(&mut log, b"one more line").unwrap();
+        }
+    }));
+    let outcome = world.sync_ok();
+    let tries = outcome
+        .calls
+        .iter()
+        .filter(|call| call.ends_with("start"))
+        .count();
+    assert_eq!(tries, 1, "it is not sent again");
+    assert_eq!(world.dropbox.read("/big").unwrap(), bytes);
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/big").unwrap(), grown);
+}
+
+#[test]
+fn a_target_edited_while_it_was_downloaded_is_not_overwritten() {
+    let world = world();
+    world.put("big", "base");
+    world.sync_ok();
+    world.dropbox.put("/big", b"remote edit");
+    meddle(&world, "download", b"edited here".to_vec());
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.counts.deferred, 1, "{outcome:?}");
+    world.sync_ok();
+    let contents: Vec<_> = world.local_tree().into_values().collect();
+    assert!(contents.contains(&"edited here".to_owned()), "{contents:?}");
+    assert!(contents.contains(&"remote edit".to_owned()));
+}
+
+#[test]
+fn a_file_that_appears_where_a_download_goes_is_not_overwritten() {
+    let world = world();
+    world.dropbox.put("/big", b"remote");
+    meddle(&world, "download", b"made here".to_vec());
+    world.sync();
+    world.sync_ok();
+    let contents: Vec<_> = world.local_tree().into_values().collect();
+    assert!(contents.contains(&"made here".to_owned()), "{contents:?}");
+    assert!(contents.contains(&"remote".to_owned()));
+}
+
+#[test]
+fn a_file_changed_in_dropbox_after_the_listing_is_not_overwritten() {
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    world.put("f", "local edit");
+    let dropbox = world.dropbox.clone();
+    let mut done = false;
+    world.dropbox.on_request(Box::new(move |request| {
+        if request.target.contains("files/upload") && !done {
+            done = true;
+            dropbox.put("/f", b"remote edit!");
+        }
+    }));
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.counts.deferred, 1);
+    assert_eq!(world.dropbox.read("/f").unwrap(), b"remote edit!");
+    world.sync_ok();
+    let contents: Vec<_> = world.local_tree().into_values().collect();
+    assert!(contents.contains(&"local edit".to_owned()), "{contents:?}");
+    assert!(contents.contains(&"remote edit!".to_owned()));
+}
+
+#[test]
+fn a_download_keeps_the_permissions_of_the_file_it_replaces() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    let file = world.content().join("f");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    world.dropbox.put("/f", b"edited");
+    world.dropbox.put("/new", b"n");
+    world.sync_ok();
+    assert_eq!(world.mode_bits("f"), 0o640);
+    world.put("by hand", "");
+    assert_eq!(
+        world.mode_bits("new"),
+        world.mode_bits("by hand"),
+        "what the umask leaves"
+    );
+}
+
+#[test]
+fn a_leftover_temporary_file_is_removed_and_never_uploaded() {
+    let world = world();
+    world.put("d/.ferrybox-00ff00ff00ff00ff.tmp", "half a download");
+    world.put("d/f", "f");
+    world.sync_ok();
+    world.check_remote(&[("d/", ""), ("d/f", "f")]);
+    assert!(
+        !world
+            .content()
+            .join("d/.ferrybox-00ff00ff00ff00ff.tmp")
+            .exists()
+    );
+}
+
+#[test]
+fn an_expired_token_in_the_middle_of_a_pass_says_what_to_do() {
+    let world = world();
+    world.put("a", "a");
+    world.put("b", "b");
+    world.dropbox.inject(Fault::new(
+        "files/upload",
+        When::Nth(2),
+        Effect::ExpireToken,
+    ));
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Authentication, "{outcome:?}");
+    assert!(
+        outcome.error.contains("console tokens last 4 hours"),
+        "{}",
+        outcome.error
+    );
+    world.check_local(&[("a", "a"), ("b", "b")]);
+}
