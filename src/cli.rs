@@ -218,7 +218,7 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
     }
 }
 
-fn summarize(report: &Report, options: &crate::reconcile::Options, result: &Result<ExitCode>) {
+fn summarize(report: &Report, options: &crate::pass::Options, result: &Result<ExitCode>) {
     let dry = if options.dry_run {
         "dry run, nothing was changed: "
     } else {

@@ -1,31 +1,24 @@
-//! Bringing files down: fetched to a hidden temporary file beside the target, verified, then
-//! renamed into place.
-//!
-//! Nothing replaces a local file but one that equals its base, looked at again right before the
-//! rename, or one that has become a conflict copy. The medium is forced once per batch: a batch's
-//! files are renamed after the sync that made their bytes durable, and settled after the next one,
-//! which made the renames durable.
+//! Bringing files down: fetched by revision to a hidden temporary file beside the target, and
+//! verified by length and content hash. [`crate::landing`] puts them in place.
 
 use std::io::{self, Read};
 
 use crate::config::ConflictPolicy;
-use crate::core::conflict_name::conflict_name;
 use crate::core::content_hash::{ContentHash, ContentHasher};
 use crate::core::decide::Action;
 use crate::core::path::RelPath;
 use crate::dropbox::api::Download;
 use crate::dropbox::retry::CallError;
 use crate::error::{Error, Result};
-use crate::index::{Base, RemoteFile};
+use crate::index::RemoteFile;
 use crate::io::disk::{Access, Kind, Status, WriteFile};
+use crate::landing::{Fetched, Replaces};
+use crate::pass::{Local, Observed, Pass, Spot};
 use crate::read::BUFFER_BYTES;
-use crate::reconcile::{Local, Observed, Pass, Spot};
 use crate::report::Deed;
 use crate::scan::{TEMP_PREFIX, TEMP_SUFFIX};
-use crate::time::{date_of, seconds_of};
+use crate::time::seconds_of;
 
-/// Files that share one sync of the medium.
-const BATCH_FILES: usize = 64;
 /// Tries for one file whose bytes do not arrive as announced.
 const TRIES_MAX: u32 = 3;
 /// Free space a download leaves, in bytes, where that is more than [`RESERVE_SHARE`].
@@ -33,46 +26,8 @@ const RESERVE_BYTES: u64 = 64 << 20;
 /// Free space a download leaves: one part in this many of the filesystem.
 const RESERVE_SHARE: u64 = 50;
 
-/// Files on their way into place.
-#[derive(Default)]
-pub struct Landing {
-    /// Complete and verified, not yet forced to the medium.
-    fetched: Vec<Fetched>,
-    /// Renamed, not yet settled.
-    renamed: Vec<(Spot, Base)>,
-}
-
-impl Landing {
-    /// Whether a temporary file of this run has this name.
-    pub fn holds(&self, dir: &RelPath, name: &str) -> bool {
-        self.fetched
-            .iter()
-            .any(|file| file.temp.parent() == *dir && file.temp.name() == name)
-    }
-}
-
-/// A verified temporary file.
-struct Fetched {
-    spot: Spot,
-    temp: RelPath,
-    rev: String,
-    hash: ContentHash,
-    /// What the target held when it was decided to replace it.
-    replaces: Replaces,
-}
-
-/// What stands at the target.
-#[derive(Clone, Copy)]
-enum Replaces {
-    Nothing,
-    /// A file that equals its base, or that is to be dropped.
-    File(Observed),
-    /// A file that is kept as a conflict copy.
-    Kept(Observed),
-}
-
 /// Why a download did not complete.
-enum Failed {
+pub(crate) enum Failed {
     Call(CallError),
     /// The local side.
     Disk(io::Error),
@@ -130,20 +85,13 @@ impl Pass<'_> {
             return Ok(());
         };
         match self.fetch(&spot, &remote, &temp, replaces) {
-            Ok((rev, hash)) => {
-                self.landing.fetched.push(Fetched {
-                    spot,
-                    temp,
-                    rev,
-                    hash,
-                    replaces,
-                });
-                if self.landing.fetched.len() >= BATCH_FILES {
-                    self.land()
-                } else {
-                    Ok(())
-                }
-            }
+            Ok((rev, hash)) => self.take_fetched(Fetched {
+                spot,
+                temp,
+                rev,
+                hash,
+                replaces,
+            }),
             Err(failed) => {
                 self.discard(&temp);
                 self.not_fetched(&spot, failed)
@@ -197,7 +145,7 @@ impl Pass<'_> {
     }
 
     /// Makes the directories a download needs.
-    fn ensure_dir(&mut self, spot: &Spot) -> Result<bool> {
+    pub(crate) fn ensure_dir(&mut self, spot: &Spot) -> Result<bool> {
         if let Ok(Some(status)) = self.tools.disk.status(&spot.dir)
             && status.kind == Kind::Folder
         {
@@ -324,14 +272,14 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn discard(&self, temp: &RelPath) {
+    pub(crate) fn discard(&self, temp: &RelPath) {
         match self.tools.disk.remove_file(temp) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => log::debug!("{error}"),
             _ => {}
         }
     }
 
-    fn not_fetched(&mut self, spot: &Spot, failed: Failed) -> Result<()> {
+    pub(crate) fn not_fetched(&mut self, spot: &Spot, failed: Failed) -> Result<()> {
         let report = self.tools.report;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
@@ -354,259 +302,6 @@ impl Pass<'_> {
         }
         Ok(())
     }
-
-    /// Forces the batch to the medium, renames it into place, and settles the batch before it.
-    fn land(&mut self) -> Result<()> {
-        if self.landing.fetched.is_empty() && self.landing.renamed.is_empty() {
-            return Ok(());
-        }
-        if let Err(error) = self.tools.disk.sync_all() {
-            // After a failed sync nothing is known to be durable: all of it is fetched again.
-            for fetched in std::mem::take(&mut self.landing.fetched) {
-                self.discard(&fetched.temp);
-            }
-            self.landing.renamed.clear();
-            return Err(crate::error::state_error(
-                "write to the content dir",
-                &error,
-            ));
-        }
-        for (mut spot, base) in std::mem::take(&mut self.landing.renamed) {
-            spot.row.settle(base, &spot.name);
-            self.settle(spot.row)?;
-        }
-        for fetched in std::mem::take(&mut self.landing.fetched) {
-            let (temp, subject) = (fetched.temp.clone(), fetched.spot.subject.clone());
-            if let Err(error) = self.put_in_place(fetched) {
-                self.discard(&temp);
-                self.tools
-                    .report
-                    .problem(&subject, &format!("not downloaded: {error}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Lands what is under way.
-    pub(crate) fn finish_landing(&mut self) -> Result<()> {
-        self.land()?;
-        self.land()
-    }
-
-    fn put_in_place(&mut self, fetched: Fetched) -> io::Result<()> {
-        let Fetched {
-            spot,
-            temp,
-            rev,
-            hash,
-            replaces,
-        } = fetched;
-        let disk = self.tools.disk;
-        let target = spot.path().map_err(io::Error::other)?;
-        let placed = match replaces {
-            Replaces::Nothing => disk.rename_new(&temp, &target),
-            Replaces::File(observed) => {
-                if self.still_is(&target, &observed)? {
-                    // RACE: an edit between this look and the rename is lost to the next line.
-                    disk.replace(&temp, &target)
-                } else {
-                    Err(io::ErrorKind::AlreadyExists.into())
-                }
-            }
-            Replaces::Kept(observed) => {
-                if self.still_is(&target, &observed)? {
-                    self.keep_copy(&spot, &target, &observed, &temp)
-                } else {
-                    Err(io::ErrorKind::AlreadyExists.into())
-                }
-            }
-        };
-        match placed {
-            Ok(()) => {
-                let stamp = disk
-                    .status(&target)?
-                    .map(|status| status.stamp)
-                    .unwrap_or_default();
-                let size = in_brackets(stamp.size);
-                self.tools.report.did(Deed::Download, &spot.subject, &size);
-                if let Some(remote) = spot.row.remote_file() {
-                    self.note_arrival(&remote);
-                }
-                let base = self.file_base(rev, hash, stamp);
-                self.landing.renamed.push((spot, base));
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.discard(&temp);
-                self.tools
-                    .report
-                    .deferred(&spot.subject, "it changed here meanwhile");
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// The target still holds what was decided about.
-    fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
-        let Some(status) = self.tools.disk.status(target)? else {
-            return Ok(false);
-        };
-        if status.stamp == observed.stamp {
-            return Ok(true);
-        }
-        let now = crate::read::hash(self.tools.disk, target).ok();
-        Ok(now.is_some_and(|(hash, _)| Some(hash) == observed.hash))
-    }
-
-    /// Moves the local version aside, then the downloaded one into its place.
-    fn keep_copy(
-        &mut self,
-        spot: &Spot,
-        target: &RelPath,
-        observed: &Observed,
-        temp: &RelPath,
-    ) -> io::Result<()> {
-        let disk = self.tools.disk;
-        match self.copy_name(spot, target, observed)? {
-            CopyName::Free(copy) => {
-                disk.rename_new(target, &copy)?;
-                disk.rename_new(temp, target)?;
-                self.report_conflict(spot, &format!("local version kept as {}", copy.name()));
-            }
-            // The very same content was kept before: a pass was interrupted right here.
-            CopyName::Kept(copy) => {
-                disk.replace(temp, target)?;
-                self.report_conflict(spot, &format!("local version already is {}", copy.name()));
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn report_conflict(&self, spot: &Spot, more: &str) {
-        self.tools.report.did(Deed::Conflict, &spot.subject, more);
-    }
-
-    /// The name the local version gets, in the order: plain, with 8 digits of its hash.
-    pub(crate) fn copy_name(
-        &self,
-        spot: &Spot,
-        target: &RelPath,
-        observed: &Observed,
-    ) -> io::Result<CopyName> {
-        let disk = self.tools.disk;
-        let hash = match observed.hash {
-            Some(hash) => hash,
-            None => match crate::read::hash(disk, target) {
-                Ok((hash, _)) => hash,
-                Err(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-            },
-        };
-        let date = date_of(observed.stamp.mtime_ns);
-        for digits in [None, Some(hash)] {
-            let name = conflict_name(&spot.name, &self.tools.device, &date, digits);
-            let copy = spot.dir.join(&name).map_err(io::Error::other)?;
-            if copy == *target {
-                continue;
-            }
-            match disk.status(&copy)? {
-                None => return Ok(CopyName::Free(copy)),
-                Some(status) if status.stamp.size == observed.stamp.size => {
-                    let taken = crate::read::hash(disk, &copy).ok();
-                    if taken.is_some_and(|(other, _)| other == hash) {
-                        return Ok(CopyName::Kept(copy));
-                    }
-                }
-                Some(_) => {}
-            }
-        }
-        Err(io::Error::other(
-            "both names for its conflict copy are taken: rename one of them",
-        ))
-    }
-
-    /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
-    pub(crate) fn set_aside(&mut self, spot: Spot, observed: Observed) -> Result<()> {
-        if self.dry() {
-            self.report_conflict(
-                &spot,
-                "Dropbox has a folder; the local file would be renamed",
-            );
-            return Ok(());
-        }
-        let moved = spot.path().map_err(io::Error::other).and_then(|target| {
-            match self.copy_name(&spot, &target, &observed)? {
-                CopyName::Free(copy) => self.tools.disk.rename_new(&target, &copy).map(|()| copy),
-                CopyName::Kept(copy) => self.tools.disk.remove_file(&target).map(|()| copy),
-            }
-        });
-        match moved {
-            Ok(copy) => {
-                let text = format!("Dropbox has a folder; local file kept as {}", copy.name());
-                self.report_conflict(&spot, &text);
-                self.make_local_folder(Spot {
-                    local: Local::Gone,
-                    ..spot
-                })
-            }
-            Err(error) => {
-                self.tools.report.problem(&spot.subject, &error.to_string());
-                Ok(())
-            }
-        }
-    }
-
-    /// Makes a folder Dropbox has.
-    pub(crate) fn make_local_folder(&mut self, spot: Spot) -> Result<()> {
-        if self.dry() {
-            self.tools
-                .report
-                .did(Deed::MakeLocalFolder, &spot.subject, "");
-            return Ok(());
-        }
-        let path = match spot.path() {
-            Ok(path) => path,
-            Err(error) => {
-                self.tools
-                    .report
-                    .problem(&spot.subject, &format!("{error}: it stays in Dropbox"));
-                return Ok(());
-            }
-        };
-        if !self.ensure_dir(&spot)? {
-            return Ok(());
-        }
-        match self.tools.disk.make_dir(&path) {
-            Ok(()) => self
-                .tools
-                .report
-                .did(Deed::MakeLocalFolder, &spot.subject, ""),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return self.not_fetched(&spot, Failed::Disk(error)),
-        }
-        // Settled once it is durable: a lost folder must not look like a removed one.
-        self.landing
-            .renamed
-            .push((spot, Base::Folder { mount: false }));
-        if self.landing.renamed.len() >= BATCH_FILES {
-            self.land()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn note_arrival(&mut self, remote: &RemoteFile) {
-        if let Some(hash) = remote.hash {
-            *self.arrived_down.entry(hash).or_default() += 1;
-        }
-    }
-}
-
-/// Where a conflict copy goes.
-pub(crate) enum CopyName {
-    /// A free name.
-    Free(RelPath),
-    /// The same content is there already.
-    Kept(RelPath),
 }
 
 /// Copies the body behind `offset`; false if it ended early.

@@ -1,8 +1,9 @@
 //! Dropbox, as the agent uses it: [`wire`] (what travels), [`retry`] (what a failure means and when
-//! to try again), [`auth`] (tokens) and [`api`] (one method per route).
+//! to try again), [`auth`] and [`tokens`] (who we are) and [`api`] (one method per route).
 
 pub mod api;
 pub mod auth;
 mod page;
 pub mod retry;
+pub mod tokens;
 pub mod wire;

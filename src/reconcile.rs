@@ -1,210 +1,15 @@
 //! One path of a pass: observe it, ask [`decide`], and see that the answer is carried out.
-//!
-//! [`Pass`] holds what the phases share. What a phase learns is settled in the index in batches;
-//! whatever is not settled when the power fails is simply seen again.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
-use crate::config::Config;
 use crate::core::content_hash::ContentHash;
-use crate::core::decide::decide;
-use crate::core::decide::{Action, Content, Direction, Facts, Flow, Mode, Note, Replaces, Side};
-use crate::core::guard::Tally;
-use crate::core::path::{Key, RelPath};
-use crate::download::Landing;
-use crate::dropbox::api::Api;
+use crate::core::decide::{Action, Content, Direction, Facts, Flow, Note, Replaces, Side, decide};
 use crate::dropbox::wire::WriteMode;
 use crate::error::Result;
-use crate::index::{Base, BaseFile, Index, Remote, Row};
-use crate::io::disk::{Disk, Kind, Stamp, Status};
-use crate::io::host::Host;
+use crate::index::{Base, Remote};
+use crate::io::disk::Stamp;
+use crate::pass::{Delete, Local, Observed, Pass, Phase, Spot};
 use crate::read::{self, Unread};
-use crate::report::Report;
 
-/// Rows settled in one transaction.
-const SETTLES_AT_ONCE: usize = 64;
-/// A stamp younger than this may hide a later change in the same tick, in nanoseconds.
-const FRESH_NS: i128 = 2_000_000_000;
-
-/// What one pass is to do.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The mode of this pass.
-    pub mode: Mode,
-    /// Local changes may be made.
-    pub down: bool,
-    /// Changes in Dropbox may be made.
-    pub up: bool,
-    /// Nothing may be made: the plan is printed.
-    pub dry_run: bool,
-    /// Ids a person approved.
-    pub approved: Vec<String>,
-}
-
-/// What a pass works with.
-pub struct Tools<'a> {
-    /// The configuration.
-    pub config: &'a Config,
-    /// Clock and randomness.
-    pub host: &'a dyn Host,
-    /// The content dir.
-    pub disk: &'a dyn Disk,
-    /// Dropbox.
-    pub api: &'a Api<'a>,
-    /// What is known.
-    pub index: &'a Index,
-    /// What people are told.
-    pub report: &'a Report,
-    /// Keys below the content dir that hold our own configuration and state.
-    pub own_keys: Vec<String>,
-    /// The name in conflict copies.
-    pub device: String,
-}
-
-/// When a path is visited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Remote changes come down; deletes wait.
-    Down,
-    /// Everything is looked at; local changes go up; deletes are collected.
-    Scan,
-}
-
-/// What is at the local path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Local {
-    /// It could not be told.
-    Unknown,
-    /// Nothing.
-    Gone,
-    /// A folder.
-    Folder {
-        /// Whether it lies on another device than its parent.
-        mount: bool,
-        /// That device.
-        device: u64,
-    },
-    /// A file.
-    File(Status),
-}
-
-/// One key with everything known about it.
-#[derive(Clone, Debug)]
-pub struct Spot {
-    /// Its row, new if the index had none.
-    pub row: Row,
-    /// What is there locally.
-    pub local: Local,
-    /// The local directory it is in, or would be made in.
-    pub dir: RelPath,
-    /// Its local name, or the name it would get.
-    pub name: String,
-    /// `/real/case/path` as in Dropbox if it is known there, else as it is locally.
-    pub subject: String,
-    /// Dropbox has a file where a folder above this path would have to be.
-    pub blocked_up: bool,
-}
-
-impl Spot {
-    /// The local path.
-    ///
-    /// # Errors
-    /// Why the name cannot be one.
-    pub fn path(&self) -> std::result::Result<RelPath, crate::core::path::BadName> {
-        self.dir.join(&self.name)
-    }
-}
-
-/// A delete that waits for the end of the pass.
-#[derive(Clone, Debug)]
-pub struct Delete {
-    /// The side.
-    pub direction: Direction,
-    /// The spot, as it was seen.
-    pub spot: Spot,
-}
-
-/// The local file as it was observed.
-#[derive(Clone, Copy, Debug)]
-pub struct Observed {
-    /// What the decision sees.
-    pub side: Side,
-    /// Its content, where it had to be read.
-    pub hash: Option<ContentHash>,
-    /// Its stamp, if it is a file.
-    pub stamp: Stamp,
-}
-
-/// What the phases of one pass share.
-pub struct Pass<'a> {
-    pub(crate) tools: &'a Tools<'a>,
-    pub(crate) options: &'a Options,
-    pub(crate) reset_due: bool,
-    pub(crate) settles: Vec<Row>,
-    pub(crate) tally: Tally,
-    pub(crate) deletes: Vec<Delete>,
-    /// Different on both sides, no base, uploads only: a person decides.
-    pub(crate) undecided: Vec<(Spot, Observed)>,
-    pub(crate) landing: Landing,
-    /// Folders to make in Dropbox once it is clear which of them uploads made anyway.
-    pub(crate) new_folders: Vec<Spot>,
-    /// Keys of folders that uploads of this pass lie in.
-    pub(crate) made_by_upload: HashSet<String>,
-    /// How often each content arrived on a side in this pass: such a file was moved, not lost.
-    pub(crate) arrived_up: HashMap<ContentHash, u64>,
-    pub(crate) arrived_down: HashMap<ContentHash, u64>,
-    /// Something waits for a name that a delete of this pass frees.
-    pub(crate) waiting: bool,
-    /// The second round, after the deletes: what still has no name is a problem.
-    pub(crate) last_round: bool,
-    pub(crate) unsound: BTreeSet<Key>,
-    pub(crate) quota_full: Option<String>,
-    pub(crate) disk_full: Option<String>,
-    /// Not everything that should go up did.
-    pub(crate) incomplete: bool,
-    pub(crate) committed: u64,
-    /// Files only Dropbox has, where nothing may come down.
-    pub(crate) only_in_dropbox: u64,
-}
-
-impl<'a> Pass<'a> {
-    /// A pass that has not begun.
-    pub fn new(tools: &'a Tools<'a>, options: &'a Options, reset_due: bool) -> Pass<'a> {
-        Pass {
-            tools,
-            options,
-            reset_due,
-            settles: Vec::new(),
-            tally: Tally::default(),
-            deletes: Vec::new(),
-            undecided: Vec::new(),
-            landing: Landing::default(),
-            new_folders: Vec::new(),
-            made_by_upload: HashSet::new(),
-            arrived_up: HashMap::new(),
-            arrived_down: HashMap::new(),
-            waiting: false,
-            last_round: false,
-            unsound: BTreeSet::new(),
-            quota_full: None,
-            disk_full: None,
-            incomplete: false,
-            committed: 0,
-            only_in_dropbox: 0,
-        }
-    }
-
-    pub(crate) fn dry(&self) -> bool {
-        self.options.dry_run
-    }
-
-    /// Nothing at or below this path is looked at.
-    pub(crate) fn shuts(&self, subject: &str, key: &Key) -> bool {
-        let own = &self.tools.own_keys;
-        (!own.is_empty() && own.contains(&key.path()))
-            || self.tools.config.sync.filter.shuts(subject)
-    }
-
+impl Pass<'_> {
     /// Looks at one path and does what is to be done.
     pub(crate) fn visit(&mut self, phase: Phase, spot: Spot) -> Result<()> {
         if !spot.row.sound {
@@ -218,10 +23,10 @@ impl<'a> Pass<'a> {
         }
         if let (Local::File(status), Some(base), Remote::AsBase) =
             (&spot.local, spot.row.base_file(), &spot.row.remote)
+            && !base.racy
+            && base.stamp == status.stamp
         {
-            if !base.racy && base.stamp == status.stamp {
-                return Ok(());
-            }
+            return Ok(());
         }
         let reach = self.tools.config.sync.filter.reach(&spot.subject);
         let flow = Flow::of(self.options.mode, reach);
@@ -479,47 +284,6 @@ impl<'a> Pass<'a> {
         self.settle(row)
     }
 
-    /// A base of what both sides hold now.
-    pub(crate) fn file_base(&self, rev: String, hash: ContentHash, stamp: Stamp) -> Base {
-        Base::File(BaseFile {
-            rev,
-            hash,
-            stamp,
-            racy: self.is_racy(&stamp),
-        })
-    }
-
-    fn is_racy(&self, stamp: &Stamp) -> bool {
-        let changed = if stamp.ctime_ns == 0 {
-            stamp.mtime_ns
-        } else {
-            stamp.ctime_ns
-        };
-        i128::from(changed) > self.tools.host.now_ns() - FRESH_NS
-    }
-
-    /// Records in the index what a row has become, with others in one transaction.
-    pub(crate) fn settle(&mut self, row: Row) -> Result<()> {
-        if self.dry() {
-            return Ok(());
-        }
-        self.settles.push(row);
-        if self.settles.len() >= SETTLES_AT_ONCE {
-            self.flush_settles()
-        } else {
-            Ok(())
-        }
-    }
-
-    pub(crate) fn flush_settles(&mut self) -> Result<()> {
-        if self.settles.is_empty() {
-            return Ok(());
-        }
-        let index = self.tools.index;
-        let rows = std::mem::take(&mut self.settles);
-        index.transaction(|| rows.iter().try_for_each(|row| index.put(row)))
-    }
-
     fn collect(&mut self, action: Action, spot: Spot) {
         let direction = if action == Action::DeleteLocal {
             Direction::Down
@@ -535,17 +299,5 @@ impl<'a> Pass<'a> {
         if !self.last_round {
             self.deletes.push(Delete { direction, spot });
         }
-    }
-}
-
-/// What `stat` said, as a spot sees it.
-pub(crate) fn local_of(status: &Status, parent_device: u64) -> Local {
-    match status.kind {
-        Kind::File => Local::File(*status),
-        Kind::Folder => Local::Folder {
-            mount: status.device != parent_device,
-            device: status.device,
-        },
-        Kind::Special => Local::Unknown,
     }
 }

@@ -14,7 +14,7 @@ use crate::dropbox::wire::WriteMode;
 use crate::error::{Error, Result};
 use crate::index::Base;
 use crate::io::disk::Kind;
-use crate::reconcile::{Delete, Local, Pass};
+use crate::pass::{Delete, Local, Pass};
 use crate::report::Deed;
 
 /// Paths named when a pass halts.

@@ -10,7 +10,7 @@ use crate::core::path::{Key, RelPath, fold, join, nfc};
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
 use crate::io::disk::Status;
-use crate::reconcile::{Local, Pass, Phase, Spot, local_of};
+use crate::pass::{Local, Pass, Phase, Spot, local_of};
 
 /// Prefix and suffix of the temporary files of downloads.
 pub const TEMP_PREFIX: &str = ".ferrybox-";

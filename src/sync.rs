@@ -10,8 +10,8 @@ use crate::cursor::CursorFile;
 use crate::dropbox::retry::CallError;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Belonging, Meta};
+use crate::pass::{Options, Pass, Tools};
 use crate::pull::{Puller, Root};
-use crate::reconcile::{Options, Pass, Tools};
 use crate::root;
 
 /// Remote changes from which on their echo is read in the same pass.

@@ -5,19 +5,22 @@
 //! committed as one version of itself: in a single call the last block is read, and the file
 //! looked at again, before that block is sent; in a session before the finishing call.
 
+mod source;
+
 use std::io::{self, Read};
 
-use crate::core::content_hash::{ContentHash, ContentHasher};
+use source::{Bytes, Chunk, is_moved};
+
+use crate::core::content_hash::ContentHash;
 use crate::core::path::{Key, RelPath, nfc};
 use crate::download::in_brackets;
-use crate::dropbox::api::Upload;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, SessionCursor, WriteMode};
 use crate::error::Result;
 use crate::index::{Base, Row};
-use crate::io::disk::{Disk, ReadFile, Stamp};
-use crate::read::{self, BUFFER_BYTES};
-use crate::reconcile::{Local, Observed, Pass, Spot};
+use crate::io::disk::{ReadFile, Stamp};
+use crate::pass::{Local, Observed, Pass, Spot};
+use crate::read;
 use crate::report::Deed;
 use crate::time::timestamp_of;
 
@@ -177,10 +180,7 @@ impl Pass<'_> {
         if bytes.len() as u64 != stamp.size || !is_one_version(&mut *file, &stamp, hash)? {
             return Err(Failed::Restless);
         }
-        let mut source = Bytes {
-            bytes: &bytes,
-            rest: &[],
-        };
+        let mut source = Bytes::new(&bytes);
         let metadata = self.tools.api.upload(commit, Some(hash), &mut source)?;
         verified(Sent {
             metadata,
@@ -199,7 +199,7 @@ impl Pass<'_> {
     ) -> std::result::Result<Sent, Failed> {
         let mut source = Chunk::new(self.tools.disk, local, file, stamp, stamp.size);
         let metadata = self.tools.api.upload(commit, known, &mut source)?;
-        let hash = source.hasher.finish();
+        let hash = source.hash();
         verified(Sent {
             metadata,
             hash,
@@ -220,24 +220,24 @@ impl Pass<'_> {
         let mut source = Chunk::new(self.tools.disk, local, file, stamp, CHUNK_BYTES);
         let session = api.session_start(&mut source)?.session_id;
         source.advance_to(CHUNK_BYTES);
-        while stamp.size - source.offset > CHUNK_BYTES {
+        while stamp.size - source.offset() > CHUNK_BYTES {
             let cursor = SessionCursor {
                 session_id: &session,
-                offset: source.offset,
+                offset: source.offset(),
             };
             match api.session_append(&cursor, &mut source) {
-                Ok(()) => source.advance_to(source.offset + CHUNK_BYTES),
-                Err(error) => source.resume(error)?,
+                Ok(()) => source.advance_to(source.offset() + CHUNK_BYTES),
+                Err(error) => resume(&mut source, error)?,
             }
         }
         loop {
             let cursor = SessionCursor {
                 session_id: &session,
-                offset: source.offset,
+                offset: source.offset(),
             };
             match api.session_finish(&cursor, commit, &mut source) {
                 Ok(metadata) => {
-                    let hash = source.hasher.finish();
+                    let hash = source.hash();
                     return verified(Sent {
                         metadata,
                         hash,
@@ -245,12 +245,12 @@ impl Pass<'_> {
                     });
                 }
                 Err(CallError::Refused(error)) if error.is("lookup_failed/incorrect_offset") => {
-                    source.resume(CallError::Refused(error))?;
+                    resume(&mut source, CallError::Refused(error))?;
                 }
                 // The finish whose answer was lost has used the session up.
                 Err(CallError::Refused(error)) if error.is("lookup_failed") => {
                     let found = api.metadata(commit.path)?;
-                    let hash = source.hasher.clone().finish();
+                    let hash = source.hash();
                     return match found {
                         Some(Metadata::File(metadata)) if metadata.hash() == Some(hash) => {
                             Ok(Sent {
@@ -359,19 +359,20 @@ impl Pass<'_> {
             (Local::File(_), Ok(local)) => read::hash(self.tools.disk, &local).ok(),
             _ => None,
         };
-        if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours) {
-            if metadata.hash() == Some(hash) && metadata.size == stamp.size {
-                let more = in_brackets(observed.stamp.size);
-                return self.uploaded(
-                    spot,
-                    Sent {
-                        metadata,
-                        hash,
-                        stamp,
-                    },
-                    &more,
-                );
-            }
+        if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours)
+            && metadata.hash() == Some(hash)
+            && metadata.size == stamp.size
+        {
+            let more = in_brackets(observed.stamp.size);
+            return self.uploaded(
+                spot,
+                Sent {
+                    metadata,
+                    hash,
+                    stamp,
+                },
+                &more,
+            );
         }
         self.tools
             .report
@@ -448,186 +449,20 @@ fn is_one_version(file: &mut dyn ReadFile, before: &Stamp, hash: ContentHash) ->
     Ok(now == *before || (read::only_grew(before, &now) && read::holds(file, before, hash)?))
 }
 
-const MOVED: &str = "the file changed while it was read";
-
-fn is_moved(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|inner| inner.to_string() == MOVED)
-}
-
-/// Bytes in memory.
-struct Bytes<'a> {
-    bytes: &'a [u8],
-    rest: &'a [u8],
-}
-
-impl Upload for Bytes<'_> {
-    fn len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn rewind(&mut self) -> io::Result<&mut dyn Read> {
-        self.rest = self.bytes;
-        Ok(&mut self.rest)
-    }
-
-    fn failure(&mut self) -> Option<io::Error> {
-        None
-    }
-}
-
-/// One chunk of a file at a time, hashed as it is read for the first time.
-struct Chunk<'a> {
-    disk: &'a dyn Disk,
-    path: &'a RelPath,
-    file: Box<dyn ReadFile>,
-    stamp: Stamp,
-    /// Where the chunk begins.
-    offset: u64,
-    chunk_bytes: u64,
-    /// Where the next read begins.
-    position: u64,
-    hasher: ContentHasher,
-    hashed_to: u64,
-    failure: Option<io::Error>,
-    buffer: Vec<u8>,
-    /// The part of `buffer` not handed on yet.
-    ready: std::ops::Range<usize>,
-}
-
-impl<'a> Chunk<'a> {
-    fn new(
-        disk: &'a dyn Disk,
-        path: &'a RelPath,
-        file: Box<dyn ReadFile>,
-        stamp: Stamp,
-        chunk_bytes: u64,
-    ) -> Chunk<'a> {
-        Chunk {
-            disk,
-            path,
-            file,
-            stamp,
-            offset: 0,
-            chunk_bytes,
-            position: 0,
-            hasher: ContentHasher::new(),
-            hashed_to: 0,
-            failure: None,
-            buffer: Vec::new(),
-            ready: 0..0,
-        }
-    }
-
-    fn advance_to(&mut self, offset: u64) {
-        self.offset = offset;
-    }
-
-    /// Goes on where Dropbox says the session is.
-    fn resume(&mut self, error: CallError) -> std::result::Result<(), Failed> {
-        match error {
-            CallError::Refused(error) if error.has("incorrect_offset") => {
-                let correct = error.number("correct_offset");
-                // Beyond what was read nothing can have arrived.
-                match correct.filter(|c| *c != self.offset && *c <= self.hashed_to) {
-                    Some(correct) => {
-                        self.advance_to(correct);
-                        Ok(())
-                    }
-                    None => Err(Failed::Call(CallError::Refused(error))),
+/// Goes on where Dropbox says the session is.
+fn resume(source: &mut Chunk<'_>, error: CallError) -> std::result::Result<(), Failed> {
+    match error {
+        CallError::Refused(error) if error.has("incorrect_offset") => {
+            let correct = error.number("correct_offset");
+            // Beyond what was read nothing can have arrived.
+            match correct.filter(|c| *c != source.offset() && *c <= source.read_to()) {
+                Some(correct) => {
+                    source.advance_to(correct);
+                    Ok(())
                 }
-            }
-            error => Err(error.into()),
-        }
-    }
-
-    fn end(&self) -> u64 {
-        self.offset
-            .saturating_add(self.chunk_bytes)
-            .min(self.stamp.size)
-    }
-
-    /// Reads the next block. Before the last block of the file is handed on, the file must still
-    /// be the one that was opened.
-    fn fill(&mut self) -> io::Result<()> {
-        let left = self.end() - self.position;
-        let want = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(BUFFER_BYTES);
-        self.buffer.resize(want, 0);
-        let mut filled = 0;
-        while filled < want {
-            match self.file.read(&mut self.buffer[filled..]) {
-                Ok(0) => return Err(io::Error::other(MOVED)),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                None => Err(Failed::Call(CallError::Refused(error))),
             }
         }
-        let end = self.position + filled as u64;
-        if end > self.hashed_to {
-            let fresh = usize::try_from(end - self.hashed_to)
-                .unwrap_or(filled)
-                .min(filled);
-            self.hasher.update(&self.buffer[filled - fresh..filled]);
-            self.hashed_to = end;
-        }
-        self.position = end;
-        if end == self.stamp.size && !self.is_one_version()? {
-            return Err(io::Error::other(MOVED));
-        }
-        self.ready = 0..filled;
-        Ok(())
-    }
-
-    fn is_one_version(&mut self) -> io::Result<bool> {
-        let now = self.file.status()?.stamp;
-        if now == self.stamp {
-            return Ok(true);
-        }
-        if !read::only_grew(&self.stamp, &now) {
-            return Ok(false);
-        }
-        let mut again = self.disk.open(self.path)?;
-        let same_file = again.status()?.stamp.inode == self.stamp.inode;
-        let hash = self.hasher.clone().finish();
-        Ok(same_file && read::hash_prefix(&mut *again, self.stamp.size)? == Some(hash))
-    }
-}
-
-impl Read for Chunk<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.ready.is_empty() && self.position < self.end() {
-            if let Err(error) = self.fill() {
-                let kind = error.kind();
-                let text = error.to_string();
-                self.failure = Some(error);
-                return Err(io::Error::new(kind, text));
-            }
-        }
-        let count = out.len().min(self.ready.len());
-        let from = self.ready.start;
-        out[..count].copy_from_slice(&self.buffer[from..from + count]);
-        self.ready.start += count;
-        Ok(count)
-    }
-}
-
-impl Upload for Chunk<'_> {
-    fn len(&self) -> u64 {
-        self.end() - self.offset
-    }
-
-    fn rewind(&mut self) -> io::Result<&mut dyn Read> {
-        self.file.seek(self.offset)?;
-        self.position = self.offset;
-        self.ready = 0..0;
-        self.failure = None;
-        Ok(self)
-    }
-
-    fn failure(&mut self) -> Option<io::Error> {
-        self.failure.take()
+        error => Err(error.into()),
     }
 }

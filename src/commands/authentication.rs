@@ -4,8 +4,9 @@ use std::io::{BufRead, IsTerminal, Read, Write};
 
 use crate::config::{Config, Secret};
 use crate::dropbox::api::Api;
-use crate::dropbox::auth::{self, Access, Credential, Pending, StoredToken, TokenFiles};
+use crate::dropbox::auth;
 use crate::dropbox::retry::CallError;
+use crate::dropbox::tokens::{Access, Credential, Pending, StoredToken, TokenFiles};
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
 use crate::io::host::{Host, RealHost};

@@ -8,15 +8,15 @@ use crate::core::decide::Mode;
 use crate::core::path::{RelPath, fold};
 use crate::cursor::CursorFile;
 use crate::dropbox::api::Api;
-use crate::dropbox::auth::{Access, Credential, PersonalAccount, TokenFiles, hash_hex};
+use crate::dropbox::tokens::{Access, Credential, PersonalAccount, TokenFiles, hash_hex};
 use crate::error::{Error, ExitCode, Result, state_error};
 use crate::index::{Belonging, Index};
 use crate::io::disk::{Access as FileAccess, Disk, Lock};
 use crate::io::host::{Host, RealHost};
 use crate::io::http::Http;
 use crate::io::{RealDisk, RealHttp};
+use crate::pass::{Options, Tools};
 use crate::places;
-use crate::reconcile::{Options, Tools};
 use crate::report::Report;
 
 /// The index in the state directory.

@@ -1,4 +1,5 @@
-//! Paths and names: the relative path inside the content dir, and the key both sides are matched by.
+//! Paths and names: the relative path inside the content dir, and the key both sides are matched
+//! by.
 //!
 //! A [`RelPath`] can only be built from checked components, so it never leaves the directory it is
 //! resolved beneath. A [`Key`] is the case-folded NFC form of such a path: two names that Dropbox

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::content_hash::ContentHash;
-use crate::dropbox::auth::{self, Access, Refusal};
+use crate::dropbox::auth::{self, Refusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
 use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
+use crate::dropbox::tokens::Access;
 use crate::dropbox::wire::{
     Account, ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
     TokenAnswer, header_json, one_line,

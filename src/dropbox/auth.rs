@@ -1,24 +1,17 @@
-//! OAuth 2: the pasted code, the refresh token on disk, the access token in memory-backed places.
+//! OAuth 2: the link, the pasted code, and what the refusals of Dropbox mean.
 //!
-//! Source: the OAuth guide of the Dropbox developer site; PKCE is RFC 7636. The refresh token is
-//! the only secret on the card, in `token.json` (0600, in a 0700 directory). The 4-hour access
-//! token is cached in a tmpfs directory where there is one, so that a run from cron needs no
-//! refresh, and never written to the card.
-
-use std::cell::RefCell;
+//! Source: the OAuth guide of the Dropbox developer site; PKCE is RFC 7636.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::{Config, Secret};
-use crate::core::path::RelPath;
-use crate::dropbox::wire::{TokenAnswer, TokenError, one_line};
-use crate::error::{Error, Result, state_error};
-use crate::io::disk::{Disk, Kind};
+use crate::dropbox::tokens::{Credential, Pending};
+use crate::dropbox::wire::{ApiError, TokenError, one_line};
+use crate::error::{Error, Result};
 use crate::io::host::Host;
 
 /// The scopes every pass needs, with the checkbox of the App Console that grants each.
@@ -29,305 +22,12 @@ pub const SCOPES: [&str; 4] = [
     "files.content.write",
 ];
 
-/// An access token is replaced when less of its life is left, in seconds.
-const RENEW_BEFORE_S: i64 = 300;
-
 /// Characters that need no escaping in a form or a query (RFC 3986, unreserved).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// What `token.json` holds.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct StoredToken {
-    /// The long-lived secret.
-    pub refresh_token: String,
-    /// The app it was issued to.
-    pub app_key: String,
-    /// The account it opens.
-    pub account_id: String,
-    /// That account's root namespace.
-    pub root_namespace_id: String,
-}
-
-/// A started authentication: what the code that is still to be pasted belongs to.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Pending {
-    /// The app the URL was made for.
-    pub app_key: String,
-    /// The PKCE code verifier.
-    pub verifier: String,
-}
-
-/// Who owns the account a personal access token opens, so that it is asked once per token.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct PersonalAccount {
-    /// Hash of the token.
-    pub token_hash: String,
-    /// The account it opens.
-    pub account_id: String,
-    /// That account's root namespace.
-    pub root_namespace_id: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CachedAccess {
-    access_token: String,
-    expires_at_s: i64,
-}
-
-/// The private files of the authentication, in the state directory.
-pub struct TokenFiles<'a> {
-    disk: &'a dyn Disk,
-    shown: String,
-}
-
-impl<'a> TokenFiles<'a> {
-    /// The files in the state directory `disk`, which people know as `shown`.
-    pub fn new(disk: &'a dyn Disk, shown: String) -> TokenFiles<'a> {
-        TokenFiles { disk, shown }
-    }
-
-    /// The stored token, if there is one.
-    ///
-    /// # Errors
-    /// [`Error::Authentication`] if others can read it or it is damaged.
-    pub fn token(&self) -> Result<Option<StoredToken>> {
-        self.read("token.json")
-    }
-
-    /// The stored token even if others can read it: so that it can be revoked.
-    ///
-    /// # Errors
-    /// [`Error::Authentication`] if it is damaged.
-    pub fn token_to_revoke(&self) -> Result<Option<StoredToken>> {
-        self.parse("token.json")
-    }
-
-    /// Stores the token and forgets the pending authentication.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn store_token(&self, token: &StoredToken) -> Result<()> {
-        self.write("token.json", token)?;
-        self.remove("pending-auth.json")
-    }
-
-    /// The started authentication, if there is one.
-    ///
-    /// # Errors
-    /// As for the token.
-    pub fn pending(&self) -> Result<Option<Pending>> {
-        self.read("pending-auth.json")
-    }
-
-    /// Stores a started authentication.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn store_pending(&self, pending: &Pending) -> Result<()> {
-        self.write("pending-auth.json", pending)
-    }
-
-    /// The account a personal access token was found to open.
-    ///
-    /// # Errors
-    /// As for the token.
-    pub fn personal_account(&self) -> Result<Option<PersonalAccount>> {
-        self.read("personal-account.json")
-    }
-
-    /// Stores the account a personal access token opens.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn store_personal_account(&self, account: &PersonalAccount) -> Result<()> {
-        self.write("personal-account.json", account)
-    }
-
-    /// Removes all of them.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn remove_all(&self) -> Result<()> {
-        ["token.json", "pending-auth.json", "personal-account.json"]
-            .into_iter()
-            .try_for_each(|name| self.remove(name))
-    }
-
-    fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>> {
-        let path = file_name(name)?;
-        let shown = format!("{}/{name}", self.shown);
-        let wrap = |error: std::io::Error| state_error(&format!("read {shown}"), &error);
-        let Some(status) = self.disk.status(&path).map_err(wrap)? else {
-            return Ok(None);
-        };
-        let dir = self.disk.root().map_err(wrap)?;
-        let loose = |what: &str, mode: u32, remedy: &str| {
-            Error::Authentication(format!(
-                "{what} can be read by others (mode {mode:04o}), so it is not used; run: \
-                 chmod {remedy} {what} -- and if others had access, run ferrybox logout"
-            ))
-        };
-        if status.kind != Kind::File {
-            return Err(Error::Authentication(format!(
-                "{shown} is not a regular file"
-            )));
-        }
-        if status.mode & 0o077 != 0 {
-            return Err(loose(&shown, status.mode, "600"));
-        }
-        if dir.mode & 0o077 != 0 {
-            return Err(loose(&self.shown, dir.mode, "700"));
-        }
-        self.parse(name)
-    }
-
-    fn parse<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>> {
-        let shown = format!("{}/{name}", self.shown);
-        let bytes = self
-            .disk
-            .read(&file_name(name)?)
-            .map_err(|error| state_error(&format!("read {shown}"), &error))?;
-        let Some(bytes) = bytes else {
-            return Ok(None);
-        };
-        // The parser's own text could quote the secret.
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| {
-            Error::Authentication(format!(
-                "{shown} is damaged; remove it and run: ferrybox startAuthentication"
-            ))
-        })
-    }
-
-    fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let json = serde_json::to_vec(value).map_err(|e| Error::Failed(e.to_string()))?;
-        self.disk
-            .write(&file_name(name)?, &json)
-            .map_err(|error| state_error(&format!("write {}/{name}", self.shown), &error))
-    }
-
-    fn remove(&self, name: &str) -> Result<()> {
-        match self.disk.remove_file(&file_name(name)?) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(state_error(
-                &format!("remove {}/{name}", self.shown),
-                &error,
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn file_name(name: &str) -> Result<RelPath> {
-    RelPath::parse(name).map_err(|error| Error::Failed(format!("{name}: {error}")))
-}
-
-/// What proves who we are.
-pub enum Credential {
-    /// A token pasted from the App Console into the configuration.
-    Personal(Secret),
-    /// A refresh token from a finished authentication.
-    Refresh {
-        /// The app it was issued to.
-        app_key: String,
-        /// The app's secret, for apps that do not allow PKCE alone.
-        app_secret: Option<Secret>,
-        /// The long-lived secret.
-        refresh_token: Secret,
-    },
-}
-
-/// The access token of this run: where it comes from and where it is kept.
-pub struct Access<'a> {
-    credential: Credential,
-    token: RefCell<Option<String>>,
-    /// A private directory on tmpfs.
-    runtime: Option<&'a dyn Disk>,
-    keeps: bool,
-}
-
-impl<'a> Access<'a> {
-    /// Access by `credential`. The token is cached in `runtime`, unless `keeps` is false, as in a
-    /// dry run: then a cached token is used but none is written.
-    pub fn new(credential: Credential, runtime: Option<&'a dyn Disk>, keeps: bool) -> Access<'a> {
-        Access {
-            credential,
-            token: RefCell::default(),
-            runtime,
-            keeps,
-        }
-    }
-
-    /// The credential.
-    pub fn credential(&self) -> &Credential {
-        &self.credential
-    }
-
-    /// The token at hand, if any: from this run, from the configuration or from the cache.
-    pub fn token_at_hand(&self, host: &dyn Host) -> Option<String> {
-        if let Credential::Personal(token) = &self.credential {
-            return Some(token.expose().to_owned());
-        }
-        if self.token.borrow().is_none() {
-            *self.token.borrow_mut() = self.cached(host);
-        }
-        self.token.borrow().clone()
-    }
-
-    /// Keeps the token of a refresh answer.
-    pub fn keep(&self, host: &dyn Host, answer: &TokenAnswer) {
-        *self.token.borrow_mut() = Some(answer.access_token.clone());
-        let (Some(runtime), Some(path), true) = (self.runtime, self.cache_path(), self.keeps)
-        else {
-            return;
-        };
-        let cached = CachedAccess {
-            access_token: answer.access_token.clone(),
-            expires_at_s: host.now_s().saturating_add(answer.expires_in.unwrap_or(0)),
-        };
-        // A cache that cannot be written costs one refresh in the next run.
-        if let Ok(json) = serde_json::to_vec(&cached) {
-            let _ = runtime.write(&path, &json);
-        }
-    }
-
-    /// Drops the token everywhere, after Dropbox said it is no longer good.
-    pub fn forget(&self) {
-        *self.token.borrow_mut() = None;
-        if let (Some(runtime), Some(path), true) = (self.runtime, self.cache_path(), self.keeps) {
-            let _ = runtime.remove_file(&path);
-        }
-    }
-
-    fn cached(&self, host: &dyn Host) -> Option<String> {
-        let (runtime, path) = (self.runtime?, self.cache_path()?);
-        let status = runtime.status(&path).ok()??;
-        if status.kind != Kind::File || status.mode & 0o077 != 0 {
-            return None;
-        }
-        let cached: CachedAccess = serde_json::from_slice(&runtime.read(&path).ok()??).ok()?;
-        (cached.expires_at_s - host.now_s() > RENEW_BEFORE_S).then_some(cached.access_token)
-    }
-
-    fn cache_path(&self) -> Option<RelPath> {
-        let Credential::Refresh { refresh_token, .. } = &self.credential else {
-            return None;
-        };
-        let name = format!("access-{}.json", &hash_hex(refresh_token.expose())[..16]);
-        RelPath::parse(&name).ok()
-    }
-}
-
-/// Hash of a secret, to tell one from another without keeping it.
-pub fn hash_hex(secret: &str) -> String {
-    digest(&SHA256, secret.as_bytes())
-        .as_ref()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
-}
 
 /// Starts an authentication: a fresh PKCE verifier (RFC 7636, 4.1: 43 to 128 characters).
 pub fn start(host: &dyn Host, app_key: &str) -> Pending {
@@ -533,7 +233,7 @@ pub enum Refusal {
 }
 
 /// Reads a 401 `AuthError`.
-pub fn token_refused(error: &crate::dropbox::wire::ApiError, credential: &Credential) -> Refusal {
+pub fn token_refused(error: &ApiError, credential: &Credential) -> Refusal {
     let personal = matches!(credential, Credential::Personal(_));
     if error.is("missing_scope") {
         let field = |value: &Value| value.get("required_scope").map(ToString::to_string);

@@ -211,7 +211,7 @@ fn an_unreadable_directory_is_not_an_empty_one() {
         std::os::unix::fs::symlink(world.content().join(".hidden"), &dir).unwrap();
         world.sync();
     } else {
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o0)).unwrap();
         assert_eq!(world.sync().exit, ExitCode::SomeFiles);
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
     }
