@@ -220,14 +220,14 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
 
 fn summarize(report: &Report, options: &crate::pass::Options, result: &Result<ExitCode>) {
     let dry = if options.dry_run {
-        "dry run, nothing was changed: "
+        "dry run, nothing was changed; planned: "
     } else {
         ""
     };
     match report.summary() {
         Some(summary) if report.problems().is_empty() => log::info!("{dry}{summary}"),
         Some(summary) => log::warn!("{dry}{summary}"),
-        None if result.is_ok() => log::info!("{dry}everything is in step"),
+        None if result.is_ok() => log::info!("nothing to do"),
         None => {}
     }
 }
@@ -287,7 +287,13 @@ fn print_json(outcome: &Outcome, exit: ExitCode) {
     let error = match &outcome.result {
         Err(error) => Some(EnvelopeError {
             code: error.code(),
-            message: error.to_string(),
+            // A banner may follow; it is talk, not data.
+            message: error
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         }),
         Ok(ExitCode::SomeFiles) => Some(EnvelopeError {
             code: "some_files",

@@ -323,7 +323,7 @@ fn mode(item: &Item) -> Result<Mode, ConfigError> {
         _ => Err(item.error(
             &format!(
                 "Unknown SyncMode '{text}'. Valid SyncModes are 'DROPBOX_TO_LOCAL', \
-                 'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'."
+                 'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'"
             ),
             "use one of the three, or leave the key out for LOCAL_TO_DROPBOX",
         )),

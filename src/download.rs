@@ -56,7 +56,7 @@ impl Pass<'_> {
             _ => Replaces::File(observed),
         };
         if let (Replaces::Kept(_), true) = (replaces, self.dry()) {
-            self.report_conflict(&spot, "its local version would be kept beside it");
+            self.report_conflict(&spot, "");
         }
         if self.dry() {
             self.tools

@@ -244,10 +244,7 @@ impl Pass<'_> {
     /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
     pub(crate) fn set_aside(&mut self, spot: Spot, observed: Observed) -> Result<()> {
         if self.dry() {
-            self.report_conflict(
-                &spot,
-                "Dropbox has a folder; the local file would be renamed",
-            );
+            self.report_conflict(&spot, "(Dropbox has a folder)");
             return Ok(());
         }
         let moved = spot.path().map_err(io::Error::other).and_then(|target| {

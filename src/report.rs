@@ -37,7 +37,10 @@ impl Deed {
             Deed::DeleteRemote => ("deleted in Dropbox", "would delete in Dropbox"),
             Deed::MakeLocalFolder => ("made folder", "would make folder"),
             Deed::MakeRemoteFolder => ("made folder in Dropbox", "would make folder in Dropbox"),
-            Deed::Conflict => ("conflict:", "conflict:"),
+            Deed::Conflict => (
+                "conflict:",
+                "would keep the local version as a conflict copy:",
+            ),
         }
     }
 }
@@ -135,6 +138,8 @@ impl Report {
                 .push(format!("{path}{space}{more}"));
         }
         match self.kind {
+            // A copy is something to look at, even for who only reads what cron mails.
+            Kind::Deeds if deed == Deed::Conflict => log::warn!("{done} {path}{space}{more}"),
             Kind::Deeds => log::info!("{done} {path}{space}{more}"),
             Kind::Plan => {
                 // A closed stdout is the reader's choice.

@@ -92,6 +92,7 @@ impl Pass<'_> {
         }
         if self.dry() {
             self.tools.report.did(Deed::Upload, &spot.subject, &more);
+            self.note_folders_above(&spot.row.key);
             if let Some(hash) = observed.hash {
                 *self.arrived_up.entry(hash).or_default() += 1;
             }
@@ -392,9 +393,11 @@ impl Pass<'_> {
             }
             let key = spot.row.key.clone();
             if self.dry() {
-                self.tools
-                    .report
-                    .did(Deed::MakeRemoteFolder, &spot.subject, "");
+                if !self.made_by_upload.contains(&key.path()) {
+                    let report = self.tools.report;
+                    report.did(Deed::MakeRemoteFolder, &spot.subject, "");
+                    self.note_folders_above(&key);
+                }
                 continue;
             }
             if !self.made_by_upload.contains(&key.path()) {

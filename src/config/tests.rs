@@ -231,7 +231,7 @@ fn values_are_checked_one_by_one() {
             "mode = 'x'",
             "Unknown SyncMode 'x'. Valid SyncModes are 'DROPBOX_TO_LOCAL', ",
         ),
-        ("mode = 'x'", "'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'."),
+        ("mode = 'x'", "'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'"),
         (
             "conflict = 'x'",
             "write \"keep-both\" (the default) or \"dropbox-wins\"",

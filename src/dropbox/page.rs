@@ -143,9 +143,9 @@ mod tests {
             .map_err(|error| format!("{error:?}"))
     }
 
-    const FILE: &str = r#"{".tag":"file","name":"a","path_lower":"/a","path_display":"/a","id":"id:1",
-        "client_modified":"2026-01-01T00:00:00Z","server_modified":"2026-01-01T00:00:00Z",
-        "rev":"012345678","size":1,"is_downloadable":true}"#;
+    const FILE: &str = r#"{".tag":"file","name":"a","path_lower":"/a","path_display":"/a",
+        "id":"id:1","client_modified":"2026-01-01T00:00:00Z","rev":"012345678","size":1,
+        "server_modified":"2026-01-01T00:00:00Z","is_downloadable":true}"#;
 
     #[test]
     fn entries_arrive_in_order_whatever_the_order_of_the_fields() {

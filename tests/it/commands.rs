@@ -27,7 +27,7 @@ fn a_first_sync_goes_end_to_end() {
         "t"
     );
     let said = console.run(&["sync", "-v"]);
-    assert!(said.err.contains("everything is in step"), "{}", said.err);
+    assert!(said.err.contains("nothing to do"), "{}", said.err);
 }
 
 #[test]
@@ -55,6 +55,21 @@ fn problems_are_said_even_in_cron_with_one_summary_line() {
     assert!(lines[0].contains("/desktop.ini: "), "{}", said.err);
     assert!(
         lines[1].contains("1 uploaded, 1 with problems"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_conflict_is_said_even_in_cron() {
+    let console = ready();
+    console.put("f", "one");
+    console.dropbox.put("/f", b"another");
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err
+            .contains("conflict: /f local version kept as f (conflicted copy "),
         "{}",
         said.err
     );

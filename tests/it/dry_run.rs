@@ -64,11 +64,11 @@ fn the_plan_names_every_kind_of_action() {
     assert_eq!(
         plan,
         [
-            "conflict: /both.txt its local version would be kept beside it",
             "would delete in Dropbox /gone here",
             "would delete locally /gone there",
             "would download /both.txt (5 bytes)",
             "would download /remote (1 bytes)",
+            "would keep the local version as a conflict copy: /both.txt",
             "would make folder /remote empty",
             "would make folder in Dropbox /empty",
             "would upload /edited (6 bytes)",
