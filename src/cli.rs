@@ -113,6 +113,8 @@ pub fn main() -> ProcessExit {
     };
     if cli.json {
         print_json(&outcome, exit);
+    } else if let Some(answer) = &outcome.answer {
+        let _ = writeln!(std::io::stdout(), "{answer}");
     }
     code(exit)
 }
@@ -130,14 +132,21 @@ struct Outcome {
     problems: Vec<Problem>,
     conflicts: Vec<String>,
     plan: Vec<String>,
+    /// What a command answers; data, so it goes to stdout.
+    answer: Option<String>,
 }
 
 impl Outcome {
-    fn of(command: &'static str, result: Result<()>) -> Outcome {
+    fn of(command: &'static str, result: Result<String>) -> Outcome {
+        let (result, answer) = match result {
+            Ok(answer) => (Ok(ExitCode::Ok), Some(answer)),
+            Err(error) => (Err(error), None),
+        };
         Outcome {
             command,
             dry_run: false,
-            result: result.map(|()| ExitCode::Ok),
+            result,
+            answer,
             counts: Counts::default(),
             problems: Vec::new(),
             conflicts: Vec::new(),
@@ -215,6 +224,7 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
         problems: report.problems(),
         conflicts: report.conflicts(),
         plan: report.plan(),
+        answer: None,
     }
 }
 
@@ -275,6 +285,8 @@ struct Envelope<'a> {
     problems: &'a [Problem],
     conflicts: &'a [String],
     plan: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -312,6 +324,7 @@ fn print_json(outcome: &Outcome, exit: ExitCode) {
         problems: &outcome.problems,
         conflicts: &outcome.conflicts,
         plan: &outcome.plan,
+        answer: outcome.answer.as_deref(),
     };
     if let Ok(json) = serde_json::to_string(&envelope) {
         let _ = writeln!(std::io::stdout(), "{json}");

@@ -140,6 +140,8 @@ pub struct Pass<'a> {
     pub(crate) settles: Vec<Row>,
     pub(crate) tally: Tally,
     pub(crate) deletes: Vec<Delete>,
+    /// Removed locally, not yet durable.
+    pub(crate) removed: Vec<Row>,
     /// Different on both sides, no base, uploads only: a person decides.
     pub(crate) undecided: Vec<(Spot, Observed)>,
     pub(crate) landing: Landing,
@@ -174,6 +176,7 @@ impl<'a> Pass<'a> {
             settles: Vec::new(),
             tally: Tally::default(),
             deletes: Vec::new(),
+            removed: Vec::new(),
             undecided: Vec::new(),
             landing: Landing::default(),
             new_folders: Vec::new(),

@@ -11,7 +11,7 @@ use crate::core::guard::{ApprovalId, Limits, objection};
 use crate::core::path::RelPath;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::WriteMode;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, state_error};
 use crate::index::Base;
 use crate::io::disk::Kind;
 use crate::pass::{Delete, Local, Pass};
@@ -59,12 +59,28 @@ impl Pass<'_> {
                 _ if self.dry() => self.plan(&delete),
                 (Direction::Up, true) => self.delete_remote_file(delete)?,
                 (Direction::Up, false) => self.delete_remote_folder(delete)?,
-                (Direction::Down, true) => self.delete_local_file(delete)?,
-                (Direction::Down, false) => self.delete_local_folder(delete)?,
+                (Direction::Down, true) => self.delete_local_file(delete),
+                (Direction::Down, false) => self.delete_local_folder(delete),
             }
         }
+        self.settle_removed()?;
         self.flush_settles()?;
         Ok(None)
+    }
+
+    /// Settles local deletes once they are durable: a file that came back with a power cut must not
+    /// look like a new one.
+    fn settle_removed(&mut self) -> Result<()> {
+        if self.removed.is_empty() {
+            return Ok(());
+        }
+        let synced = self.tools.disk.sync_all();
+        synced.map_err(|error| state_error("write to the content dir", &error))?;
+        for mut row in std::mem::take(&mut self.removed) {
+            row.rebase(Base::None);
+            self.settle(row)?;
+        }
+        Ok(())
     }
 
     fn guard(&mut self, deletes: &[Delete]) -> Option<Error> {
@@ -196,10 +212,10 @@ impl Pass<'_> {
         self.settle(row)
     }
 
-    fn delete_local_file(&mut self, delete: Delete) -> Result<()> {
+    fn delete_local_file(&mut self, delete: Delete) {
         let spot = delete.spot;
         let (Some(base), Ok(path)) = (spot.row.base_file(), spot.path()) else {
-            return Ok(());
+            return;
         };
         match self.equals_base(&path, base.hash, spot.local) {
             Ok(true) => {}
@@ -207,13 +223,13 @@ impl Pass<'_> {
                 self.tools
                     .report
                     .deferred(&spot.subject, "it changed here meanwhile");
-                return Ok(());
+                return;
             }
             Err(error) => {
                 self.tools
                     .report
                     .problem(&spot.subject, &format!("not deleted: {error}"));
-                return Ok(());
+                return;
             }
         }
         // RACE: an edit between this look and the next line is lost.
@@ -224,12 +240,10 @@ impl Pass<'_> {
                 self.tools
                     .report
                     .problem(&spot.subject, &format!("not deleted: {error}"));
-                return Ok(());
+                return;
             }
         }
-        let mut row = spot.row;
-        row.rebase(Base::None);
-        self.settle(row)
+        self.removed.push(spot.row);
     }
 
     /// Whether the file at `path` still has the content of its base.
@@ -246,9 +260,9 @@ impl Pass<'_> {
         }
     }
 
-    fn delete_local_folder(&mut self, delete: Delete) -> Result<()> {
+    fn delete_local_folder(&mut self, delete: Delete) {
         let spot = delete.spot;
-        let Ok(path) = spot.path() else { return Ok(()) };
+        let Ok(path) = spot.path() else { return };
         let is_empty = match self.tools.disk.list(&path) {
             Ok(entries) => entries.is_empty(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
@@ -263,7 +277,7 @@ impl Pass<'_> {
                      are left alone: rename one",
                 );
             }
-            return Ok(());
+            return;
         }
         match self.tools.disk.remove_dir(&path) {
             Ok(()) => self
@@ -273,12 +287,10 @@ impl Pass<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 log::debug!("{error}");
-                return Ok(());
+                return;
             }
         }
-        let mut row = spot.row;
-        row.rebase(Base::None);
-        self.settle(row)
+        self.removed.push(spot.row);
     }
 
     fn lower_path(&self, lower: &str) -> String {

@@ -4,6 +4,7 @@
 //! that directory's rows, so memory is bounded by the largest directory. A directory that cannot
 //! be read is unknown: nothing below it is visited, so nothing follows from its silence.
 
+use crate::core::decide::Mode;
 use crate::core::filter::is_own_name;
 use crate::core::names::refused_by_dropbox;
 use crate::core::path::{Key, RelPath, fold, join, nfc};
@@ -30,8 +31,10 @@ enum Place {
     Present(RelPath, u64),
     /// It is not there; this is where it would be.
     Absent(RelPath),
-    /// A file, a link or a clash is in the way, or it cannot be looked at.
+    /// A file, a link or a clash is in the way.
     Blocked,
+    /// It cannot be told; the second walk says why.
+    Unknown,
 }
 
 /// A directory still to be walked.
@@ -70,6 +73,7 @@ impl Pass<'_> {
                 self.blocked_down(&shown);
                 return Ok(());
             }
+            Place::Unknown => return Ok(()),
         };
         while let Some(row) = rows.next()? {
             if row.remote == Remote::AsBase && row.sound {
@@ -143,7 +147,7 @@ impl Pass<'_> {
                 None => return Ok(()),
             },
             Place::Absent(path) => (path.clone(), 0, Vec::new()),
-            Place::Blocked => return Ok(()),
+            Place::Blocked | Place::Unknown => return Ok(()),
         };
         let index = self.tools.index;
         let mut rows = index.rows_in_dir(&dir.key);
@@ -246,9 +250,8 @@ impl Pass<'_> {
 
     /// Names Dropbox will not take are not sent to it again and again.
     fn refused(&mut self, subject: &str, name: &str) -> bool {
-        let reach = self.tools.config.sync.filter.reach(subject);
         match refused_by_dropbox(name) {
-            Some(why) if reach.up && self.options.up => {
+            Some(why) if self.may_go_up(subject) => {
                 self.incomplete = true;
                 self.tools
                     .report
@@ -257,6 +260,12 @@ impl Pass<'_> {
             }
             _ => false,
         }
+    }
+
+    fn may_go_up(&self, subject: &str) -> bool {
+        let reach = self.tools.config.sync.filter.reach(subject);
+        let once = self.reset_due && self.tools.config.sync.upload_on_reset;
+        self.options.up && reach.up && (once || self.options.mode != Mode::DropboxToLocal)
     }
 
     fn clash(&mut self, shown: &str, found: &[&Entry]) {
@@ -283,9 +292,13 @@ impl Pass<'_> {
             Ok(listed) => listed,
             Err(error) => {
                 self.incomplete = true;
-                self.tools
-                    .report
-                    .problem(&path.slashed(), &error.to_string());
+                let report = self.tools.report;
+                match error.kind() {
+                    std::io::ErrorKind::NotFound => {
+                        report.deferred(&path.slashed(), "it was just removed");
+                    }
+                    _ => report.problem(&path.slashed(), &error.to_string()),
+                }
                 return None;
             }
         };
@@ -297,7 +310,7 @@ impl Pass<'_> {
             }
             if !item.utf8 {
                 let hidden = item.name.starts_with('.');
-                if !hidden {
+                if !hidden && self.options.mode != Mode::DropboxToLocal {
                     self.incomplete = true;
                     self.tools.report.problem(
                         &path.join(&item.name).unwrap_or_default().slashed(),
@@ -339,7 +352,7 @@ impl Pass<'_> {
         let disk = self.tools.disk;
         let mut key = String::new();
         let Ok(root) = disk.root() else {
-            return Ok(Place::Blocked);
+            return Ok(Place::Unknown);
         };
         let mut place = Place::Present(RelPath::root(), root.device);
         for component in dir.split('/').filter(|c| !c.is_empty()) {
@@ -348,17 +361,23 @@ impl Pass<'_> {
                 name: component.to_owned(),
             };
             key = at.path();
-            let name = match self.tools.index.row(&at)? {
-                Some(row) => row.local_name().to_owned(),
-                None => component.to_owned(),
-            };
+            let row = self.tools.index.row(&at)?;
+            let name = row.as_ref().map_or(component, Row::local_name);
             place = match place {
-                Place::Blocked => return Ok(Place::Blocked),
-                Place::Absent(path) => match path.join(&name) {
+                Place::Blocked | Place::Unknown => return Ok(place),
+                Place::Absent(path) => match path.join(name) {
                     Ok(path) => Place::Absent(path),
                     Err(_) => return Ok(Place::Blocked),
                 },
-                Place::Present(path, device) => self.step(&path, &name, component, device),
+                Place::Present(path, device) => {
+                    let mounted = Base::Folder { mount: true };
+                    let was_mount = row.as_ref().is_some_and(|row| row.base == mounted);
+                    match self.step(&path, name, component, device) {
+                        // Nothing is put where a disk is no longer mounted.
+                        Place::Present(_, here) if was_mount && here == device => Place::Unknown,
+                        place => place,
+                    }
+                }
             };
         }
         Ok(place)
@@ -375,10 +394,10 @@ impl Pass<'_> {
                 Local::File(_) | Local::Unknown | Local::Gone => return Place::Blocked,
             },
             Ok(None) => {}
-            Err(_) => return Place::Blocked,
+            Err(_) => return Place::Unknown,
         }
         let Ok(listed) = disk.list(dir) else {
-            return Place::Blocked;
+            return Place::Unknown;
         };
         let mut same = listed
             .iter()

@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use source::{Bytes, Chunk, is_moved};
 
 use crate::core::content_hash::ContentHash;
-use crate::core::path::{Key, RelPath, nfc};
+use crate::core::path::{Key, RelPath, join, nfc};
 use crate::download::in_brackets;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, SessionCursor, WriteMode};
@@ -271,10 +271,9 @@ impl Pass<'_> {
     fn uploaded(&mut self, spot: Spot, sent: Sent, more: &str) -> Result<()> {
         self.committed += 1;
         let mut row = spot.row;
-        let lower = sent.metadata.path_lower.as_deref().unwrap_or_default();
-        let root = &self.tools.config.dropbox.remote_root;
-        let expected = Key::of(format!("{root}/{}", row.key.path()).trim_start_matches('/'));
-        if Key::of(lower.trim_start_matches('/')) != expected {
+        if let Some(lower) = &sent.metadata.path_lower
+            && !self.is_stored_as(&mut row, lower)
+        {
             self.incomplete = true;
             self.tools.report.problem(
                 &spot.subject,
@@ -290,6 +289,17 @@ impl Pass<'_> {
         let base = self.file_base(sent.metadata.rev, sent.hash, sent.stamp);
         row.settle(base, &local_name);
         self.settle(row)
+    }
+
+    /// Whether the server's folded path means this row; if so the row keeps it for requests.
+    fn is_stored_as(&self, row: &mut Row, path_lower: &str) -> bool {
+        let root = self.tools.config.dropbox.remote_root.trim_matches('/');
+        let depth = root.split('/').filter(|c| !c.is_empty()).count();
+        let lower = path_lower.trim_start_matches('/');
+        let below = lower.splitn(depth + 1, '/').last().unwrap_or_default();
+        let key = row.key.path();
+        row.lower = (below != key).then(|| below.to_owned());
+        Key::of(lower) == Key::of(join(root, &key).as_str())
     }
 
     fn note_folders_above(&mut self, key: &Key) {

@@ -9,6 +9,7 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::{Access, Credential, Pending, StoredToken, TokenFiles};
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
+use crate::io::disk::Disk;
 use crate::io::host::{Host, RealHost};
 use crate::places;
 
@@ -19,23 +20,32 @@ const CODE_BYTES_MAX: u64 = 4096;
 ///
 /// # Errors
 /// What the state directory says.
-pub fn start(config: &Config) -> Result<()> {
+pub fn start(config: &Config) -> Result<String> {
     let Some(app_key) = &config.dropbox.app_key else {
-        say("dropbox.personal_access_token is set: it is used as it is, there is nothing to do.");
-        return Ok(());
-    };
-    if config.dropbox.personal_access_token.is_some() {
-        say(
-            "Note: dropbox.personal_access_token is set and wins over dropbox.app_key; remove it \
-             to use what you authenticate here.",
+        return Ok(
+            "dropbox.personal_access_token is set: it is used as it is, there is nothing to do."
+                .to_owned(),
         );
-    }
+    };
     let dir = places::state_dir(config)?;
     let disk = places::open_state(&dir)?;
     let pending = auth::start(&RealHost::new(), app_key);
     TokenFiles::new(&disk, dir.display().to_string()).store_pending(&pending)?;
-    say(&auth::banner(config, &pending));
-    Ok(())
+    Ok(format!(
+        "{}{}",
+        personal_token_note(config),
+        auth::banner(config, &pending)
+    ))
+}
+
+/// With both, the personal access token wins, and a line says so.
+fn personal_token_note(config: &Config) -> &'static str {
+    if config.dropbox.personal_access_token.is_some() {
+        "Note: dropbox.personal_access_token is set and wins over dropbox.app_key; remove it to \
+         use this authentication.\n"
+    } else {
+        ""
+    }
 }
 
 /// The steps to print when somebody must authenticate. A link printed before stays good.
@@ -66,7 +76,7 @@ pub fn banner_for(
 ///
 /// # Errors
 /// [`Error::Authentication`] for a code that does not work or an app that lacks permissions.
-pub fn finish(config: &Config, code: Option<&str>) -> Result<()> {
+pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     let Some(app_key) = &config.dropbox.app_key else {
         return Err(Error::Authentication(
             "dropbox.app_key is not set, so no code is needed; a personal access token works as \
@@ -112,9 +122,7 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<()> {
     let runtime = places::open_runtime();
     let access = Access::new(
         credential(&pending, secret, &refresh_token),
-        runtime
-            .as_ref()
-            .map(|disk| disk as &dyn crate::io::disk::Disk),
+        runtime.as_ref().map(|disk| disk as &dyn Disk),
         true,
     );
     access.keep(&host, &answer);
@@ -129,18 +137,19 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<()> {
         account_id: account.account_id.clone(),
         root_namespace_id: account.root_info.root_namespace_id,
     })?;
-    say(&format!(
-        "Authenticated as {} <{}>. Next: ferrybox sync --dry-run",
+    let other = before.is_some_and(|token| token.account_id != account.account_id);
+    let note = if other {
+        "\nNote: this is another account than before; the next sync halts and asks before it \
+         touches anything."
+    } else {
+        ""
+    };
+    Ok(format!(
+        "{}Authenticated as {} <{}>. Next: ferrybox sync --dry-run{note}",
+        personal_token_note(config),
         crate::report::printable(&account.name.display_name),
         crate::report::printable(&account.email)
-    ));
-    if before.is_some_and(|token| token.account_id != account.account_id) {
-        say(
-            "Note: this is another account than before; the next sync halts and asks before it \
-             touches anything.",
-        );
-    }
-    Ok(())
+    ))
 }
 
 fn credential(pending: &Pending, secret: Option<&Secret>, refresh_token: &str) -> Credential {
@@ -170,11 +179,11 @@ fn read_code() -> Result<String> {
 ///
 /// # Errors
 /// [`Error::TryLater`] if Dropbox cannot be reached: then the token is kept.
-pub fn logout(config: &Config) -> Result<()> {
+pub fn logout(config: &Config) -> Result<String> {
+    let nobody = || Ok("Nobody is authenticated.".to_owned());
     let dir = places::state_dir(config)?;
     if !dir.exists() && config.dropbox.personal_access_token.is_none() {
-        say("Nobody is authenticated.");
-        return Ok(());
+        return nobody();
     }
     let disk = places::open_state(&dir)?;
     let files = TokenFiles::new(&disk, dir.display().to_string());
@@ -185,47 +194,56 @@ pub fn logout(config: &Config) -> Result<()> {
             return Err(error);
         }
     };
-    let Some(credential) = credential_of(config, stored.as_ref()) else {
+    let personal = config
+        .dropbox
+        .personal_access_token
+        .clone()
+        .map(Credential::Personal);
+    let credentials: Vec<_> = stored
+        .map(|stored| refreshed(config, &stored))
+        .into_iter()
+        .chain(personal)
+        .collect();
+    if credentials.is_empty() {
         files.remove_all()?;
-        say("Nobody is authenticated.");
-        return Ok(());
-    };
-    let is_personal = matches!(credential, Credential::Personal(_));
+        return nobody();
+    }
     let (http, host) = (RealHttp::new(config)?, RealHost::new());
     let runtime = places::open_runtime();
-    let runtime = runtime
-        .as_ref()
-        .map(|disk| disk as &dyn crate::io::disk::Disk);
-    let api = Api::new(&http, &host, Access::new(credential, runtime, true));
-    match api.revoke() {
-        Ok(()) => {}
-        // It has ended already.
-        Err(CallError::End(Error::Authentication(text))) => log::debug!("{text}"),
-        Err(error) => return Err(error.into_error("end the authentication")),
+    for credential in credentials {
+        let runtime = runtime.as_ref().map(|disk| disk as &dyn Disk);
+        let api = Api::new(&http, &host, Access::new(credential, runtime, true));
+        match api.revoke() {
+            Ok(()) => {}
+            // It has ended already.
+            Err(CallError::End(Error::Authentication(text))) => log::debug!("{text}"),
+            Err(error) => return Err(error.into_error("end the authentication")),
+        }
+        api.access().forget();
     }
-    api.access().forget();
     files.remove_all()?;
-    say("Logged out: Dropbox no longer accepts the token, and it is removed from this machine.");
-    if is_personal {
-        say("Remove dropbox.personal_access_token from the configuration, too.");
-    }
-    Ok(())
+    let note = if config.dropbox.personal_access_token.is_some() {
+        "\nRemove dropbox.personal_access_token from the configuration, too."
+    } else {
+        ""
+    };
+    Ok(format!(
+        "Logged out: Dropbox no longer accepts the token, which is removed from this machine.{note}"
+    ))
 }
 
 /// What the configuration and the state give to prove who we are, if anything.
 pub fn credential_of(config: &Config, stored: Option<&StoredToken>) -> Option<Credential> {
-    if let Some(token) = &config.dropbox.personal_access_token {
-        return Some(Credential::Personal(token.clone()));
+    match &config.dropbox.personal_access_token {
+        Some(token) => Some(Credential::Personal(token.clone())),
+        None => stored.map(|stored| refreshed(config, stored)),
     }
-    let stored = stored?;
-    Some(Credential::Refresh {
+}
+
+fn refreshed(config: &Config, stored: &StoredToken) -> Credential {
+    Credential::Refresh {
         app_key: stored.app_key.clone(),
         app_secret: config.dropbox.app_secret.clone(),
         refresh_token: Secret::new(stored.refresh_token.clone()),
-    })
-}
-
-/// Answers go to stdout; whoever closed it does not want them.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    }
 }
