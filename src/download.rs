@@ -9,7 +9,7 @@ use crate::core::decide::Action;
 use crate::core::path::RelPath;
 use crate::dropbox::api::Download;
 use crate::dropbox::retry::CallError;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::RemoteFile;
 use crate::io::disk::{Access, Kind, Status, WriteFile};
 use crate::landing::{Fetched, Replaces};
@@ -74,7 +74,7 @@ impl Pass<'_> {
                 return Ok(());
             }
         };
-        if !self.has_space(&spot, remote.size) || !self.ensure_dir(&spot)? {
+        if !self.ensure_dir(&spot)? || !self.has_space(&spot, remote.size) {
             return Ok(());
         }
         let temp = format!(
@@ -85,13 +85,16 @@ impl Pass<'_> {
             return Ok(());
         };
         match self.fetch(&spot, &remote, &temp, replaces) {
-            Ok((rev, hash)) => self.take_fetched(Fetched {
-                spot,
-                temp,
-                rev,
-                hash,
-                replaces,
-            }),
+            Ok((rev, hash)) => {
+                self.stumbles = 0;
+                self.take_fetched(Fetched {
+                    spot,
+                    temp,
+                    rev,
+                    hash,
+                    replaces,
+                })
+            }
             Err(failed) => {
                 self.discard(&temp);
                 self.not_fetched(&spot, failed)
@@ -106,7 +109,6 @@ impl Pass<'_> {
     fn in_the_way(&mut self, spot: &Spot) {
         self.waiting = true;
         if self.last_round || self.dry() {
-            self.incomplete = true;
             self.tools.report.problem(
                 &spot.subject,
                 "Dropbox has a file of this name, here is a folder that is not empty; both are \
@@ -117,31 +119,23 @@ impl Pass<'_> {
 
     /// The free-space reserve is the larger of 64 MiB and 2 %.
     fn has_space(&mut self, spot: &Spot, size: u64) -> bool {
-        if self.disk_full.is_none() {
-            let space = match self.tools.disk.space() {
-                Ok(space) => space,
-                Err(_) => return true,
-            };
-            let reserve = RESERVE_BYTES.max(space.total / RESERVE_SHARE);
-            if size.saturating_add(reserve) > space.free {
-                self.disk_full = Some(format!(
-                    "the disk of the content dir is full: {} needs {} beside a reserve of {}, \
-                     {} are free",
-                    spot.subject,
-                    size_text(size),
-                    size_text(reserve),
-                    size_text(space.free)
-                ));
-            }
+        let Ok(space) = self.tools.disk.space(&spot.dir) else {
+            return true;
+        };
+        let reserve = RESERVE_BYTES.max(space.total / RESERVE_SHARE);
+        if size.saturating_add(reserve) <= space.free {
+            return true;
         }
-        if self.disk_full.is_some() {
-            self.tools
-                .report
-                .problem(&spot.subject, "not downloaded: the disk is full");
-            self.incomplete = true;
-            return false;
-        }
-        true
+        let text = format!(
+            "the disk is full: {} needed beside a reserve of {}, {} free",
+            size_text(size),
+            size_text(reserve),
+            size_text(space.free)
+        );
+        let report = self.tools.report;
+        report.problem(&spot.subject, &format!("not downloaded: {text}"));
+        self.disk_full = Some(text);
+        false
     }
 
     /// Makes the directories a download needs.
@@ -231,7 +225,7 @@ impl Pass<'_> {
                 stalls = if offset > before { 0 } else { stalls + 1 };
                 if stalls >= TRIES_MAX {
                     let text = format!("the connection broke at byte {offset} again and again");
-                    return Err(Failed::Call(CallError::End(Error::TryLater(text))));
+                    return Err(Failed::Call(CallError::Stumbled(text)));
                 }
                 continue;
             }
@@ -283,6 +277,9 @@ impl Pass<'_> {
         let report = self.tools.report;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
+            Failed::Call(CallError::Stumbled(text)) => {
+                return self.stumbled(&spot.subject, &format!("not downloaded: {text}"));
+            }
             Failed::Call(CallError::Refused(error)) if error.has("not_found") => {
                 report.deferred(&spot.subject, "it changed in Dropbox meanwhile");
             }

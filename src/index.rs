@@ -276,9 +276,8 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn clear(&self) -> Result<()> {
-        self.db
-            .execute_batch("DELETE FROM entry; DELETE FROM staged;")?;
-        self.clear_meta(Meta::StagingCursor)?;
+        self.db.execute_batch("DELETE FROM entry")?;
+        self.unstage()?;
         self.set_meta(Meta::ResetDue, "1")
     }
 

@@ -5,13 +5,14 @@
 //! files are renamed after the sync that made their bytes durable, and settled after the next one,
 //! which made the renames durable.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use crate::core::conflict_name::conflict_name;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::RelPath;
 use crate::download::{Failed, in_brackets};
-use crate::error::Result;
+use crate::error::{Result, state_error};
 use crate::index::{Base, RemoteFile};
 use crate::pass::{Local, Observed, Pass, Spot};
 use crate::report::Deed;
@@ -25,6 +26,8 @@ const BATCH_FILES: usize = 64;
 pub struct Landing {
     /// Complete and verified, not yet forced to the medium.
     fetched: Vec<Fetched>,
+    /// One directory on each filesystem written to in this pass, by device.
+    filesystems: BTreeMap<u64, RelPath>,
     /// Renamed, not yet settled.
     renamed: Vec<(Spot, Base)>,
 }
@@ -61,8 +64,42 @@ pub(crate) enum Replaces {
 impl Pass<'_> {
     /// Takes over a verified temporary file.
     pub(crate) fn take_fetched(&mut self, fetched: Fetched) -> Result<()> {
+        self.touch(&fetched.temp.parent());
         self.landing.fetched.push(fetched);
         self.land_if_full()
+    }
+
+    /// Something in this directory was written and has to become durable.
+    pub(crate) fn touch(&mut self, dir: &RelPath) {
+        let disk = self.tools.disk;
+        if let (Ok(Some(status)), Ok(root)) = (disk.status(dir), disk.root()) {
+            // The root stays; any other directory may be gone by the time of the sync.
+            let is_roots = status.device == root.device;
+            let dir = if is_roots {
+                RelPath::root()
+            } else {
+                dir.clone()
+            };
+            self.landing.filesystems.entry(status.device).or_insert(dir);
+        }
+    }
+
+    /// Forces what was written to the medium, on every filesystem that was touched.
+    pub(crate) fn sync(&self) -> Result<()> {
+        for dir in self.landing.filesystems.values() {
+            let mut dir = dir.clone();
+            loop {
+                match self.tools.disk.sync_filesystem(&dir) {
+                    // Gone since; its parent is on the same filesystem.
+                    Err(error) if is_gone(&error) && !dir.is_root() => dir = dir.parent(),
+                    synced => {
+                        synced.map_err(|error| state_error("write to the content dir", &error))?;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn land_if_full(&mut self) -> Result<()> {
@@ -77,16 +114,13 @@ impl Pass<'_> {
         if self.landing.fetched.is_empty() && self.landing.renamed.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.tools.disk.sync_all() {
+        if let Err(error) = self.sync() {
             // After a failed sync nothing is known to be durable: all of it is fetched again.
             for fetched in std::mem::take(&mut self.landing.fetched) {
                 self.discard(&fetched.temp);
             }
             self.landing.renamed.clear();
-            return Err(crate::error::state_error(
-                "write to the content dir",
-                &error,
-            ));
+            return Err(error);
         }
         for (mut spot, base) in std::mem::take(&mut self.landing.renamed) {
             spot.row.settle(base, &spot.name);
@@ -297,6 +331,7 @@ impl Pass<'_> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return self.not_fetched(&spot, Failed::Disk(error)),
         }
+        self.touch(&spot.dir);
         // Settled once it is durable: a lost folder must not look like a removed one.
         self.landing
             .renamed
@@ -309,6 +344,13 @@ impl Pass<'_> {
             *self.arrived_down.entry(hash).or_default() += 1;
         }
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Where a conflict copy goes.

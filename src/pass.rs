@@ -11,7 +11,7 @@ use crate::core::decide::{Direction, Mode, Side};
 use crate::core::guard::Tally;
 use crate::core::path::{BadName, Key, RelPath};
 use crate::dropbox::api::Api;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::{Base, BaseFile, Index, Row};
 use crate::io::disk::{Disk, Kind, Stamp, Status};
 use crate::io::host::Host;
@@ -20,6 +20,8 @@ use crate::report::Report;
 
 /// Rows settled in one transaction.
 const SETTLES_AT_ONCE: usize = 64;
+/// Paths in a row that Dropbox may stumble over before the pass ends.
+const STUMBLES_MAX: u32 = 3;
 /// A stamp younger than this may hide a later change in the same tick, in nanoseconds.
 const FRESH_NS: i128 = 2_000_000_000;
 
@@ -159,8 +161,10 @@ pub struct Pass<'a> {
     pub(crate) unsound: BTreeSet<Key>,
     pub(crate) quota_full: Option<String>,
     pub(crate) disk_full: Option<String>,
-    /// Not everything that should go up did.
-    pub(crate) incomplete: bool,
+    /// Something did not go up that may in a later pass.
+    pub(crate) upload_left: bool,
+    /// Paths in a row that Dropbox stumbled over.
+    pub(crate) stumbles: u32,
     pub(crate) committed: u64,
     /// Files only Dropbox has, where nothing may come down.
     pub(crate) only_in_dropbox: u64,
@@ -188,7 +192,8 @@ impl<'a> Pass<'a> {
             unsound: BTreeSet::new(),
             quota_full: None,
             disk_full: None,
-            incomplete: false,
+            upload_left: false,
+            stumbles: 0,
             committed: 0,
             only_in_dropbox: 0,
         }
@@ -201,8 +206,19 @@ impl<'a> Pass<'a> {
     /// Nothing at or below this path is looked at.
     pub(crate) fn shuts(&self, subject: &str, key: &Key) -> bool {
         let own = &self.tools.own_keys;
-        (!own.is_empty() && own.contains(&key.path()))
+        (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
             || self.tools.config.sync.filter.shuts(subject)
+    }
+
+    /// Dropbox could not answer for this path. The others go on, unless it is not the path.
+    pub(crate) fn stumbled(&mut self, subject: &str, text: &str) -> Result<()> {
+        self.upload_left = true;
+        self.stumbles += 1;
+        self.tools.report.problem(subject, text);
+        if self.stumbles >= STUMBLES_MAX {
+            return Err(Error::TryLater(text.to_owned()));
+        }
+        Ok(())
     }
 
     /// A base of what both sides hold now.
@@ -245,6 +261,11 @@ impl<'a> Pass<'a> {
         let rows = std::mem::take(&mut self.settles);
         index.transaction(|| rows.iter().try_for_each(|row| index.put(row)))
     }
+}
+
+fn is_at_or_below(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What `stat` said, as a spot sees it.

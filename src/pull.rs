@@ -43,8 +43,10 @@ pub struct Puller<'a> {
 /// How listening ended.
 enum Listened {
     UpToDate,
-    /// The cursor is of no use any more.
+    /// Dropbox asks to start over.
     Reset,
+    /// The cursor is for another app or account, or none at all.
+    NoCursor,
     /// The remote root is not there as a folder.
     NoRoot(Root),
 }
@@ -67,6 +69,9 @@ impl Puller<'_> {
                 log::info!("Dropbox asks to start over: listing everything again");
                 self.index
                     .transaction(|| self.index.set_meta(Meta::ResetDue, "1"))?;
+            }
+            Some(Listened::NoCursor) => {
+                log::info!("Dropbox does not accept the cursor: listing everything again");
             }
             None => {}
         }
@@ -92,9 +97,14 @@ impl Puller<'_> {
                 Ok(end) => end,
                 Err(error) => {
                     self.index.roll_back();
-                    return refused(error);
+                    return refused(error, Asked::WithCursor);
                 }
             };
+            if sink.root_was_gone && sink.root_is.is_none() {
+                // The folder is another one of the same name: what was known of it is void.
+                self.index.roll_back();
+                return Ok(Listened::NoCursor);
+            }
             self.index.commit()?;
             if let Some(root) = sink.root_is {
                 return Ok(Listened::NoRoot(root));
@@ -112,7 +122,10 @@ impl Puller<'_> {
     }
 
     fn list_all(&self) -> Result<Root> {
-        let mut cursor = self.index.meta(Meta::StagingCursor)?;
+        // Half a listing of another folder, account or filter is of no use.
+        let of = self.index.meta(Meta::StagingOf)?;
+        let is_ours = of.as_deref() == Some(self.belonging.text().as_str());
+        let mut cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
         let (mut empty_pages, mut resets) = (0, 0);
         loop {
             let mut sink = Sink::new(self, Purpose::Stage);
@@ -127,14 +140,18 @@ impl Puller<'_> {
                 Ok(end) => end,
                 Err(error) => {
                     self.index.roll_back();
-                    match refused(error)? {
-                        Listened::Reset if resets < 3 && cursor.is_some() => {
+                    let asked = match cursor {
+                        Some(_) => Asked::WithCursor,
+                        None => Asked::FromTheStart,
+                    };
+                    match refused(error, asked)? {
+                        Listened::Reset | Listened::NoCursor if resets < 3 && cursor.is_some() => {
                             resets += 1;
                             cursor = None;
                             continue;
                         }
                         Listened::NoRoot(root) => return Ok(root),
-                        Listened::Reset | Listened::UpToDate => {
+                        Listened::Reset | Listened::NoCursor | Listened::UpToDate => {
                             return Err(Error::TryLater(
                                 "Dropbox keeps asking to list again from the start; try later"
                                     .to_owned(),
@@ -149,6 +166,8 @@ impl Puller<'_> {
             }
             if end.has_more {
                 self.index.set_meta(Meta::StagingCursor, &end.cursor)?;
+                self.index
+                    .set_meta(Meta::StagingOf, &self.belonging.text())?;
                 self.index.commit()?;
                 count_empty(&mut empty_pages, sink.entries)?;
                 cursor = Some(end.cursor);
@@ -164,11 +183,20 @@ impl Puller<'_> {
     }
 }
 
-fn refused(error: CallError) -> Result<Listened> {
+/// What a listing was asked with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    WithCursor,
+    FromTheStart,
+}
+
+fn refused(error: CallError, asked: Asked) -> Result<Listened> {
     match error {
+        CallError::Refused(error) if error.is("reset") => Ok(Listened::Reset),
         // 400: the cursor is for another app or account, or is no cursor at all.
-        CallError::Refused(error) if error.is("reset") || error.is("http_400") => {
-            Ok(Listened::Reset)
+        CallError::Refused(error) if error.is("http_400") && asked == Asked::WithCursor => {
+            log::debug!("{}", error.text());
+            Ok(Listened::NoCursor)
         }
         CallError::Refused(error) if error.is("path/not_found") => {
             Ok(Listened::NoRoot(Root::Missing))
@@ -206,6 +234,8 @@ struct Sink<'a> {
     /// What an unfinished listing left is thrown away.
     starts_over: bool,
     entries: u64,
+    /// The remote root was gone for a moment.
+    root_was_gone: bool,
     /// What became of the remote root, if it is no folder any more.
     root_is: Option<Root>,
 }
@@ -224,6 +254,7 @@ impl<'a> Sink<'a> {
             purpose,
             starts_over: false,
             entries: 0,
+            root_was_gone: false,
             root_is: None,
         }
     }
@@ -231,11 +262,10 @@ impl<'a> Sink<'a> {
     /// The entry relative to the remote root, if it lies below it and can be synced at all.
     fn relative(&mut self, entry: Metadata) -> Option<RemoteEntry> {
         let (name, lower, remote) = match entry {
+            Metadata::File(file) if !file.is_downloadable || file.symlink_info.is_some() => {
+                (file.name, file.path_lower, Remote::Opaque)
+            }
             Metadata::File(file) => {
-                if !file.is_downloadable || file.symlink_info.is_some() {
-                    log::debug!("{} cannot be downloaded: left alone", file.name);
-                    return None;
-                }
                 let (hash, size) = (file.hash(), file.size);
                 let rev = file.rev;
                 (
@@ -253,9 +283,10 @@ impl<'a> Sink<'a> {
         let lower = lower.strip_prefix('/')?;
         let folded = fold(lower);
         if !self.root.is_empty() && format!("{folded}/") == self.root {
+            self.root_was_gone |= !matches!(remote, Remote::Folder);
             self.root_is = match remote {
                 Remote::Gone => Some(Root::Missing),
-                Remote::File(_) => Some(Root::IsFile),
+                Remote::File(_) | Remote::Opaque => Some(Root::IsFile),
                 Remote::Folder | Remote::AsBase => None,
             };
             return None;
@@ -282,6 +313,7 @@ impl PageSink for Sink<'_> {
         self.index.roll_back();
         self.entries = 0;
         self.root_is = None;
+        self.root_was_gone = false;
         self.index.begin()?;
         if self.starts_over {
             self.index.unstage()

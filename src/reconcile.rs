@@ -14,11 +14,12 @@ impl Pass<'_> {
     pub(crate) fn visit(&mut self, phase: Phase, spot: Spot) -> Result<()> {
         if !spot.row.sound {
             self.unsound.insert(spot.row.key.clone());
-            self.incomplete = true;
+            self.upload_left = true;
             return Ok(());
         }
         let remote = spot.row.remote_side();
-        if phase == Phase::Scan {
+        let is_managed = spot.row.base_file().is_some();
+        if phase == Phase::Scan && is_managed {
             self.count(&spot, remote);
         }
         if let (Local::File(status), Some(base), Remote::AsBase) =
@@ -31,6 +32,13 @@ impl Pass<'_> {
         let reach = self.tools.config.sync.filter.reach(&spot.subject);
         let flow = Flow::of(self.options.mode, reach);
         if flow == Flow::Neither && !(self.reset_due && reach.up) {
+            return Ok(());
+        }
+        if phase == Phase::Scan && !is_managed {
+            self.count(&spot, remote);
+        }
+        if spot.row.remote == Remote::Opaque {
+            self.opaque(phase, &spot);
             return Ok(());
         }
         let observed = match self.observe(&spot) {
@@ -58,7 +66,20 @@ impl Pass<'_> {
         self.act(phase, action, spot, observed)
     }
 
-    /// Counts what the guards ask about.
+    /// Dropbox has something of this name that cannot be downloaded.
+    fn opaque(&mut self, phase: Phase, spot: &Spot) {
+        match (phase, spot.local) {
+            (Phase::Scan, Local::File(_) | Local::Folder { .. }) => self.tools.report.problem(
+                &spot.subject,
+                "Dropbox has a web document or a link of this name, which cannot be downloaded; \
+                 both are left alone: rename one",
+            ),
+            (Phase::Scan, _) => log::debug!("{}: cannot be downloaded", spot.subject),
+            (Phase::Down, _) => {}
+        }
+    }
+
+    /// Counts what the guards ask about: managed files only.
     fn count(&mut self, spot: &Spot, remote: Side) {
         if spot.row.base_file().is_some() {
             self.tally.base_files += 1;
@@ -89,7 +110,7 @@ impl Pass<'_> {
         };
         let remote = match &spot.row.remote {
             Remote::File(remote) => Some(remote),
-            Remote::AsBase | Remote::Gone | Remote::Folder => None,
+            Remote::AsBase | Remote::Gone | Remote::Folder | Remote::Opaque => None,
         };
         let Some(base) = spot.row.base_file() else {
             let could_be_equal =
@@ -152,7 +173,7 @@ impl Pass<'_> {
     }
 
     fn unread(&mut self, spot: &Spot, unread: &Unread) {
-        self.incomplete = true;
+        self.upload_left = true;
         match unread {
             // Gone or replaced since it was listed: the next pass sees what is there then.
             Unread::Vanished => self
@@ -235,7 +256,6 @@ impl Pass<'_> {
             ),
             Note::Undecided => self.undecided.push((spot, observed)),
             Note::FileMeetsFolder => {
-                self.incomplete = true;
                 self.tools.report.problem(
                     &spot.subject,
                     "a file on one side and a folder on the other; both are left alone: rename one",

@@ -11,7 +11,7 @@ use crate::core::guard::{ApprovalId, Limits, objection};
 use crate::core::path::RelPath;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::WriteMode;
-use crate::error::{Error, Result, state_error};
+use crate::error::{Error, Result};
 use crate::index::Base;
 use crate::io::disk::Kind;
 use crate::pass::{Delete, Local, Pass};
@@ -74,8 +74,7 @@ impl Pass<'_> {
         if self.removed.is_empty() {
             return Ok(());
         }
-        let synced = self.tools.disk.sync_all();
-        synced.map_err(|error| state_error("write to the content dir", &error))?;
+        self.sync()?;
         for mut row in std::mem::take(&mut self.removed) {
             row.rebase(Base::None);
             self.settle(row)?;
@@ -153,6 +152,9 @@ impl Pass<'_> {
                     .deferred(&spot.subject, "it changed in Dropbox meanwhile");
                 return Ok(());
             }
+            Err(CallError::Stumbled(text)) => {
+                return self.stumbled(&spot.subject, &format!("not deleted in Dropbox: {text}"));
+            }
             Err(CallError::Refused(error)) => {
                 let text = format!("not deleted in Dropbox: {}", error.text());
                 self.tools.report.problem(&spot.subject, &text);
@@ -169,38 +171,31 @@ impl Pass<'_> {
         let spot = delete.spot;
         let path = self.lower_path(&spot.row.lower_path());
         let mut row = spot.row;
-        let empty = match self.tools.api.is_empty_folder(&path) {
-            Err(CallError::Refused(error)) if error.is("path/not_found") => {
-                row.settle(Base::None, &spot.name);
+        match self.tools.api.delete_empty_folder(&path) {
+            Ok(true) => {
+                self.committed += 1;
+                let report = self.tools.report;
+                report.did(Deed::DeleteRemote, &spot.subject, "(empty folder)");
+            }
+            Ok(false) => {
+                // Something unmanaged or new is in it, so it stays, and with it the folder here.
+                log::info!("{}: not empty in Dropbox: it stays there", spot.subject);
+                if matches!(spot.local, Local::File(_)) {
+                    self.tools.report.problem(
+                        &spot.subject,
+                        "here is a file, in Dropbox a folder of this name that is not empty; \
+                         both are left alone: rename one",
+                    );
+                    return Ok(());
+                }
+                row.rebase(Base::None);
                 return self.settle(row);
             }
-            answer => answer.map_err(|error| error.into_error("look into a folder"))?,
-        };
-        if !empty {
-            // Something unmanaged or new is in it, so it stays, and with it the folder here.
-            log::info!("{}: not empty in Dropbox: it stays there", spot.subject);
-            if matches!(spot.local, Local::File(_)) {
-                self.incomplete = true;
-                self.tools.report.problem(
-                    &spot.subject,
-                    "here is a file, in Dropbox a folder of this name that is not empty; both \
-                     are left alone: rename one",
-                );
-                return Ok(());
+            Err(CallError::Refused(error)) if error.has("not_found") => {}
+            Err(CallError::Stumbled(text)) => {
+                let text = format!("folder not deleted in Dropbox: {text}");
+                return self.stumbled(&spot.subject, &text);
             }
-            row.rebase(Base::None);
-            return self.settle(row);
-        }
-        // RACE: what is put into the folder between the two calls goes with it; it can be
-        // restored from Dropbox's deleted files.
-        match self.tools.api.delete_folder(&path) {
-            Ok(()) => {
-                self.committed += 1;
-                self.tools
-                    .report
-                    .did(Deed::DeleteRemote, &spot.subject, "(empty folder)");
-            }
-            Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not deleted in Dropbox: {}", error.text());
                 self.tools.report.problem(&spot.subject, &text);
@@ -243,6 +238,7 @@ impl Pass<'_> {
                 return;
             }
         }
+        self.touch(&spot.dir);
         self.removed.push(spot.row);
     }
 
@@ -270,7 +266,6 @@ impl Pass<'_> {
         };
         if !is_empty {
             if spot.row.remote_file().is_some() {
-                self.incomplete = true;
                 self.tools.report.problem(
                     &spot.subject,
                     "in Dropbox is a file, here a folder of this name that is not empty; both \
@@ -290,6 +285,7 @@ impl Pass<'_> {
                 return;
             }
         }
+        self.touch(&spot.dir);
         self.removed.push(spot.row);
     }
 
@@ -323,7 +319,6 @@ impl Pass<'_> {
                 let mode = WriteMode::Update(remote.rev.clone());
                 self.upload(spot, &observed, mode, Some(remote.rev))?;
             } else {
-                self.incomplete = true;
                 self.tools.report.problem(
                     &spot.subject,
                     &format!(

@@ -106,7 +106,6 @@ impl Pass<'_> {
     /// Something stands where a folder of Dropbox would have to be.
     fn blocked_down(&mut self, shown: &str) {
         if self.last_round {
-            self.incomplete = true;
             self.tools.report.problem(
                 shown,
                 "something else is in the way of this folder; what Dropbox holds in it is left \
@@ -198,14 +197,12 @@ impl Pass<'_> {
         }
         for entry in &found {
             if let Err(kind) = &entry.status {
-                self.incomplete = true;
                 self.tools
                     .report
                     .problem(&subject, &format!("cannot look at it: {kind}"));
             }
         }
         if self.lost_mount(&row, &local) {
-            self.incomplete = true;
             self.tools.report.problem(
                 &subject,
                 "a disk was mounted here and is not any more; nothing below is touched: mount \
@@ -252,7 +249,6 @@ impl Pass<'_> {
     fn refused(&mut self, subject: &str, name: &str) -> bool {
         match refused_by_dropbox(name) {
             Some(why) if self.may_go_up(subject) => {
-                self.incomplete = true;
                 self.tools
                     .report
                     .problem(subject, &format!("{why}: rename or exclude it"));
@@ -269,7 +265,6 @@ impl Pass<'_> {
     }
 
     fn clash(&mut self, shown: &str, found: &[&Entry]) {
-        self.incomplete = true;
         for entry in found {
             let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
             let other = others.first().map_or("", |e| e.name.as_str());
@@ -291,7 +286,6 @@ impl Pass<'_> {
         let listed = match self.tools.disk.list(path) {
             Ok(listed) => listed,
             Err(error) => {
-                self.incomplete = true;
                 let report = self.tools.report;
                 match error.kind() {
                     std::io::ErrorKind::NotFound => {
@@ -311,7 +305,6 @@ impl Pass<'_> {
             if !item.utf8 {
                 let hidden = item.name.starts_with('.');
                 if !hidden && self.options.mode != Mode::DropboxToLocal {
-                    self.incomplete = true;
                     self.tools.report.problem(
                         &path.join(&item.name).unwrap_or_default().slashed(),
                         "the name is not UTF-8, Dropbox cannot hold it: rename it",

@@ -115,10 +115,6 @@ fn belongs(tools: &Tools<'_>, options: &Options, now: &Belonging) -> Result<()> 
         && before.root_namespace == now.root_namespace
         && before.remote_root == now.remote_root;
     if same {
-        if before.filters != now.filters {
-            // Half a listing under other filters is of no use.
-            return tools.index.transaction(|| tools.index.unstage());
-        }
         return Ok(());
     }
     log::info!(
@@ -201,7 +197,7 @@ fn conclude(pass: &mut Pass<'_>, puller: &Puller<'_>) -> Result<()> {
             unsound.iter().try_for_each(|key| index.remove(key))
         })?;
     }
-    let uploads_done = pass.options.up && !pass.incomplete && pass.quota_full.is_none();
+    let uploads_done = pass.options.up && !pass.upload_left;
     if pass.reset_due && uploads_done {
         index.transaction(|| index.clear_meta(Meta::ResetDue))?;
     }

@@ -80,7 +80,7 @@ impl Pass<'_> {
             return Ok(());
         }
         if self.quota_full.is_some() {
-            self.incomplete = true;
+            self.upload_left = true;
             self.tools
                 .report
                 .problem(&spot.subject, "not uploaded: the Dropbox is full");
@@ -116,7 +116,6 @@ impl Pass<'_> {
     fn blocked_upload(&mut self, spot: &Spot) {
         self.waiting = true;
         if self.last_round {
-            self.incomplete = true;
             self.tools.report.problem(
                 &spot.subject,
                 "Dropbox has a file where this one's folder would have to be: rename one of them",
@@ -270,11 +269,11 @@ impl Pass<'_> {
 
     fn uploaded(&mut self, spot: Spot, sent: Sent, more: &str) -> Result<()> {
         self.committed += 1;
+        self.stumbles = 0;
         let mut row = spot.row;
         if let Some(lower) = &sent.metadata.path_lower
             && !self.is_stored_as(&mut row, lower)
         {
-            self.incomplete = true;
             self.tools.report.problem(
                 &spot.subject,
                 &format!("Dropbox stored it under another name ({lower}): rename it"),
@@ -313,12 +312,15 @@ impl Pass<'_> {
     }
 
     fn not_uploaded(&mut self, spot: Spot, observed: &Observed, failed: Failed) -> Result<()> {
-        self.incomplete = true;
         let report = self.tools.report;
         let subject = &spot.subject;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
+            Failed::Call(CallError::Stumbled(text)) => {
+                return self.stumbled(subject, &format!("not uploaded: {text}"));
+            }
             Failed::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
+                self.upload_left = true;
                 let text = format!("the Dropbox is full ({})", error.text());
                 report.problem(subject, &format!("not uploaded: {text}"));
                 self.quota_full = Some(text);
@@ -341,18 +343,26 @@ impl Pass<'_> {
                 if error.kind() == io::ErrorKind::NotFound {
                     report.deferred(subject, "it was removed meanwhile");
                 } else {
+                    self.upload_left = true;
                     report.problem(subject, &format!("not uploaded: {error}"));
                 }
             }
-            Failed::Restless => report.problem(
-                subject,
-                "not uploaded: the file changes all the time; it is tried again in the next run",
-            ),
-            Failed::Damaged(_) => report.problem(
-                subject,
-                "Dropbox received other bytes than were sent, three times; tried again in the \
-                 next run",
-            ),
+            Failed::Restless => {
+                self.upload_left = true;
+                report.problem(
+                    subject,
+                    "not uploaded: the file changes all the time; it is tried again in the next \
+                     run",
+                );
+            }
+            Failed::Damaged(_) => {
+                self.upload_left = true;
+                report.problem(
+                    subject,
+                    "Dropbox received other bytes than were sent, three times; it is tried again \
+                     in the next run",
+                );
+            }
         }
         Ok(())
     }
@@ -424,7 +434,6 @@ impl Pass<'_> {
                     }
                     Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {}
                     Err(CallError::Refused(error)) => {
-                        self.incomplete = true;
                         let text = format!("folder not made in Dropbox: {}", error.text());
                         self.tools.report.problem(&spot.subject, &text);
                         continue;

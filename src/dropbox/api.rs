@@ -116,7 +116,6 @@ impl<'a> Api<'a> {
             "path": path,
             "recursive": true,
             "limit": 2000,
-            "include_non_downloadable_files": false,
         });
         self.page("files/list_folder", &argument, sink)
     }
@@ -131,21 +130,6 @@ impl<'a> Api<'a> {
             &json!({ "cursor": cursor }),
             sink,
         )
-    }
-
-    /// Whether the folder at `path` holds nothing right now (`files/list_folder`, limit 1).
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub fn is_empty_folder(&self, path: &str) -> Call<bool> {
-        #[derive(Deserialize)]
-        struct Listing {
-            entries: Vec<serde::de::IgnoredAny>,
-            has_more: bool,
-        }
-        let argument = json!({ "path": path, "limit": 1 });
-        let listing: Listing = self.rpc("files/list_folder", &argument)?;
-        Ok(listing.entries.is_empty() && !listing.has_more)
     }
 
     /// `files/get_metadata`; nothing if nothing is there.
@@ -178,13 +162,31 @@ impl<'a> Api<'a> {
         self.rpc::<Value>("files/delete_v2", &argument).map(drop)
     }
 
-    /// `files/delete_v2` of a folder. The route takes no guard: see [`Api::is_empty_folder`].
+    /// Deletes a folder (`files/delete_v2`) if it holds nothing right now (`files/list_folder`,
+    /// limit 1); says whether it did. `delete_v2` takes no guard for folders, so every repetition
+    /// looks again.
+    ///
+    /// RACE: what is put into the folder between the two calls goes with it; it can be restored
+    /// from Dropbox's deleted files.
     ///
     /// # Errors
-    /// [`CallError`].
-    pub fn delete_folder(&self, path: &str) -> Call<()> {
-        self.rpc::<Value>("files/delete_v2", &json!({ "path": path }))
-            .map(drop)
+    /// [`CallError`]; `not_found` means that it is gone already.
+    pub fn delete_empty_folder(&self, path: &str) -> Call<bool> {
+        #[derive(Deserialize)]
+        struct Listing {
+            entries: Vec<serde::de::IgnoredAny>,
+            has_more: bool,
+        }
+        let list = json!({ "path": path, "limit": 1 }).to_string();
+        let delete = json!({ "path": path }).to_string();
+        self.run(&mut || {
+            let listing: Listing = self.rpc_once("files/list_folder", &list)?;
+            if !listing.entries.is_empty() || listing.has_more {
+                return Ok(false);
+            }
+            self.rpc_once::<Value>("files/delete_v2", &delete)?;
+            Ok(true)
+        })
     }
 
     /// `files/upload`: a whole file in one call (up to 150 MiB).
@@ -267,7 +269,7 @@ impl<'a> Api<'a> {
             let metadata = response
                 .header("dropbox-api-result")
                 .and_then(|json| serde_json::from_str(json).ok())
-                .ok_or_else(|| broken("the answer to a download lacks its metadata"))?;
+                .ok_or_else(|| stumbled("the answer to a download lacks its metadata"))?;
             let resumed = response.status == 206;
             Ok(Download {
                 metadata,
@@ -279,12 +281,15 @@ impl<'a> Api<'a> {
 
     fn rpc<T: DeserializeOwned>(&self, route: &str, argument: &Value) -> Call<T> {
         let json = argument.to_string();
-        self.run(&mut || {
-            let body = Body::Bytes(json.as_bytes());
-            let headers = vec![("content-type", "application/json".to_owned())];
-            let response = self.once(Endpoint::Api, &format!("/2/{route}"), headers, body)?;
-            read_json(response.body)
-        })
+        self.run(&mut || self.rpc_once(route, &json))
+    }
+
+    fn rpc_once<T: DeserializeOwned>(&self, route: &str, json: &str) -> Result<T, Failure> {
+        let body = Body::Bytes(json.as_bytes());
+        let headers = vec![("content-type", "application/json".to_owned())];
+        let path = format!("/2/{route}");
+        let response = self.once(Endpoint::Api, &path, headers, body)?;
+        read_json(response.body)
     }
 
     fn send<T: DeserializeOwned>(
@@ -319,7 +324,7 @@ impl<'a> Api<'a> {
             let response = self.once(Endpoint::Api, &format!("/2/{route}"), headers, body)?;
             let page = read_page(response.body, &mut |entry| sink.entry(entry));
             page.map_err(|error| match error {
-                PageError::Malformed(error) => broken(&format!("a listing broke: {error}")),
+                PageError::Malformed(error) => stumbled(&format!("a listing broke: {error}")),
                 PageError::Sink(error) => Failure::Final(error),
             })
         })
@@ -388,7 +393,7 @@ impl<'a> Api<'a> {
             .read_to_end(&mut bytes)
             .is_err()
         {
-            return broken(&format!("the answer to {path} broke off"));
+            return stumbled(&format!("the answer to {path} broke off"));
         }
         let text = one_line(&String::from_utf8_lossy(&bytes));
         log::debug!("{path}: {status} {text} (request id {request_id})");
@@ -405,18 +410,23 @@ impl<'a> Api<'a> {
                     Failure::RateLimited(retry_after)
                 }
                 Ok(error) => Failure::Refused(error),
-                Err(_) => broken(&format!("{path}: an answer 409 without its reason")),
+                Err(_) => stumbled(&format!("{path}: an answer 409 without its reason")),
             },
             429 => Failure::RateLimited(
                 retry_after.or_else(|| error().ok().and_then(|e| e.number("retry_after"))),
             ),
-            500..=599 | 408 | 200..=399 => broken(&format!(
+            500..=599 | 408 | 200..=399 => stumbled(&format!(
                 "Dropbox answers {status} to {path} (request id {request_id})"
             )),
             403 => Failure::Final(Error::Failed(format!(
                 "Dropbox denies {path}: {} (request id {request_id})",
                 error().map_or(text, |error| error.text())
             ))),
+            400 if text.contains("required scope '") => {
+                let scope = text.split('\'').nth(1).unwrap_or_default();
+                let missing = auth::missing_scope_text(&[scope]);
+                Failure::Final(Error::Authentication(missing))
+            }
             _ => Failure::Refused(ApiError {
                 error: json!({ ".tag": format!("http_{status}") }),
                 user_message: Some(crate::dropbox::wire::UserMessage { text }),
@@ -467,12 +477,12 @@ fn token_call(
         .read_to_end(&mut body)
         .is_err()
     {
-        return Err(broken("the answer of the token endpoint broke off"));
+        return Err(stumbled("the answer of the token endpoint broke off"));
     }
     Err(match status {
         400 | 401 | 403 => Failure::Final(refused(&body)),
         429 => Failure::RateLimited(retry_after),
-        _ => broken(&format!("Dropbox answers {status} to /oauth2/token")),
+        _ => stumbled(&format!("Dropbox answers {status} to /oauth2/token")),
     })
 }
 
@@ -485,19 +495,21 @@ fn transport_failure(error: HttpError) -> Failure {
     }
 }
 
-fn broken(text: &str) -> Failure {
-    Failure::Broken(text.to_owned())
+fn stumbled(text: &str) -> Failure {
+    Failure::Stumbled(text.to_owned())
 }
 
 fn read_json<T: DeserializeOwned>(body: Box<dyn Read>) -> Result<T, Failure> {
     let mut bytes = Vec::new();
     if let Err(error) = body.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes) {
-        return Err(broken(&format!("an answer of Dropbox broke off: {error}")));
+        return Err(stumbled(&format!(
+            "an answer of Dropbox broke off: {error}"
+        )));
     }
     // The parser's own text could quote a token.
     serde_json::from_slice(&bytes).map_err(|error| {
         let place = error.column();
-        broken(&format!(
+        stumbled(&format!(
             "an answer of Dropbox makes no sense (at byte {place}); is a login page in the way?"
         ))
     })

@@ -24,8 +24,10 @@ const BACKOFF_MAX_S: u64 = 30;
 /// Why one attempt failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The connection broke, the server stumbled or the answer made no sense.
+    /// The connection broke.
     Broken(String),
+    /// The server stumbled, or its answer was cut short or made no sense.
+    Stumbled(String),
     /// Dropbox asks to slow down, for that many seconds if it said so.
     RateLimited(Option<u64>),
     /// The access token is no longer good.
@@ -43,6 +45,8 @@ pub enum Failure {
 pub enum CallError {
     /// The route's own error: the caller knows what it means.
     Refused(ApiError),
+    /// The server could not answer this call; others may fare better.
+    Stumbled(String),
     /// Our side of a streamed body failed.
     Local(io::Error),
     /// The pass ends.
@@ -57,6 +61,7 @@ impl CallError {
                 Error::Failed(format!("Dropbox refused to {what}: {}", error.text()))
             }
             CallError::Local(error) => Error::Failed(format!("cannot {what}: {error}")),
+            CallError::Stumbled(text) => Error::TryLater(text),
             CallError::End(error) => error,
         }
     }
@@ -111,6 +116,14 @@ impl Retry {
                     let waited = host.elapsed().saturating_sub(start);
                     if broken >= TRIES_MAX || waited >= OFFLINE_AFTER {
                         return Err(CallError::End(Error::TryLater(text)));
+                    }
+                    log::debug!("{text}; trying again");
+                    host.sleep(jittered(host, Duration::from_secs(1 << broken)));
+                }
+                Err(Failure::Stumbled(text)) => {
+                    broken += 1;
+                    if broken >= TRIES_MAX {
+                        return Err(CallError::Stumbled(text));
                     }
                     log::debug!("{text}; trying again");
                     host.sleep(jittered(host, Duration::from_secs(1 << broken)));

@@ -68,7 +68,7 @@ impl Index {
         let subject = format!("/{}", join(&dir_shown, &entry.shown));
         let reach = filter.reach(&subject);
         let managed = match entry.remote {
-            Remote::File(_) => reach.up || reach.down,
+            Remote::File(_) | Remote::Opaque => reach.up || reach.down,
             Remote::Folder => !filter.shuts(&subject),
             Remote::Gone | Remote::AsBase => true,
         };
@@ -161,6 +161,7 @@ impl Index {
     /// What SQLite says.
     pub fn unstage(&self) -> Result<()> {
         self.db.execute_batch("DELETE FROM staged")?;
+        self.clear_meta(Meta::StagingOf)?;
         self.clear_meta(Meta::StagingCursor)
     }
 
@@ -351,6 +352,7 @@ fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {
     };
     let remote = match sql.get::<_, i64>(5)? {
         2 => Remote::Folder,
+        4 => Remote::Opaque,
         3 => Remote::File(RemoteFile {
             rev: sql.get(6)?,
             hash: sql.get::<_, Option<[u8; 32]>>(7)?.map(ContentHash),

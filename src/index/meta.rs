@@ -30,6 +30,8 @@ pub enum Meta {
     RelistDue,
     /// Cursor of an unfinished full listing.
     StagingCursor,
+    /// What that listing is of.
+    StagingOf,
     /// Content of the marker file in the content dir.
     RootMarker,
     /// Device and inode of the content dir, where no marker could be written.
@@ -50,6 +52,7 @@ impl Meta {
             Meta::ResetDue => "reset_due",
             Meta::RelistDue => "relist_due",
             Meta::StagingCursor => "staging_cursor",
+            Meta::StagingOf => "staging_of",
             Meta::RootMarker => "root_marker",
             Meta::RootIdentity => "root_identity",
         }
@@ -69,6 +72,20 @@ pub struct Belonging {
     pub remote_root: String,
     /// Fingerprint of the filters.
     pub filters: String,
+}
+
+impl Belonging {
+    /// All of it in one text.
+    pub fn text(&self) -> String {
+        let Belonging {
+            account_id,
+            app_key,
+            root_namespace,
+            remote_root,
+            filters,
+        } = self;
+        format!("{account_id}\n{app_key}\n{root_namespace}\n{remote_root}\n{filters}")
+    }
 }
 
 impl Index {

@@ -46,6 +46,8 @@ pub enum Remote {
     Folder,
     /// A file.
     File(RemoteFile),
+    /// Something that cannot be downloaded: a web document, a link. Nothing follows from it.
+    Opaque,
 }
 
 /// A file seen in Dropbox.
@@ -137,7 +139,7 @@ impl Row {
         match self.remote {
             Remote::Folder => true,
             Remote::AsBase => matches!(self.base, Base::Folder { .. }),
-            Remote::Gone | Remote::File(_) => false,
+            Remote::Gone | Remote::File(_) | Remote::Opaque => false,
         }
     }
 
@@ -150,6 +152,7 @@ impl Row {
         match (&self.remote, &self.base) {
             (Remote::AsBase, Base::None) | (Remote::Gone, _) => Side::Gone,
             (Remote::AsBase, Base::Folder { .. }) | (Remote::Folder, _) => Side::Folder,
+            (Remote::Opaque, _) => Side::Unknown,
             (Remote::AsBase, Base::File(_)) => Side::File(Content::Same),
             (Remote::File(remote), Base::File(base)) if remote.rev == base.rev => {
                 Side::File(Content::Same)
@@ -171,6 +174,9 @@ impl Row {
 
     /// What Dropbox holds, spelt out.
     pub fn seen(&self) -> Remote {
+        if self.remote == Remote::Opaque {
+            return Remote::Opaque;
+        }
         match (self.remote_file(), self.remote_is_folder()) {
             (Some(file), _) => Remote::File(file),
             (None, true) => Remote::Folder,
@@ -242,6 +248,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         0 => Remote::AsBase,
         1 => Remote::Gone,
         2 => Remote::Folder,
+        4 => Remote::Opaque,
         3 => Remote::File(RemoteFile {
             rev: sql.get(15).ok()?,
             hash: sql.get::<_, Option<[u8; 32]>>(16).ok()?.map(ContentHash),
@@ -303,6 +310,7 @@ pub fn remote_columns(remote: &Remote) -> (i64, Option<&RemoteFile>) {
         Remote::Gone => (1, None),
         Remote::Folder => (2, None),
         Remote::File(file) => (3, Some(file)),
+        Remote::Opaque => (4, None),
     }
 }
 

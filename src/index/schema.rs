@@ -6,9 +6,9 @@ pub const FORMAT: &str = "1";
 /// Makes the tables of a new index.
 ///
 /// `entry`: `kind` is the base (0 none, 1 folder, 2 file), `rkind` what Dropbox holds (0 as the
-/// base, 1 nothing, 2 a folder, 3 a file). `shown` is Dropbox's real-case name where it is not the
-/// folded one, `local` the local name where it is not `shown`, `lower` the server's own folded
-/// path where it is not the key.
+/// base, 1 nothing, 2 a folder, 3 a file, 4 something that cannot be downloaded). `shown` is
+/// Dropbox's real-case name where it is not the folded one, `local` the local name where it is not
+/// `shown`, `lower` the server's own folded path where it is not the key.
 pub const CREATE: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE entry (

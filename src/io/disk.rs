@@ -140,11 +140,11 @@ pub trait Disk {
     /// Forces the entries of a directory to the medium.
     fn sync_dir(&self, dir: &RelPath) -> io::Result<()>;
 
-    /// Forces everything on this filesystem to the medium (`syncfs`).
-    fn sync_all(&self) -> io::Result<()>;
+    /// Forces everything on the filesystem of a directory to the medium (`syncfs`).
+    fn sync_filesystem(&self, dir: &RelPath) -> io::Result<()>;
 
-    /// Space on the filesystem.
-    fn space(&self) -> io::Result<Space>;
+    /// Space on the filesystem of a directory.
+    fn space(&self, dir: &RelPath) -> io::Result<Space>;
 
     /// Takes the advisory lock on the root, freed when the answer is dropped or the process dies;
     /// nothing if somebody else holds it.

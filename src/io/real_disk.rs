@@ -315,19 +315,18 @@ impl Disk for RealDisk {
         rustix::fs::fsync(fd).map_err(wrap)
     }
 
-    fn sync_all(&self) -> io::Result<()> {
-        rustix::fs::syncfs(&self.root)
-            .map_err(|errno| said(errno, "sync", &self.shown(&RelPath::root())))
+    fn sync_filesystem(&self, dir: &RelPath) -> io::Result<()> {
+        let wrap = |errno| said(errno, "sync", &self.shown(dir));
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+        let fd = self.open_at(dir, flags, Mode::empty()).map_err(wrap)?;
+        rustix::fs::syncfs(fd).map_err(wrap)
     }
 
-    fn space(&self) -> io::Result<Space> {
-        let vfs = rustix::fs::fstatvfs(&self.root).map_err(|errno| {
-            said(
-                errno,
-                "ask for free space of",
-                &self.path.display().to_string(),
-            )
-        })?;
+    fn space(&self, dir: &RelPath) -> io::Result<Space> {
+        let wrap = |errno| said(errno, "ask for free space of", &self.shown(dir));
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+        let fd = self.open_at(dir, flags, Mode::empty()).map_err(wrap)?;
+        let vfs = rustix::fs::fstatvfs(fd).map_err(wrap)?;
         let bytes = |blocks: u64| blocks.saturating_mul(vfs.f_frsize);
         Ok(Space {
             free: bytes(vfs.f_bavail),

@@ -256,6 +256,32 @@ fn a_folder_that_holds_something_new_is_not_deleted() {
 }
 
 #[test]
+fn an_empty_folder_is_looked_into_again_before_its_delete_is_repeated() {
+    let world = many(3);
+    world.remove("d");
+    // The first attempt breaks; meanwhile somebody puts a file there.
+    let dropbox = world.dropbox.clone();
+    let mut attempts = 0;
+    world.dropbox.on_request(Box::new(move |request| {
+        let is_folder = String::from_utf8_lossy(&request.body) == r#"{"path":"/d"}"#;
+        if request.target.contains("delete_v2") && is_folder {
+            attempts += 1;
+            if attempts == 1 {
+                let cut = dropbox_standin::Effect::CutBefore;
+                let once = dropbox_standin::When::Nth(1);
+                dropbox.inject(dropbox_standin::Fault::new("delete_v2", once, cut));
+            }
+        }
+        if request.target.contains("list_folder") && attempts == 1 {
+            attempts = 2;
+            dropbox.put("/d/new", b"new");
+        }
+    }));
+    world.sync();
+    assert_eq!(world.dropbox.read("/d/new").unwrap(), b"new");
+}
+
+#[test]
 fn another_account_halts_until_a_person_approves() {
     let world = many(3);
     world

@@ -152,3 +152,37 @@ fn our_own_configuration_and_state_are_never_synced() {
     world.sync_config(&parsed, &wishes);
     assert_eq!(world.dropbox.read("/etc/ferrybox.toml"), None);
 }
+
+#[test]
+fn nothing_comes_down_into_our_own_state() {
+    let world = world();
+    let mut config = world.config();
+    config.state_dir = Some(world.content().join("state"));
+    let wishes = ferrybox::commands::sync::Wishes::default();
+    world.put("a", "a");
+    world.sync_config(&config, &wishes);
+    for name in ["cursor.json", "index.db", "token.json", "deep/x"] {
+        world.dropbox.put(&format!("/state/{name}"), b"evil");
+    }
+    world.sync_config(&config, &wishes);
+    let tree = world.local_tree();
+    assert!(tree.values().all(|content| content != "evil"), "{tree:?}");
+    assert!(
+        tree.keys().all(|name| !name.contains("conflicted")),
+        "{tree:?}"
+    );
+}
+
+#[test]
+fn an_unmanaged_file_does_not_hide_an_emptied_side() {
+    let keys = "upload_filter = [\"/conf/.*\"]\ndownload_filter = [\"/conf/.*\"]";
+    let world = with_keys("BIDIRECTIONAL", keys);
+    for i in 0..10 {
+        world.put(&format!("conf/{i}"), "c");
+    }
+    world.put("log", "l");
+    world.sync_ok();
+    world.remove("conf");
+    assert_eq!(world.sync().exit, ferrybox::error::ExitCode::Halted);
+    assert_eq!(world.remote_tree().len(), 11);
+}

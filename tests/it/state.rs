@@ -326,3 +326,83 @@ fn a_bulk_upload_reads_its_own_echo() {
     assert_eq!(outcome.calls.last().unwrap(), "list_folder/continue");
     world.check_settled();
 }
+
+#[test]
+fn half_a_listing_of_another_folder_is_thrown_away() {
+    let world = world();
+    for i in 0..6 {
+        world.dropbox.put(&format!("/wrong/w{i}"), b"w");
+        world.dropbox.put(&format!("/right/r{i}"), b"r");
+    }
+    world.dropbox.set_page_limit(2);
+    let keys = world.dropbox_keys.borrow().clone();
+    world
+        .dropbox_keys
+        .replace(format!("{keys}\nremote_root = \"/wrong\""));
+    let cut = Fault::new("list_folder/continue", When::Always, Effect::CutBefore);
+    world.dropbox.inject(cut);
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    world.dropbox.clear_faults();
+    world
+        .dropbox_keys
+        .replace(format!("{keys}\nremote_root = \"/right\""));
+    world.sync_ok();
+    let names: Vec<_> = world.local_tree().into_keys().collect();
+    assert_eq!(names, ["r0", "r1", "r2", "r3", "r4", "r5"]);
+    world.dropbox.put("/right/later", b"l");
+    world.sync_ok();
+    assert!(world.read("later").is_some());
+}
+
+#[test]
+fn a_cursor_dropbox_does_not_know_is_no_reset() {
+    let world = World::in_mode("DROPBOX_TO_LOCAL");
+    world.put("a", "a");
+    world.sync_ok();
+    world.put("private", "p");
+    let refused = Effect::Status(400, "this cursor is for a different app.".to_owned());
+    let once = Fault::new("list_folder/continue", When::Nth(1), refused);
+    world.dropbox.inject(once);
+    world.sync_ok();
+    world.check_remote(&[("a", "a")]);
+}
+
+#[test]
+fn a_400_without_a_cursor_says_what_dropbox_says() {
+    let world = world();
+    let text = "Your app (ID: 1) is not permitted to access this endpoint because it does not \
+                have the required scope 'files.metadata.read'.";
+    let refused = Effect::Status(400, text.to_owned());
+    world
+        .dropbox
+        .inject(Fault::new("list_folder", When::Always, refused));
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Authentication, "{outcome:?}");
+    assert!(
+        outcome.error.contains("\"files.metadata.read\""),
+        "{}",
+        outcome.error
+    );
+    world.dropbox.clear_faults();
+    let refused = Effect::Status(400, "Error in call: something new".to_owned());
+    world
+        .dropbox
+        .inject(Fault::new("list_folder", When::Always, refused));
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Failed);
+    assert!(outcome.error.contains("something new"), "{}", outcome.error);
+}
+
+#[test]
+fn a_problem_that_stays_does_not_keep_the_reset_due() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = World::in_mode("DROPBOX_TO_LOCAL");
+    world.put("a", "a");
+    let odd = std::ffi::OsStr::from_bytes(b"bad\xff");
+    fs::write(world.content().join(odd), "x").unwrap();
+    world.put("desktop.ini", "x");
+    world.sync();
+    world.put("later", "l");
+    world.sync();
+    world.check_remote(&[("a", "a")]);
+}

@@ -175,7 +175,7 @@ fn a_login_page_in_the_way_never_becomes_a_file() {
     world
         .dropbox
         .inject(Fault::new("download", When::Always, Effect::Html));
-    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
     world.check_local(&[("f", "base")]);
 }
 
@@ -276,6 +276,59 @@ fn web_documents_and_links_of_dropbox_are_left_alone() {
     world.sync_ok();
     world.check_local(&[("f", "f")]);
     world.check_settled();
+    // A file of that name cannot go up, and is not sent in vain.
+    world.put("link", "mine");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert_eq!(outcome.calls, ["list_folder/continue"]);
+}
+
+#[test]
+fn a_file_that_became_a_link_in_dropbox_is_not_deleted_here() {
+    let world = world();
+    world.put("a", "a");
+    world.put("b", "b");
+    world.sync_ok();
+    world.dropbox.set_symlink("/a", "elsewhere");
+    world.dropbox.reset_cursors();
+    world.sync();
+    world.check_local(&[("a", "a"), ("b", "b")]);
+}
+
+#[test]
+fn a_server_fault_over_one_file_does_not_stop_the_others() {
+    let world = world();
+    for name in ["a", "b", "c"] {
+        world.put(name, name);
+    }
+    let broken = Fault::new(
+        "files/upload",
+        When::First(3),
+        Effect::Status(500, String::new()),
+    );
+    world.dropbox.inject(broken);
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    world.check_remote(&[("b", "b"), ("c", "c")]);
+    // But a server that answers nobody ends the pass.
+    let world = world_of_many();
+    let broken = Fault::new(
+        "files/upload",
+        When::Always,
+        Effect::Status(500, String::new()),
+    );
+    world.dropbox.inject(broken);
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::TryLater);
+    assert!(outcome.calls.len() < 15, "{:?}", outcome.calls);
+}
+
+fn world_of_many() -> World {
+    let world = world();
+    for i in 0..20 {
+        world.put(&format!("f{i}"), "x");
+    }
+    world
 }
 
 /// Changes the local file right before a request of this route is answered.
