@@ -174,6 +174,7 @@ impl Pass<'_> {
         };
         match placed {
             Ok(()) => {
+                self.landed += u64::from(matches!(replaces, Replaces::Nothing));
                 let stamp = disk
                     .status(&target)?
                     .map(|status| status.stamp)

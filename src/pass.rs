@@ -159,20 +159,30 @@ pub struct Pass<'a> {
     /// The second round, after the deletes: what still has no name is a problem.
     pub(crate) last_round: bool,
     pub(crate) unsound: BTreeSet<Key>,
-    pub(crate) quota_full: Option<String>,
+    /// Dropbox had no room for a file of this size, and what it said.
+    pub(crate) quota_full: Option<(u64, String)>,
     pub(crate) disk_full: Option<String>,
     /// Something did not go up that may in a later pass.
     pub(crate) upload_left: bool,
     /// Paths in a row that Dropbox stumbled over.
     pub(crate) stumbles: u32,
     pub(crate) committed: u64,
+    /// Files that came down in this pass where none was before.
+    pub(crate) landed: u64,
+    /// The index had a base when the pass began.
+    pub(crate) had_base: bool,
     /// Files only Dropbox has, where nothing may come down.
     pub(crate) only_in_dropbox: u64,
 }
 
 impl<'a> Pass<'a> {
     /// A pass that has not begun.
-    pub fn new(tools: &'a Tools<'a>, options: &'a Options, reset_due: bool) -> Pass<'a> {
+    pub fn new(
+        tools: &'a Tools<'a>,
+        options: &'a Options,
+        reset_due: bool,
+        had_base: bool,
+    ) -> Pass<'a> {
         Pass {
             tools,
             options,
@@ -195,6 +205,8 @@ impl<'a> Pass<'a> {
             upload_left: false,
             stumbles: 0,
             committed: 0,
+            landed: 0,
+            had_base,
             only_in_dropbox: 0,
         }
     }

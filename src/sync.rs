@@ -45,7 +45,7 @@ pub fn run(
     pull(tools, options, &puller)?;
     let had_base = tools.index.has_base()?;
     let reset_due = tools.index.meta(Meta::ResetDue)?.is_some();
-    let mut pass = Pass::new(tools, options, reset_due);
+    let mut pass = Pass::new(tools, options, reset_due, had_base);
     let halt = walk(&mut pass)?;
     if !had_base && pass.only_in_dropbox > 0 {
         log::warn!(
@@ -61,7 +61,7 @@ pub fn run(
     if let Some(halt) = halt {
         return Err(halt);
     }
-    if let Some(text) = pass.quota_full.or(pass.disk_full) {
+    if let Some(text) = pass.quota_full.map(|(_, text)| text).or(pass.disk_full) {
         return Err(Error::Full(text));
     }
     Ok(if tools.report.problems().is_empty() {

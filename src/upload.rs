@@ -79,21 +79,25 @@ impl Pass<'_> {
             self.blocked_upload(&spot);
             return Ok(());
         }
-        if self.quota_full.is_some() {
+        let size = observed.stamp.size;
+        if self
+            .quota_full
+            .as_ref()
+            .is_some_and(|(full, _)| size >= *full)
+        {
             self.upload_left = true;
-            self.tools
-                .report
-                .problem(&spot.subject, "not uploaded: the Dropbox is full");
+            let report = self.tools.report;
+            report.problem(&spot.subject, "not uploaded: the Dropbox is full");
             return Ok(());
         }
-        let mut more = in_brackets(observed.stamp.size);
+        let mut more = in_brackets(size);
         if let Some(rev) = &replaced {
             more = format!("{more}, replacing rev {rev}, which stays in Dropbox's history");
         }
         if self.dry() {
             self.tools.report.did(Deed::Upload, &spot.subject, &more);
             self.note_folders_above(&spot.row.key);
-            if let Some(hash) = observed.hash {
+            if let Some(hash) = self.planned_hash(&spot, observed) {
                 *self.arrived_up.entry(hash).or_default() += 1;
             }
             return Ok(());
@@ -106,6 +110,17 @@ impl Pass<'_> {
             Ok(sent) => self.uploaded(spot, sent, &more),
             Err(failed) => self.not_uploaded(spot, observed, failed),
         }
+    }
+
+    /// The content a dry run would send, so that it tells renames from deletes as the pass does.
+    fn planned_hash(&self, spot: &Spot, observed: &Observed) -> Option<ContentHash> {
+        if observed.hash.is_some() || !self.had_base {
+            return observed.hash;
+        }
+        let path = spot.path().ok()?;
+        read::hash(self.tools.disk, &path)
+            .ok()
+            .map(|(hash, _)| hash)
     }
 
     /// The path in Dropbox of a subject.
@@ -323,7 +338,7 @@ impl Pass<'_> {
                 self.upload_left = true;
                 let text = format!("the Dropbox is full ({})", error.text());
                 report.problem(subject, &format!("not uploaded: {text}"));
-                self.quota_full = Some(text);
+                self.quota_full = Some((observed.stamp.size, text));
             }
             Failed::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
                 return self.met_another(spot, observed);

@@ -127,28 +127,37 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     );
     access.keep(&host, &answer);
     let api = Api::new(&http, &host, access);
-    let account = api
-        .current_account()
-        .map_err(|e| e.into_error("show the account"))?;
     let before = files.token()?;
-    files.store_token(&StoredToken {
+    // The code is used up by now: what it brought is kept even if the account cannot be shown.
+    let mut token = StoredToken {
         refresh_token,
         app_key: pending.app_key,
-        account_id: account.account_id.clone(),
-        root_namespace_id: account.root_info.root_namespace_id,
-    })?;
-    let other = before.is_some_and(|token| token.account_id != account.account_id);
+        account_id: answer.account_id.unwrap_or_default(),
+        root_namespace_id: String::new(),
+    };
+    let whose = match api.current_account() {
+        Ok(account) => {
+            token.account_id = account.account_id;
+            token.root_namespace_id = account.root_info.root_namespace_id;
+            let name = crate::report::printable(&account.name.display_name);
+            format!("as {name} <{}>", crate::report::printable(&account.email))
+        }
+        Err(error) => match error.into_error("show the account") {
+            Error::TryLater(text) => format!("(the account cannot be shown now: {text})"),
+            error => return Err(error),
+        },
+    };
+    files.store_token(&token)?;
+    let other = before.is_some_and(|before| before.account_id != token.account_id);
     let note = if other {
         "\nNote: this is another account than before; the next sync halts and asks before it \
          touches anything."
     } else {
         ""
     };
+    let personal = personal_token_note(config);
     Ok(format!(
-        "{}Authenticated as {} <{}>. Next: ferrybox sync --dry-run{note}",
-        personal_token_note(config),
-        crate::report::printable(&account.name.display_name),
-        crate::report::printable(&account.email)
+        "{personal}Authenticated {whose}. Next: ferrybox sync --dry-run{note}"
     ))
 }
 

@@ -251,7 +251,18 @@ fn belonging(
     let (account_id, app_key, root_namespace) = match api.access().credential() {
         Credential::Refresh { app_key, .. } => {
             let stored = files.map(TokenFiles::token).transpose()?.flatten();
-            let stored = stored.ok_or_else(|| unauthenticated("the token is gone", None))?;
+            let mut stored = stored.ok_or_else(|| unauthenticated("the token is gone", None))?;
+            // The authentication could not show the account: it is asked for now.
+            if stored.root_namespace_id.is_empty() {
+                let found = api
+                    .current_account()
+                    .map_err(|e| e.into_error("show the account"))?;
+                stored.account_id = found.account_id;
+                stored.root_namespace_id = found.root_info.root_namespace_id;
+                if let (Some(files), false) = (files, dry) {
+                    files.store_token(&stored)?;
+                }
+            }
             (stored.account_id, app_key.clone(), stored.root_namespace_id)
         }
         Credential::Personal(token) => {

@@ -324,3 +324,19 @@ fn no_token_shows_at_any_log_level() {
         }
     }
 }
+
+#[test]
+fn a_code_is_not_lost_when_the_account_cannot_be_shown() {
+    let console = Console::new();
+    let code = console.code_for(&console.run(&["login"]).out);
+    let busy = Effect::Status(503, String::new());
+    let fault = Fault::new("get_current_account", When::Always, busy);
+    console.dropbox.inject(fault);
+    let said = console.run(&["finishAuthentication", &code]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    console.dropbox.clear_faults();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    console.dropbox.clear_requests();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    assert_eq!(console.dropbox.requests().len(), 1, "it is asked for once");
+}

@@ -133,6 +133,19 @@ fn an_emptied_side_halts_from_three_files_on() {
 }
 
 #[test]
+fn a_download_of_the_same_pass_does_not_hide_an_emptied_side() {
+    let world = many(4);
+    world.remove("d");
+    world.remove("keep");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    world.dropbox.put("/d/0", b"edited elsewhere");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert_eq!(world.remote_tree().len(), 6);
+    assert_eq!(world.read("d/0").as_deref(), Some("edited elsewhere"));
+}
+
+#[test]
 fn another_directory_in_place_of_the_content_dir_halts() {
     let world = many(3);
     // The disk is not mounted: an empty mount point is in its place.

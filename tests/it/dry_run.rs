@@ -133,3 +133,22 @@ fn a_dry_run_of_a_missing_remote_root_only_says_so() {
         ]
     );
 }
+
+#[test]
+fn a_dry_run_knows_renames_from_deletes() {
+    let world = world();
+    for i in 0..30 {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    world.rename("d", "moved");
+    let plan = check(&world);
+    assert_eq!(
+        plan.iter()
+            .filter(|line| line.contains("would upload"))
+            .count(),
+        30
+    );
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+}

@@ -238,6 +238,20 @@ fn a_full_dropbox_stops_uploads_only() {
 }
 
 #[test]
+fn a_file_too_large_for_dropbox_does_not_stop_smaller_ones() {
+    let world = world();
+    world.put("a big one", &"x".repeat(5000));
+    world.put("b", "b");
+    world.put("c too", &"y".repeat(6000));
+    world.dropbox.set_quota(1000);
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
+    world.check_remote(&[("b", "b")]);
+    let uploads = outcome.calls.iter().filter(|call| *call == "upload");
+    assert_eq!(uploads.count(), 2, "what is larger is not tried");
+}
+
+#[test]
 fn one_bad_file_never_blocks_the_others() {
     let world = world();
     world.dropbox.put("/bad", b"b");
