@@ -28,7 +28,7 @@ pub use listing::{RemoteEntry, StagedMerge};
 pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 
-use crate::core::path::{Key, join};
+use crate::core::path::{Key, fold, join};
 use crate::error::{Error, Result};
 
 /// Rows read at a time when a directory is walked.
@@ -253,22 +253,35 @@ impl Index {
         Ok(row.optional()?)
     }
 
-    /// Hands all rows below a key to `visit`, the key itself left out.
+    /// Hands all rows below a key to `visit`, the key itself left out. They are found by their
+    /// keys, not through the rows of the folders between, which may be missing.
     ///
     /// # Errors
     /// What SQLite or `visit` says.
     pub fn each_below(&self, key: &Key, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
-        let mut dirs = vec![key.path()];
-        while let Some(dir) = dirs.pop() {
-            let mut rows = self.rows_in_dir(&dir);
-            while let Some(row) = rows.next()? {
-                if row.may_have_children() {
-                    dirs.push(row.key.path());
-                }
-                visit(row)?;
-            }
+        let mut rows = self.rows_in_dir(&key.path());
+        while let Some(row) = rows.next()? {
+            visit(row)?;
         }
-        Ok(())
+        // Deeper directories lie between "key/" and "key0", the character after the slash.
+        let end = format!("{}0", key.path());
+        let mut last = Key {
+            dir: format!("{}/", key.path()),
+            name: String::new(),
+        };
+        loop {
+            let mut select = self.db.prepare_cached(schema::SELECT_BETWEEN)?;
+            let range = params![last.dir, last.name, end, ROWS_AT_ONCE];
+            let rows = select.query_map(range, row::read)?;
+            let rows = rows.collect::<std::result::Result<Vec<Row>, _>>()?;
+            drop(select);
+            check_order(&last, rows.iter().map(|row| &row.key))?;
+            let Some(row) = rows.last() else {
+                return Ok(());
+            };
+            last = row.key.clone();
+            rows.into_iter().try_for_each(&mut *visit)?;
+        }
     }
 
     /// Drops the base and everything seen; what was due stays due.
@@ -278,6 +291,8 @@ impl Index {
     pub fn clear(&self) -> Result<()> {
         self.db.execute_batch("DELETE FROM entry")?;
         self.unstage()?;
+        self.clear_meta(Meta::HeldDown)?;
+        self.clear_meta(Meta::HeldUp)?;
         self.set_meta(Meta::ResetDue, "1")
     }
 
@@ -292,21 +307,25 @@ impl Index {
         Ok(select.exists([])?)
     }
 
-    /// The real-case path in Dropbox of a directory key, from its ancestors' own entries.
+    /// The real-case path in Dropbox of a directory key, from its ancestors' own entries; where
+    /// there is none, from `hint`, if that has the same key.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn shown_path(&self, dir: &str) -> Result<String> {
+    pub fn shown_path(&self, dir: &str, hint: Option<&str>) -> Result<String> {
+        let mut hints = hint.unwrap_or(dir).split('/').filter(|c| !c.is_empty());
         let mut shown = String::new();
         let mut key = String::new();
         for component in dir.split('/').filter(|c| !c.is_empty()) {
             let at = Key {
-                dir: key.clone(),
+                dir: key,
                 name: component.to_owned(),
             };
-            let name = self
-                .row(&at)?
-                .map_or_else(|| component.to_owned(), |row| row.shown);
+            let hint = hints.next().filter(|hint| fold(hint) == component);
+            let name = match self.row(&at)? {
+                Some(row) => row.shown,
+                None => hint.unwrap_or(component).to_owned(),
+            };
             shown = join(&shown, &name);
             key = at.path();
         }

@@ -184,7 +184,7 @@ impl Pass<'_> {
                 if let Some(remote) = spot.row.remote_file() {
                     self.note_arrival(&remote);
                 }
-                let base = self.file_base(rev, hash, stamp);
+                let base = self.file_base(rev, hash, stamp, self.tools.host.now_ns());
                 self.landing.renamed.push((spot, base));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

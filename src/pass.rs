@@ -132,6 +132,8 @@ pub struct Observed {
     pub hash: Option<ContentHash>,
     /// Its stamp, if it is a file.
     pub stamp: Stamp,
+    /// When the look at it began.
+    pub read_at_ns: i128,
 }
 
 /// What the phases of one pass share.
@@ -141,6 +143,7 @@ pub struct Pass<'a> {
     pub(crate) reset_due: bool,
     pub(crate) settles: Vec<Row>,
     pub(crate) tally: Tally,
+    /// LIMIT: about 750 bytes for each delete of one pass.
     pub(crate) deletes: Vec<Delete>,
     /// Removed locally, not yet durable.
     pub(crate) removed: Vec<Row>,
@@ -222,6 +225,12 @@ impl<'a> Pass<'a> {
             || self.tools.config.sync.filter.shuts(subject)
     }
 
+    /// Which side is full, if one is.
+    pub(crate) fn full(&self) -> Option<String> {
+        let quota = self.quota_full.as_ref().map(|(_, text)| text.clone());
+        quota.or_else(|| self.disk_full.clone())
+    }
+
     /// Dropbox could not answer for this path. The others go on, unless it is not the path.
     pub(crate) fn stumbled(&mut self, subject: &str, text: &str) -> Result<()> {
         self.upload_left = true;
@@ -233,23 +242,20 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// A base of what both sides hold now.
-    pub(crate) fn file_base(&self, rev: String, hash: ContentHash, stamp: Stamp) -> Base {
+    /// A base of what both sides hold now; the content was read from `read_at_ns` on.
+    pub(crate) fn file_base(
+        &self,
+        rev: String,
+        hash: ContentHash,
+        stamp: Stamp,
+        read_at_ns: i128,
+    ) -> Base {
         Base::File(BaseFile {
             rev,
             hash,
             stamp,
-            racy: self.is_racy(&stamp),
+            racy: is_racy(&stamp, read_at_ns),
         })
-    }
-
-    pub(crate) fn is_racy(&self, stamp: &Stamp) -> bool {
-        let changed = if stamp.ctime_ns == 0 {
-            stamp.mtime_ns
-        } else {
-            stamp.ctime_ns
-        };
-        i128::from(changed) > self.tools.host.now_ns() - FRESH_NS
     }
 
     /// Records in the index what a row has become, with others in one transaction.
@@ -290,4 +296,14 @@ pub(crate) fn local_of(status: &Status, parent_device: u64) -> Local {
         },
         Kind::Special => Local::Unknown,
     }
+}
+
+/// Whether the file may have changed once more within the tick of its own stamp, after it was read.
+pub(crate) fn is_racy(stamp: &Stamp, read_at_ns: i128) -> bool {
+    let changed = if stamp.ctime_ns == 0 {
+        stamp.mtime_ns
+    } else {
+        stamp.ctime_ns
+    };
+    i128::from(changed) > read_at_ns - FRESH_NS
 }

@@ -4,7 +4,7 @@
 //! resumes where it was interrupted, and causes nothing before its last page has arrived.
 
 use crate::core::filter::Filter;
-use crate::core::path::{Key, fold};
+use crate::core::path::{Key, fold, split};
 use crate::cursor::CursorFile;
 use crate::dropbox::api::{Api, PageSink};
 use crate::dropbox::retry::CallError;
@@ -38,6 +38,8 @@ pub struct Puller<'a> {
     pub filter: &'a Filter,
     /// What cursors belong to; names the remote root.
     pub belonging: &'a Belonging,
+    /// Hash of the personal access token, if one is used: it does not say which app it is of.
+    pub personal_token: Option<&'a str>,
 }
 
 /// How listening ended.
@@ -63,7 +65,11 @@ impl Puller<'_> {
             .load(self.index, self.belonging)?
             .filter(|_| !relist);
         match cursor.map(|cursor| self.listen(cursor)).transpose()? {
-            Some(Listened::UpToDate) => return Ok(Root::Listed),
+            Some(Listened::UpToDate) => {
+                // Dropbox takes the old cursor: the token is of the same app.
+                self.note_token()?;
+                return Ok(Root::Listed);
+            }
             Some(Listened::NoRoot(root)) => return Ok(root),
             Some(Listened::Reset) => {
                 log::info!("Dropbox asks to start over: listing everything again");
@@ -75,7 +81,31 @@ impl Puller<'_> {
             }
             None => {}
         }
-        self.list_all()
+        if self.token_is_new()? && self.index.has_base()? {
+            // It may be of another app, which sees another folder: what that lacks is not deleted.
+            log::info!("another personal access token: starting over, nothing is deleted");
+            self.index.transaction(|| {
+                self.index.clear()?;
+                self.index.set_belonging(self.belonging)
+            })?;
+        }
+        let root = self.list_all()?;
+        self.note_token()?;
+        Ok(root)
+    }
+
+    fn token_is_new(&self) -> Result<bool> {
+        let known = self.index.meta(Meta::PersonalToken)?;
+        Ok(self.personal_token.is_some() && known.as_deref() != self.personal_token)
+    }
+
+    fn note_token(&self) -> Result<()> {
+        match self.personal_token {
+            Some(token) if self.token_is_new()? => self
+                .index
+                .transaction(|| self.index.set_meta(Meta::PersonalToken, token)),
+            _ => Ok(()),
+        }
     }
 
     /// Follows the stored cursor once more, to read the echo of our own changes.
@@ -122,6 +152,11 @@ impl Puller<'_> {
     }
 
     fn list_all(&self) -> Result<Root> {
+        // Until the listing is complete no cursor counts, whatever the commit counter comes to.
+        if self.index.meta(Meta::RelistDue)?.is_none() {
+            self.index
+                .transaction(|| self.index.set_meta(Meta::RelistDue, "1"))?;
+        }
         // Half a listing of another folder, account or filter is of no use.
         let of = self.index.meta(Meta::StagingOf)?;
         let is_ours = of.as_deref() == Some(self.belonging.text().as_str());
@@ -261,6 +296,11 @@ impl<'a> Sink<'a> {
 
     /// The entry relative to the remote root, if it lies below it and can be synced at all.
     fn relative(&mut self, entry: Metadata) -> Option<RemoteEntry> {
+        let display = match &entry {
+            Metadata::File(file) => file.path_display.clone(),
+            Metadata::Folder(folder) => folder.path_display.clone(),
+            Metadata::Deleted(_) | Metadata::Other => None,
+        };
         let (name, lower, remote) = match entry {
             Metadata::File(file) if !file.is_downloadable || file.symlink_info.is_some() => {
                 (file.name, file.path_lower, Remote::Opaque)
@@ -299,7 +339,15 @@ impl<'a> Sink<'a> {
         let components = self.root.matches('/').count();
         let lower = lower.splitn(components + 1, '/').last().unwrap_or(lower);
         let lower = (lower != below).then(|| lower.to_owned());
+        let shown_dir = display.and_then(|path| {
+            let below = path
+                .trim_start_matches('/')
+                .splitn(components + 1, '/')
+                .last()?;
+            Some(split(below).0.to_owned())
+        });
         Some(RemoteEntry {
+            shown_dir,
             key,
             shown: name,
             lower,

@@ -6,8 +6,9 @@ use crate::dropbox::wire::WriteMode;
 use crate::error::Result;
 use crate::index::{Base, Remote};
 use crate::io::disk::Stamp;
-use crate::pass::{Delete, Local, Observed, Pass, Phase, Spot};
+use crate::pass::{Delete, Local, Observed, Pass, Phase, Spot, is_racy};
 use crate::read::{self, Unread};
+use crate::report::{Deed, printable};
 
 impl Pass<'_> {
     /// Looks at one path and does what is to be done.
@@ -95,11 +96,13 @@ impl Pass<'_> {
     /// Tells a file from its base, reading it only where the stamp does not hold or where only
     /// its content can say whether both sides are equal.
     fn observe(&self, spot: &Spot) -> std::result::Result<Observed, Unread> {
+        let read_at_ns = self.tools.host.now_ns();
         let side = |side| {
             Ok(Observed {
                 side,
                 hash: None,
                 stamp: Stamp::default(),
+                read_at_ns,
             })
         };
         let status = match spot.local {
@@ -121,6 +124,7 @@ impl Pass<'_> {
                     side,
                     hash: None,
                     stamp: status.stamp,
+                    read_at_ns,
                 });
             }
             let (hash, stamp) = self.hash(spot)?;
@@ -128,6 +132,7 @@ impl Pass<'_> {
                 side: Side::File(Content::Edited),
                 hash: Some(hash),
                 stamp,
+                read_at_ns,
             });
         };
         if base.stamp == status.stamp && !base.racy {
@@ -136,6 +141,7 @@ impl Pass<'_> {
                 side,
                 hash: Some(base.hash),
                 stamp: status.stamp,
+                read_at_ns,
             });
         }
         let could_be_equal = remote.is_some_and(|r| r.size == status.stamp.size);
@@ -145,6 +151,7 @@ impl Pass<'_> {
                 side,
                 hash: None,
                 stamp: status.stamp,
+                read_at_ns,
             });
         }
         let (hash, stamp) = self.hash(spot)?;
@@ -157,6 +164,7 @@ impl Pass<'_> {
             side: Side::File(content),
             hash: Some(hash),
             stamp,
+            read_at_ns,
         })
     }
 
@@ -195,6 +203,10 @@ impl Pass<'_> {
             None => true,
         };
         if !allowed {
+            if phase == Phase::Scan {
+                let report = self.tools.report;
+                report.deferred(&spot.subject, "it waits for a pass in the other direction");
+            }
             return Ok(());
         }
         // What came from Dropbox was dealt with in the first phase, unless Dropbox did not change.
@@ -252,7 +264,7 @@ impl Pass<'_> {
         match note {
             Note::EditedInDropbox => log::info!(
                 "{}: deleted here, edited in Dropbox; nothing comes down in this mode",
-                spot.subject
+                printable(&spot.subject)
             ),
             Note::Undecided => self.undecided.push((spot, observed)),
             Note::FileMeetsFolder => {
@@ -269,7 +281,7 @@ impl Pass<'_> {
         let mut row = spot.row;
         match (&mut row.base, spot.local) {
             (Base::File(base), Local::File(_)) if observed.side == Side::File(Content::Same) => {
-                let racy = self.is_racy(&observed.stamp);
+                let racy = is_racy(&observed.stamp, observed.read_at_ns);
                 if base.stamp == observed.stamp && base.racy == racy {
                     return Ok(());
                 }
@@ -290,7 +302,7 @@ impl Pass<'_> {
             (Local::Folder { mount, .. }, _, _) => Base::Folder { mount },
             (Local::File(_), Some(remote), Some(hash)) => {
                 self.tools.report.adopted();
-                self.file_base(remote.rev, hash, observed.stamp)
+                self.file_base(remote.rev, hash, observed.stamp, observed.read_at_ns)
             }
             _ => return Ok(()),
         };
@@ -302,6 +314,17 @@ impl Pass<'_> {
         let mut row = spot.row;
         row.rebase(Base::None);
         self.settle(row)
+    }
+
+    /// What takes the name once the delete has freed it.
+    fn plan_swap(&self, direction: Direction, spot: &Spot) {
+        let deed = match (direction, spot.local) {
+            (Direction::Down, _) if spot.row.remote_is_folder() => Deed::MakeLocalFolder,
+            (Direction::Down, _) => Deed::Download,
+            (Direction::Up, Local::Folder { .. }) => Deed::MakeRemoteFolder,
+            (Direction::Up, _) => Deed::Upload,
+        };
+        self.tools.report.did(deed, &spot.subject, "");
     }
 
     fn collect(&mut self, action: Action, spot: Spot) {
@@ -316,6 +339,9 @@ impl Pass<'_> {
             Direction::Up => !matches!(spot.local, Local::Gone),
         };
         self.waiting |= swaps;
+        if swaps && self.dry() {
+            self.plan_swap(direction, &spot);
+        }
         if !self.last_round {
             self.deletes.push(Delete { direction, spot });
         }

@@ -7,15 +7,15 @@ use std::collections::HashMap;
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
-use crate::core::guard::{ApprovalId, Limits, objection};
+use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
 use crate::core::path::RelPath;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::WriteMode;
 use crate::error::{Error, Result};
-use crate::index::Base;
+use crate::index::{Base, Meta};
 use crate::io::disk::Kind;
 use crate::pass::{Delete, Local, Pass};
-use crate::report::Deed;
+use crate::report::{Deed, printable};
 
 /// Paths named when a pass halts.
 const NAMED_MAX: usize = 10;
@@ -42,7 +42,7 @@ impl Pass<'_> {
                 row.key.path(),
             )
         });
-        if let Some(halt) = self.guard(&deletes) {
+        if let Some(halt) = self.guard(&deletes)? {
             return Ok(Some(halt));
         }
         if !self.dry()
@@ -82,7 +82,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn guard(&mut self, deletes: &[Delete]) -> Option<Error> {
+    fn guard(&mut self, deletes: &[Delete]) -> Result<Option<Error>> {
         let mut tally = self.tally;
         // What has only just come down does not speak for the content dir.
         tally.local_files = tally.local_files.saturating_sub(self.landed);
@@ -93,7 +93,16 @@ impl Pass<'_> {
             max_delete_count: guard.max_delete_count,
             max_delete_share: guard.max_delete_share,
         };
-        let objection = objection(limits, tally)?;
+        let objection = match objection(limits, tally) {
+            Some((direction, text)) => {
+                self.hold(direction)?;
+                Some(text)
+            }
+            None => self.standing_objection(tally)?,
+        };
+        let Some(objection) = objection else {
+            return Ok(None);
+        };
         let mut id = ApprovalId::new("deletes");
         for delete in deletes {
             let row = &delete.spot.row;
@@ -103,7 +112,9 @@ impl Pass<'_> {
         let id = id.finish();
         if self.options.approved.contains(&id) {
             log::info!("approved: {objection}");
-            return None;
+            self.release(Direction::Down)?;
+            self.release(Direction::Up)?;
+            return Ok(None);
         }
         for delete in deletes.iter().take(NAMED_MAX) {
             self.plan_line(delete);
@@ -111,10 +122,41 @@ impl Pass<'_> {
         if deletes.len() > NAMED_MAX {
             log::warn!("... and {} more", deletes.len() - NAMED_MAX);
         }
-        Some(Error::Halt(format!(
+        Ok(Some(Error::Halt(format!(
             "{objection}; nothing was deleted. If that is meant, allow exactly this by: ferrybox \
              sync --approve {id}"
-        )))
+        ))))
+    }
+
+    /// Objects to deletes of a direction that is held since an earlier pass; lets go of one that
+    /// has nothing left to delete.
+    fn standing_objection(&self, tally: Tally) -> Result<Option<String>> {
+        for direction in [Direction::Up, Direction::Down] {
+            if self.tools.index.meta(held(direction))?.is_none() {
+                continue;
+            }
+            match standing_objection(tally, direction) {
+                Some(text) => return Ok(Some(text)),
+                None => self.release(direction)?,
+            }
+        }
+        Ok(None)
+    }
+
+    fn hold(&self, direction: Direction) -> Result<()> {
+        let index = self.tools.index;
+        index.transaction(|| match index.meta(held(direction))? {
+            Some(_) => Ok(()),
+            None => index.set_meta(held(direction), "1"),
+        })
+    }
+
+    fn release(&self, direction: Direction) -> Result<()> {
+        let index = self.tools.index;
+        index.transaction(|| match index.meta(held(direction))? {
+            Some(_) => index.clear_meta(held(direction)),
+            None => Ok(()),
+        })
     }
 
     fn plan_line(&self, delete: &Delete) {
@@ -122,10 +164,7 @@ impl Pass<'_> {
             Direction::Down => "locally",
             Direction::Up => "in Dropbox",
         };
-        log::warn!(
-            "would delete {place} {}",
-            crate::report::printable(&delete.spot.subject)
-        );
+        log::warn!("would delete {place} {}", printable(&delete.spot.subject));
     }
 
     fn plan(&self, delete: &Delete) {
@@ -181,7 +220,8 @@ impl Pass<'_> {
             }
             Ok(false) => {
                 // Something unmanaged or new is in it, so it stays, and with it the folder here.
-                log::info!("{}: not empty in Dropbox: it stays there", spot.subject);
+                let shown = printable(&spot.subject);
+                log::info!("{shown}: not empty in Dropbox: it stays there");
                 if matches!(spot.local, Local::File(_)) {
                     self.tools.report.problem(
                         &spot.subject,
@@ -331,6 +371,13 @@ impl Pass<'_> {
             }
         }
         self.flush_settles()
+    }
+}
+
+fn held(direction: Direction) -> Meta {
+    match direction {
+        Direction::Down => Meta::HeldDown,
+        Direction::Up => Meta::HeldUp,
     }
 }
 

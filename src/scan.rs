@@ -60,7 +60,7 @@ impl Pass<'_> {
 
     fn pending_in(&mut self, dir: &str) -> Result<()> {
         let index = self.tools.index;
-        let shown = format!("/{}", index.shown_path(dir)?);
+        let shown = format!("/{}", index.shown_path(dir, None)?);
         let shown = shown.trim_end_matches('/').to_owned();
         let mut rows = index.rows_in_dir(dir);
         let (path, device, entries) = match self.place_of(dir)? {
@@ -69,6 +69,8 @@ impl Pass<'_> {
                 None => return Ok(()),
             },
             Place::Absent(path) => (path, 0, Vec::new()),
+            // What is in the way may make room: plan as if it had.
+            Place::Blocked if self.dry() => (RelPath::root(), 0, Vec::new()),
             Place::Blocked => {
                 self.blocked_down(&shown);
                 return Ok(());

@@ -8,6 +8,7 @@ use crate::core::decide::Mode;
 use crate::core::guard::ApprovalId;
 use crate::cursor::CursorFile;
 use crate::dropbox::retry::CallError;
+use crate::dropbox::tokens::{Credential, hash_hex};
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Belonging, Meta};
 use crate::pass::{Options, Pass, Tools};
@@ -35,18 +36,27 @@ pub fn run(
         &options.approved,
         options.dry_run,
     )?;
+    let token = match tools.api.access().credential() {
+        Credential::Personal(token) => Some(hash_hex(token.expose())),
+        Credential::Refresh { .. } => None,
+    };
     let puller = Puller {
         api: tools.api,
         index: tools.index,
         cursors,
         filter: &tools.config.sync.filter,
         belonging,
+        personal_token: token.as_deref(),
     };
     pull(tools, options, &puller)?;
     let had_base = tools.index.has_base()?;
     let reset_due = tools.index.meta(Meta::ResetDue)?.is_some();
     let mut pass = Pass::new(tools, options, reset_due, had_base);
-    let halt = walk(&mut pass)?;
+    let halt = match walk(&mut pass) {
+        // What is full stays full: that says more than a line that broke afterwards.
+        Err(Error::TryLater(_)) if pass.full().is_some() => None,
+        halt => halt?,
+    };
     if !had_base && pass.only_in_dropbox > 0 {
         log::warn!(
             "{} files in Dropbox are not here and stay there, because {} only uploads; to bring \
@@ -61,7 +71,7 @@ pub fn run(
     if let Some(halt) = halt {
         return Err(halt);
     }
-    if let Some(text) = pass.quota_full.map(|(_, text)| text).or(pass.disk_full) {
+    if let Some(text) = pass.full() {
         return Err(Error::Full(text));
     }
     Ok(if tools.report.problems().is_empty() {

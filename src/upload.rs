@@ -12,12 +12,12 @@ use std::io::{self, Read};
 use source::{Bytes, Chunk, is_moved};
 
 use crate::core::content_hash::ContentHash;
-use crate::core::path::{Key, RelPath, join, nfc};
+use crate::core::path::{Key, RelPath, join, nfc, split};
 use crate::download::in_brackets;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, SessionCursor, WriteMode};
 use crate::error::Result;
-use crate::index::{Base, Row};
+use crate::index::{Base, Remote, Row};
 use crate::io::disk::{ReadFile, Stamp};
 use crate::pass::{Local, Observed, Pass, Spot};
 use crate::read;
@@ -96,7 +96,7 @@ impl Pass<'_> {
         }
         if self.dry() {
             self.tools.report.did(Deed::Upload, &spot.subject, &more);
-            self.note_folders_above(&spot.row.key);
+            self.note_folders_above(&spot.row.key, &spot.subject)?;
             if let Some(hash) = self.planned_hash(&spot, observed) {
                 *self.arrived_up.entry(hash).or_default() += 1;
             }
@@ -107,7 +107,7 @@ impl Pass<'_> {
         };
         let remote = self.remote_path(&spot.subject);
         match self.send(&local, &remote, mode, observed) {
-            Ok(sent) => self.uploaded(spot, sent, &more),
+            Ok((sent, read_at_ns)) => self.uploaded(spot, sent, read_at_ns, &more),
             Err(failed) => self.not_uploaded(spot, observed, failed),
         }
     }
@@ -144,9 +144,10 @@ impl Pass<'_> {
         remote: &str,
         mut mode: WriteMode,
         observed: &Observed,
-    ) -> std::result::Result<Sent, Failed> {
+    ) -> std::result::Result<(Sent, i128), Failed> {
         let mut failed = Failed::Restless;
         for _ in 0..TRIES_MAX {
+            let read_at_ns = self.tools.host.now_ns();
             let file = self.tools.disk.open(local)?;
             let stamp = file.status()?.stamp;
             let time = timestamp_of(stamp.mtime_ns);
@@ -176,7 +177,8 @@ impl Pass<'_> {
                     mode = WriteMode::Update(rev.clone());
                     failed = Failed::Damaged(rev);
                 }
-                answer => return answer,
+                Ok(sent) => return Ok((sent, read_at_ns)),
+                Err(failed) => return Err(failed),
             }
         }
         Err(failed)
@@ -282,7 +284,7 @@ impl Pass<'_> {
         }
     }
 
-    fn uploaded(&mut self, spot: Spot, sent: Sent, more: &str) -> Result<()> {
+    fn uploaded(&mut self, spot: Spot, sent: Sent, read_at_ns: i128, more: &str) -> Result<()> {
         self.committed += 1;
         self.stumbles = 0;
         let mut row = spot.row;
@@ -297,10 +299,10 @@ impl Pass<'_> {
         }
         self.tools.report.did(Deed::Upload, &spot.subject, more);
         *self.arrived_up.entry(sent.hash).or_default() += 1;
-        self.note_folders_above(&row.key);
+        self.note_folders_above(&row.key, &spot.subject)?;
         let local_name = spot.name;
         row.shown.clone_from(&sent.metadata.name);
-        let base = self.file_base(sent.metadata.rev, sent.hash, sent.stamp);
+        let base = self.file_base(sent.metadata.rev, sent.hash, sent.stamp, read_at_ns);
         row.settle(base, &local_name);
         self.settle(row)
     }
@@ -316,14 +318,28 @@ impl Pass<'_> {
         Key::of(lower) == Key::of(join(root, &key).as_str())
     }
 
-    fn note_folders_above(&mut self, key: &Key) {
+    /// What was uploaded lies in folders, so they exist: their rows must, or a listing that names
+    /// one of them as deleted would not reach what is in it.
+    fn note_folders_above(&mut self, key: &Key, subject: &str) -> Result<()> {
+        let mut shown = split(subject).0;
         let mut above = key.parent();
         while let Some(key) = above {
             if !self.made_by_upload.insert(key.path()) {
                 break;
             }
+            let row = self.tools.index.row(&key)?;
+            let is_known = row
+                .as_ref()
+                .is_some_and(|r| r.remote_is_folder() || !r.sound);
+            if !is_known {
+                let mut row = row.unwrap_or_else(|| Row::new(key.clone(), split(shown).1));
+                row.see(Remote::Folder);
+                self.settle(row)?;
+            }
+            shown = split(shown).0;
             above = key.parent();
         }
+        Ok(())
     }
 
     fn not_uploaded(&mut self, spot: Spot, observed: &Observed, failed: Failed) -> Result<()> {
@@ -391,6 +407,7 @@ impl Pass<'_> {
             .api
             .metadata(&path)
             .map_err(|e| e.into_error("look at a file"))?;
+        let read_at_ns = self.tools.host.now_ns();
         let ours = match (&spot.local, spot.path()) {
             (Local::File(_), Ok(local)) => read::hash(self.tools.disk, &local).ok(),
             _ => None,
@@ -400,15 +417,12 @@ impl Pass<'_> {
             && metadata.size == stamp.size
         {
             let more = in_brackets(observed.stamp.size);
-            return self.uploaded(
-                spot,
-                Sent {
-                    metadata,
-                    hash,
-                    stamp,
-                },
-                &more,
-            );
+            let sent = Sent {
+                metadata,
+                hash,
+                stamp,
+            };
+            return self.uploaded(spot, sent, read_at_ns, &more);
         }
         self.tools
             .report
@@ -431,7 +445,7 @@ impl Pass<'_> {
                 if !self.made_by_upload.contains(&key.path()) {
                     let report = self.tools.report;
                     report.did(Deed::MakeRemoteFolder, &spot.subject, "");
-                    self.note_folders_above(&key);
+                    self.note_folders_above(&key, &spot.subject)?;
                 }
                 continue;
             }
@@ -455,7 +469,7 @@ impl Pass<'_> {
                     }
                     Err(error) => return Err(error.into_error("make a folder")),
                 }
-                self.note_folders_above(&key);
+                self.note_folders_above(&key, &spot.subject)?;
             }
             self.settle_folder(spot)?;
         }

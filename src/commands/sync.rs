@@ -115,20 +115,35 @@ fn attempt(
         .map(|disk| locked(disk, &state_dir))
         .transpose()?;
     let index_file = state_dir.join(INDEX_FILE);
-    let stored = Index::open(&index_file)?;
+    let stored = match Index::open(&index_file) {
+        // A dry run mends nothing; it plans as the pass would after mending.
+        Err(Error::Damaged(_)) if options.dry_run => None,
+        stored => stored?,
+    };
     let has_base = stored
         .as_ref()
         .map(Index::has_base)
         .transpose()?
         .unwrap_or(false);
-    let disk = content_dir(config, has_base)?;
-    let _content_lock = locked(&disk, &config.sync.content_dir)?;
     let files = state
         .as_ref()
         .map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
+    // In the order of the exit codes: configuration, lock, authentication, halt.
+    let disk = match content_dir(config, has_base) {
+        Err(error @ Error::Config(_)) => return Err(error),
+        disk => disk,
+    };
+    let _content_lock = match &disk {
+        Ok(disk) => locked(disk, &config.sync.content_dir)?,
+        Err(_) => None,
+    };
     let credential = credential(config, files.as_ref(), host, options.dry_run)?;
+    let disk = disk?;
     let index = match (stored, &state) {
-        (Some(index), _) if options.dry_run => index.copy_in_memory()?,
+        (Some(index), _) if options.dry_run => match index.copy_in_memory() {
+            Err(Error::Damaged(_)) => Index::in_memory("dry run")?,
+            copy => copy?,
+        },
         (Some(index), _) => index,
         (None, Some(state)) if !options.dry_run => new_index(state, &index_file, host)?,
         (None, _) => Index::in_memory("dry run")?,

@@ -187,13 +187,22 @@ impl Action {
 
 /// Decides what to do about one path.
 pub fn decide(facts: Facts) -> Action {
-    if facts.flow == Flow::Neither {
-        return Action::Nothing;
-    }
     match facts.base {
+        Base::None if facts.reset_upload && facts.remote == Side::Gone => decide_reset(facts.local),
+        _ if facts.flow == Flow::Neither => Action::Nothing,
         Base::None => decide_without_base(facts),
         Base::File => decide_file(facts),
         Base::Folder => decide_folder(facts),
+    }
+}
+
+/// A first run or a reset is due, Dropbox has nothing here, and the path may go up.
+fn decide_reset(local: Side) -> Action {
+    match local {
+        Side::Unknown => Action::Nothing,
+        Side::Gone => Action::Forget,
+        Side::Folder => Action::MakeRemoteFolder,
+        Side::File(_) => Action::UploadNew,
     }
 }
 
@@ -211,19 +220,13 @@ fn decide_without_base(facts: Facts) -> Action {
     use Action::*;
     use Side::*;
     let flow = facts.flow;
-    let once = |upload| if facts.reset_upload { upload } else { Nothing };
     match (facts.local, facts.remote) {
         (Unknown, _) | (_, Unknown) => Nothing,
         (Gone, Gone) => Forget,
         (Gone, File(_)) => by_flow(flow, Download, Nothing, Download),
         (Gone, Folder) => by_flow(flow, MakeLocalFolder, Nothing, MakeLocalFolder),
-        (File(_), Gone) => by_flow(flow, UploadNew, UploadNew, once(UploadNew)),
-        (Folder, Gone) => by_flow(
-            flow,
-            MakeRemoteFolder,
-            MakeRemoteFolder,
-            once(MakeRemoteFolder),
-        ),
+        (File(_), Gone) => by_flow(flow, UploadNew, UploadNew, Nothing),
+        (Folder, Gone) => by_flow(flow, MakeRemoteFolder, MakeRemoteFolder, Nothing),
         (Folder, Folder) => Adopt,
         (File(_), File(_)) if facts.equal => Adopt,
         (File(_), File(_)) => by_flow(flow, Conflict, Report(Note::Undecided), Conflict),
@@ -406,6 +409,9 @@ mod tests {
             UploadNew,
             "a reset is due"
         );
+        assert_eq!(new(Flow::Neither, file, Gone, false, true), UploadNew);
+        assert_eq!(new(Flow::Neither, file, Gone, false, false), Nothing);
+        assert_eq!(new(Flow::Neither, file, file, false, true), Nothing);
         assert_eq!(
             new(Flow::Down, file, file, false, true),
             Conflict,

@@ -34,30 +34,50 @@ pub struct Tally {
     pub delete_remote: u64,
 }
 
-/// Why the deletes of a pass need approval, as one sentence, or nothing.
-pub fn objection(limits: Limits, tally: Tally) -> Option<String> {
+/// Why the deletes of a pass need approval, as one sentence, and which deletes those are.
+pub fn objection(limits: Limits, tally: Tally) -> Option<(Direction, String)> {
     let base = tally.base_files;
+    let emptied =
+        |place: &str| format!("{place} holds no file any more, {base} were in step before");
     if base >= EMPTIED_BASE_MIN && tally.local_files == 0 && tally.delete_remote > 0 {
-        return Some(format!(
-            "the content dir holds no file any more, {base} were in step before"
-        ));
+        return Some((Direction::Up, emptied("the content dir")));
     }
     if base >= EMPTIED_BASE_MIN && tally.remote_files == 0 && tally.delete_local > 0 {
-        return Some(format!(
-            "Dropbox holds no file any more, {base} were in step before"
-        ));
+        return Some((Direction::Down, emptied("Dropbox")));
     }
-    let too_many = |count: u64| {
-        count > limits.max_delete_count && count as f64 > limits.max_delete_share * base as f64
+    for (direction, count) in [
+        (Direction::Up, tally.delete_remote),
+        (Direction::Down, tally.delete_local),
+    ] {
+        let share = limits.max_delete_share * base as f64;
+        if count > limits.max_delete_count && count as f64 > share {
+            let place = place_of(direction);
+            return Some((
+                direction,
+                format!("{count} of {base} files would be deleted {place}"),
+            ));
+        }
+    }
+    None
+}
+
+/// The objection to deletes that an earlier pass halted over and nobody approved since: whatever
+/// has changed meanwhile, its own transfers included, does not make them harmless.
+pub fn standing_objection(tally: Tally, direction: Direction) -> Option<String> {
+    let count = match direction {
+        Direction::Up => tally.delete_remote,
+        Direction::Down => tally.delete_local,
     };
-    let (count, place) = if too_many(tally.delete_remote) {
-        (tally.delete_remote, "in Dropbox")
-    } else if too_many(tally.delete_local) {
-        (tally.delete_local, "locally")
-    } else {
-        return None;
-    };
-    Some(format!("{count} of {base} files would be deleted {place}"))
+    let place = place_of(direction);
+    let text = || format!("{count} files would be deleted {place}, where the last run halted");
+    (count > 0).then(text)
+}
+
+fn place_of(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Down => "locally",
+        Direction::Up => "in Dropbox",
+    }
 }
 
 /// Computes the id a person approves: a hash of the ordered list of what would happen.
@@ -121,8 +141,14 @@ mod tests {
     fn both_limits_must_be_exceeded() {
         assert_eq!(objection(LIMITS, tally(100, 50, 50)), None, "count only");
         assert_eq!(objection(LIMITS, tally(30, 20, 20)), None, "share only");
-        assert!(objection(LIMITS, tally(40, 0, 21)).is_some_and(|o| o.contains("in Dropbox")));
-        assert!(objection(LIMITS, tally(40, 21, 0)).is_some_and(|o| o.contains("locally")));
+        assert!(
+            objection(LIMITS, tally(40, 0, 21))
+                .is_some_and(|(d, o)| d == Direction::Up && o.contains("in Dropbox"))
+        );
+        assert!(
+            objection(LIMITS, tally(40, 21, 0))
+                .is_some_and(|(d, o)| d == Direction::Down && o.contains("locally"))
+        );
         assert_eq!(
             objection(LIMITS, tally(100, 30, 30)),
             None,

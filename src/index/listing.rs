@@ -12,7 +12,7 @@ use super::row::{from_sql, remote_columns, to_sql};
 use super::{Base, Index, Meta, Remote, RemoteFile, Row, schema};
 use crate::core::content_hash::ContentHash;
 use crate::core::filter::Filter;
-use crate::core::path::{Key, join, split};
+use crate::core::path::{Key, fold, join, split};
 use crate::error::Result;
 
 /// Rows read at a time during a merge.
@@ -27,6 +27,9 @@ pub struct RemoteEntry {
     pub shown: String,
     /// The server's folded path, where it differs from the key.
     pub lower: Option<String>,
+    /// The real-case path of its directory as `path_display` has it, which is only good as long as
+    /// nothing better is known.
+    pub shown_dir: Option<String>,
     /// What is there now: never [`Remote::AsBase`].
     pub remote: Remote,
 }
@@ -64,7 +67,8 @@ impl Index {
         if before.as_ref().is_some_and(|row| !row.sound) {
             return Ok(false);
         }
-        let dir_shown = self.shown_path(&key.dir)?;
+        let shown_dir = entry.shown_dir.as_deref();
+        let dir_shown = self.shown_path(&key.dir, shown_dir)?;
         let subject = format!("/{}", join(&dir_shown, &entry.shown));
         let reach = filter.reach(&subject);
         let managed = match entry.remote {
@@ -73,9 +77,7 @@ impl Index {
             Remote::Gone | Remote::AsBase => true,
         };
         let mut changed = false;
-        if !matches!(entry.remote, Remote::Folder)
-            && before.as_ref().is_some_and(Row::may_have_children)
-        {
+        if !matches!(entry.remote, Remote::Folder) {
             changed |= self.see_gone_below(key)?;
         }
         let remote = if managed {
@@ -89,7 +91,7 @@ impl Index {
             (None, _) => Row::new(key.clone(), &entry.shown),
         };
         if !matches!(remote, Remote::Gone) {
-            changed |= self.see_folders_above(key)?;
+            changed |= self.see_folders_above(key, shown_dir)?;
             rename(&mut row, entry);
         }
         row.see(remote);
@@ -115,18 +117,21 @@ impl Index {
     }
 
     /// Whatever has something in it is a folder ("create missing parents").
-    fn see_folders_above(&self, key: &Key) -> Result<bool> {
+    fn see_folders_above(&self, key: &Key, shown_dir: Option<&str>) -> Result<bool> {
         let mut changed = false;
+        let mut shown = shown_dir.unwrap_or(&key.dir);
         let mut above = key.parent();
         while let Some(key) = above {
             let mut row = match self.row(&key)? {
                 Some(row) if row.remote_is_folder() || !row.sound => return Ok(changed),
                 Some(row) => row,
+                None if fold(split(shown).1) == key.name => Row::new(key.clone(), split(shown).1),
                 None => Row::new(key.clone(), &key.name),
             };
             row.see(Remote::Folder);
             self.put(&row)?;
             changed = true;
+            shown = split(shown).0;
             above = key.parent();
         }
         Ok(changed)
@@ -295,7 +300,7 @@ impl StagedMerge<'_> {
             row.base = Base::None;
         }
         if !matches!(remote, Remote::Gone) && !self.enter(&key.dir)?.has_folder {
-            index.see_folders_above(&key)?;
+            index.see_folders_above(&key, None)?;
             if let Some(dir) = &mut self.dir {
                 dir.has_folder = true;
             }
@@ -324,7 +329,7 @@ impl StagedMerge<'_> {
             }
             self.dir = Some(Dir {
                 key: dir.to_owned(),
-                shown: self.index.shown_path(dir)?,
+                shown: self.index.shown_path(dir, None)?,
                 dead_up_to,
                 has_folder: dir.is_empty(),
             });
@@ -368,6 +373,7 @@ fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {
             key,
             shown,
             lower: sql.get(4)?,
+            shown_dir: None,
             remote,
         },
     })

@@ -32,6 +32,12 @@ pub enum Meta {
     StagingCursor,
     /// What that listing is of.
     StagingOf,
+    /// Set while deletes locally wait for a person, since a pass halted over them.
+    HeldDown,
+    /// The same for deletes in Dropbox.
+    HeldUp,
+    /// Hash of the personal access token the base was last agreed through.
+    PersonalToken,
     /// Content of the marker file in the content dir.
     RootMarker,
     /// Device and inode of the content dir, where no marker could be written.
@@ -53,6 +59,9 @@ impl Meta {
             Meta::RelistDue => "relist_due",
             Meta::StagingCursor => "staging_cursor",
             Meta::StagingOf => "staging_of",
+            Meta::HeldDown => "held_down",
+            Meta::HeldUp => "held_up",
+            Meta::PersonalToken => "personal_token",
             Meta::RootMarker => "root_marker",
             Meta::RootIdentity => "root_identity",
         }

@@ -58,6 +58,13 @@ pub const SELECT_AFTER: &str = concat!(
     " FROM entry WHERE (dir, name) > (?, ?) ORDER BY dir, name LIMIT ?"
 );
 
+/// The next rows of the directories before another one.
+pub const SELECT_BETWEEN: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE (dir, name) > (?1, ?2) AND dir < ?3 ORDER BY dir, name LIMIT ?4"
+);
+
 /// Writes a row.
 pub const UPSERT: &str = concat!(
     "INSERT OR REPLACE INTO entry (",

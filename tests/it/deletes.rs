@@ -146,6 +146,31 @@ fn a_download_of_the_same_pass_does_not_hide_an_emptied_side() {
 }
 
 #[test]
+fn a_halt_stands_until_it_is_approved_or_there_is_nothing_left_to_delete() {
+    let world = many(4);
+    world.dropbox.remove("/d");
+    world.dropbox.remove("/keep");
+    world.put("new", "goes up in the very pass that halts");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert!(world.dropbox.read("/new").is_some());
+    // Dropbox holds a file again, our own: that makes nothing harmless.
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert_eq!(world.local_tree().len(), 7);
+    // Restored in Dropbox, there is nothing to decide.
+    for i in 0..4 {
+        world
+            .dropbox
+            .put(&format!("/d/{i}"), format!("content {i}").as_bytes());
+    }
+    world.dropbox.put("/keep", b"k");
+    world.sync_ok();
+    world.dropbox.remove("/keep");
+    world.sync_ok();
+    assert_eq!(world.read("keep"), None);
+}
+
+#[test]
 fn another_directory_in_place_of_the_content_dir_halts() {
     let world = many(3);
     // The disk is not mounted: an empty mount point is in its place.

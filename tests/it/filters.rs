@@ -186,3 +186,15 @@ fn an_unmanaged_file_does_not_hide_an_emptied_side() {
     assert_eq!(world.sync().exit, ferrybox::error::ExitCode::Halted);
     assert_eq!(world.remote_tree().len(), 11);
 }
+
+#[test]
+fn a_reset_uploads_what_only_the_upload_filter_lets_through() {
+    let keys = "upload_filter = [\"/up/.*\", \"/both\"]\n\
+                download_filter = [\"/down/.*\", \"/both\"]";
+    let world = with_keys("DROPBOX_TO_LOCAL", keys);
+    world.put("up/a", "a");
+    world.put("both", "b");
+    world.put("down/c", "c");
+    world.sync_ok();
+    world.check_remote(&[("both", "b"), ("up/", ""), ("up/a", "a")]);
+}

@@ -179,3 +179,39 @@ fn a_deep_tree_needs_no_stack() {
     other.download_only();
     assert_eq!(other.read(&format!("{path}/f")).as_deref(), Some("deep"));
 }
+
+#[test]
+fn a_folder_deleted_before_its_echo_takes_its_files_along() {
+    // The folder itself is not matched by the filter, so it has no row of its own.
+    let world = world();
+    *world.sync_keys.borrow_mut() = "upload_filter = [\"/b/.*\", \"/keep\"]".to_owned();
+    world.put("b/b/a", "a");
+    world.put("keep", "k");
+    world.sync_ok();
+    world.dropbox.remove("/b");
+    world.sync_ok();
+    world.sync_ok();
+    assert_eq!(
+        world.read("b/b/a"),
+        None,
+        "the delete reaches what lay in it"
+    );
+    // A pass that died before the folder was settled.
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    world.put("b/a", "a");
+    world.mkdir("empty");
+    let cut = dropbox_standin::Effect::CutBefore;
+    let always = dropbox_standin::When::Always;
+    let fault = dropbox_standin::Fault::new("create_folder", always, cut);
+    world.dropbox.inject(fault);
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    world.dropbox.clear_faults();
+    world.dropbox.remove("/b");
+    world.sync_ok();
+    world.sync_ok();
+    assert_eq!(
+        world.dropbox.read("/b/a").as_deref(),
+        Some(&b"a"[..]),
+        "it is backed up again"
+    );
+}

@@ -406,3 +406,56 @@ fn a_problem_that_stays_does_not_keep_the_reset_due() {
     world.sync();
     world.check_remote(&[("a", "a")]);
 }
+
+#[test]
+fn an_older_index_does_not_catch_up_with_a_newer_cursor_by_listing() {
+    let world = populated();
+    let file = world.state().join("index.db");
+    let old = fs::read(&file).unwrap();
+    world.dropbox.put("/n", b"n");
+    world.dropbox.put("/d0/0", b"edited");
+    world.dropbox.remove("/d1/1");
+    world.sync_ok();
+    fs::write(&file, old).unwrap();
+    world.dropbox.set_page_limit(2);
+    let dropbox = world.dropbox.clone();
+    let mut pages = 0;
+    world.dropbox.on_request(Box::new(move |request| {
+        pages += u32::from(request.target.contains("list_folder"));
+        if pages == 5 {
+            dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
+        }
+    }));
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    world.dropbox.on_request(Box::new(|_| {}));
+    world.dropbox.clear_faults();
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+}
+
+#[test]
+fn a_personal_token_of_another_app_deletes_nothing() {
+    const ACCOUNT: &str = "dbid:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let mut world = world();
+    world.dropbox.set_account_id(ACCOUNT);
+    world.dropbox.set_root_namespace("77");
+    for i in 0..5 {
+        world.put(&format!("f{i}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    // The other app sees another folder of the same account, and refuses the cursor.
+    world.dropbox = dropbox_standin::Standin::with_seed(7);
+    world.dropbox.set_account_id(ACCOUNT);
+    world.dropbox.set_root_namespace("77");
+    world.dropbox.put("/foreign", b"f");
+    let token = world.dropbox.personal_access_token();
+    let keys = format!("personal_access_token = \"{token}\"");
+    world.dropbox_keys.replace(keys);
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.counts.deleted_locally, 0, "{outcome:?}");
+    assert_eq!(world.local_tree().len(), 6);
+    // The same app's next token goes on where the last one ended.
+    world.remove("f0");
+    world.sync_ok();
+    assert_eq!(world.dropbox.read("/f0"), None);
+}
