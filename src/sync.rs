@@ -59,7 +59,7 @@ pub fn run(
     };
     if !had_base && pass.only_in_dropbox > 0 {
         log::warn!(
-            "{} files in Dropbox are not here and stay there, because {} only uploads; to bring \
+            "files in Dropbox that are not here ({}) stay there, because {} only uploads; to bring \
              them here: ferrybox sync --download-only",
             pass.only_in_dropbox,
             options.mode.name()

@@ -333,3 +333,30 @@ fn another_account_halts_until_a_person_approves() {
     assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
     assert_eq!(world.local_tree(), world.remote_tree());
 }
+
+#[test]
+fn exit_codes_keep_their_order() {
+    // 4 before 5: nobody is authenticated, and the content dir is gone.
+    let world = many(3);
+    fs::rename(world.content(), world.content().with_extension("away")).unwrap();
+    world
+        .dropbox_keys
+        .replace("app_key = \"standin-key\"".to_owned());
+    assert_eq!(world.sync().exit, ExitCode::Authentication);
+    // 8 before 7: the Dropbox is full, then the line breaks.
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    world.put("a", &"x".repeat(500));
+    world.put("b", "b");
+    world.dropbox.set_quota(100);
+    let dropbox = world.dropbox.clone();
+    let mut uploads = 0;
+    world.dropbox.on_request(Box::new(move |request| {
+        uploads += u32::from(request.target.contains("files/upload"));
+        if uploads == 2 {
+            let cut = dropbox_standin::Effect::CutBefore;
+            let always = dropbox_standin::When::Always;
+            dropbox.inject(dropbox_standin::Fault::new("", always, cut));
+        }
+    }));
+    assert_eq!(world.sync().exit, ExitCode::Full);
+}

@@ -152,3 +152,40 @@ fn a_dry_run_knows_renames_from_deletes() {
     world.sync_ok();
     assert_eq!(world.local_tree(), world.remote_tree());
 }
+
+#[test]
+fn a_dry_run_with_a_damaged_index_plans_without_it() {
+    let world = world();
+    world.put("a", "a");
+    world.sync_ok();
+    std::fs::write(world.state().join("index.db"), b"").unwrap();
+    let plan = check(&world);
+    assert!(plan.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn the_plan_has_what_waits_for_a_name() {
+    let world = world();
+    world.put("x", "file");
+    world.put("y/inside", "i");
+    world.put("keep", "k");
+    world.sync_ok();
+    world.remove("x");
+    world.put("x/new", "n");
+    world.dropbox.remove("/y");
+    world.dropbox.put("/y", b"file");
+    let plan = check(&world);
+    assert_eq!(
+        plan,
+        [
+            "would delete in Dropbox /x",
+            "would delete locally /y",
+            "would delete locally /y/inside",
+            "would download /y",
+            "would make folder in Dropbox /x",
+            "would upload /x/new (1 bytes)",
+        ]
+    );
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+}

@@ -69,3 +69,20 @@ fn left_over_remote_files_cost_no_more_in_local_to_dropbox() {
     world.sync_ok();
     world.check_settled();
 }
+
+#[test]
+fn freshness_is_judged_when_a_file_is_read_not_when_its_upload_ends() {
+    let world = world();
+    world.clock.set_to_now();
+    world.clock.upload_takes_s.set(60);
+    world.put("f", "aaaa");
+    assert_eq!(world.sync_ok().counts.uploaded, 1);
+    // It was read within the tick of its last write: whatever its stamp, it is looked at again.
+    let index = rusqlite::Connection::open(world.state().join("index.db")).unwrap();
+    let racy: i64 = index
+        .query_row("SELECT racy FROM entry WHERE name = 'f'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(racy, 1);
+}

@@ -197,7 +197,10 @@ impl World {
         } else {
             Kind::Deeds
         });
-        let http = InProcess(self.dropbox.clone());
+        let http = InProcess {
+            dropbox: self.dropbox.clone(),
+            clock: &self.clock,
+        };
         self.dropbox.clear_requests();
         let result = run_with(config, &options, &report, &self.clock, &http);
         let problems = report
@@ -380,6 +383,8 @@ fn walk(dir: &Path, prefix: &str, tree: &mut BTreeMap<String, String>) {
 pub struct Clock {
     ahead_s: Cell<i128>,
     waited: Cell<Duration>,
+    /// How long each upload takes.
+    pub upload_takes_s: Cell<i128>,
     randomness: Cell<u64>,
 }
 
@@ -389,6 +394,7 @@ impl Default for Clock {
         Clock {
             ahead_s,
             waited,
+            upload_takes_s: Cell::default(),
             randomness: Cell::new(1),
         }
     }
@@ -437,9 +443,12 @@ impl Host for Clock {
 }
 
 /// The network, without one.
-struct InProcess(Standin);
+struct InProcess<'a> {
+    dropbox: Standin,
+    clock: &'a Clock,
+}
 
-impl Http for InProcess {
+impl Http for InProcess<'_> {
     fn send(&self, request: Request<'_>) -> Result<Response, HttpError> {
         let endpoint = match request.endpoint {
             Endpoint::Api => dropbox_standin::Endpoint::Api,
@@ -464,13 +473,16 @@ impl Http for InProcess {
             .headers
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value));
-        let answer = self.0.handle(dropbox_standin::Request {
+        let answer = self.dropbox.handle(dropbox_standin::Request {
             endpoint,
             method: "POST".to_owned(),
             target: request.path.to_owned(),
             headers: headers.collect(),
             body,
         });
+        if request.path.contains("upload") {
+            self.clock.advance(self.clock.upload_takes_s.get());
+        }
         let bytes = answer.body.to_vec();
         let length = bytes.len();
         let delivered = match answer.delivery {
