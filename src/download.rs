@@ -65,14 +65,8 @@ impl Pass<'_> {
             self.note_arrival(&remote);
             return Ok(());
         }
-        let path = match spot.path() {
-            Ok(path) => path,
-            Err(error) => {
-                self.tools
-                    .report
-                    .problem(&spot.subject, &format!("{error}: it stays in Dropbox"));
-                return Ok(());
-            }
+        let Some(path) = self.local_path(&spot) else {
+            return Ok(());
         };
         if !self.ensure_dir(&spot)? || !self.has_space(&spot, remote.size) {
             return Ok(());
@@ -100,6 +94,14 @@ impl Pass<'_> {
                 self.not_fetched(&spot, failed)
             }
         }
+    }
+
+    /// Where a spot is locally; a name this filesystem cannot have is a problem.
+    pub(crate) fn local_path(&self, spot: &Spot) -> Option<RelPath> {
+        let report = self.tools.report;
+        spot.path()
+            .map_err(|e| report.problem(&spot.subject, &format!("{e}: it stays in Dropbox")))
+            .ok()
     }
 
     fn keeps_both(&self) -> bool {

@@ -312,14 +312,8 @@ impl Pass<'_> {
                 .did(Deed::MakeLocalFolder, &spot.subject, "");
             return Ok(());
         }
-        let path = match spot.path() {
-            Ok(path) => path,
-            Err(error) => {
-                self.tools
-                    .report
-                    .problem(&spot.subject, &format!("{error}: it stays in Dropbox"));
-                return Ok(());
-            }
+        let Some(path) = self.local_path(&spot) else {
+            return Ok(());
         };
         if !self.ensure_dir(&spot)? {
             return Ok(());

@@ -35,8 +35,8 @@
 //! 4. [`scan`] walks twice: the pending rows first, then the whole tree, merging each directory
 //!    with its rows. [`reconcile`] observes one key, decides, and acts.
 //! 5. [`download`] fetches and verifies, [`landing`] puts in place and keeps conflict copies;
-//!    [`upload`] sends, each write naming what it may replace; [`read`] reads one version of a
-//!    file or none.
+//!    [`upload`] sends, each write naming what it may replace, and [`remote_folders`] makes what
+//!    that does not; [`read`] reads one version of a file or none.
 //! 6. [`remove`] deletes last, under guard ([`core::guard`]); what waited for a freed name comes in
 //!    a second round.
 //! 7. [`report`] says what was done. Its problems and [`error`] give the exit code.
@@ -77,6 +77,7 @@ pub mod places;
 pub mod pull;
 pub mod read;
 pub mod reconcile;
+pub mod remote_folders;
 pub mod remove;
 pub mod report;
 pub mod root;

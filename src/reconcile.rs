@@ -97,75 +97,46 @@ impl Pass<'_> {
     /// its content can say whether both sides are equal.
     fn observe(&self, spot: &Spot) -> std::result::Result<Observed, Unread> {
         let read_at_ns = self.tools.host.now_ns();
-        let side = |side| {
+        let seen = |side, hash, stamp| {
             Ok(Observed {
                 side,
-                hash: None,
-                stamp: Stamp::default(),
+                hash,
+                stamp,
                 read_at_ns,
             })
         };
         let status = match spot.local {
-            Local::Unknown => return side(Side::Unknown),
-            Local::Gone => return side(Side::Gone),
-            Local::Folder { .. } => return side(Side::Folder),
+            Local::Unknown => return seen(Side::Unknown, None, Stamp::default()),
+            Local::Gone => return seen(Side::Gone, None, Stamp::default()),
+            Local::Folder { .. } => return seen(Side::Folder, None, Stamp::default()),
             Local::File(status) => status,
         };
+        let (same, edited) = (Side::File(Content::Same), Side::File(Content::Edited));
         let remote = match &spot.row.remote {
             Remote::File(remote) => Some(remote),
             Remote::AsBase | Remote::Gone | Remote::Folder | Remote::Opaque => None,
         };
+        let could_be_equal =
+            remote.is_some_and(|r| r.hash.is_some() && r.size == status.stamp.size);
         let Some(base) = spot.row.base_file() else {
-            let could_be_equal =
-                remote.is_some_and(|r| r.hash.is_some() && r.size == status.stamp.size);
             if !could_be_equal {
-                let side = Side::File(Content::Edited);
-                return Ok(Observed {
-                    side,
-                    hash: None,
-                    stamp: status.stamp,
-                    read_at_ns,
-                });
+                return seen(edited, None, status.stamp);
             }
             let (hash, stamp) = self.hash(spot)?;
-            return Ok(Observed {
-                side: Side::File(Content::Edited),
-                hash: Some(hash),
-                stamp,
-                read_at_ns,
-            });
+            return seen(edited, Some(hash), stamp);
         };
         if base.stamp == status.stamp && !base.racy {
-            let side = Side::File(Content::Same);
-            return Ok(Observed {
-                side,
-                hash: Some(base.hash),
-                stamp: status.stamp,
-                read_at_ns,
-            });
+            return seen(same, Some(base.hash), status.stamp);
         }
-        let could_be_equal = remote.is_some_and(|r| r.size == status.stamp.size);
         if base.stamp.size != status.stamp.size && !could_be_equal {
-            let side = Side::File(Content::Edited);
-            return Ok(Observed {
-                side,
-                hash: None,
-                stamp: status.stamp,
-                read_at_ns,
-            });
+            return seen(edited, None, status.stamp);
         }
         let (hash, stamp) = self.hash(spot)?;
-        let content = if hash == base.hash {
-            Content::Same
-        } else {
-            Content::Edited
-        };
-        Ok(Observed {
-            side: Side::File(content),
-            hash: Some(hash),
+        seen(
+            if hash == base.hash { same } else { edited },
+            Some(hash),
             stamp,
-            read_at_ns,
-        })
+        )
     }
 
     fn hash(&self, spot: &Spot) -> std::result::Result<(ContentHash, Stamp), Unread> {
