@@ -100,7 +100,9 @@ pub fn open_runtime() -> Option<RealDisk> {
         }
     };
     // Whoever made it first: it counts only if it is ours alone, and no link.
-    let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    if std::fs::symlink_metadata(&dir).is_err() {
+        let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    }
     let metadata = std::fs::symlink_metadata(&dir).ok()?;
     let is_private = metadata.is_dir()
         && metadata.uid() == rustix::process::geteuid().as_raw()

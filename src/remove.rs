@@ -10,7 +10,7 @@ use crate::core::decide::Direction;
 use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
 use crate::core::path::RelPath;
 use crate::dropbox::retry::CallError;
-use crate::dropbox::wire::WriteMode;
+use crate::dropbox::wire::{Metadata, WriteMode};
 use crate::error::{Error, Result};
 use crate::index::{Base, Meta};
 use crate::io::disk::Kind;
@@ -187,18 +187,18 @@ impl Pass<'_> {
                 self.tools.report.did(Deed::DeleteRemote, &spot.subject, "");
             }
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
-            Err(CallError::Refused(error)) if error.is("path_write/conflict") => {
-                self.tools
-                    .report
-                    .deferred(&spot.subject, "it changed in Dropbox meanwhile");
-                return Ok(());
-            }
             Err(CallError::Stumbled(text)) => {
                 return self.stumbled(&spot.subject, &format!("not deleted in Dropbox: {text}"));
             }
+            // The tag of a rev that does not match any more is not documented: the rev tells.
             Err(CallError::Refused(error)) => {
-                let text = format!("not deleted in Dropbox: {}", error.text());
-                self.tools.report.problem(&spot.subject, &text);
+                let report = self.tools.report;
+                if self.has_rev(&path, &base.rev)? {
+                    let text = format!("not deleted in Dropbox: {}", error.text());
+                    report.problem(&spot.subject, &text);
+                } else {
+                    report.deferred(&spot.subject, "it changed in Dropbox meanwhile");
+                }
                 return Ok(());
             }
             Err(error) => return Err(error.into_error("delete a file")),
@@ -206,6 +206,14 @@ impl Pass<'_> {
         let mut row = spot.row;
         row.settle(Base::None, &spot.name);
         self.settle(row)
+    }
+
+    fn has_rev(&self, path: &str, rev: &str) -> Result<bool> {
+        let found = self.tools.api.metadata(path);
+        match found.map_err(|error| error.into_error("look at a file"))? {
+            Some(Metadata::File(file)) => Ok(file.rev == rev),
+            _ => Ok(false),
+        }
     }
 
     fn delete_remote_folder(&mut self, delete: Delete) -> Result<()> {
