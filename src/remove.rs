@@ -82,6 +82,13 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Lands and settles what a pass that broke off had finished.
+    pub(crate) fn keep_what_is_done(&mut self) -> Result<()> {
+        self.finish_landing()?;
+        self.settle_removed()?;
+        self.flush_settles()
+    }
+
     fn guard(&mut self, deletes: &[Delete]) -> Result<Option<Error>> {
         let mut tally = self.tally;
         // What has only just come down does not speak for the content dir.

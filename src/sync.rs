@@ -52,7 +52,14 @@ pub fn run(
     let had_base = tools.index.has_base()?;
     let reset_due = tools.index.meta(Meta::ResetDue)?.is_some();
     let mut pass = Pass::new(tools, options, reset_due, had_base);
-    let halt = match walk(&mut pass) {
+    let walked = walk(&mut pass);
+    if walked.is_err() {
+        // Best effort: what is not kept is seen again by the next pass.
+        if let Err(error) = pass.keep_what_is_done() {
+            log::debug!("{error}");
+        }
+    }
+    let halt = match walked {
         // What is full stays full: that says more than a line that broke afterwards.
         Err(Error::TryLater(_)) if pass.full().is_some() => None,
         halt => halt?,

@@ -503,3 +503,47 @@ fn an_expired_token_in_the_middle_of_a_pass_says_what_to_do() {
     );
     world.check_local(&[("a", "a"), ("b", "b")]);
 }
+
+#[test]
+fn what_a_broken_pass_had_finished_is_kept() {
+    let world = world();
+    for i in 0..10 {
+        world.put(&format!("up{i}"), "u");
+        world.dropbox.put(&format!("/down{i}"), b"d");
+    }
+    let dropbox = world.dropbox.clone();
+    let mut uploads = 0;
+    world.dropbox.on_request(Box::new(move |request| {
+        uploads += u32::from(request.target.contains("files/upload"));
+        if uploads == 6 {
+            dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
+        }
+    }));
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    world.dropbox.on_request(Box::new(|_| {}));
+    world.dropbox.clear_faults();
+    let rest = world.sync_ok().counts;
+    assert_eq!((rest.uploaded, rest.downloaded, rest.adopted), (5, 0, 0));
+    world.check_settled();
+}
+
+#[test]
+fn downloads_finished_before_the_line_broke_are_put_in_place() {
+    let world = world();
+    for i in 0..10 {
+        world.dropbox.put(&format!("/down{i}"), b"d");
+    }
+    let dropbox = world.dropbox.clone();
+    let mut downloads = 0;
+    world.dropbox.on_request(Box::new(move |request| {
+        downloads += u32::from(request.target.contains("download"));
+        if downloads == 6 {
+            dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
+        }
+    }));
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    assert_eq!(world.local_tree().len(), 5);
+    world.dropbox.on_request(Box::new(|_| {}));
+    world.dropbox.clear_faults();
+    assert_eq!(world.sync_ok().counts.downloaded, 5);
+}
