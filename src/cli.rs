@@ -15,7 +15,7 @@ use crate::commands::{authentication, sync};
 use crate::config::Config;
 use crate::error::{ExitCode, Result};
 use crate::places;
-use crate::report::{Counts, Kind, Problem, Report};
+use crate::report::{CLEAR_LINE, Counts, Kind, Problem, Report};
 
 /// Version of the `--json` envelope.
 const SCHEMA_VERSION: u32 = 1;
@@ -205,6 +205,8 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
         (true, false) => Kind::Plan,
         (true, true) => Kind::CollectedPlan,
     });
+    let is_watched = std::io::stderr().is_terminal() && !cli.json;
+    let report = if is_watched { report.watched() } else { report };
     if rustix::process::geteuid().is_root() {
         log::info!("running as root; better give ferrybox a user of its own who owns the files");
     }
@@ -215,6 +217,9 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
         options.mode.name()
     );
     let result = sync::run(config, &options, &report);
+    if is_watched {
+        let _ = write!(std::io::stderr(), "{CLEAR_LINE}");
+    }
     summarize(&report, &options, &result);
     Outcome {
         command: "sync",
@@ -268,7 +273,8 @@ fn start_log(verbose: u8) {
                 Level::Warn => "warning: ",
                 Level::Info | Level::Debug | Level::Trace => "",
             };
-            writeln!(out, "{prefix}{}", record.args())
+            let clear = if watched { CLEAR_LINE } else { "" };
+            writeln!(out, "{clear}{prefix}{}", record.args())
         })
         .try_init();
 }

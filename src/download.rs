@@ -15,10 +15,12 @@ use crate::io::disk::{Access, Kind, Status, WriteFile};
 use crate::landing::{Fetched, Replaces};
 use crate::pass::{Local, Observed, Pass, Spot};
 use crate::read::BUFFER_BYTES;
-use crate::report::Deed;
+use crate::report::{Deed, in_brackets, size_text};
 use crate::scan::{TEMP_PREFIX, TEMP_SUFFIX};
 use crate::time::seconds_of;
 
+/// Bytes of a download between two lines of progress.
+const PROGRESS_BYTES: u64 = 4 << 20;
 /// Tries for one file whose bytes do not arrive as announced.
 const TRIES_MAX: u32 = 3;
 /// Free space a download leaves, in bytes, where that is more than [`RESERVE_SHARE`].
@@ -180,7 +182,7 @@ impl Pass<'_> {
                 Replaces::File(_) | Replaces::Kept(_) => Access::Private,
             };
             let mut file = self.tools.disk.create(temp, access).map_err(Failed::Disk)?;
-            match self.fetch_once(remote, &mut *file) {
+            match self.fetch_once(spot, remote, &mut *file) {
                 Ok((hash, client_modified)) => {
                     self.finish_file(spot, &mut *file, &client_modified)
                         .map_err(Failed::Disk)?;
@@ -200,6 +202,7 @@ impl Pass<'_> {
 
     fn fetch_once(
         &self,
+        spot: &Spot,
         remote: &RemoteFile,
         file: &mut dyn WriteFile,
     ) -> std::result::Result<(ContentHash, String), Failed> {
@@ -222,7 +225,16 @@ impl Pass<'_> {
                 ));
             }
             let before = offset;
-            let whole = copy(&mut *body, file, &mut hasher, &mut offset, remote.size)?;
+            let report = self.tools.report;
+            let mut progress = |done| report.progress(&spot.subject, done, remote.size);
+            let whole = copy(
+                &mut *body,
+                file,
+                &mut hasher,
+                &mut offset,
+                remote.size,
+                &mut progress,
+            )?;
             if !whole {
                 stalls = if offset > before { 0 } else { stalls + 1 };
                 if stalls >= TRIES_MAX {
@@ -310,6 +322,7 @@ fn copy(
     hasher: &mut ContentHasher,
     offset: &mut u64,
     size: u64,
+    progress: &mut dyn FnMut(u64),
 ) -> std::result::Result<bool, Failed> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
@@ -322,7 +335,11 @@ fn copy(
                 break;
             }
         };
+        let step = *offset / PROGRESS_BYTES;
         *offset += count as u64;
+        if *offset / PROGRESS_BYTES > step {
+            progress(*offset);
+        }
         if *offset > size {
             return Err(Failed::Differs(
                 "more bytes arrived than were announced".to_owned(),
@@ -332,24 +349,4 @@ fn copy(
         file.write_all(&buffer[..count]).map_err(Failed::Disk)?;
     }
     Ok(*offset == size)
-}
-
-/// A size for people.
-pub fn size_text(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} bytes");
-    }
-    let mut size = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while size >= 1024.0 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    format!("{size:.1} {}", UNITS[unit])
-}
-
-/// A size for people, as it stands behind a path.
-pub fn in_brackets(bytes: u64) -> String {
-    format!("({})", size_text(bytes))
 }

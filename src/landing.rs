@@ -11,11 +11,11 @@ use std::io;
 use crate::core::conflict_name::conflict_name;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::RelPath;
-use crate::download::{Failed, in_brackets};
+use crate::download::Failed;
 use crate::error::{Result, state_error};
 use crate::index::{Base, RemoteFile};
 use crate::pass::{Local, Observed, Pass, Spot};
-use crate::report::Deed;
+use crate::report::{Deed, in_brackets};
 use crate::time::date_of;
 
 /// Files that share one sync of the medium.

@@ -86,6 +86,9 @@ pub struct Problem {
     pub text: String,
 }
 
+/// Wipes a line of progress.
+pub const CLEAR_LINE: &str = "\r\x1b[K";
+
 /// What is reported, and where to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -100,6 +103,7 @@ pub enum Kind {
 /// Collects what a pass does.
 pub struct Report {
     kind: Kind,
+    is_watched: bool,
     plan: RefCell<Vec<String>>,
     counts: Cell<Counts>,
     problems: RefCell<BTreeMap<String, String>>,
@@ -111,10 +115,28 @@ impl Report {
     pub fn new(kind: Kind) -> Report {
         Report {
             kind,
+            is_watched: false,
             plan: RefCell::default(),
             counts: Cell::default(),
             problems: RefCell::default(),
             conflicts: RefCell::default(),
+        }
+    }
+
+    /// The same for somebody at a terminal, who sees long transfers move.
+    #[must_use]
+    pub fn watched(self) -> Report {
+        Report {
+            is_watched: true,
+            ..self
+        }
+    }
+
+    /// So many bytes of a long transfer are through. The line makes way for the next one.
+    pub fn progress(&self, path: &str, done: u64, total: u64) {
+        if self.is_watched {
+            let (path, done, total) = (printable(path), size_text(done), size_text(total));
+            let _ = write!(std::io::stderr(), "{CLEAR_LINE}{path}: {done} of {total}");
         }
     }
 
@@ -255,4 +277,24 @@ pub fn printable(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// A size for people.
+pub fn size_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let mut size = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    format!("{size:.1} {}", UNITS[unit])
+}
+
+/// A size for people, as it stands behind a path.
+pub fn in_brackets(bytes: u64) -> String {
+    format!("({})", size_text(bytes))
 }

@@ -13,7 +13,6 @@ use source::{Bytes, Chunk, is_moved};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::path::{Key, RelPath, join, nfc};
-use crate::download::in_brackets;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, SessionCursor, WriteMode};
 use crate::error::Result;
@@ -21,7 +20,7 @@ use crate::index::Row;
 use crate::io::disk::{ReadFile, Stamp};
 use crate::pass::{Local, Observed, Pass, Spot};
 use crate::read;
-use crate::report::Deed;
+use crate::report::{Deed, in_brackets};
 use crate::time::timestamp_of;
 
 /// Largest file sent in one call, in bytes.
@@ -237,7 +236,9 @@ impl Pass<'_> {
         let mut source = Chunk::new(self.tools.disk, local, file, stamp, CHUNK_BYTES);
         let session = api.session_start(&mut source)?.session_id;
         source.advance_to(CHUNK_BYTES);
+        let report = self.tools.report;
         while stamp.size - source.offset() > CHUNK_BYTES {
+            report.progress(commit.path, source.offset(), stamp.size);
             let cursor = SessionCursor {
                 session_id: &session,
                 offset: source.offset(),

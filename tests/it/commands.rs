@@ -44,6 +44,23 @@ fn verbose_says_one_line_per_action_and_a_summary() {
 }
 
 #[test]
+fn somebody_at_a_terminal_sees_actions_and_long_transfers_move() {
+    let console = ready();
+    fs::write(console.content().join("big"), vec![7; 20 << 20]).unwrap();
+    let (code, shown) = console.run_on_terminal(&["sync"]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("/big: 8.0 MiB of 20.0 MiB"), "{shown:?}");
+    assert!(shown.contains("uploaded /big (20.0 MiB)"), "{shown:?}");
+    assert!(shown.contains("1 uploaded"), "{shown:?}");
+    let quiet = console.run(&["sync", "-v"]);
+    assert!(
+        !quiet.err.contains('\x1b'),
+        "no escapes without a terminal: {:?}",
+        quiet.err
+    );
+}
+
+#[test]
 fn problems_are_said_even_in_cron_with_one_summary_line() {
     let console = ready();
     console.put("desktop.ini", "x");
