@@ -174,7 +174,8 @@ impl Pass<'_> {
         };
         match placed {
             Ok(()) => {
-                self.landed += u64::from(matches!(replaces, Replaces::Nothing));
+                let is_new = matches!(replaces, Replaces::Nothing) && !self.scanning;
+                self.landed += u64::from(is_new);
                 let stamp = disk
                     .status(&target)?
                     .map(|status| status.stamp)

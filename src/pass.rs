@@ -170,8 +170,12 @@ pub struct Pass<'a> {
     /// Paths in a row that Dropbox stumbled over.
     pub(crate) stumbles: u32,
     pub(crate) committed: u64,
-    /// Files that came down in this pass where none was before.
+    /// Files that came down before the scan, where none was before.
     pub(crate) landed: u64,
+    /// The whole tree is being walked.
+    pub(crate) scanning: bool,
+    /// Something could not be looked at, so nothing follows from what was not seen.
+    pub(crate) is_blind: bool,
     /// The index had a base when the pass began.
     pub(crate) had_base: bool,
     /// Files only Dropbox has, where nothing may come down.
@@ -209,6 +213,8 @@ impl<'a> Pass<'a> {
             stumbles: 0,
             committed: 0,
             landed: 0,
+            scanning: false,
+            is_blind: false,
             had_base,
             only_in_dropbox: 0,
         }
@@ -223,6 +229,12 @@ impl<'a> Pass<'a> {
         let own = &self.tools.own_keys;
         (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
             || self.tools.config.sync.filter.shuts(subject)
+    }
+
+    /// Something could not be looked at: what it hides is neither gone nor done.
+    pub(crate) fn blind_spot(&mut self) {
+        self.is_blind = true;
+        self.upload_left = true;
     }
 
     /// Which side is full, if one is.

@@ -84,9 +84,16 @@ impl Puller<'_> {
         if self.token_is_new()? && self.index.has_base()? {
             // It may be of another app, which sees another folder: what that lacks is not deleted.
             log::info!("another personal access token: starting over, nothing is deleted");
+            let was_due = self.index.meta(Meta::ResetDue)?.is_some();
             self.index.transaction(|| {
                 self.index.clear()?;
-                self.index.set_belonging(self.belonging)
+                self.index.set_belonging(self.belonging)?;
+                // This is no reset of Dropbox's.
+                if was_due {
+                    Ok(())
+                } else {
+                    self.index.clear_meta(Meta::ResetDue)
+                }
             })?;
         }
         let root = self.list_all()?;

@@ -15,13 +15,14 @@ impl Pass<'_> {
     pub(crate) fn visit(&mut self, phase: Phase, spot: Spot) -> Result<()> {
         if !spot.row.sound {
             self.unsound.insert(spot.row.key.clone());
-            self.upload_left = true;
+            self.blind_spot();
             return Ok(());
         }
         let remote = spot.row.remote_side();
         let is_managed = spot.row.base_file().is_some();
         if phase == Phase::Scan && is_managed {
             self.count(&spot, remote);
+            self.is_blind |= spot.local == Local::Unknown || remote == Side::Unknown;
         }
         if let (Local::File(status), Some(base), Remote::AsBase) =
             (&spot.local, spot.row.base_file(), &spot.row.remote)
@@ -152,7 +153,7 @@ impl Pass<'_> {
     }
 
     fn unread(&mut self, spot: &Spot, unread: &Unread) {
-        self.upload_left = true;
+        self.blind_spot();
         match unread {
             // Gone or replaced since it was listed: the next pass sees what is there then.
             Unread::Vanished => self

@@ -59,11 +59,17 @@ impl Pass<'_> {
                 {
                     Ok(()) => {
                         self.committed += 1;
+                        self.stumbles = 0;
                         self.tools
                             .report
                             .did(Deed::MakeRemoteFolder, &spot.subject, "");
                     }
                     Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {}
+                    Err(CallError::Stumbled(text)) => {
+                        let text = format!("folder not made in Dropbox: {text}");
+                        self.stumbled(&spot.subject, &text)?;
+                        continue;
+                    }
                     Err(CallError::Refused(error)) => {
                         let text = format!("folder not made in Dropbox: {}", error.text());
                         self.tools.report.problem(&spot.subject, &text);

@@ -144,10 +144,20 @@ impl Pass<'_> {
             }
             match standing_objection(tally, direction) {
                 Some(text) => return Ok(Some(text)),
-                None => self.release(direction)?,
+                None if self.has_seen_all(direction) => self.release(direction)?,
+                None => {}
             }
         }
         Ok(None)
+    }
+
+    /// Whether this pass would have found every delete of a direction.
+    fn has_seen_all(&self, direction: Direction) -> bool {
+        let looked = match direction {
+            Direction::Up => self.options.up,
+            Direction::Down => self.options.down,
+        };
+        looked && !self.is_blind && self.options.mode == self.tools.config.sync.mode
     }
 
     fn hold(&self, direction: Direction) -> Result<()> {
@@ -191,6 +201,7 @@ impl Pass<'_> {
         match self.tools.api.delete_file(&path, &base.rev) {
             Ok(()) => {
                 self.committed += 1;
+                self.stumbles = 0;
                 self.tools.report.did(Deed::DeleteRemote, &spot.subject, "");
             }
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
@@ -200,11 +211,14 @@ impl Pass<'_> {
             // The tag of a rev that does not match any more is not documented: the rev tells.
             Err(CallError::Refused(error)) => {
                 let report = self.tools.report;
-                if self.has_rev(&path, &base.rev)? {
-                    let text = format!("not deleted in Dropbox: {}", error.text());
-                    report.problem(&spot.subject, &text);
-                } else {
-                    report.deferred(&spot.subject, "it changed in Dropbox meanwhile");
+                let text = format!("not deleted in Dropbox: {}", error.text());
+                match self.tools.api.metadata(&path) {
+                    Ok(Some(Metadata::File(file))) if file.rev == base.rev => {
+                        report.problem(&spot.subject, &text);
+                    }
+                    Ok(_) => report.deferred(&spot.subject, "it changed in Dropbox meanwhile"),
+                    Err(CallError::Stumbled(_)) => return self.stumbled(&spot.subject, &text),
+                    Err(error) => return Err(error.into_error("look at a file")),
                 }
                 return Ok(());
             }
@@ -215,14 +229,6 @@ impl Pass<'_> {
         self.settle(row)
     }
 
-    fn has_rev(&self, path: &str, rev: &str) -> Result<bool> {
-        let found = self.tools.api.metadata(path);
-        match found.map_err(|error| error.into_error("look at a file"))? {
-            Some(Metadata::File(file)) => Ok(file.rev == rev),
-            _ => Ok(false),
-        }
-    }
-
     fn delete_remote_folder(&mut self, delete: Delete) -> Result<()> {
         let spot = delete.spot;
         let path = self.lower_path(&spot.row.lower_path());
@@ -230,6 +236,7 @@ impl Pass<'_> {
         match self.tools.api.delete_empty_folder(&path) {
             Ok(true) => {
                 self.committed += 1;
+                self.stumbles = 0;
                 let report = self.tools.report;
                 report.did(Deed::DeleteRemote, &spot.subject, "(empty folder)");
             }

@@ -119,6 +119,7 @@ impl Pass<'_> {
 
     /// Second walk: everything, with what is local going up and deletes being collected.
     pub(crate) fn walk_all(&mut self) -> Result<()> {
+        self.scanning = true;
         let root = RelPath::root();
         let device = match self.tools.disk.root() {
             Ok(status) => status.device,
@@ -199,12 +200,14 @@ impl Pass<'_> {
         }
         for entry in &found {
             if let Err(kind) = &entry.status {
+                self.blind_spot();
                 self.tools
                     .report
                     .problem(&subject, &format!("cannot look at it: {kind}"));
             }
         }
         if self.lost_mount(&row, &local) {
+            self.blind_spot();
             self.tools.report.problem(
                 &subject,
                 "a disk was mounted here and is not any more; nothing below is touched: mount \
@@ -220,6 +223,8 @@ impl Pass<'_> {
         }
         if let Ok(child) = path.join(&name) {
             let place = match local {
+                // Dropbox has no folder here, and none can be made.
+                _ if row.remote == Remote::Opaque => None,
                 Local::Folder { device, .. } => Some(Place::Present(child, device)),
                 // What lay below a folder that is gone went with it.
                 Local::Gone | Local::File(_) if row.may_have_children() => {
@@ -288,6 +293,7 @@ impl Pass<'_> {
         let listed = match self.tools.disk.list(path) {
             Ok(listed) => listed,
             Err(error) => {
+                self.blind_spot();
                 let report = self.tools.report;
                 match error.kind() {
                     std::io::ErrorKind::NotFound => {

@@ -59,11 +59,6 @@ pub fn run(
             log::debug!("{error}");
         }
     }
-    let halt = match walked {
-        // What is full stays full: that says more than a line that broke afterwards.
-        Err(Error::TryLater(_)) if pass.full().is_some() => None,
-        halt => halt?,
-    };
     if !had_base && pass.only_in_dropbox > 0 {
         log::warn!(
             "files in Dropbox that are not here ({}) stay there, because {} only uploads; to bring \
@@ -72,14 +67,18 @@ pub fn run(
             options.mode.name()
         );
     }
-    if !options.dry_run {
-        conclude(&mut pass, &puller)?;
-    }
-    if let Some(halt) = halt {
-        return Err(halt);
-    }
-    if let Some(text) = pass.full() {
-        return Err(Error::Full(text));
+    // The first that applies of 5, 8, and what broke the pass off.
+    let concluded = match (&walked, options.dry_run) {
+        (Ok(_), false) => conclude(&mut pass, &puller),
+        _ => Ok(()),
+    };
+    match (walked, pass.full(), concluded) {
+        (Ok(Some(halt)), _, _) => return Err(halt),
+        (Err(Error::TryLater(_) | Error::Failed(_)) | Ok(None), Some(full), _) => {
+            return Err(Error::Full(full));
+        }
+        (Err(error), _, _) | (Ok(None), None, Err(error)) => return Err(error),
+        (Ok(None), None, Ok(())) => {}
     }
     Ok(if tools.report.problems().is_empty() {
         ExitCode::Ok

@@ -379,11 +379,12 @@ impl Pass<'_> {
     /// answer was lost, it is adopted; else the next pass decides.
     fn met_another(&mut self, spot: Spot, observed: &Observed) -> Result<()> {
         let path = self.remote_path(&spot.subject);
-        let found = self
-            .tools
-            .api
-            .metadata(&path)
-            .map_err(|e| e.into_error("look at a file"))?;
+        let found = match self.tools.api.metadata(&path) {
+            Err(CallError::Stumbled(text)) => {
+                return self.stumbled(&spot.subject, &format!("not uploaded: {text}"));
+            }
+            found => found.map_err(|error| error.into_error("look at a file"))?,
+        };
         let read_at_ns = self.tools.host.now_ns();
         let ours = match (&spot.local, spot.path()) {
             (Local::File(_), Ok(local)) => read::hash(self.tools.disk, &local).ok(),

@@ -83,17 +83,29 @@ pub fn run_with(
     host: &dyn Host,
     http: &dyn Http,
 ) -> Result<ExitCode> {
-    match attempt(config, options, report, host, http) {
-        Err(Error::Damaged(text)) if !options.dry_run => {
+    match attempt(config, options, report, host, http, Stored::Used) {
+        // A dry run mends nothing; it plans as the pass would after mending.
+        Err(Error::Damaged(_)) if options.dry_run => {
+            attempt(config, options, report, host, http, Stored::Ignored)
+        }
+        Err(Error::Damaged(text)) => {
             log::warn!("{text}; it is only a cache: listing Dropbox and hashing again");
             let dir = places::state_dir(config)?;
             for name in [INDEX_FILE, "index.db-journal", "cursor.json"] {
                 let _ = fs_err::remove_file(dir.join(name));
             }
-            attempt(config, options, report, host, http)
+            attempt(config, options, report, host, http, Stored::Used)
         }
         answer => answer,
     }
+}
+
+/// What becomes of the index on disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Used,
+    /// It is damaged, and nothing may be changed: as if there were none.
+    Ignored,
 }
 
 fn attempt(
@@ -102,6 +114,7 @@ fn attempt(
     report: &Report,
     host: &dyn Host,
     http: &dyn Http,
+    stored: Stored,
 ) -> Result<ExitCode> {
     let state_dir = places::state_dir(config)?;
     // A dry run makes and changes nothing, not even an empty directory.
@@ -115,10 +128,9 @@ fn attempt(
         .map(|disk| locked(disk, &state_dir))
         .transpose()?;
     let index_file = state_dir.join(INDEX_FILE);
-    let stored = match Index::open(&index_file) {
-        // A dry run mends nothing; it plans as the pass would after mending.
-        Err(Error::Damaged(_)) if options.dry_run => None,
-        stored => stored?,
+    let stored = match stored {
+        Stored::Used => Index::open(&index_file)?,
+        Stored::Ignored => None,
     };
     let has_base = stored
         .as_ref()
@@ -140,10 +152,7 @@ fn attempt(
     let credential = credential(config, files.as_ref(), host, options.dry_run)?;
     let disk = disk?;
     let index = match (stored, &state) {
-        (Some(index), _) if options.dry_run => match index.copy_in_memory() {
-            Err(Error::Damaged(_)) => Index::in_memory("dry run")?,
-            copy => copy?,
-        },
+        (Some(index), _) if options.dry_run => index.copy_in_memory()?,
         (Some(index), _) => index,
         (None, Some(state)) if !options.dry_run => new_index(state, &index_file, host)?,
         (None, _) => Index::in_memory("dry run")?,

@@ -360,3 +360,86 @@ fn exit_codes_keep_their_order() {
     }));
     assert_eq!(world.sync().exit, ExitCode::Full);
 }
+
+#[test]
+fn half_a_pass_does_not_let_go_of_a_halt() {
+    let world = many(4);
+    world.remove("d");
+    world.remove("keep");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    world.put("log", "a sign of life");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert_eq!(world.download_only().exit, ExitCode::Ok);
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert!(world.dropbox.read("/d/1").is_some());
+    // The other way round.
+    let world = many(4);
+    world.dropbox.remove("/d");
+    world.dropbox.remove("/keep");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    world.put("new", "n");
+    assert_eq!(world.upload_only().exit, ExitCode::Ok);
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert!(world.read("d/1").is_some());
+}
+
+#[test]
+fn files_that_come_down_again_do_not_look_like_an_emptied_side() {
+    let world = world();
+    *world.sync_keys.borrow_mut() = "upload_filter = [\"/up/.*\"]".to_owned();
+    for i in 0..4 {
+        world.put(&format!("up/{i}"), "u");
+    }
+    for i in 0..3 {
+        world.dropbox.put(&format!("/down/{i}"), b"d");
+    }
+    world.sync_ok();
+    world.remove("down");
+    world.remove("up/0");
+    let outcome = world.sync_ok();
+    assert_eq!(
+        (outcome.counts.downloaded, outcome.counts.deleted_in_dropbox),
+        (3, 1)
+    );
+}
+
+#[test]
+fn a_halt_is_said_even_if_the_line_breaks_afterwards() {
+    let world = many(4);
+    world.dropbox.remove("/d");
+    world.dropbox.remove("/keep");
+    for i in 0..501 {
+        world.put(&format!("new/{i}"), "n");
+    }
+    let dropbox = world.dropbox.clone();
+    let mut uploads = 0;
+    world.dropbox.on_request(Box::new(move |request| {
+        uploads += u32::from(request.target.contains("files/upload"));
+        if uploads == 501 && request.target.contains("list_folder") {
+            let cut = dropbox_standin::Effect::CutBefore;
+            let always = dropbox_standin::When::Always;
+            dropbox.inject(dropbox_standin::Fault::new("list_folder", always, cut));
+        }
+    }));
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+}
+
+#[test]
+fn a_server_fault_over_one_folder_or_delete_does_not_stop_the_others() {
+    use dropbox_standin::{Effect, Fault, When};
+    let world = many(9);
+    world.mkdir("empty");
+    for i in [0, 2, 4, 6] {
+        world.remove(&format!("d/{i}"));
+    }
+    let broken = || Effect::Status(500, String::new());
+    world
+        .dropbox
+        .inject(Fault::new("create_folder", When::Always, broken()));
+    world
+        .dropbox
+        .inject(Fault::new("delete_v2", When::First(3), broken()));
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert_eq!(outcome.counts.deleted_in_dropbox, 3);
+}

@@ -189,3 +189,22 @@ fn the_plan_has_what_waits_for_a_name() {
     world.sync_ok();
     assert_eq!(world.local_tree(), world.remote_tree());
 }
+
+#[test]
+fn a_dry_run_with_an_index_damaged_in_the_middle_plans_without_it() {
+    let world = world();
+    for i in 0..300 {
+        world.put(&format!("d/{i:03}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    let file = world.state().join("index.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    for page in (4096..bytes.len() - 1024).step_by(4096) {
+        bytes[page..page + 64].fill(0x5a);
+    }
+    std::fs::write(&file, bytes).unwrap();
+    let plan = check(&world);
+    assert!(plan.is_empty(), "{plan:?}");
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+}

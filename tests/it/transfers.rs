@@ -295,6 +295,10 @@ fn web_documents_and_links_of_dropbox_are_left_alone() {
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
     assert_eq!(outcome.calls, ["list_folder/continue"]);
+    // Nor is a folder of that name, with all that is in it.
+    world.remove("link");
+    world.put("link/inside", "mine");
+    assert_eq!(world.sync().calls, ["list_folder/continue"]);
 }
 
 #[test]
