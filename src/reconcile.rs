@@ -19,10 +19,10 @@ impl Pass<'_> {
             return Ok(());
         }
         let remote = spot.row.remote_side();
-        let is_managed = spot.row.base_file().is_some();
-        if phase == Phase::Scan && is_managed {
+        let reach = self.tools.config.sync.filter.reach(&spot.subject);
+        let flow = Flow::of(self.options.mode, reach);
+        if phase == Phase::Scan && flow != Flow::Neither {
             self.count(&spot, remote);
-            self.is_blind |= spot.local == Local::Unknown || remote == Side::Unknown;
         }
         if let (Local::File(status), Some(base), Remote::AsBase) =
             (&spot.local, spot.row.base_file(), &spot.row.remote)
@@ -31,13 +31,8 @@ impl Pass<'_> {
         {
             return Ok(());
         }
-        let reach = self.tools.config.sync.filter.reach(&spot.subject);
-        let flow = Flow::of(self.options.mode, reach);
         if flow == Flow::Neither && !(self.reset_due && reach.up) {
             return Ok(());
-        }
-        if phase == Phase::Scan && !is_managed {
-            self.count(&spot, remote);
         }
         if spot.row.remote == Remote::Opaque {
             self.opaque(phase, &spot);
@@ -81,10 +76,11 @@ impl Pass<'_> {
         }
     }
 
-    /// Counts what the guards ask about: managed files only.
+    /// Counts what the guards ask about: files that may travel only.
     fn count(&mut self, spot: &Spot, remote: Side) {
         if spot.row.base_file().is_some() {
             self.tally.base_files += 1;
+            self.is_blind |= spot.local == Local::Unknown || remote == Side::Unknown;
         }
         if matches!(spot.local, Local::File(_)) {
             self.tally.local_files += 1;

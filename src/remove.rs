@@ -130,8 +130,9 @@ impl Pass<'_> {
             log::warn!("... and {} more", deletes.len() - NAMED_MAX);
         }
         Ok(Some(Error::Halt(format!(
-            "{objection}; nothing was deleted. If that is meant, allow exactly this by: ferrybox \
-             sync --approve {id}"
+            "{objection}; nothing was deleted. To keep the files, remove index.db from the state \
+             directory: the next run joins both sides anew. If the deletes are meant, allow \
+             exactly these by: ferrybox sync --approve {id}"
         ))))
     }
 

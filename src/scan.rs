@@ -196,6 +196,7 @@ impl Pass<'_> {
         }
         let (local, name) = one_of(&found, &row, device);
         if found.len() > 1 {
+            self.blind_spot();
             self.clash(&dir.shown, &found);
         }
         for entry in &found {

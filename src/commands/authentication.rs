@@ -110,7 +110,9 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     let answer = Api::redeem_code(&http, &host, &form)?;
     let missing = auth::missing_scopes(answer.scope.as_deref());
     if !missing.is_empty() {
-        return Err(Error::Authentication(auth::missing_scope_text(&missing)));
+        return Err(Error::Authentication(auth::missing_scope_text(
+            &missing, None,
+        )));
     }
     let Some(refresh_token) = answer.refresh_token.clone() else {
         return Err(Error::Authentication(

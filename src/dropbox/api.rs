@@ -424,7 +424,7 @@ impl<'a> Api<'a> {
             ))),
             400 if text.contains("required scope '") => {
                 let scope = text.split('\'').nth(1).unwrap_or_default();
-                let missing = auth::missing_scope_text(&[scope]);
+                let missing = auth::missing_scope_text(&[scope], Some(self.access.credential()));
                 Failure::Final(Error::Authentication(missing))
             }
             _ => Failure::Refused(ApiError {

@@ -159,12 +159,17 @@ pub fn missing_scopes(granted: Option<&str>) -> Vec<&'static str> {
 }
 
 /// What to do about a missing permission.
-pub fn missing_scope_text(scopes: &[&str]) -> String {
+pub fn missing_scope_text(scopes: &[&str], credential: Option<&Credential>) -> String {
+    let then = match credential {
+        Some(Credential::Personal(_)) => {
+            "generate a new token there and put it into dropbox.personal_access_token"
+        }
+        Some(Credential::Refresh { .. }) | None => "run: ferrybox startAuthentication",
+    };
     let boxes: Vec<_> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
     format!(
         "the app lacks the permission {}: tick it in the Dropbox App Console \
-         (dropbox.com/developers/apps, your app, tab Permissions), press Submit, then run: \
-         ferrybox startAuthentication",
+         (dropbox.com/developers/apps, your app, tab Permissions), press Submit, then {then}",
         boxes.join(", ")
     )
 }
@@ -241,7 +246,10 @@ pub fn token_refused(error: &ApiError, credential: &Credential) -> Refusal {
             .or_else(|| error.error.get("missing_scope").and_then(field))
             .unwrap_or_default();
         let scope = scope.trim_matches('"').to_owned();
-        return Refusal::Final(Error::Authentication(missing_scope_text(&[&scope])));
+        return Refusal::Final(Error::Authentication(missing_scope_text(
+            &[&scope],
+            Some(credential),
+        )));
     }
     if error.is("expired_access_token") || error.is("invalid_access_token") {
         if !personal {
@@ -300,7 +308,9 @@ mod tests {
         let granted = "account_info.read files.metadata.read files.content.read";
         assert_eq!(missing_scopes(Some(granted)), ["files.content.write"]);
         assert!(missing_scopes(None).is_empty());
-        assert!(missing_scope_text(&["files.content.write"]).contains("\"files.content.write\""));
+        assert!(
+            missing_scope_text(&["files.content.write"], None).contains("\"files.content.write\"")
+        );
     }
 
     /// The example of RFC 7636, appendix B.

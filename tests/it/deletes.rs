@@ -443,3 +443,31 @@ fn a_server_fault_over_one_folder_or_delete_does_not_stop_the_others() {
     assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
     assert_eq!(outcome.counts.deleted_in_dropbox, 3);
 }
+
+#[test]
+fn only_files_that_may_travel_count_as_in_step() {
+    let world = World::in_mode("DROPBOX_TO_LOCAL");
+    *world.sync_keys.borrow_mut() = "download_filter = [\"/down/.*\"]".to_owned();
+    for i in 0..30 {
+        world.put(&format!("up/{i}"), "u");
+    }
+    for i in 0..25 {
+        world
+            .dropbox
+            .put(&format!("/down/{i}"), format!("d{i}").as_bytes());
+    }
+    world.sync_ok();
+    world.dropbox.remove("/down");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+}
+
+#[test]
+fn removing_the_index_brings_the_files_of_a_halt_back() {
+    let world = many(4);
+    world.remove("d");
+    world.remove("keep");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    fs::remove_file(world.state().join("index.db")).unwrap();
+    assert_eq!(world.sync_ok().counts.downloaded, 5);
+    assert_eq!(world.local_tree(), world.remote_tree());
+}
