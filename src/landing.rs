@@ -14,7 +14,7 @@ use crate::core::path::RelPath;
 use crate::download::Failed;
 use crate::error::{Result, state_error};
 use crate::index::{Base, RemoteFile};
-use crate::pass::{Local, Observed, Pass, Spot};
+use crate::pass::{Local, Observed, Pass, Spot, short};
 use crate::report::{Deed, in_brackets};
 use crate::time::date_of;
 
@@ -174,8 +174,9 @@ impl Pass<'_> {
         };
         match placed {
             Ok(()) => {
-                let is_new = matches!(replaces, Replaces::Nothing) && !self.scanning;
-                self.landed += u64::from(is_new);
+                if matches!(replaces, Replaces::Nothing) && self.had_base {
+                    self.landed.insert(short(&spot.row.key));
+                }
                 let stamp = disk
                     .status(&target)?
                     .map(|status| status.stamp)

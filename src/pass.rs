@@ -4,6 +4,7 @@
 //! fails is simply seen again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::config::Config;
 use crate::core::content_hash::ContentHash;
@@ -170,10 +171,9 @@ pub struct Pass<'a> {
     /// Paths in a row that Dropbox stumbled over.
     pub(crate) stumbles: u32,
     pub(crate) committed: u64,
-    /// Files that came down before the scan, where none was before.
-    pub(crate) landed: u64,
-    /// The whole tree is being walked.
-    pub(crate) scanning: bool,
+    /// Hashes of the keys of files that came down where none was before; kept only where there
+    /// was a base, since without one nothing can be deleted.
+    pub(crate) landed: HashSet<u64>,
     /// Something could not be looked at, so nothing follows from what was not seen.
     pub(crate) is_blind: bool,
     /// The index had a base when the pass began.
@@ -212,8 +212,7 @@ impl<'a> Pass<'a> {
             upload_left: false,
             stumbles: 0,
             committed: 0,
-            landed: 0,
-            scanning: false,
+            landed: HashSet::new(),
             is_blind: false,
             had_base,
             only_in_dropbox: 0,
@@ -291,6 +290,13 @@ impl<'a> Pass<'a> {
         let rows = std::mem::take(&mut self.settles);
         index.transaction(|| rows.iter().try_for_each(|row| index.put(row)))
     }
+}
+
+/// A short stand-in for a key, good for this process only.
+pub(crate) fn short(key: &Key) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn is_at_or_below(path: &str, dir: &str) -> bool {

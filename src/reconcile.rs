@@ -6,7 +6,7 @@ use crate::dropbox::wire::WriteMode;
 use crate::error::Result;
 use crate::index::{Base, Remote};
 use crate::io::disk::Stamp;
-use crate::pass::{Delete, Local, Observed, Pass, Phase, Spot, is_racy};
+use crate::pass::{Delete, Local, Observed, Pass, Phase, Spot, is_racy, short};
 use crate::read::{self, Unread};
 use crate::report::{Deed, printable};
 
@@ -82,7 +82,9 @@ impl Pass<'_> {
             self.tally.base_files += 1;
             self.is_blind |= spot.local == Local::Unknown || remote == Side::Unknown;
         }
-        if matches!(spot.local, Local::File(_)) {
+        // What has only just come down does not speak for the content dir.
+        let is_new = !self.landed.is_empty() && self.landed.contains(&short(&spot.row.key));
+        if matches!(spot.local, Local::File(_)) && !is_new {
             self.tally.local_files += 1;
         }
         if matches!(remote, Side::File(_)) {

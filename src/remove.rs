@@ -91,8 +91,6 @@ impl Pass<'_> {
 
     fn guard(&mut self, deletes: &[Delete]) -> Result<Option<Error>> {
         let mut tally = self.tally;
-        // What has only just come down does not speak for the content dir.
-        tally.local_files = tally.local_files.saturating_sub(self.landed);
         tally.delete_local = lost(deletes, Direction::Down, &self.arrived_down);
         tally.delete_remote = lost(deletes, Direction::Up, &self.arrived_up);
         let guard = &self.tools.config.guard;

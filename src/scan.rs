@@ -119,7 +119,6 @@ impl Pass<'_> {
 
     /// Second walk: everything, with what is local going up and deletes being collected.
     pub(crate) fn walk_all(&mut self) -> Result<()> {
-        self.scanning = true;
         let root = RelPath::root();
         let device = match self.tools.disk.root() {
             Ok(status) => status.device,
