@@ -124,63 +124,60 @@ impl Http for RealHttp {
 
 fn classify(error: &ureq::Error, host: &str) -> HttpError {
     let text = format!("{host}: {error}");
-    match error {
-        ureq::Error::Rustls(rustls::Error::InvalidCertificate(reason)) => {
-            let hint = match reason {
-                rustls::CertificateError::Expired
-                | rustls::CertificateError::ExpiredContext { .. }
-                | rustls::CertificateError::NotValidYet
-                | rustls::CertificateError::NotValidYetContext { .. } => {
-                    "; is this machine's clock right?"
-                }
-                _ => "; behind a proxy that opens TLS, name its CA in network.ca_file",
-            };
-            HttpError::Hopeless(format!("{text}{hint}"))
+    let tls = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    match (tls, error) {
+        (Some(rustls::Error::InvalidCertificate(reason)), _) => {
+            HttpError::Hopeless(format!("{text}; {}", remedy(reason)))
         }
-        ureq::Error::Io(io) if io.get_ref().is_some_and(is_certificate_error) => {
-            HttpError::Hopeless(format!(
-                "{text}; is this machine's clock right, and its CA store up to date?"
-            ))
-        }
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl => {
+        (_, ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl) => {
             HttpError::Hopeless(text)
         }
         _ => HttpError::Broken(text),
     }
 }
 
-fn is_certificate_error(inner: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    matches!(
-        inner.downcast_ref::<rustls::Error>(),
-        Some(rustls::Error::InvalidCertificate(_))
-    )
+/// What may be wrong when a certificate is refused.
+fn remedy(reason: &rustls::CertificateError) -> &'static str {
+    use rustls::CertificateError::{
+        Expired, ExpiredContext, NotValidYet, NotValidYetContext, UnknownIssuer,
+    };
+    match reason {
+        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => {
+            "is this machine's clock right?"
+        }
+        UnknownIssuer => {
+            "is the system's CA store up to date? Behind a proxy that opens TLS, name its CA in \
+             network.ca_file"
+        }
+        _ => "this is not the host it should be",
+    }
 }
 
-/// The CA file of the configuration, else the system's store, else Mozilla's list.
+/// The system's store, or Mozilla's list where there is none, and the configured CA file.
 fn roots(config: &Config) -> Result<RootCerts, ConfigError> {
+    let mut roots: Vec<_> = rustls_native_certs::load_native_certs()
+        .certs
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect();
     if let Some(file) = &config.network.ca_file {
-        return ca_file(file).map(specific).map_err(|what| ConfigError {
+        roots.extend(ca_file(file).map_err(|what| ConfigError {
             file: config.path.clone(),
             line: None,
             key: Some("network.ca_file".to_owned()),
             what,
             remedy: "name a readable PEM file with at least one certificate".to_owned(),
-        });
+        })?);
     }
-    let native: Vec<_> = rustls_native_certs::load_native_certs()
-        .certs
-        .iter()
-        .map(|der| Certificate::from_der(der).to_owned())
-        .collect();
-    Ok(if native.is_empty() {
+    Ok(if roots.is_empty() {
         RootCerts::WebPki
     } else {
-        specific(native)
+        RootCerts::Specific(Arc::new(roots))
     })
-}
-
-fn specific(certificates: Vec<Certificate<'static>>) -> RootCerts {
-    RootCerts::Specific(Arc::new(certificates))
 }
 
 fn ca_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
