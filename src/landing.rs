@@ -164,13 +164,7 @@ impl Pass<'_> {
                     Err(io::ErrorKind::AlreadyExists.into())
                 }
             }
-            Replaces::Kept(observed) => {
-                if self.still_is(&target, &observed)? {
-                    self.keep_copy(&spot, &target, &observed, &temp)
-                } else {
-                    Err(io::ErrorKind::AlreadyExists.into())
-                }
-            }
+            Replaces::Kept(observed) => self.keep_copy(&spot, &target, &observed, &temp),
         };
         match placed {
             Ok(()) => {
@@ -221,7 +215,12 @@ impl Pass<'_> {
         temp: &RelPath,
     ) -> io::Result<()> {
         let disk = self.tools.disk;
-        match self.copy_name(spot, target, observed)? {
+        let copy = self.copy_name(spot, target, observed)?;
+        // Choosing a name may have taken a while.
+        if !self.still_is(target, observed)? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        match copy {
             CopyName::Free(copy) => {
                 disk.rename_new(target, &copy)?;
                 disk.rename_new(temp, target)?;
@@ -285,7 +284,11 @@ impl Pass<'_> {
             return Ok(());
         }
         let moved = spot.path().map_err(io::Error::other).and_then(|target| {
-            match self.copy_name(&spot, &target, &observed)? {
+            let copy = self.copy_name(&spot, &target, &observed)?;
+            if !self.still_is(&target, &observed)? {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            match copy {
                 CopyName::Free(copy) => self.tools.disk.rename_new(&target, &copy).map(|()| copy),
                 CopyName::Kept(copy) => self.tools.disk.remove_file(&target).map(|()| copy),
             }
@@ -298,6 +301,11 @@ impl Pass<'_> {
                     local: Local::Gone,
                     ..spot
                 })
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let report = self.tools.report;
+                report.deferred(&spot.subject, "it changed here meanwhile");
+                Ok(())
             }
             Err(error) => {
                 self.tools.report.problem(&spot.subject, &error.to_string());

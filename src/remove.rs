@@ -45,14 +45,6 @@ impl Pass<'_> {
         if let Some(halt) = self.guard(&deletes)? {
             return Ok(Some(halt));
         }
-        if !self.dry()
-            && deletes
-                .iter()
-                .any(|delete| delete.direction == Direction::Down)
-        {
-            // What came down must be durable before anything goes.
-            self.finish_landing()?;
-        }
         for delete in deletes {
             let is_file = delete.spot.row.base_file().is_some();
             match (delete.direction, is_file) {

@@ -215,3 +215,25 @@ fn a_folder_deleted_before_its_echo_takes_its_files_along() {
         "it is backed up again"
     );
 }
+
+#[test]
+fn a_file_whose_copy_exists_already_makes_way_without_a_second_one() {
+    let world = world();
+    // The copy of the edit exists already: setting aside would only remove the file.
+    let copy = "x (conflicted copy pi 2026-01-01).txt";
+    world.put("x.txt", "file");
+    world.put("keep", "k");
+    world.sync_ok();
+    for name in ["x.txt", copy] {
+        world.put(name, "edited");
+        world.set_mtime(name, 1_767_225_600);
+    }
+    world.dropbox.remove("/x.txt");
+    world.dropbox.put("/x.txt/inside", b"i");
+    world.sync_ok();
+    world.sync_ok();
+    let tree = world.local_tree();
+    assert_eq!(tree[copy], "edited");
+    assert_eq!(tree["x.txt/inside"], "i");
+    assert_eq!(world.remote_tree(), tree);
+}
