@@ -480,3 +480,43 @@ fn said(errno: Errno, operation: &str, shown: &str) -> io::Error {
 fn named(error: &io::Error, operation: &str, shown: &str) -> io::Error {
     io::Error::new(error.kind(), format!("cannot {operation} {shown}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every call below a linked directory is refused, with `openat2` and without it.
+    #[test]
+    fn no_path_leads_through_a_link() {
+        let base = std::env::temp_dir().join(format!("ferrybox-links-{}", std::process::id()));
+        let (inside, outside) = (base.join("inside"), base.join("outside"));
+        std::fs::create_dir_all(&inside).unwrap();
+        std::fs::create_dir_all(&outside).unwrap();
+        std::fs::write(outside.join("f"), "f").unwrap();
+        std::os::unix::fs::symlink(&outside, inside.join("link")).unwrap();
+        let link = RelPath::parse("link").unwrap();
+        let (known, fresh) = (link.join("f").unwrap(), link.join("new").unwrap());
+        let plain = RelPath::parse("plain").unwrap();
+        let own = RelPath::parse("plain/g").unwrap();
+        let disks = [
+            RealDisk::open(&inside).unwrap(),
+            RealDisk::open(&inside).unwrap().without_openat2(),
+        ];
+        for disk in disks {
+            assert!(disk.list(&link).is_err());
+            assert!(disk.open(&known).is_err());
+            assert!(disk.status(&known).is_err());
+            assert!(disk.create(&fresh, Access::Shared).is_err());
+            assert!(disk.make_dir(&fresh).is_err());
+            assert!(disk.remove_file(&known).is_err());
+            disk.make_dir(&plain).unwrap();
+            drop(disk.create(&own, Access::Shared).unwrap());
+            assert!(disk.replace(&own, &fresh).is_err());
+            assert!(disk.status(&own).unwrap().is_some());
+            disk.remove_file(&own).unwrap();
+            disk.remove_dir(&plain).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+}
