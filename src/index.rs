@@ -24,7 +24,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-pub use listing::{RemoteEntry, StagedMerge};
+pub use listing::RemoteEntry;
 pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 

@@ -37,11 +37,6 @@ pub fn conflict_name(name: &str, host: &str, date: &str, hash: Option<ContentHas
     format!("{}{suffix}{extension}", cut(stem, room).trim_end())
 }
 
-/// Whether the name is that of a conflict copy.
-pub fn is_conflict_copy(name: &str) -> bool {
-    name.contains(MARK)
-}
-
 /// The stem without a suffix from an earlier conflict: a copy never gets a second one.
 fn original_stem(stem: &str) -> &str {
     match stem.rfind(MARK) {
@@ -91,7 +86,6 @@ mod tests {
         assert_eq!(conflict_name(&once, "pi", "2026-01-02", None), once);
         let later = conflict_name(&once, "shed", "2026-03-04", None);
         assert_eq!(later, "a (conflicted copy shed 2026-03-04).txt");
-        assert!(is_conflict_copy(&later) && !is_conflict_copy("a.txt"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct RemoteEntry {
 }
 
 /// The merge of a complete listing.
-pub struct StagedMerge<'a> {
+struct StagedMerge<'a> {
     index: &'a Index,
     filter: &'a Filter,
     dir: Option<Dir>,
