@@ -20,6 +20,7 @@ mod row;
 mod schema;
 
 use std::cell::Cell;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -29,7 +30,7 @@ pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 
 use crate::core::path::{Key, fold, join};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, state_error};
 
 /// Rows read at a time when a directory is walked.
 const ROWS_AT_ONCE: i64 = 256;
@@ -57,15 +58,41 @@ impl Index {
         Ok(Some(index))
     }
 
-    /// Makes a new index in `file`, which must exist, empty and private.
+    /// Makes a new index in `file`, private from its first byte, and so is the journal SQLite
+    /// makes beside it.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the system or SQLite says.
     pub fn create(file: &Path, id: &str) -> Result<Index> {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file)
+            .map_err(|error| state_error(&format!("make {}", file.display()), &error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let index = Index::over(Connection::open_with_flags(file, flags)?);
         index.set_up(id)?;
         Ok(index)
+    }
+
+    /// Removes the index in `file`. A journal left beside it goes last: without its index it is
+    /// played back into nothing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove_file(file: &Path) -> Result<()> {
+        let journal = file.with_extension("db-journal");
+        for file in [file, &journal] {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let doing = format!("remove {}", file.display());
+                    return Err(state_error(&doing, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// A new index in memory, for a dry run and for tests.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::error::{Error, Result, state_error};
 use crate::io::RealDisk;
+use crate::io::disk::{Disk, Disks};
 
 /// `statfs` magic number of tmpfs.
 const TMPFS_MAGIC: i128 = 0x0102_1994;
@@ -111,6 +112,31 @@ pub fn open_runtime() -> Option<RealDisk> {
         RealDisk::open(&dir).ok()
     } else {
         None
+    }
+}
+
+/// The directory trees of this machine.
+pub struct RealDisks;
+
+impl Disks for RealDisks {
+    fn content(&self, dir: &Path) -> std::io::Result<Box<dyn Disk>> {
+        Ok(Box::new(RealDisk::open(dir)?))
+    }
+
+    fn state(&self, dir: &Path) -> Result<Box<dyn Disk>> {
+        Ok(Box::new(open_state(dir)?))
+    }
+
+    fn state_as_it_is(&self, dir: &Path) -> Result<Option<Box<dyn Disk>>> {
+        if !dir.exists() {
+            return Ok(None);
+        }
+        let wrap = |error: std::io::Error| state_error("use the state directory", &error);
+        Ok(Some(Box::new(RealDisk::open(dir).map_err(wrap)?)))
+    }
+
+    fn runtime(&self) -> Option<Box<dyn Disk>> {
+        Some(Box::new(open_runtime()?))
     }
 }
 

@@ -5,18 +5,18 @@ use std::path::Path;
 use crate::commands::authentication::{banner_for, credential_of};
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
-use crate::core::path::{RelPath, fold};
+use crate::core::path::fold;
 use crate::cursor::CursorFile;
 use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{Access, Credential, PersonalAccount, TokenFiles, hash_hex};
-use crate::error::{Error, ExitCode, Result, state_error};
+use crate::error::{Error, ExitCode, Result};
 use crate::index::{Belonging, Index};
-use crate::io::disk::{Access as FileAccess, Disk, Lock};
+use crate::io::RealHttp;
+use crate::io::disk::{Disk, Disks, Lock};
 use crate::io::host::{Host, RealHost};
 use crate::io::http::Http;
-use crate::io::{RealDisk, RealHttp};
 use crate::pass::{Options, Tools};
-use crate::places;
+use crate::places::{self, RealDisks};
 use crate::report::Report;
 
 /// The index in the state directory.
@@ -57,44 +57,49 @@ impl Wishes {
     }
 }
 
+/// What a run has around it: the three seams. The index file alone is reached directly.
+pub struct Machine<'a> {
+    /// Clock and randomness.
+    pub host: &'a dyn Host,
+    /// The directory trees.
+    pub disks: &'a dyn Disks,
+    /// The network.
+    pub http: &'a dyn Http,
+}
+
 /// Runs one pass on this machine.
 ///
 /// # Errors
 /// Whatever ended it, or kept it from beginning.
 pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCode> {
-    run_with(
-        config,
-        options,
-        report,
-        &RealHost::new(),
-        &RealHttp::new(config)?,
-    )
+    let machine = Machine {
+        host: &RealHost::new(),
+        disks: &RealDisks,
+        http: &RealHttp::new(config)?,
+    };
+    run_on(&machine, config, options, report)
 }
 
-/// Runs one pass with another clock or another network. A damaged index is dropped, and the pass
-/// starts over without it.
+/// Runs one pass on any machine. A damaged index is dropped, and the pass starts over without it.
 ///
 /// # Errors
 /// Whatever ended it, or kept it from beginning.
-pub fn run_with(
+pub fn run_on(
+    machine: &Machine<'_>,
     config: &Config,
     options: &Options,
     report: &Report,
-    host: &dyn Host,
-    http: &dyn Http,
 ) -> Result<ExitCode> {
-    match attempt(config, options, report, host, http, Stored::Used) {
+    match attempt(machine, config, options, report, Stored::Used) {
         // A dry run mends nothing; it plans as the pass would after mending.
         Err(Error::Damaged(_)) if options.dry_run => {
-            attempt(config, options, report, host, http, Stored::Ignored)
+            attempt(machine, config, options, report, Stored::Ignored)
         }
         Err(Error::Damaged(text)) => {
             log::warn!("{text}; it is only a cache: listing Dropbox and hashing again");
-            let dir = places::state_dir(config)?;
-            for name in [INDEX_FILE, "index.db-journal", "cursor.json"] {
-                let _ = fs_err::remove_file(dir.join(name));
-            }
-            attempt(config, options, report, host, http, Stored::Used)
+            // The cursor is of an index that is gone: it counts no more.
+            Index::remove_file(&places::state_dir(config)?.join(INDEX_FILE))?;
+            attempt(machine, config, options, report, Stored::Used)
         }
         answer => answer,
     }
@@ -109,24 +114,22 @@ enum Stored {
 }
 
 fn attempt(
+    machine: &Machine<'_>,
     config: &Config,
     options: &Options,
     report: &Report,
-    host: &dyn Host,
-    http: &dyn Http,
     stored: Stored,
 ) -> Result<ExitCode> {
+    let host = machine.host;
     let state_dir = places::state_dir(config)?;
     // A dry run makes and changes nothing, not even an empty directory.
-    let state = match (options.dry_run, state_dir.exists()) {
-        (true, false) => None,
-        (true, true) => Some(open_unchanged(&state_dir)?),
-        (false, _) => Some(places::open_state(&state_dir)?),
+    let state = if options.dry_run {
+        machine.disks.state_as_it_is(&state_dir)?
+    } else {
+        Some(machine.disks.state(&state_dir)?)
     };
-    let _state_lock = state
-        .as_ref()
-        .map(|disk| locked(disk, &state_dir))
-        .transpose()?;
+    let state = state.as_deref();
+    let _state_lock = state.map(|disk| locked(disk, &state_dir)).transpose()?;
     let index_file = state_dir.join(INDEX_FILE);
     let stored = match stored {
         Stored::Used => Index::open(&index_file)?,
@@ -137,35 +140,32 @@ fn attempt(
         .map(Index::has_base)
         .transpose()?
         .unwrap_or(false);
-    let files = state
-        .as_ref()
-        .map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
+    let files = state.map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
     // In the order of the exit codes: configuration, lock, authentication, halt.
-    let disk = match content_dir(config, has_base) {
+    let disk = match content_dir(machine.disks, config, has_base) {
         Err(error @ Error::Config(_)) => return Err(error),
         disk => disk,
     };
     let _content_lock = match &disk {
-        Ok(disk) => locked(disk, &config.sync.content_dir)?,
+        Ok(disk) => locked(&**disk, &config.sync.content_dir)?,
         Err(_) => None,
     };
     let credential = credential(config, files.as_ref(), host, options.dry_run)?;
     let disk = disk?;
-    let index = match (stored, &state) {
-        (Some(index), _) if options.dry_run => index.copy_in_memory()?,
-        (Some(index), _) => index,
-        (None, Some(state)) if !options.dry_run => new_index(state, &index_file, host)?,
-        (None, _) => Index::in_memory("dry run")?,
+    let index = match stored {
+        Some(index) if options.dry_run => index.copy_in_memory()?,
+        Some(index) => index,
+        None if options.dry_run => Index::in_memory("dry run")?,
+        None => Index::create(&index_file, &host.random_hex(16))?,
     };
-    let runtime = places::open_runtime();
-    let runtime = runtime.as_ref().map(|disk| disk as &dyn Disk);
-    let access = Access::new(credential, runtime, !options.dry_run);
-    let api = Api::new(http, host, access);
+    let runtime = machine.disks.runtime();
+    let access = Access::new(credential, runtime.as_deref(), !options.dry_run);
+    let api = Api::new(machine.http, host, access);
     let belonging = belonging(config, files.as_ref(), &api, options.dry_run)?;
     let tools = Tools {
         config,
         host,
-        disk: &disk,
+        disk: &*disk,
         api: &api,
         index: &index,
         report,
@@ -176,16 +176,11 @@ fn attempt(
             .clone()
             .unwrap_or_else(places::hostname),
     };
-    let state = state.as_ref().map(|disk| disk as &dyn Disk);
     let cursors = CursorFile::new(state, !options.dry_run)?;
     crate::sync::run(&tools, options, &cursors, &belonging)
 }
 
-fn open_unchanged(dir: &Path) -> Result<RealDisk> {
-    RealDisk::open(dir).map_err(|error| state_error("use the state directory", &error))
-}
-
-fn locked(disk: &RealDisk, dir: &Path) -> Result<Option<Lock>> {
+fn locked(disk: &dyn Disk, dir: &Path) -> Result<Option<Lock>> {
     match disk.lock() {
         Ok(Some(lock)) => Ok(Some(lock)),
         Ok(None) => Err(Error::Locked(format!(
@@ -200,9 +195,9 @@ fn locked(disk: &RealDisk, dir: &Path) -> Result<Option<Lock>> {
     }
 }
 
-fn content_dir(config: &Config, has_base: bool) -> Result<RealDisk> {
+fn content_dir(disks: &dyn Disks, config: &Config, has_base: bool) -> Result<Box<dyn Disk>> {
     let dir = &config.sync.content_dir;
-    let error = match RealDisk::open(dir) {
+    let error = match disks.content(dir) {
         Ok(disk) => return Ok(disk),
         Err(error) => error,
     };
@@ -327,15 +322,6 @@ fn belonging(
         remote_root: config.dropbox.remote_root.clone(),
         filters: config.sync.filter.fingerprint(),
     })
-}
-
-/// The index file is private from its first byte, and so is the journal SQLite makes beside it.
-fn new_index(state: &RealDisk, file: &Path, host: &dyn Host) -> Result<Index> {
-    let name = RelPath::parse(INDEX_FILE).map_err(|error| Error::Failed(error.to_string()))?;
-    state
-        .create(&name, FileAccess::Private)
-        .map_err(|error| state_error("make the index", &error))?;
-    Index::create(file, &host.random_hex(16))
 }
 
 /// Keys below the content dir that hold our own configuration and state.

@@ -4,8 +4,10 @@
 //! symbolic link below it. Errors are plain [`io::Error`]s whose text names operation and path.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use crate::core::path::RelPath;
+use crate::error;
 
 /// What kind of thing a directory entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,4 +179,28 @@ pub trait Disk {
         self.replace(&temp, path)?;
         self.sync_dir(&path.parent())
     }
+}
+
+/// The trees of one run.
+pub trait Disks {
+    /// The content dir at `dir`.
+    ///
+    /// # Errors
+    /// What the system says, with the path.
+    fn content(&self, dir: &Path) -> io::Result<Box<dyn Disk>>;
+
+    /// The state directory at `dir`; where it is missing it is made, private from the start.
+    ///
+    /// # Errors
+    /// What is wrong with it, in one line.
+    fn state(&self, dir: &Path) -> error::Result<Box<dyn Disk>>;
+
+    /// The state directory as it is; nothing if there is none.
+    ///
+    /// # Errors
+    /// What is wrong with it, in one line.
+    fn state_as_it_is(&self, dir: &Path) -> error::Result<Option<Box<dyn Disk>>>;
+
+    /// A private directory in memory, if the machine has one.
+    fn runtime(&self) -> Option<Box<dyn Disk>>;
 }

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dropbox_standin::{Delivery, Node, Standin};
-use ferrybox::commands::sync::{Wishes, run_with};
+use ferrybox::commands::sync::{Machine, Wishes, run_on};
 use ferrybox::config::Config;
 use ferrybox::error::ExitCode;
 use ferrybox::io::host::Host;
 use ferrybox::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
+use ferrybox::places::RealDisks;
 use ferrybox::report::{Counts, Kind, Report};
 
 /// A directory of its own for a test, removed at its end.
@@ -202,7 +203,12 @@ impl World {
             clock: &self.clock,
         };
         self.dropbox.clear_requests();
-        let result = run_with(config, &options, &report, &self.clock, &http);
+        let machine = Machine {
+            host: &self.clock,
+            disks: &RealDisks,
+            http: &http,
+        };
+        let result = run_on(&machine, config, &options, &report);
         let problems = report
             .problems()
             .into_iter()
