@@ -23,6 +23,7 @@ pub enum Access {
 }
 
 /// Everything the stand-in remembers.
+#[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) account_id: String,
     pub(crate) namespace: String,
@@ -42,6 +43,7 @@ pub(crate) struct Account {
 }
 
 /// A finished asynchronous job: the route that started it, and its result.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) route: &'static str,
     pub(crate) result: Value,

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 const DAY: i64 = 86_400;
 
 /// Seconds since 1970, frozen or running.
+#[derive(Clone)]
 pub(crate) struct Clock {
     seconds: i64,
     running_since: Option<Instant>,

@@ -62,6 +62,9 @@ pub enum Effect {
     ExpireToken,
     /// Applied; every entry of a list page is told twice.
     DuplicatePage,
+    /// Applied; entries of a list page change places, but for those of which one lies at or
+    /// below the other.
+    ReorderPage(u64),
 }
 
 /// A rule.
@@ -168,7 +171,8 @@ pub(crate) fn before(
         | Effect::Truncate(_)
         | Effect::Corrupt(_)
         | Effect::Stall(_)
-        | Effect::DuplicatePage => None,
+        | Effect::DuplicatePage
+        | Effect::ReorderPage(_) => None,
     }
 }
 
@@ -187,6 +191,12 @@ pub(crate) fn after(effect: &Effect, response: &mut Response) {
         Effect::DuplicatePage if response.status == 200 => {
             if let Ok(mut page) = serde_json::from_slice(&response.body) {
                 duplicate_entries(&mut page);
+                response.body = page.to_string().into_bytes().into();
+            }
+        }
+        Effect::ReorderPage(seed) if response.status == 200 => {
+            if let Ok(mut page) = serde_json::from_slice(&response.body) {
+                reorder_entries(&mut page, *seed);
                 response.body = page.to_string().into_bytes().into();
             }
         }
@@ -254,6 +264,28 @@ fn duplicate_entries(page: &mut Value) {
     if let Some(Value::Array(entries)) = page.get_mut("entries") {
         let again = entries.clone();
         entries.extend(again);
+    }
+}
+
+/// Lets neighbours change places that have nothing to do with each other.
+fn reorder_entries(page: &mut Value, mut seed: u64) {
+    let Some(Value::Array(entries)) = page.get_mut("entries") else {
+        return;
+    };
+    let is_at_or_below = |one: &Value, other: &Value| {
+        let path = |entry: &Value| entry["path_lower"].as_str().map(|path| format!("{path}/"));
+        match (path(one), path(other)) {
+            (Some(one), Some(other)) => one.starts_with(&other) || other.starts_with(&one),
+            _ => true,
+        }
+    };
+    for _ in 0..2 {
+        for at in 1..entries.len() {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if seed >> 63 == 0 && !is_at_or_below(&entries[at - 1], &entries[at]) {
+                entries.swap(at - 1, at);
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// One position of the journal.
+#[derive(Clone)]
 pub(crate) struct Change {
     pub(crate) key: Arc<str>,
     /// The path was removed at this position, whatever is there now.
@@ -16,7 +17,7 @@ pub(crate) struct Change {
 }
 
 /// The changes of one account.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Journal {
     changes: BTreeMap<u64, Change>,
     last: HashMap<Arc<str>, u64>,

@@ -50,4 +50,4 @@ pub use content_hash::{BLOCK, content_hash};
 pub use faults::{Effect, Fault, When};
 pub use http::{Body, Delivery, Endpoint, Request, Response};
 pub use server::Listeners;
-pub use standin::{Hook, Logged, Node, Snapshot, Standin};
+pub use standin::{Hook, Logged, Node, Saved, Snapshot, Standin};

@@ -49,6 +49,7 @@ pub(crate) struct Consent {
     pub(crate) redirect_uri: Option<String>,
 }
 
+#[derive(Clone)]
 struct Code {
     consent: Consent,
     expires: i64,
@@ -88,6 +89,7 @@ const BAD_VERIFIER: Refusal = ("invalid_grant", "invalid code verifier");
 const BAD_REFRESH: Refusal = ("invalid_grant", "refresh token is invalid or revoked");
 
 /// Everything about authorization.
+#[derive(Clone)]
 pub(crate) struct OAuth {
     pub(crate) apps: HashMap<String, String>,
     /// What the next approvals grant, if less than what is asked for.

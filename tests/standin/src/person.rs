@@ -76,6 +76,12 @@ impl Standin {
         })
     }
 
+    /// Contents that newer ones replaced, with the path each was at.
+    #[must_use]
+    pub fn replaced(&self) -> Vec<(String, Vec<u8>)> {
+        self.account().tree.replaced()
+    }
+
     /// Makes a folder, unless there is one.
     ///
     /// # Panics

@@ -51,6 +51,7 @@ impl From<SessionError> for Value {
 }
 
 /// One session.
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) order: Order,
     pub(crate) closed: bool,
@@ -96,6 +97,7 @@ impl Session {
 }
 
 /// All sessions of the account.
+#[derive(Clone)]
 pub(crate) struct Sessions {
     open: HashMap<String, Session>,
     seed: u64,

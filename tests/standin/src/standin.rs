@@ -56,6 +56,10 @@ pub(crate) struct Shared {
     hook: Mutex<Option<Hook>>,
 }
 
+/// All of an account at one moment.
+#[derive(Clone)]
+pub struct Saved(Account);
+
 /// A handle on one account in memory. Clones share it.
 #[derive(Clone)]
 pub struct Standin {
@@ -200,12 +204,7 @@ impl Standin {
         if IN_HOOK.get() {
             return;
         }
-        let mut hook = self
-            .shared
-            .hook
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(hook) = hook.as_mut() {
+        if let Some(hook) = self.hook_slot().as_mut() {
             IN_HOOK.set(true);
             hook(request);
             IN_HOOK.set(false);
@@ -215,11 +214,24 @@ impl Standin {
     /// Runs something before each request is applied, so that the account can be edited
     /// meanwhile. Calls the hook makes itself do not run it again.
     pub fn on_request(&self, hook: Hook) {
-        *self
-            .shared
+        *self.hook_slot() = Some(hook);
+    }
+
+    /// Takes the hook away.
+    pub fn take_hook(&self) -> Option<Hook> {
+        self.hook_slot().take()
+    }
+
+    /// Puts a hook back that was taken away.
+    pub fn put_hook(&self, hook: Option<Hook>) {
+        *self.hook_slot() = hook;
+    }
+
+    fn hook_slot(&self) -> MutexGuard<'_, Option<Hook>> {
+        self.shared
             .hook
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a person gets who opens the URL and clicks Allow: the code. The browser's requests
@@ -251,6 +263,24 @@ impl Standin {
             None => between(&text, "data-token=\"", "\""),
         };
         found.ok_or(text)
+    }
+
+    /// The account as it is, with its faults and its log; the hook is not part of it.
+    #[must_use]
+    pub fn saved(&self) -> Saved {
+        Saved(self.account().clone())
+    }
+
+    /// Makes the account what it was.
+    pub fn restore(&self, saved: &Saved) {
+        self.edit(|account| *account = saved.0.clone());
+    }
+
+    /// A position that moves with every change in the account: two equal ones of one history
+    /// stand for the same tree.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.account().tree.journal.position()
     }
 
     /// Adds a rule. Rules are tried in the order in which they were added.

@@ -49,6 +49,7 @@ pub(crate) struct Node {
 }
 
 /// One line of the history of a path.
+#[derive(Clone)]
 pub(crate) enum Past {
     Stored(Arc<Revision>),
     Gone(i64),
@@ -71,6 +72,7 @@ pub(crate) enum Actor {
 }
 
 /// The tree of one account.
+#[derive(Clone)]
 pub(crate) struct Tree {
     pub(crate) nodes: BTreeMap<Arc<str>, Node>,
     pub(crate) journal: Journal,
@@ -139,6 +141,19 @@ impl Tree {
     /// What was at a path, oldest first.
     pub(crate) fn history(&self, key: &str) -> &[Past] {
         self.history.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Contents that newer ones replaced, with the path each was at.
+    pub(crate) fn replaced(&self) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        for past in self.history.values() {
+            for pair in past.windows(2) {
+                if let [Past::Stored(old), Past::Stored(_)] = pair {
+                    found.push((old.display.to_string(), old.content.to_vec()));
+                }
+            }
+        }
+        found
     }
 
     /// The revisions of an id, oldest first.
