@@ -14,7 +14,7 @@ use crate::core::path::RelPath;
 use crate::download::Failed;
 use crate::error::{Result, state_error};
 use crate::index::{Base, RemoteFile};
-use crate::pass::{Local, Observed, Pass, Spot, short};
+use crate::pass::{Local, Observed, Pass, Spot};
 use crate::report::{Deed, in_brackets};
 use crate::time::date_of;
 
@@ -154,6 +154,17 @@ impl Pass<'_> {
         } = fetched;
         let disk = self.tools.disk;
         let target = spot.path().map_err(io::Error::other)?;
+        // Dropbox stated no hash; only now is it known that both sides hold the same.
+        if let Replaces::Kept(observed) = replaces
+            && observed.hash == Some(hash)
+            && self.still_is(&target, &observed)?
+        {
+            self.discard(&temp);
+            self.tools.report.adopted();
+            let base = self.file_base(&spot, rev, hash, observed.stamp, observed.read_at_ns);
+            self.landing.renamed.push((spot, base));
+            return Ok(());
+        }
         let placed = match replaces {
             Replaces::Nothing => disk.rename_new(&temp, &target),
             Replaces::File(observed) => {
@@ -168,9 +179,6 @@ impl Pass<'_> {
         };
         match placed {
             Ok(()) => {
-                if matches!(replaces, Replaces::Nothing) && self.had_base {
-                    self.landed.insert(short(&spot.row.key));
-                }
                 let stamp = disk
                     .status(&target)?
                     .map(|status| status.stamp)
@@ -180,7 +188,7 @@ impl Pass<'_> {
                 if let Some(remote) = spot.row.remote_file() {
                     self.note_arrival(&remote);
                 }
-                let base = self.file_base(rev, hash, stamp, self.tools.host.now_ns());
+                let base = self.file_base(&spot, rev, hash, stamp, self.tools.host.now_ns());
                 self.landing.renamed.push((spot, base));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

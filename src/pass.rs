@@ -4,7 +4,6 @@
 //! fails is simply seen again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::config::Config;
 use crate::core::content_hash::ContentHash;
@@ -171,9 +170,11 @@ pub struct Pass<'a> {
     /// Paths in a row that Dropbox stumbled over.
     pub(crate) stumbles: u32,
     pub(crate) committed: u64,
-    /// Hashes of the keys of files that came down where none was before; kept only where there
-    /// was a base, since without one nothing can be deleted.
-    pub(crate) landed: HashSet<u64>,
+    /// Number of the last pass that came past its guards. What arrived on a side since then is
+    /// our own doing: it does not speak for that side.
+    pub(crate) passes_done: u64,
+    /// Something arrived since then.
+    pub(crate) has_arrivals: bool,
     /// Something could not be looked at, so nothing follows from what was not seen.
     pub(crate) is_blind: bool,
     /// The index had a base when the pass began.
@@ -189,6 +190,7 @@ impl<'a> Pass<'a> {
         options: &'a Options,
         reset_due: bool,
         had_base: bool,
+        passes_done: u64,
     ) -> Pass<'a> {
         Pass {
             tools,
@@ -212,7 +214,8 @@ impl<'a> Pass<'a> {
             upload_left: false,
             stumbles: 0,
             committed: 0,
-            landed: HashSet::new(),
+            passes_done,
+            has_arrivals: false,
             is_blind: false,
             had_base,
             only_in_dropbox: 0,
@@ -255,17 +258,28 @@ impl<'a> Pass<'a> {
 
     /// A base of what both sides hold now; the content was read from `read_at_ns` on.
     pub(crate) fn file_base(
-        &self,
+        &mut self,
+        before: &Spot,
         rev: String,
         hash: ContentHash,
         stamp: Stamp,
         read_at_ns: i128,
     ) -> Base {
+        let was_on_both = matches!(
+            (before.local, before.row.remote_side()),
+            (Local::File(_), Side::File(_))
+        );
+        let arrived = match before.row.base_file() {
+            Some(base) if was_on_both => base.arrived,
+            _ => self.passes_done + 1,
+        };
+        self.has_arrivals |= arrived > self.passes_done;
         Base::File(BaseFile {
             rev,
             hash,
             stamp,
             racy: is_racy(&stamp, read_at_ns),
+            arrived,
         })
     }
 
@@ -290,13 +304,6 @@ impl<'a> Pass<'a> {
         let rows = std::mem::take(&mut self.settles);
         index.transaction(|| rows.iter().try_for_each(|row| index.put(row)))
     }
-}
-
-/// A short stand-in for a key, good for this process only.
-pub(crate) fn short(key: &Key) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn is_at_or_below(path: &str, dir: &str) -> bool {

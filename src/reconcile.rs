@@ -6,7 +6,7 @@ use crate::dropbox::wire::WriteMode;
 use crate::error::Result;
 use crate::index::{Base, Remote};
 use crate::io::disk::Stamp;
-use crate::pass::{Delete, Local, Observed, Pass, Phase, Spot, is_racy, short};
+use crate::pass::{Delete, Local, Observed, Pass, Phase, Spot, is_racy};
 use crate::read::{self, Unread};
 use crate::report::{Deed, printable};
 
@@ -76,20 +76,30 @@ impl Pass<'_> {
         }
     }
 
-    /// Counts what the guards ask about: files that may travel only.
+    /// Counts what the guards ask about: files that may travel only, and of them those that were
+    /// where they are before the agent began to move files around, in this pass or in one that
+    /// broke off before its guards were asked.
     fn count(&mut self, spot: &Spot, remote: Side) {
-        if spot.row.base_file().is_some() {
-            self.tally.base_files += 1;
+        let base = spot.row.base_file();
+        if base.is_some() {
             self.is_blind |= spot.local == Local::Unknown || remote == Side::Unknown;
         }
-        // What has only just come down does not speak for the content dir.
-        let is_new = !self.landed.is_empty() && self.landed.contains(&short(&spot.row.key));
-        if matches!(spot.local, Local::File(_)) && !is_new {
-            self.tally.local_files += 1;
+        if base.is_some_and(|base| base.arrived > self.passes_done) {
+            self.has_arrivals = true;
+            return;
         }
-        if matches!(remote, Side::File(_)) {
-            self.tally.remote_files += 1;
+        self.tally.base_files += u64::from(base.is_some());
+        let is_edited = match (spot.local, base) {
+            (Local::File(status), Some(base)) => status.stamp != base.stamp,
+            (Local::File(_), None) => true,
+            (Local::Unknown | Local::Gone | Local::Folder { .. }, _) => false,
+        };
+        // New on both sides: it may be the unsettled work of a pass that broke off.
+        if is_edited && matches!(remote, Side::File(Content::Edited)) {
+            return;
         }
+        self.tally.local_files += u64::from(matches!(spot.local, Local::File(_)));
+        self.tally.remote_files += u64::from(matches!(remote, Side::File(_)));
     }
 
     /// Tells a file from its base, reading it only where the stamp does not hold or where only
@@ -267,15 +277,15 @@ impl Pass<'_> {
     }
 
     fn adopt(&mut self, spot: Spot, observed: &Observed) -> Result<()> {
-        let mut row = spot.row;
-        let base = match (spot.local, row.remote_file(), observed.hash) {
+        let base = match (spot.local, spot.row.remote_file(), observed.hash) {
             (Local::Folder { mount, .. }, _, _) => Base::Folder { mount },
             (Local::File(_), Some(remote), Some(hash)) => {
                 self.tools.report.adopted();
-                self.file_base(remote.rev, hash, observed.stamp, observed.read_at_ns)
+                self.file_base(&spot, remote.rev, hash, observed.stamp, observed.read_at_ns)
             }
             _ => return Ok(()),
         };
+        let mut row = spot.row;
         row.settle(base, &spot.name);
         self.settle(row)
     }

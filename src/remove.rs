@@ -81,6 +81,17 @@ impl Pass<'_> {
         self.flush_settles()
     }
 
+    /// From here on what arrived until now counts like everything else.
+    pub(crate) fn come_past_guards(&mut self) -> Result<()> {
+        if self.dry() || !self.has_arrivals {
+            return Ok(());
+        }
+        self.passes_done += 1;
+        self.has_arrivals = false;
+        let (index, done) = (self.tools.index, self.passes_done.to_string());
+        index.transaction(|| index.set_meta(Meta::PassesDone, &done))
+    }
+
     fn guard(&mut self, deletes: &[Delete]) -> Result<Option<Error>> {
         let mut tally = self.tally;
         tally.delete_local = lost(deletes, Direction::Down, &self.arrived_down);

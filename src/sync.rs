@@ -51,7 +51,9 @@ pub fn run(
     pull(tools, options, &puller)?;
     let had_base = tools.index.has_base()?;
     let reset_due = tools.index.meta(Meta::ResetDue)?.is_some();
-    let mut pass = Pass::new(tools, options, reset_due, had_base);
+    let passes_done = tools.index.meta(Meta::PassesDone)?;
+    let passes_done = passes_done.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut pass = Pass::new(tools, options, reset_due, had_base, passes_done);
     let walked = walk(&mut pass);
     if walked.is_err() {
         // Best effort: what is not kept is seen again by the next pass.
@@ -97,6 +99,7 @@ fn walk(pass: &mut Pass<'_>) -> Result<Option<Error>> {
     if let Some(halt) = pass.delete_all()? {
         return Ok(Some(halt));
     }
+    pass.come_past_guards()?;
     if pass.waiting && !pass.dry() {
         pass.last_round = true;
         if pass.options.down && pass.options.mode != Mode::LocalToDropbox {

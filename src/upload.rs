@@ -288,7 +288,7 @@ impl Pass<'_> {
     fn uploaded(&mut self, spot: Spot, sent: Sent, read_at_ns: i128, more: &str) -> Result<()> {
         self.committed += 1;
         self.stumbles = 0;
-        let mut row = spot.row;
+        let mut row = spot.row.clone();
         if let Some(lower) = &sent.metadata.path_lower
             && !self.is_stored_as(&mut row, lower)
         {
@@ -301,10 +301,10 @@ impl Pass<'_> {
         self.tools.report.did(Deed::Upload, &spot.subject, more);
         *self.arrived_up.entry(sent.hash).or_default() += 1;
         self.note_folders_above(&row.key, &spot.subject)?;
-        let local_name = spot.name;
         row.shown.clone_from(&sent.metadata.name);
-        let base = self.file_base(sent.metadata.rev, sent.hash, sent.stamp, read_at_ns);
-        row.settle(base, &local_name);
+        let rev = sent.metadata.rev;
+        let base = self.file_base(&spot, rev, sent.hash, sent.stamp, read_at_ns);
+        row.settle(base, &spot.name);
         self.settle(row)
     }
 

@@ -36,6 +36,8 @@ pub enum Meta {
     HeldDown,
     /// The same for deletes in Dropbox.
     HeldUp,
+    /// Number of the last pass that came past its guards.
+    PassesDone,
     /// Hash of the personal access token the base was last agreed through.
     PersonalToken,
     /// Content of the marker file in the content dir.
@@ -61,6 +63,7 @@ impl Meta {
             Meta::StagingOf => "staging_of",
             Meta::HeldDown => "held_down",
             Meta::HeldUp => "held_up",
+            Meta::PassesDone => "passes_done",
             Meta::PersonalToken => "personal_token",
             Meta::RootMarker => "root_marker",
             Meta::RootIdentity => "root_identity",

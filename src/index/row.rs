@@ -33,6 +33,8 @@ pub struct BaseFile {
     pub stamp: Stamp,
     /// The stamp was too fresh to trust: the file is hashed once more.
     pub racy: bool,
+    /// The pass in which it last came to be on a side where it was not.
+    pub arrived: u64,
 }
 
 /// What Dropbox was seen to hold.
@@ -241,18 +243,19 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
                 inode: from_sql(sql.get(12).ok()?),
             },
             racy: racy != 0,
+            arrived: from_sql(sql.get(14).ok()?),
         }),
         _ => return None,
     };
-    let remote = match sql.get::<_, i64>(14).ok()? {
+    let remote = match sql.get::<_, i64>(15).ok()? {
         0 => Remote::AsBase,
         1 => Remote::Gone,
         2 => Remote::Folder,
         4 => Remote::Opaque,
         3 => Remote::File(RemoteFile {
-            rev: sql.get(15).ok()?,
-            hash: sql.get::<_, Option<[u8; 32]>>(16).ok()?.map(ContentHash),
-            size: from_sql(sql.get(17).ok()?),
+            rev: sql.get(16).ok()?,
+            hash: sql.get::<_, Option<[u8; 32]>>(17).ok()?.map(ContentHash),
+            size: from_sql(sql.get(18).ok()?),
         }),
         _ => return None,
     };
@@ -265,7 +268,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         remote,
         sound: true,
     };
-    (sql.get::<_, i64>(18).ok()? == checksum(&row)).then_some(row)
+    (sql.get::<_, i64>(19).ok()? == checksum(&row)).then_some(row)
 }
 
 /// Writes a row with its checksum.
@@ -294,6 +297,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<()> {
         stamp.map(|stamp| stamp.ctime_ns),
         stamp.map(|stamp| to_sql(stamp.inode)),
         base.is_some_and(|base| base.racy),
+        to_sql(base.map_or(0, |base| base.arrived)),
         rkind,
         remote.map(|file| &file.rev),
         remote.and_then(|file| file.hash).map(|hash| hash.0),
@@ -337,6 +341,7 @@ fn checksum(row: &Row) -> i64 {
         Base::Folder { mount } => sum.bytes(&[1, u8::from(*mount)]),
         Base::File(file) => {
             sum.bytes(&[2, u8::from(file.racy)]);
+            sum.bytes(&file.arrived.to_le_bytes());
             sum.text(&file.rev);
             sum.bytes(&file.hash.0);
             let stamp = &file.stamp;

@@ -1,14 +1,15 @@
 //! The tables and the statements over them.
 
 /// Version of the format, in the `meta` row `format`.
-pub const FORMAT: &str = "1";
+pub const FORMAT: &str = "2";
 
 /// Makes the tables of a new index.
 ///
 /// `entry`: `kind` is the base (0 none, 1 folder, 2 file), `rkind` what Dropbox holds (0 as the
 /// base, 1 nothing, 2 a folder, 3 a file, 4 something that cannot be downloaded). `shown` is
 /// Dropbox's real-case name where it is not the folded one, `local` the local name where it is not
-/// `shown`, `lower` the server's own folded path where it is not the key.
+/// `shown`, `lower` the server's own folded path where it is not the key; `arrived` the pass in
+/// which a file last came to be where none was.
 pub const CREATE: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE entry (
@@ -16,7 +17,7 @@ CREATE TABLE entry (
     shown TEXT, local TEXT, lower TEXT,
     kind INTEGER NOT NULL, mount INTEGER NOT NULL,
     rev TEXT, hash BLOB, size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER,
-    racy INTEGER NOT NULL,
+    racy INTEGER NOT NULL, arrived INTEGER NOT NULL,
     rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER,
     sum INTEGER NOT NULL,
     PRIMARY KEY (dir, name)
@@ -33,7 +34,7 @@ CREATE TABLE staged (
 macro_rules! columns {
     () => {
         "dir, name, shown, local, lower, kind, mount, rev, hash, size, mtime, ctime, inode, racy, \
-         rkind, rrev, rhash, rsize, sum"
+         arrived, rkind, rrev, rhash, rsize, sum"
     };
 }
 
@@ -69,7 +70,7 @@ pub const SELECT_BETWEEN: &str = concat!(
 pub const UPSERT: &str = concat!(
     "INSERT OR REPLACE INTO entry (",
     columns!(),
-    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 );
 
 /// The next directory with pending rows.
