@@ -1,8 +1,5 @@
 //! Deletes: only with evidence, only what was agreed on, and never too many without a person.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
 use ferrybox::error::ExitCode;
 
 use crate::world::{World, world};
@@ -174,8 +171,8 @@ fn a_halt_stands_until_it_is_approved_or_there_is_nothing_left_to_delete() {
 fn another_directory_in_place_of_the_content_dir_halts() {
     let world = many(3);
     // The disk is not mounted: an empty mount point is in its place.
-    fs::rename(world.content(), world.content().with_extension("away")).unwrap();
-    world.mkdir("");
+    world.take_content_away();
+    world.make_content_dir();
     let halted = world.sync();
     assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
     assert!(
@@ -187,16 +184,16 @@ fn another_directory_in_place_of_the_content_dir_halts() {
     assert_eq!(world.sync().exit, ExitCode::Halted);
     assert_eq!(world.dropbox.read("/stray"), None);
     // Mounted again, the marker is back.
-    world.remove("");
-    fs::rename(world.content().with_extension("away"), world.content()).unwrap();
+    world.remove_content_dir();
+    world.bring_content_back();
     world.sync_ok();
 }
 
 #[test]
 fn an_approved_new_content_dir_starts_over_and_deletes_nothing() {
     let world = many(3);
-    fs::rename(world.content(), world.content().with_extension("away")).unwrap();
-    world.mkdir("");
+    world.take_content_away();
+    world.make_content_dir();
     let halted = world.sync();
     let approved = world.approve(&halted.error);
     assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
@@ -207,7 +204,7 @@ fn an_approved_new_content_dir_starts_over_and_deletes_nothing() {
 #[test]
 fn a_missing_content_dir_is_bad_configuration_first_and_a_halt_later() {
     let world = world();
-    world.remove("");
+    world.remove_content_dir();
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::Config);
     assert!(
@@ -216,7 +213,7 @@ fn a_missing_content_dir_is_bad_configuration_first_and_a_halt_later() {
         outcome.error
     );
     let world = many(3);
-    fs::rename(world.content(), world.content().with_extension("away")).unwrap();
+    world.take_content_away();
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
 }
@@ -243,15 +240,14 @@ fn a_remote_root_that_is_gone_halts() {
 fn an_unreadable_directory_is_not_an_empty_one() {
     // Root may read everything; the guard is then shown by a directory turned into a link.
     let world = many(3);
-    let dir = world.content().join("d");
-    if rustix::process::geteuid().is_root() {
-        fs::rename(&dir, world.content().join(".hidden")).unwrap();
-        std::os::unix::fs::symlink(world.content().join(".hidden"), &dir).unwrap();
-        world.sync();
-    } else {
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o0)).unwrap();
+    if world.permissions_count() {
+        world.hands().set_mode("d", 0o0);
         assert_eq!(world.sync().exit, ExitCode::SomeFiles);
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        world.hands().set_mode("d", 0o755);
+    } else {
+        world.rename("d", ".hidden");
+        world.hands().link(".hidden", "d");
+        world.sync();
     }
     assert_eq!(world.dropbox.tree().len(), 5, "nothing was deleted");
 }
@@ -262,12 +258,12 @@ fn a_file_edited_in_dropbox_after_the_listing_is_not_deleted() {
     world.remove("d/1");
     let dropbox = world.dropbox.clone();
     let mut edited = false;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         if request.target.contains("delete_v2") && !edited {
             edited = true;
             dropbox.put("/d/1", b"edited just now");
         }
-    }));
+    });
     let outcome = world.sync_ok();
     assert_eq!(outcome.counts.deferred, 1);
     assert_eq!(world.dropbox.read("/d/1").unwrap(), b"edited just now");
@@ -281,12 +277,12 @@ fn a_folder_that_holds_something_new_is_not_deleted() {
     world.remove("d");
     let dropbox = world.dropbox.clone();
     let mut added = false;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         if request.target.contains("delete_v2") && !added {
             added = true;
             dropbox.put("/d/new", b"new");
         }
-    }));
+    });
     world.sync();
     assert_eq!(world.dropbox.read("/d/new").unwrap(), b"new");
     world.sync_ok();
@@ -300,7 +296,7 @@ fn an_empty_folder_is_looked_into_again_before_its_delete_is_repeated() {
     // The first attempt breaks; meanwhile somebody puts a file there.
     let dropbox = world.dropbox.clone();
     let mut attempts = 0;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         let is_folder = String::from_utf8_lossy(&request.body) == r#"{"path":"/d"}"#;
         if request.target.contains("delete_v2") && is_folder {
             attempts += 1;
@@ -314,7 +310,7 @@ fn an_empty_folder_is_looked_into_again_before_its_delete_is_repeated() {
             attempts = 2;
             dropbox.put("/d/new", b"new");
         }
-    }));
+    });
     world.sync();
     assert_eq!(world.dropbox.read("/d/new").unwrap(), b"new");
 }
@@ -338,7 +334,7 @@ fn another_account_halts_until_a_person_approves() {
 fn exit_codes_keep_their_order() {
     // 4 before 5: nobody is authenticated, and the content dir is gone.
     let world = many(3);
-    fs::rename(world.content(), world.content().with_extension("away")).unwrap();
+    world.take_content_away();
     world
         .dropbox_keys
         .replace("app_key = \"standin-key\"".to_owned());
@@ -350,14 +346,14 @@ fn exit_codes_keep_their_order() {
     world.dropbox.set_quota(100);
     let dropbox = world.dropbox.clone();
     let mut uploads = 0;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         uploads += u32::from(request.target.contains("files/upload"));
         if uploads == 2 {
             let cut = dropbox_standin::Effect::CutBefore;
             let always = dropbox_standin::When::Always;
             dropbox.inject(dropbox_standin::Fault::new("", always, cut));
         }
-    }));
+    });
     assert_eq!(world.sync().exit, ExitCode::Full);
 }
 
@@ -413,14 +409,14 @@ fn a_halt_is_said_even_if_the_line_breaks_afterwards() {
     }
     let dropbox = world.dropbox.clone();
     let mut uploads = 0;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         uploads += u32::from(request.target.contains("files/upload"));
         if uploads == 501 && request.target.contains("list_folder") {
             let cut = dropbox_standin::Effect::CutBefore;
             let always = dropbox_standin::When::Always;
             dropbox.inject(dropbox_standin::Fault::new("list_folder", always, cut));
         }
-    }));
+    });
     assert_eq!(world.sync().exit, ExitCode::Halted);
 }
 
@@ -467,7 +463,7 @@ fn removing_the_index_brings_the_files_of_a_halt_back() {
     world.remove("d");
     world.remove("keep");
     assert_eq!(world.sync().exit, ExitCode::Halted);
-    fs::remove_file(world.state().join("index.db")).unwrap();
+    world.remove_state_file("index.db");
     assert_eq!(world.sync_ok().counts.downloaded, 5);
     assert_eq!(world.local_tree(), world.remote_tree());
 }

@@ -158,7 +158,7 @@ fn a_dry_run_with_a_damaged_index_plans_without_it() {
     let world = world();
     world.put("a", "a");
     world.sync_ok();
-    std::fs::write(world.state().join("index.db"), b"").unwrap();
+    world.put_state_file("index.db", b"");
     let plan = check(&world);
     assert!(plan.is_empty(), "{plan:?}");
 }

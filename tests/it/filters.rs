@@ -142,12 +142,10 @@ fn the_openhab_preset_stands_for_the_documented_defaults() {
 #[test]
 fn our_own_configuration_and_state_are_never_synced() {
     let world = world();
-    world.mkdir("etc");
-    let config = world.content().join("etc/ferrybox.toml");
-    std::fs::write(&config, "not a secret").unwrap();
+    world.put("etc/ferrybox.toml", "not a secret");
     // The state directory lies beside the content dir here; the config file inside it.
     let mut parsed = world.config();
-    parsed.path = config;
+    parsed.path = world.content_dir().join("etc/ferrybox.toml");
     let wishes = ferrybox::commands::sync::Wishes::default();
     world.sync_config(&parsed, &wishes);
     assert_eq!(world.dropbox.read("/etc/ferrybox.toml"), None);

@@ -9,11 +9,13 @@
 //! claims.
 
 mod console;
+mod sim;
 mod world;
 
 mod authentication;
 mod commands;
 mod conflicts;
+mod crash;
 mod decisions;
 mod deletes;
 mod dry_run;

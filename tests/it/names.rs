@@ -112,8 +112,8 @@ fn a_name_that_is_not_utf8_is_a_problem_and_the_rest_goes_on() {
 fn links_fifos_and_sockets_are_skipped_without_a_word() {
     let world = world();
     world.put("outside-target", "o");
-    std::os::unix::fs::symlink("outside-target", world.content().join("link")).unwrap();
-    std::os::unix::fs::symlink("/etc", world.content().join("dirlink")).unwrap();
+    world.hands().link("outside-target", "link");
+    world.hands().link("/etc", "dirlink");
     let _socket = std::os::unix::net::UnixListener::bind(world.content().join("socket")).unwrap();
     world.sync_ok();
     world.check_remote(&[("outside-target", "o")]);
@@ -127,7 +127,7 @@ fn a_link_in_place_of_a_synced_file_is_not_its_deletion() {
     world.put("b", "b");
     world.sync_ok();
     world.remove("a");
-    std::os::unix::fs::symlink("b", world.content().join("a")).unwrap();
+    world.hands().link("b", "a");
     world.sync_ok();
     world.check_remote(&[("a", "a"), ("b", "b")]);
     world.dropbox.put("/a", b"edited");

@@ -39,7 +39,7 @@ fn check_recovers(world: &World) {
 #[test]
 fn deleting_the_cursor_file_lists_again_and_transfers_nothing() {
     let world = populated();
-    fs::remove_file(world.state().join("cursor.json")).unwrap();
+    world.remove_state_file("cursor.json");
     check_recovers(&world);
 }
 
@@ -183,20 +183,20 @@ fn an_interrupted_listing_resumes_and_deletes_nothing_meanwhile() {
         world.put(&format!("f{}/{i}", i % 4), &format!("c{i}"));
     }
     world.sync_ok();
-    fs::remove_file(world.state().join("cursor.json")).unwrap();
+    world.remove_state_file("cursor.json");
     world.dropbox.set_page_limit(7);
     // From the fourth page on the line is dead.
     let dropbox = world.dropbox.clone();
     let mut pages = 0;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         pages += u32::from(request.target.contains("list_folder"));
         if pages == 4 {
             dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
         }
-    }));
+    });
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
-    world.dropbox.on_request(Box::new(|_| {}));
+    world.on_request_nothing();
     world.dropbox.clear_faults();
     let resumed = world.sync_ok();
     assert!(
@@ -220,7 +220,7 @@ fn changes_during_a_listing_are_applied_in_order() {
     world.dropbox.set_page_limit(5);
     let dropbox = world.dropbox.clone();
     let mut pages = 0;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         if request.target.contains("list_folder/continue") {
             pages += 1;
             match pages {
@@ -232,9 +232,9 @@ fn changes_during_a_listing_are_applied_in_order() {
                 _ => {}
             }
         }
-    }));
+    });
     world.sync();
-    world.dropbox.on_request(Box::new(|_| {}));
+    world.on_request_nothing();
     world.sync_ok();
     world.check_both(&[("d/", ""), ("d/late", "late"), ("e", "e")]);
     world.check_settled();
@@ -420,14 +420,14 @@ fn an_older_index_does_not_catch_up_with_a_newer_cursor_by_listing() {
     world.dropbox.set_page_limit(2);
     let dropbox = world.dropbox.clone();
     let mut pages = 0;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         pages += u32::from(request.target.contains("list_folder"));
         if pages == 5 {
             dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
         }
-    }));
+    });
     assert_eq!(world.sync().exit, ExitCode::TryLater);
-    world.dropbox.on_request(Box::new(|_| {}));
+    world.on_request_nothing();
     world.dropbox.clear_faults();
     world.sync_ok();
     assert_eq!(world.local_tree(), world.remote_tree());

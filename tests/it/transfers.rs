@@ -136,7 +136,7 @@ fn a_download_is_verified_before_it_replaces_anything() {
     world.check_local(&[("f", "base")]);
     world.dropbox.clear_faults();
     world.sync_ok();
-    assert_eq!(fs::read(world.content().join("f")).unwrap(), noise(100_000));
+    assert_eq!(world.hands().read("f").unwrap(), noise(100_000));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_broken_download_continues_where_it_broke() {
         Effect::Truncate(MIB / 2),
     ));
     let outcome = world.sync_ok();
-    assert_eq!(fs::read(world.content().join("f")).unwrap(), bytes);
+    assert_eq!(world.hands().read("f").unwrap(), bytes);
     assert_eq!(
         outcome
             .calls
@@ -351,14 +351,14 @@ fn world_of_many() -> World {
 
 /// Changes the local file right before a request of this route is answered.
 fn meddle(world: &World, route: &'static str, content: Vec<u8>) {
-    let file = world.content().join("big");
+    let hands = world.hands();
     let mut done = false;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         if request.target.contains(route) && !done {
             done = true;
-            fs::write(&file, &content).unwrap();
+            hands.put("big", &content);
         }
-    }));
+    });
 }
 
 #[test]
@@ -382,15 +382,14 @@ fn a_log_that_grows_while_it_is_read_is_stored_as_a_prefix() {
     let (world, bytes) = uploading(20 * MIB);
     let mut grown = bytes.clone();
     grown.extend_from_slice(b"one more line");
-    let file = world.content().join("big");
+    let hands = world.hands();
     let mut done = false;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         if request.target.contains("append_v2") && !done {
             done = true;
-            let mut log = fs::File::options().append(true).open(&file).unwrap();
-            std::io::Write::write_all(&mut log, b"one more line").unwrap();
+            hands.append("big", b"one more line");
         }
-    }));
+    });
     let outcome = world.sync_ok();
     let tries = outcome
         .calls
@@ -438,12 +437,12 @@ fn a_file_changed_in_dropbox_after_the_listing_is_not_overwritten() {
     world.put("f", "local edit");
     let dropbox = world.dropbox.clone();
     let mut done = false;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         if request.target.contains("files/upload") && !done {
             done = true;
             dropbox.put("/f", b"remote edit!");
         }
-    }));
+    });
     let outcome = world.sync_ok();
     assert_eq!(outcome.counts.deferred, 1);
     assert_eq!(world.dropbox.read("/f").unwrap(), b"remote edit!");
@@ -455,12 +454,10 @@ fn a_file_changed_in_dropbox_after_the_listing_is_not_overwritten() {
 
 #[test]
 fn a_download_keeps_the_permissions_of_the_file_it_replaces() {
-    use std::os::unix::fs::PermissionsExt;
     let world = world();
     world.put("f", "base");
     world.sync_ok();
-    let file = world.content().join("f");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    world.hands().set_mode("f", 0o640);
     world.dropbox.put("/f", b"edited");
     world.dropbox.put("/new", b"n");
     world.sync_ok();
@@ -480,12 +477,7 @@ fn a_leftover_temporary_file_is_removed_and_never_uploaded() {
     world.put("d/f", "f");
     world.sync_ok();
     world.check_remote(&[("d/", ""), ("d/f", "f")]);
-    assert!(
-        !world
-            .content()
-            .join("d/.ferrybox-00ff00ff00ff00ff.tmp")
-            .exists()
-    );
+    assert!(world.read("d/.ferrybox-00ff00ff00ff00ff.tmp").is_none());
 }
 
 #[test]
@@ -517,14 +509,14 @@ fn what_a_broken_pass_had_finished_is_kept() {
     }
     let dropbox = world.dropbox.clone();
     let mut uploads = 0;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         uploads += u32::from(request.target.contains("files/upload"));
         if uploads == 6 {
             dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
         }
-    }));
+    });
     assert_eq!(world.sync().exit, ExitCode::TryLater);
-    world.dropbox.on_request(Box::new(|_| {}));
+    world.on_request_nothing();
     world.dropbox.clear_faults();
     let rest = world.sync_ok().counts;
     assert_eq!((rest.uploaded, rest.downloaded, rest.adopted), (5, 0, 0));
@@ -539,15 +531,15 @@ fn downloads_finished_before_the_line_broke_are_put_in_place() {
     }
     let dropbox = world.dropbox.clone();
     let mut downloads = 0;
-    world.dropbox.on_request(Box::new(move |request| {
+    world.on_request(move |request| {
         downloads += u32::from(request.target.contains("download"));
         if downloads == 6 {
             dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
         }
-    }));
+    });
     assert_eq!(world.sync().exit, ExitCode::TryLater);
     assert_eq!(world.local_tree().len(), 5);
-    world.dropbox.on_request(Box::new(|_| {}));
+    world.on_request_nothing();
     world.dropbox.clear_faults();
     assert_eq!(world.sync_ok().counts.downloaded, 5);
 }

@@ -1,46 +1,37 @@
 //! One gateway, one Dropbox, and passes between them.
+//!
+//! Content and state are real directories, or, when the crash tests run the scenarios, a machine in
+//! memory on which every pass is tried with a crash at each of its calls first.
+
+mod crashes;
+mod ground;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dropbox_standin::{Delivery, Node, Standin};
+use dropbox_standin::{Hook, Node, Standin};
 use ferrybox::commands::sync::{Machine, Wishes, run_on};
 use ferrybox::config::Config;
 use ferrybox::error::ExitCode;
 use ferrybox::io::host::Host;
-use ferrybox::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
+use ferrybox::io::http::{Http, HttpError, Request, Response};
 use ferrybox::places::RealDisks;
 use ferrybox::report::{Counts, Kind, Report};
 
-/// A directory of its own for a test, removed at its end.
-pub struct TempDir(PathBuf);
+pub use crashes::COUNTS_FILE;
+use crashes::Crashes;
+use ground::Sim;
+pub use ground::{Hands, TempDir};
 
-impl TempDir {
-    pub fn new() -> TempDir {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ferrybox-test-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        TempDir(path.canonicalize().unwrap())
-    }
+use crate::sim::machine::{End, Gateway, ask};
+use crate::sim::seam::{Op, Script, Seam};
 
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+/// Makes a hook anew.
+type MakeHook = Box<dyn Fn() -> Hook>;
 
 /// How a pass ended.
 #[derive(Debug)]
@@ -65,6 +56,18 @@ pub struct World {
     pub sync_keys: RefCell<String>,
     pub guard_keys: RefCell<String>,
     mode: Cell<&'static str>,
+    hands: Hands,
+    sim: Option<Sim>,
+    hook: RefCell<Option<MakeHook>>,
+    crashes: RefCell<Crashes>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.sim.is_some() && !std::thread::panicking() {
+            crashes::tell(&self.crashes.borrow());
+        }
+    }
 }
 
 /// A world in the two-way mode.
@@ -74,25 +77,47 @@ pub fn world() -> World {
 
 impl World {
     pub fn in_mode(mode: &'static str) -> World {
-        let world = World {
-            temp: TempDir::new(),
-            dropbox: Standin::new(),
-            clock: Clock::default(),
-            dropbox_keys: RefCell::default(),
+        World::on(mode, Standin::new())
+    }
+
+    fn on(mode: &'static str, dropbox: Standin) -> World {
+        let crashes = std::env::var_os(COUNTS_FILE).is_some();
+        let temp = if crashes {
+            TempDir::in_memory()
+        } else {
+            TempDir::new()
+        };
+        let content = temp.path().join("content");
+        let (sim, hands, clock) = if crashes {
+            let state = temp.path().join("state");
+            fs::create_dir(&state).unwrap();
+            let gateway = Gateway::new(state, dropbox.clone(), 1);
+            let hands = Hands::Sim(gateway.content.clone());
+            let clock = Clock::of(&gateway.seam);
+            (Some(Sim::new(gateway)), hands, clock)
+        } else {
+            fs::create_dir(&content).unwrap();
+            (None, Hands::Real(content), Clock::default())
+        };
+        let token = dropbox.personal_access_token();
+        World {
+            temp,
+            dropbox,
+            clock,
+            dropbox_keys: RefCell::new(format!("personal_access_token = \"{token}\"")),
             sync_keys: RefCell::default(),
             guard_keys: RefCell::default(),
             mode: Cell::new(mode),
-        };
-        fs::create_dir(world.content()).unwrap();
-        let token = world.dropbox.personal_access_token();
-        *world.dropbox_keys.borrow_mut() = format!("personal_access_token = \"{token}\"");
-        world
+            hands,
+            sim,
+            hook: RefCell::default(),
+            crashes: RefCell::default(),
+        }
     }
 
     /// A second gateway on the same Dropbox.
     pub fn beside(&self) -> World {
-        let mut other = World::in_mode(self.mode.get());
-        other.dropbox = self.dropbox.clone();
+        let other = World::on(self.mode.get(), self.dropbox.clone());
         *other.dropbox_keys.borrow_mut() = self.dropbox_keys.borrow().clone();
         *other.sync_keys.borrow_mut() = self.sync_keys.borrow().clone();
         other
@@ -102,7 +127,14 @@ impl World {
         self.mode.set(mode);
     }
 
+    /// The content dir, for what only a real one has.
     pub fn content(&self) -> PathBuf {
+        assert!(self.sim.is_none(), "this scenario needs real directories");
+        self.content_dir()
+    }
+
+    /// Its path, for a configuration.
+    pub fn content_dir(&self) -> PathBuf {
         self.temp.path().join("content")
     }
 
@@ -115,7 +147,7 @@ impl World {
             "[dropbox]\n{}\n[sync]\ncontent_dir = \"{}\"\nmode = \"{}\"\ndevice_name = \"pi\"\n{}\n\
              [sync.guard]\n{}\n[state]\ndir = \"{}\"\n",
             self.dropbox_keys.borrow(),
-            self.content().display(),
+            self.content_dir().display(),
             self.mode.get(),
             self.sync_keys.borrow(),
             self.guard_keys.borrow(),
@@ -131,57 +163,112 @@ impl World {
     }
 
     pub fn put_bytes(&self, path: &str, content: &[u8]) {
-        let file = self.content().join(path);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, content).unwrap();
+        self.hands.put(path, content);
+    }
+
+    /// What a person can do here, to be taken along into a hook.
+    pub fn hands(&self) -> Hands {
+        self.hands.clone()
     }
 
     pub fn mkdir(&self, path: &str) {
-        fs::create_dir_all(self.content().join(path)).unwrap();
+        self.hands.mkdir(path);
     }
 
     pub fn remove(&self, path: &str) {
-        let path = self.content().join(path);
-        if path.is_dir() {
-            fs::remove_dir_all(path)
-        } else {
-            fs::remove_file(path)
-        }
-        .unwrap();
+        self.hands.remove(path);
     }
 
     pub fn rename(&self, from: &str, to: &str) {
-        fs::rename(self.content().join(from), self.content().join(to)).unwrap();
+        self.hands.rename(from, to);
     }
 
     pub fn read(&self, path: &str) -> Option<String> {
-        let bytes = fs::read(self.content().join(path)).ok()?;
+        let bytes = self.hands.read(path)?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     pub fn set_mtime(&self, path: &str, seconds: u64) {
-        let file = fs::File::options()
-            .write(true)
-            .open(self.content().join(path))
-            .unwrap();
-        file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds))
-            .unwrap();
+        self.hands.set_mtime(path, seconds);
     }
 
     pub fn mtime(&self, path: &str) -> u64 {
-        let modified = fs::metadata(self.content().join(path))
-            .unwrap()
-            .modified()
-            .unwrap();
-        modified.duration_since(UNIX_EPOCH).unwrap().as_secs()
+        self.hands.mtime(path)
     }
 
     pub fn mode_bits(&self, path: &str) -> u32 {
-        fs::metadata(self.content().join(path))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777
+        self.hands.mode(path)
+    }
+
+    /// The content dir goes away: its disk is not mounted any more.
+    pub fn take_content_away(&self) {
+        match &self.sim {
+            Some(sim) => sim.take_away(),
+            None => fs::rename(self.content(), self.content().with_extension("away")).unwrap(),
+        }
+    }
+
+    /// What is in place of a content dir that went away: an empty directory.
+    pub fn make_content_dir(&self) {
+        match &self.sim {
+            Some(sim) => sim.gateway.content_is_missing.set(false),
+            None => fs::create_dir(self.content()).unwrap(),
+        }
+    }
+
+    pub fn remove_content_dir(&self) {
+        match &self.sim {
+            Some(sim) => sim.lose(),
+            None => fs::remove_dir_all(self.content()).unwrap(),
+        }
+    }
+
+    pub fn bring_content_back(&self) {
+        match &self.sim {
+            Some(sim) => sim.bring_back(),
+            None => fs::rename(self.content().with_extension("away"), self.content()).unwrap(),
+        }
+    }
+
+    /// Runs something before each request, on both sides if need be.
+    pub fn on_request(&self, hook: impl FnMut(&dropbox_standin::Request) + Send + Clone + 'static) {
+        let make = move || -> Hook { Box::new(hook.clone()) };
+        self.dropbox.on_request(make());
+        *self.hook.borrow_mut() = Some(Box::new(make));
+    }
+
+    /// Nothing runs before requests any more.
+    pub fn on_request_nothing(&self) {
+        self.dropbox.take_hook();
+        *self.hook.borrow_mut() = None;
+    }
+
+    // State files.
+
+    pub fn state_file(&self, name: &str) -> Option<Vec<u8>> {
+        match &self.sim {
+            Some(sim) if name != "index.db" => sim.gateway.state.content(name),
+            _ => fs::read(self.state().join(name)).ok(),
+        }
+    }
+
+    pub fn put_state_file(&self, name: &str, bytes: &[u8]) {
+        match &self.sim {
+            Some(sim) if name != "index.db" => sim.gateway.state.put(name, bytes),
+            _ => fs::write(self.state().join(name), bytes).unwrap(),
+        }
+    }
+
+    pub fn remove_state_file(&self, name: &str) {
+        match &self.sim {
+            Some(sim) if name != "index.db" => sim.gateway.state.remove(name),
+            _ => fs::remove_file(self.state().join(name)).unwrap(),
+        }
+    }
+
+    /// Whether permission bits keep us out.
+    pub fn permissions_count(&self) -> bool {
+        self.sim.is_some() || !rustix::process::geteuid().is_root()
     }
 
     // Passes.
@@ -192,30 +279,54 @@ impl World {
 
     /// A pass with a configuration the keys cannot say.
     pub fn sync_config(&self, config: &Config, wishes: &Wishes) -> Outcome {
+        if self.sim.is_some() {
+            self.clock.let_files_age();
+            self.crash_everywhere(config, wishes);
+        }
+        self.pass(config, wishes, None).expect("nothing ends it")
+    }
+
+    /// One pass; nothing comes back if its script lets it die.
+    fn pass(&self, config: &Config, wishes: &Wishes, script: Option<Script>) -> Option<Outcome> {
         let options = wishes.options(config);
         let report = Report::new(if options.dry_run {
             Kind::CollectedPlan
         } else {
             Kind::Deeds
         });
-        let http = InProcess {
-            dropbox: self.dropbox.clone(),
-            clock: &self.clock,
-        };
+        let http = InProcess { world: self };
         self.dropbox.clear_requests();
-        let machine = Machine {
-            host: &self.clock,
-            disks: &RealDisks,
-            http: &http,
+        let result = match &self.sim {
+            Some(sim) => {
+                let machine = Machine {
+                    host: &self.clock,
+                    disks: &sim.gateway,
+                    http: &http,
+                };
+                match sim
+                    .gateway
+                    .run_on(&machine, config, &options, &report, script)
+                {
+                    End::Returned(result) => result,
+                    End::Died => return None,
+                }
+            }
+            None => {
+                let machine = Machine {
+                    host: &self.clock,
+                    disks: &RealDisks,
+                    http: &http,
+                };
+                run_on(&machine, config, &options, &report)
+            }
         };
-        let result = run_on(&machine, config, &options, &report);
         let problems = report
             .problems()
             .into_iter()
             .map(|p| (p.path, p.text))
             .collect();
         let calls = self.dropbox.requests().into_iter();
-        Outcome {
+        Some(Outcome {
             exit: result
                 .as_ref()
                 .map_or_else(ferrybox::error::Error::exit_code, |exit| *exit),
@@ -230,7 +341,7 @@ impl World {
             calls: calls
                 .map(|call| call.route.trim_start_matches("files/").to_owned())
                 .collect(),
-        }
+        })
     }
 
     pub fn sync(&self) -> Outcome {
@@ -283,17 +394,22 @@ impl World {
 
     /// Drops all state, as a fresh SD card would.
     pub fn lose_state(&self) {
-        fs::remove_dir_all(self.state()).unwrap();
+        match &self.sim {
+            Some(sim) => sim.gateway.lose_state(),
+            None => fs::remove_dir_all(self.state()).unwrap(),
+        }
     }
 
     // What both sides hold.
 
     /// Files by path; folders end with a slash.
     pub fn local_tree(&self) -> BTreeMap<String, String> {
-        let mut tree = BTreeMap::new();
-        walk(&self.content(), "", &mut tree);
+        let mut tree = self.hands.tree();
         tree.retain(|path, _| !path.contains(".ferrybox"));
-        tree
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        tree.into_iter()
+            .map(|(path, bytes)| (path, text(bytes)))
+            .collect()
     }
 
     pub fn remote_tree(&self) -> BTreeMap<String, String> {
@@ -342,7 +458,18 @@ impl World {
     /// Every file of content and state with its change time.
     pub fn written(&self) -> BTreeMap<PathBuf, (SystemTime, u64)> {
         let mut files = BTreeMap::new();
-        let mut dirs = vec![self.content(), self.state()];
+        if let Some(sim) = &self.sim {
+            let writes = |disk: &crate::sim::disk::SimDisk| (UNIX_EPOCH, disk.tree().writes);
+            let mut hasher = DefaultHasher::new();
+            sim.gateway.index_bytes().hash(&mut hasher);
+            files.extend([
+                (PathBuf::from("content"), writes(&sim.gateway.content)),
+                (PathBuf::from("state"), writes(&sim.gateway.state)),
+                (PathBuf::from("index.db"), (UNIX_EPOCH, hasher.finish())),
+            ]);
+            return files;
+        }
+        let mut dirs = vec![self.content_dir(), self.state()];
         while let Some(dir) = dirs.pop() {
             let Ok(entries) = fs::read_dir(&dir) else {
                 continue;
@@ -370,156 +497,131 @@ fn tree(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn walk(dir: &Path, prefix: &str, tree: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type().unwrap().is_dir() {
-            tree.insert(format!("{path}/"), String::new());
-            walk(&entry.path(), &format!("{path}/"), tree);
-        } else {
-            let bytes = fs::read(entry.path()).unwrap_or_default();
-            tree.insert(path, String::from_utf8_lossy(&bytes).into_owned());
-        }
-    }
-}
-
 /// The machine's clock, some seconds ahead, so that files a test has just written are not fresh;
 /// waiting passes no time of the test's.
 pub struct Clock {
-    ahead_s: Cell<i128>,
-    waited: Cell<Duration>,
+    state: RefCell<ClockState>,
+    /// The clock of a machine in memory.
+    seam: Option<Seam>,
     /// How long each upload takes.
     pub upload_takes_s: Cell<i128>,
-    randomness: Cell<u64>,
+}
+
+/// What a clock remembers.
+#[derive(Clone)]
+pub struct ClockState {
+    ahead_s: i128,
+    files_stay_fresh: bool,
+    waited: Duration,
+    randomness: u64,
 }
 
 impl Default for Clock {
     fn default() -> Clock {
-        let (ahead_s, waited) = (Cell::new(10), Cell::default());
         Clock {
-            ahead_s,
-            waited,
+            state: RefCell::new(ClockState {
+                ahead_s: 10,
+                files_stay_fresh: false,
+                waited: Duration::ZERO,
+                randomness: 1,
+            }),
+            seam: None,
             upload_takes_s: Cell::default(),
-            randomness: Cell::new(1),
         }
     }
 }
 
 impl Clock {
+    fn of(seam: &Seam) -> Clock {
+        let clock = Clock {
+            seam: Some(seam.clone()),
+            ..Clock::default()
+        };
+        clock.state.borrow_mut().ahead_s = 0;
+        clock
+    }
+
+    fn state(&self) -> ClockState {
+        self.state.borrow().clone()
+    }
+
+    fn set_state(&self, state: &ClockState) {
+        *self.state.borrow_mut() = state.clone();
+    }
+
+    /// In memory both clocks are one: what was written before a pass is made older.
+    fn let_files_age(&self) {
+        if let (Some(seam), false) = (&self.seam, self.state.borrow().files_stay_fresh) {
+            seam.pass_time(10_000_000_000);
+        }
+    }
+
     pub fn advance(&self, seconds: i128) {
-        self.ahead_s.set(self.ahead_s.get() + seconds);
+        self.state.borrow_mut().ahead_s += seconds;
     }
 
     /// The machine's own time: what was just written is fresh.
     pub fn set_to_now(&self) {
-        self.ahead_s.set(0);
+        let mut state = self.state.borrow_mut();
+        state.ahead_s = 0;
+        state.files_stay_fresh = true;
     }
 
     pub fn waited(&self) -> Duration {
-        self.waited.get()
+        self.state.borrow().waited
     }
 }
 
 impl Host for Clock {
     fn now_ns(&self) -> i128 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        now.as_nanos() as i128 + self.ahead_s.get() * 1_000_000_000
+        let now = match &self.seam {
+            Some(seam) => seam.now_ns(),
+            None => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+                since.as_nanos() as i128
+            }
+        };
+        now + self.state.borrow().ahead_s * 1_000_000_000
     }
 
     fn elapsed(&self) -> Duration {
-        self.waited.get()
+        self.waited()
     }
 
     fn sleep(&self, time: Duration) {
-        self.waited.set(self.waited.get() + time);
+        if let Some(seam) = &self.seam {
+            // Sleeping cannot fail, but the process may end meanwhile.
+            let _ = seam.call(Op::Sleep, "host", &format!("{time:?}"));
+        }
+        self.state.borrow_mut().waited += time;
     }
 
     fn random(&self, bytes: &mut [u8]) {
+        let randomness = &mut self.state.borrow_mut().randomness;
         for byte in bytes {
-            let next = self
-                .randomness
-                .get()
-                .wrapping_mul(6_364_136_223_846_793_005);
-            self.randomness
-                .set(next.wrapping_add(1_442_695_040_888_963_407));
-            *byte = (self.randomness.get() >> 56) as u8;
+            let next = randomness.wrapping_mul(6_364_136_223_846_793_005);
+            *randomness = next.wrapping_add(1_442_695_040_888_963_407);
+            *byte = (*randomness >> 56) as u8;
         }
     }
 }
 
 /// The network, without one.
 struct InProcess<'a> {
-    dropbox: Standin,
-    clock: &'a Clock,
+    world: &'a World,
 }
 
 impl Http for InProcess<'_> {
     fn send(&self, request: Request<'_>) -> Result<Response, HttpError> {
-        let endpoint = match request.endpoint {
-            Endpoint::Api => dropbox_standin::Endpoint::Api,
-            Endpoint::Content => dropbox_standin::Endpoint::Content,
-            Endpoint::Notify => dropbox_standin::Endpoint::Notify,
+        let is_upload = request.path.contains("upload");
+        let answer = match &self.world.sim {
+            Some(sim) => sim.gateway.send(request),
+            None => ask(&self.world.dropbox, request).map(|answer| answer.response(None)),
         };
-        let body = match request.body {
-            Body::Empty => Vec::new(),
-            Body::Bytes(bytes) => bytes.to_vec(),
-            Body::Stream { len, reader } => {
-                let mut bytes = Vec::new();
-                let read = reader.take(len).read_to_end(&mut bytes);
-                let broken = |text: String| Err(HttpError::Broken(text));
-                match read {
-                    Ok(_) if bytes.len() as u64 == len => bytes,
-                    Ok(_) => return broken("the body ended early".to_owned()),
-                    Err(error) => return broken(error.to_string()),
-                }
-            }
-        };
-        let headers = request
-            .headers
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
-        let answer = self.dropbox.handle(dropbox_standin::Request {
-            endpoint,
-            method: "POST".to_owned(),
-            target: request.path.to_owned(),
-            headers: headers.collect(),
-            body,
-        });
-        if request.path.contains("upload") {
-            self.clock.advance(self.clock.upload_takes_s.get());
+        let clock = &self.world.clock;
+        if is_upload {
+            clock.advance(clock.upload_takes_s.get());
         }
-        let bytes = answer.body.to_vec();
-        let length = bytes.len();
-        let delivered = match answer.delivery {
-            Delivery::Whole => length,
-            Delivery::Cut(count) => count.min(length),
-            Delivery::NoAnswer => return Err(HttpError::Broken("no answer".to_owned())),
-            Delivery::Stall(_) => return Err(HttpError::Broken("timed out".to_owned())),
-        };
-        let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
-        Ok(Response {
-            status: answer.status,
-            headers: answer.headers.into_iter().map(lower).collect(),
-            body: Box::new(Partial {
-                bytes: io::Cursor::new(bytes[..delivered].to_vec()),
-                broken: delivered < length,
-            }),
-        })
-    }
-}
-
-/// A body that may break off.
-struct Partial {
-    bytes: io::Cursor<Vec<u8>>,
-    broken: bool,
-}
-
-impl Read for Partial {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.bytes.read(buffer)? {
-            0 if self.broken => Err(io::ErrorKind::UnexpectedEof.into()),
-            count => Ok(count),
-        }
+        answer
     }
 }

@@ -1,0 +1,62 @@
+//! Every scenario again, on a machine in memory, each of its passes once per call of a seam: the
+//! process is killed there; the power fails there; and while the next pass recovers it fails once
+//! more. What follows must come to the same end as without, and then to rest.
+//!
+//! The scenarios run in a process of their own, told by [`COUNTS_FILE`] how.
+
+use std::process::Command;
+
+use crate::world::{COUNTS_FILE, TempDir};
+
+/// Modules whose tests are scenarios of a [`crate::world::World`].
+const SCENARIOS: [&str; 9] = [
+    "conflicts::",
+    "decisions::",
+    "deletes::",
+    "dry_run::",
+    "filters::",
+    "folders::",
+    "idle::",
+    "names::",
+    "transfers::",
+];
+
+/// Scenarios about what only a real directory or the index file itself has.
+const NEED_A_REAL_DISK: [&str; 6] = [
+    "filters::nothing_comes_down_into_our_own_state",
+    "dry_run::a_dry_run_before_anything_else_makes_not_even_a_directory",
+    "names::a_name_that_is_not_utf8_is_a_problem_and_the_rest_goes_on",
+    "names::links_fifos_and_sockets_are_skipped_without_a_word",
+    "names::nothing_outside_the_content_dir_is_touched_whatever_the_remote_names",
+    "names::a_download_through_a_linked_directory_is_refused",
+];
+
+#[test]
+fn every_scenario_survives_a_crash_at_every_call() {
+    let temp = TempDir::new();
+    let counts = temp.path().join("counts");
+    std::fs::write(&counts, "").unwrap();
+    let mut scenarios = Command::new(std::env::current_exe().unwrap());
+    scenarios.args(SCENARIOS);
+    for name in NEED_A_REAL_DISK {
+        scenarios.args(["--skip", name]);
+    }
+    let output = scenarios.env(COUNTS_FILE, &counts).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let counts = std::fs::read_to_string(&counts).unwrap();
+    let mut sums = [0; 4];
+    for line in counts.lines() {
+        let numbers = line.split(' ').skip(1).map(|n| n.parse::<u64>().unwrap());
+        for (sum, number) in sums.iter_mut().zip(numbers) {
+            *sum += number;
+        }
+    }
+    let [passes, points, deaths, compound] = sums;
+    println!(
+        "{} worlds, {passes} passes, {points} calls; {deaths} runs cut short, {compound} of them \
+         twice; not run: {NEED_A_REAL_DISK:?}",
+        counts.lines().count()
+    );
+    assert!(points > 1000, "crashes were really tried");
+}

@@ -1,0 +1,402 @@
+//! The agent's disk seam over a [`Tree`], and what a person does to the same tree.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ferrybox::core::path::RelPath;
+use ferrybox::io::disk::{Access, Disk, Listed, Lock, ReadFile, Space, Status, WriteFile};
+
+use super::seam::{Op, Seam};
+use super::tree::{Content, Ino, ROOT, Tree};
+
+/// A disk in memory. Clones share it.
+#[derive(Clone)]
+pub struct SimDisk {
+    tree: Arc<Mutex<Tree>>,
+    seam: Seam,
+    name: &'static str,
+    locked: Arc<AtomicBool>,
+}
+
+impl SimDisk {
+    pub fn new(name: &'static str, seam: &Seam) -> SimDisk {
+        SimDisk {
+            tree: Arc::new(Mutex::new(Tree::new(0))),
+            seam: seam.clone(),
+            name,
+            locked: Arc::default(),
+        }
+    }
+
+    /// The tree itself, at the time of its machine.
+    pub fn tree(&self) -> MutexGuard<'_, Tree> {
+        let mut tree = self.tree.lock().unwrap();
+        tree.set_now(self.seam.now_ns());
+        tree
+    }
+
+    pub fn saved(&self) -> Tree {
+        self.tree().clone()
+    }
+
+    pub fn restore(&self, saved: &Tree) {
+        *self.tree.lock().unwrap() = saved.clone();
+    }
+
+    fn call(&self, op: Op, path: &RelPath) -> io::Result<()> {
+        self.seam.call(op, self.name, path.as_str())
+    }
+
+    // What a person does. All of it reaches the medium at once.
+
+    /// Writes a file in place, with the folders above it.
+    pub fn put(&self, path: &str, bytes: &[u8]) {
+        if let Some((dir, _)) = path.rsplit_once('/') {
+            self.mkdir(dir);
+        }
+        let mut tree = self.tree();
+        match tree.find(path) {
+            Ok(ino) => tree.overwrite(ino, bytes),
+            Err(_) => {
+                let ino = tree.make(path, Content::File(Vec::new()), 0o644).unwrap();
+                tree.append(ino, bytes);
+            }
+        }
+        tree.sync_path(path);
+    }
+
+    /// Writes a new file and renames it over the old, as careful editors do.
+    pub fn put_by_rename(&self, path: &str, bytes: &[u8]) {
+        let temp = format!("{path}~");
+        self.put(&temp, bytes);
+        self.rename(&temp, path);
+    }
+
+    pub fn append(&self, path: &str, bytes: &[u8]) {
+        let mut tree = self.tree();
+        let ino = tree.find(path).unwrap();
+        tree.append(ino, bytes);
+        tree.sync_path(path);
+    }
+
+    pub fn mkdir(&self, path: &str) {
+        let mut tree = self.tree();
+        let ends = path.match_indices('/').map(|(at, _)| at);
+        for end in ends.chain([path.len()]) {
+            let made = tree.make(&path[..end], Content::Dir(BTreeMap::new()), 0o755);
+            match made {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{path}: {error}"),
+                _ => {}
+            }
+        }
+        tree.sync_path(path);
+    }
+
+    /// Something that is neither file nor folder.
+    pub fn put_special(&self, path: &str) {
+        let mut tree = self.tree();
+        tree.make(path, Content::Special, 0o777).unwrap();
+        tree.sync_path(path);
+    }
+
+    /// Removes a file, or a folder with everything in it.
+    pub fn remove(&self, path: &str) {
+        let mut tree = self.tree();
+        remove_all(&mut tree, path);
+        tree.sync_path(path);
+    }
+
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut tree = self.tree();
+        tree.rename(from, to, true).unwrap();
+        tree.sync_path(from);
+        tree.sync_path(to);
+    }
+
+    pub fn set_mode(&self, path: &str, mode: u32) {
+        let mut tree = self.tree();
+        let ino = tree.find(path).unwrap();
+        tree.set_mode(ino, mode);
+        tree.sync_path(path);
+    }
+
+    pub fn set_mtime(&self, path: &str, seconds: u64) {
+        let mut tree = self.tree();
+        let ino = tree.find(path).unwrap();
+        tree.set_mtime(ino, seconds as i64 * 1_000_000_000);
+        tree.sync_path(path);
+    }
+
+    /// What is there, for a look that nobody counts.
+    pub fn look(&self, path: &str) -> Option<Status> {
+        let tree = self.tree();
+        tree.find(path).ok().map(|ino| tree.status(ino))
+    }
+
+    pub fn content(&self, path: &str) -> Option<Vec<u8>> {
+        self.tree().files().remove(path)
+    }
+}
+
+fn remove_all(tree: &mut Tree, path: &str) {
+    let ino = tree.find(path).unwrap();
+    if tree.status(ino).kind == ferrybox::io::disk::Kind::Folder {
+        for (name, _) in tree.list(path).unwrap() {
+            remove_all(tree, &format!("{path}/{name}"));
+        }
+        tree.remove_dir(path).unwrap();
+    } else {
+        tree.unlink(path).unwrap();
+    }
+}
+
+fn named(error: io::Error, doing: &str, path: &RelPath) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {doing} {path}: {error}"))
+}
+
+impl Disk for SimDisk {
+    fn root(&self) -> io::Result<Status> {
+        self.call(Op::Root, &RelPath::root())?;
+        Ok(self.tree().status(ROOT))
+    }
+
+    fn list(&self, dir: &RelPath) -> io::Result<Vec<Listed>> {
+        self.call(Op::List, dir)?;
+        let listed = self.tree().list(dir.as_str());
+        let entry = |(name, status): (String, Status)| Listed {
+            utf8: !name.contains('\u{fffd}'),
+            name,
+            status: Ok(status),
+        };
+        Ok(listed
+            .map_err(|e| named(e, "read directory", dir))?
+            .into_iter()
+            .map(entry)
+            .collect())
+    }
+
+    fn status(&self, path: &RelPath) -> io::Result<Option<Status>> {
+        self.call(Op::Status, path)?;
+        let tree = self.tree();
+        match tree.find(path.as_str()) {
+            Ok(ino) => Ok(Some(tree.status(ino))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(named(error, "stat", path)),
+        }
+    }
+
+    fn open(&self, path: &RelPath) -> io::Result<Box<dyn ReadFile>> {
+        self.call(Op::Open, path)?;
+        let mut tree = self.tree();
+        let wrap = |error| named(error, "open", path);
+        let ino = tree.find(path.as_str()).map_err(wrap)?;
+        let status = tree.status(ino);
+        if status.kind != ferrybox::io::disk::Kind::File {
+            return Err(io::Error::other(format!("cannot open {path}: not a file")));
+        }
+        if status.mode & 0o400 == 0 {
+            return Err(wrap(ErrorKind::PermissionDenied.into()));
+        }
+        tree.opened(ino);
+        drop(tree);
+        Ok(Box::new(SimFile::new(self, ino, path)))
+    }
+
+    fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>> {
+        self.call(Op::Create, path)?;
+        let mode = match access {
+            Access::Private => 0o600,
+            Access::Shared => 0o644,
+        };
+        let mut tree = self.tree();
+        let made = tree.make(path.as_str(), Content::File(Vec::new()), mode);
+        let ino = made.map_err(|e| named(e, "create", path))?;
+        tree.opened(ino);
+        drop(tree);
+        Ok(Box::new(SimFile::new(self, ino, path)))
+    }
+
+    fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
+        self.call(Op::Replace, to)?;
+        let renamed = self.tree().rename(from.as_str(), to.as_str(), true);
+        renamed.map_err(|e| named(e, "rename to", to))
+    }
+
+    fn rename_new(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
+        self.call(Op::RenameNew, to)?;
+        let renamed = self.tree().rename(from.as_str(), to.as_str(), false);
+        renamed.map_err(|e| named(e, "rename to", to))
+    }
+
+    fn make_dir(&self, path: &RelPath) -> io::Result<()> {
+        self.call(Op::MakeDir, path)?;
+        let made = self
+            .tree()
+            .make(path.as_str(), Content::Dir(BTreeMap::new()), 0o755);
+        made.map(drop).map_err(|e| named(e, "make directory", path))
+    }
+
+    fn remove_file(&self, path: &RelPath) -> io::Result<()> {
+        self.call(Op::RemoveFile, path)?;
+        let removed = self.tree().unlink(path.as_str());
+        removed.map_err(|e| named(e, "remove", path))
+    }
+
+    fn remove_dir(&self, path: &RelPath) -> io::Result<()> {
+        self.call(Op::RemoveDir, path)?;
+        let removed = self.tree().remove_dir(path.as_str());
+        removed.map_err(|e| named(e, "remove directory", path))
+    }
+
+    fn sync_dir(&self, dir: &RelPath) -> io::Result<()> {
+        if let Err(error) = self.call(Op::SyncDir, dir) {
+            self.tree().forget();
+            return Err(error);
+        }
+        let mut tree = self.tree();
+        let ino = tree.find(dir.as_str()).map_err(|e| named(e, "sync", dir))?;
+        tree.sync_dir(ino);
+        Ok(())
+    }
+
+    fn sync_filesystem(&self, dir: &RelPath) -> io::Result<()> {
+        if let Err(error) = self.call(Op::SyncFilesystem, dir) {
+            self.tree().forget();
+            return Err(error);
+        }
+        let mut tree = self.tree();
+        let ino = tree.find(dir.as_str()).map_err(|e| named(e, "sync", dir))?;
+        tree.sync_filesystem(ino);
+        Ok(())
+    }
+
+    fn space(&self, dir: &RelPath) -> io::Result<Space> {
+        self.call(Op::Space, dir)?;
+        let tree = self.tree();
+        Ok(Space {
+            free: tree.capacity.saturating_sub(tree.used()),
+            total: tree.capacity,
+        })
+    }
+
+    fn lock(&self) -> io::Result<Option<Lock>> {
+        self.call(Op::Lock, &RelPath::root())?;
+        if self.locked.swap(true, Ordering::SeqCst) {
+            return Ok(None);
+        }
+        let held: Box<dyn Any> = Box::new(Held(self.locked.clone()));
+        Ok(Some(Lock(held)))
+    }
+}
+
+struct Held(Arc<AtomicBool>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// An open file.
+struct SimFile {
+    disk: SimDisk,
+    ino: Ino,
+    path: RelPath,
+    offset: usize,
+}
+
+impl SimFile {
+    fn new(disk: &SimDisk, ino: Ino, path: &RelPath) -> SimFile {
+        SimFile {
+            disk: disk.clone(),
+            ino,
+            path: path.clone(),
+            offset: 0,
+        }
+    }
+
+    fn call(&self, op: Op) -> io::Result<()> {
+        self.disk.call(op, &self.path)
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        self.disk.tree().closed(self.ino);
+    }
+}
+
+impl Read for SimFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.call(Op::Read)?;
+        let count = self.disk.tree().read(self.ino, self.offset, buffer)?;
+        self.offset += count;
+        Ok(count)
+    }
+}
+
+impl ReadFile for SimFile {
+    fn status(&self) -> io::Result<Status> {
+        self.call(Op::Fstat)?;
+        Ok(self.disk.tree().status(self.ino))
+    }
+
+    fn seek(&mut self, offset: u64) -> io::Result<()> {
+        self.call(Op::Seek)?;
+        self.offset = offset as usize;
+        Ok(())
+    }
+}
+
+impl Write for SimFile {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.call(Op::Write)?;
+        let mut tree = self.disk.tree();
+        // Part of a write may succeed before the disk is full.
+        let free = tree.capacity.saturating_sub(tree.used());
+        let count = buffer
+            .len()
+            .min(usize::try_from(free).unwrap_or(usize::MAX));
+        if count == 0 && !buffer.is_empty() {
+            return Err(named(ErrorKind::StorageFull.into(), "write", &self.path));
+        }
+        tree.append(self.ino, &buffer[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl WriteFile for SimFile {
+    fn set_owner(&mut self, mode: u32, _owner: Option<(u32, u32)>) -> io::Result<()> {
+        self.call(Op::SetOwner)?;
+        self.disk.tree().set_mode(self.ino, mode & 0o777);
+        Ok(())
+    }
+
+    fn set_mtime(&mut self, seconds: i64) -> io::Result<()> {
+        self.call(Op::SetMtime)?;
+        let ns = seconds.saturating_mul(1_000_000_000);
+        self.disk.tree().set_mtime(self.ino, ns);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let Err(error) = self.call(Op::SyncFile) {
+            self.disk.tree().forget();
+            return Err(error);
+        }
+        self.disk.tree().sync_file(self.ino);
+        Ok(())
+    }
+
+    fn status(&self) -> io::Result<Status> {
+        self.call(Op::Fstat)?;
+        Ok(self.disk.tree().status(self.ino))
+    }
+}

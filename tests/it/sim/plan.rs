@@ -1,0 +1,389 @@
+//! A history before it happens: steps drawn from a seed. Each step carries its own numbers, so
+//! that a history from which steps are left out means the same otherwise.
+
+use std::io::ErrorKind;
+
+use dropbox_standin::Effect;
+
+use super::random::Random;
+
+/// Who does something: 0 is the person at Dropbox, 1 and up those at the gateways.
+pub type Side = usize;
+
+/// What a person does.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    Put(&'static str),
+    PutByRename(&'static str),
+    Append(&'static str),
+    /// Writes what the path holds on another side.
+    Copy(&'static str, Side),
+    Remove(&'static str),
+    Rename(&'static str, &'static str),
+    MakeDir(&'static str),
+    Touch(&'static str),
+    Forbid(&'static str),
+    Allow(&'static str),
+}
+
+/// A deed of somebody.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    pub side: Side,
+    pub deed: Deed,
+    pub seed: u64,
+}
+
+/// What goes wrong during a run.
+#[derive(Clone, Debug)]
+pub enum Mishap {
+    /// A call to a disk fails, or from there on every one that changes something.
+    Disk { kind: ErrorKind, lasts: bool },
+    /// A request, or this many of them, meets with this.
+    Net { effect: Effect, times: u64 },
+}
+
+/// How a run ends that does not come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Kill,
+    PowerCut,
+}
+
+/// Which way a run goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Both,
+    Down,
+    Up,
+    Dry,
+}
+
+/// One run of the agent on a gateway; numbers are calls.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub side: Side,
+    pub way: Way,
+    pub edits: Vec<(u64, Edit)>,
+    pub mishaps: Vec<(u64, Mishap)>,
+    pub end: Option<(u64, Ending)>,
+    /// A halt is approved at once.
+    pub approves: bool,
+    pub seed: u64,
+}
+
+/// Something that befalls a gateway or the account between runs.
+#[derive(Clone, Debug)]
+pub enum Event {
+    PowerCut,
+    LoseCursor,
+    LoseIndex,
+    /// The state as it was this many runs ago: the index, the cursor, or both.
+    OldState {
+        runs: usize,
+        index: bool,
+        cursor: bool,
+    },
+    /// A bit of the index file or the cursor file is flipped.
+    Flip {
+        index: bool,
+        at: u64,
+    },
+    ResetCursors,
+    ExpireTokens,
+    JumpClock(i64),
+    PageLimit(usize),
+    Filters(usize),
+    Mode(usize),
+    Capacity(u64),
+    Quota(u64),
+}
+
+/// One step of a history.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Edit(Edit),
+    Run(Run),
+    Event(Side, Event, u64),
+}
+
+/// A whole history.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub gateways: usize,
+    /// The first mode of each gateway, an index of [`MODES`].
+    pub modes: Vec<usize>,
+    pub steps: Vec<Step>,
+}
+
+pub const MODES: [&str; 3] = ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL"];
+
+/// Lines of `[sync]` that narrow what travels.
+pub const FILTERS: [&str; 6] = [
+    "",
+    "exclude = ['/d']",
+    "upload_filter = ['/a.*', '/d/.*']",
+    "download_filter = ['/[b-d].*']",
+    "upload_filter = []",
+    "exclude = ['.*x']\ndownload_filter = ['/d/.*']",
+];
+
+const PLAIN: [&str; 9] = ["a", "b", "c.txt", "d", "d/x", "d/y", "d/e", "d/e/z", "g/h"];
+const CASES: [&str; 9] = [
+    "a", "A", "d/x", "D/x", "D/X", "d", "\u{e4}", "a\u{308}", "d/\u{c4}",
+];
+const SWAPS: [&str; 9] = ["f", "f/x", "f/y", "g", "g/f", "g/f/x", "f/x/y", "h", "F"];
+const MANY: [&str; 12] = [
+    "m/1", "m/2", "m/3", "m/4", "m/5", "m/6", "m/7", "n/1", "n/2", "n/3", "m", "n",
+];
+
+/// What a seed stands for.
+pub fn draw(seed: u64) -> Plan {
+    let mut random = Random::new(seed);
+    let random = &mut random;
+    let gateways = match random.below(10) {
+        0..6 => 1,
+        6..9 => 2,
+        _ => 3,
+    };
+    let family = random.below(10);
+    let paths: &[&'static str] = match random.below(10) {
+        0..5 => &PLAIN,
+        5..7 => &CASES,
+        7..9 => &SWAPS,
+        _ => &MANY,
+    };
+    let one_way = random.below(10);
+    let modes = (0..gateways)
+        .map(|_| match one_way {
+            0 => 1,
+            1 => 2,
+            2 => random.below(3) as usize,
+            _ => 0,
+        })
+        .collect();
+    let steps = 4 + random.below(22);
+    let draw = Draw {
+        paths,
+        gateways,
+        faults: family > 0,
+        events: family > 3,
+        meddles: family > 5,
+    };
+    Plan {
+        seed,
+        gateways,
+        modes,
+        steps: (0..steps).map(|_| draw.step(random)).collect(),
+    }
+}
+
+struct Draw {
+    paths: &'static [&'static str],
+    gateways: usize,
+    faults: bool,
+    events: bool,
+    meddles: bool,
+}
+
+impl Draw {
+    fn path(&self, random: &mut Random) -> &'static str {
+        self.paths[random.below(self.paths.len() as u64) as usize]
+    }
+
+    fn gateway(&self, random: &mut Random) -> Side {
+        1 + random.below(self.gateways as u64) as usize
+    }
+
+    fn step(&self, random: &mut Random) -> Step {
+        match random.below(100) {
+            0..50 => Step::Edit(self.edit(random)),
+            50..60 if self.events => {
+                let side = self.gateway(random);
+                Step::Event(side, self.event(random), random.next())
+            }
+            _ => Step::Run(self.run(random)),
+        }
+    }
+
+    fn edit(&self, random: &mut Random) -> Edit {
+        let side = if random.chance(45) {
+            0
+        } else {
+            self.gateway(random)
+        };
+        let path = self.path(random);
+        let deed = match random.below(100) {
+            0..40 => Deed::Put(path),
+            40..46 => Deed::PutByRename(path),
+            46..52 => Deed::Append(path),
+            52..57 => Deed::Copy(path, random.below(self.gateways as u64 + 1) as usize),
+            57..75 => Deed::Remove(path),
+            75..88 => Deed::Rename(path, self.path(random)),
+            88..93 => Deed::MakeDir(path),
+            93..96 => Deed::Touch(path),
+            96..98 => Deed::Forbid(path),
+            _ => Deed::Allow(path),
+        };
+        Edit {
+            side,
+            deed,
+            seed: random.next(),
+        }
+    }
+
+    /// Early calls more often than late ones.
+    fn call(random: &mut Random) -> u64 {
+        let width = 1 + random.below(9);
+        1 + random.below(1 << width)
+    }
+
+    fn run(&self, random: &mut Random) -> Run {
+        let mut edits = Vec::new();
+        let mut mishaps = Vec::new();
+        let mut end = None;
+        if self.meddles && random.chance(35) {
+            for _ in 0..=random.below(3) {
+                edits.push((Draw::call(random), self.edit(random)));
+            }
+        }
+        if self.faults && random.chance(45) {
+            for _ in 0..=random.below(2) {
+                mishaps.push((Draw::call(random), mishap(random)));
+            }
+        }
+        if self.faults && random.chance(25) {
+            let ending = if random.chance(50) {
+                Ending::Kill
+            } else {
+                Ending::PowerCut
+            };
+            end = Some((Draw::call(random), ending));
+        }
+        let way = match random.below(20) {
+            0 => Way::Down,
+            1 => Way::Up,
+            2 => Way::Dry,
+            _ => Way::Both,
+        };
+        Run {
+            side: self.gateway(random),
+            way,
+            edits,
+            mishaps,
+            end,
+            approves: random.chance(50),
+            seed: random.next(),
+        }
+    }
+
+    fn event(&self, random: &mut Random) -> Event {
+        match random.below(15) {
+            0 => Event::PowerCut,
+            1 => Event::LoseCursor,
+            2 => Event::LoseIndex,
+            3 | 4 => {
+                let which = random.below(3);
+                Event::OldState {
+                    runs: 1 + random.below(4) as usize,
+                    index: which != 1,
+                    cursor: which != 0,
+                }
+            }
+            5 => Event::Flip {
+                index: random.chance(80),
+                at: random.next(),
+            },
+            6 => Event::ResetCursors,
+            7 => Event::ExpireTokens,
+            8 => Event::JumpClock(*random.pick(&[
+                -40 * 365 * 86_400,
+                -3600,
+                -1,
+                3600,
+                20 * 365 * 86_400,
+            ])),
+            9 => Event::PageLimit(1 + random.below(4) as usize),
+            10 => Event::Filters(random.below(FILTERS.len() as u64) as usize),
+            11 => Event::Mode(random.below(3) as usize),
+            12 => Event::Capacity(*random.pick(&[68 << 20, 70_000, 1 << 34, 1 << 34])),
+            13 => Event::Quota(*random.pick(&[100, 60_000, 1 << 31, 1 << 31])),
+            _ => Event::PageLimit(2000),
+        }
+    }
+}
+
+fn mishap(random: &mut Random) -> Mishap {
+    if random.chance(45) {
+        let kind = *random.pick(&[
+            ErrorKind::StorageFull,
+            ErrorKind::PermissionDenied,
+            ErrorKind::ReadOnlyFilesystem,
+            ErrorKind::Other,
+            ErrorKind::QuotaExceeded,
+            ErrorKind::StaleNetworkFileHandle,
+            ErrorKind::Interrupted,
+        ]);
+        let lasts = random.chance(30);
+        return Mishap::Disk { kind, lasts };
+    }
+    let retry_after = *random.pick(&[None, Some(0), Some(1), Some(300), Some(1_000_000)]);
+    let effect = match random.below(16) {
+        0 | 1 => Effect::CutBefore,
+        2..5 => Effect::CutAfter,
+        5 => Effect::Truncate(random.below(2000) as usize),
+        6 => Effect::Corrupt(random.below(5000) as usize),
+        7 => Effect::CorruptUpload,
+        8 => Effect::TooManyRequests {
+            retry_after,
+            as_text: random.chance(30),
+        },
+        9 => Effect::TooManyWriteOperations,
+        10 => Effect::Html,
+        11 => Effect::ExpireToken,
+        12 => Effect::DuplicatePage,
+        13 => Effect::ReorderPage(random.next()),
+        14 => Effect::Status(500 + random.below(4) as u16, "oops".to_owned()),
+        _ => Effect::Status(
+            409,
+            r#"{"error_summary":"reset/..","error":{".tag":"reset"}}"#.to_owned(),
+        ),
+    };
+    let times = *random.pick(&[1, 1, 1, 2, 3, 5, 40]);
+    Mishap::Net { effect, times }
+}
+
+/// The same history with less in it, in all the ways that leave one thing out.
+pub fn simpler(plan: &Plan) -> Vec<Plan> {
+    let mut found = Vec::new();
+    for (at, step) in plan.steps.iter().enumerate() {
+        let Step::Run(run) = step else { continue };
+        let mut try_run = |change: &dyn Fn(&mut Run)| {
+            let mut plan = plan.clone();
+            if let Step::Run(run) = &mut plan.steps[at] {
+                change(run);
+            }
+            found.push(plan);
+        };
+        for edit in 0..run.edits.len() {
+            try_run(&|run| drop(run.edits.remove(edit)));
+        }
+        for mishap in 0..run.mishaps.len() {
+            try_run(&|run| drop(run.mishaps.remove(mishap)));
+        }
+        if run.end.is_some() {
+            try_run(&|run| run.end = None);
+        }
+        if let Some((at, Ending::PowerCut)) = run.end {
+            try_run(&|run| run.end = Some((at, Ending::Kill)));
+        }
+        if run.way != Way::Both {
+            try_run(&|run| run.way = Way::Both);
+        }
+        if run.approves {
+            try_run(&|run| run.approves = false);
+        }
+    }
+    found
+}

@@ -1,0 +1,711 @@
+//! A filesystem in memory that remembers what has reached the medium and what has not.
+//!
+//! Two images: what processes see, and what a power cut leaves. File data becomes durable by a
+//! sync of the file or of its filesystem, names by a sync of their directory or of the filesystem.
+//! [`Tree::lose_power`] keeps an arbitrary legal part of the rest: per directory a prefix of its
+//! changes, per file its old bytes, its new ones, a torn mixture, or none at all. Inode numbers are
+//! used again at once, as real filesystems may.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind};
+
+use ferrybox::io::disk::{Kind, Stamp, Status};
+
+use super::random::Random;
+
+/// Number of an inode.
+pub type Ino = u64;
+
+/// The root's inode.
+pub const ROOT: Ino = 2;
+/// Bytes that reach the medium together.
+const SECTOR: usize = 512;
+/// Change times come in steps of this many nanoseconds, as from a kernel at 250 Hz.
+const TICK_NS: i64 = 4_000_000;
+
+/// What an inode is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    File(Vec<u8>),
+    Dir(BTreeMap<String, Ino>),
+    Special,
+}
+
+/// An inode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub content: Content,
+    pub mode: u32,
+    pub mtime_ns: i64,
+    pub ctime_ns: i64,
+    pub device: u64,
+}
+
+impl Node {
+    fn new(content: Content, mode: u32, now_ns: i64, device: u64) -> Node {
+        Node {
+            content,
+            mode,
+            mtime_ns: now_ns,
+            ctime_ns: now_ns,
+            device,
+        }
+    }
+
+    fn entries(&self) -> io::Result<&BTreeMap<String, Ino>> {
+        match &self.content {
+            Content::Dir(entries) => Ok(entries),
+            _ => Err(ErrorKind::NotADirectory.into()),
+        }
+    }
+}
+
+/// A change of names that the medium may not have yet.
+#[derive(Clone, Debug)]
+enum Change {
+    Link(Ino, String, Ino),
+    Unlink(Ino, String),
+    Move {
+        from: (Ino, String),
+        to: (Ino, String),
+        node: Ino,
+    },
+}
+
+impl Change {
+    fn dirs(&self) -> Vec<Ino> {
+        match self {
+            Change::Link(dir, ..) | Change::Unlink(dir, _) => vec![*dir],
+            Change::Move { from, to, .. } => vec![from.0, to.0],
+        }
+    }
+}
+
+/// The two images.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    nodes: BTreeMap<Ino, Node>,
+    durable: BTreeMap<Ino, Node>,
+    changes: Vec<Change>,
+    /// Files whose data a failed sync has dropped: no later sync brings it to the medium.
+    forgotten: BTreeSet<Ino>,
+    /// Open descriptors per inode.
+    open: BTreeMap<Ino, u32>,
+    /// Directories something is mounted on, and the root of what is.
+    mounts: BTreeMap<Ino, Ino>,
+    now_ns: i64,
+    /// Bytes all files together may have.
+    pub capacity: u64,
+    /// Changes of any kind, by anybody.
+    pub writes: u64,
+}
+
+impl Tree {
+    pub fn new(now_ns: i64) -> Tree {
+        let root = Node::new(Content::Dir(BTreeMap::new()), 0o700, now_ns, 1);
+        Tree {
+            nodes: BTreeMap::from([(ROOT, root.clone())]),
+            durable: BTreeMap::from([(ROOT, root)]),
+            changes: Vec::new(),
+            forgotten: BTreeSet::new(),
+            open: BTreeMap::new(),
+            mounts: BTreeMap::new(),
+            now_ns,
+            capacity: 1 << 34,
+            writes: 0,
+        }
+    }
+
+    /// The kernel's clock, in its ticks.
+    pub fn set_now(&mut self, now_ns: i128) {
+        let clamped = now_ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        self.now_ns = clamped - clamped.rem_euclid(TICK_NS);
+    }
+
+    fn node(&self, ino: Ino) -> &Node {
+        &self.nodes[&ino]
+    }
+
+    fn change(&mut self, ino: Ino) -> &mut Node {
+        self.writes += 1;
+        let now_ns = self.now_ns;
+        let node = self.nodes.get_mut(&ino).unwrap();
+        node.ctime_ns = now_ns;
+        node
+    }
+
+    fn names(&mut self, dir: Ino) -> &mut BTreeMap<String, Ino> {
+        let now_ns = self.now_ns;
+        let node = self.change(dir);
+        node.mtime_ns = now_ns;
+        match &mut node.content {
+            Content::Dir(entries) => entries,
+            _ => unreachable!("checked by the caller"),
+        }
+    }
+
+    fn mounted(&self, ino: Ino) -> Ino {
+        self.mounts.get(&ino).copied().unwrap_or(ino)
+    }
+
+    /// The inode at a path; a directory that may not be searched hides what is below it.
+    pub fn find(&self, path: &str) -> io::Result<Ino> {
+        let mut at = ROOT;
+        for name in path.split('/').filter(|c| !c.is_empty()) {
+            let node = self.node(at);
+            let entries = node.entries()?;
+            if node.mode & 0o100 == 0 {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            if name.len() > 255 {
+                return Err(ErrorKind::InvalidFilename.into());
+            }
+            let found = entries.get(name).ok_or(ErrorKind::NotFound)?;
+            at = self.mounted(*found);
+        }
+        Ok(at)
+    }
+
+    /// The directory a path lies in, if names in it may be changed, and the last name.
+    fn place(&self, path: &str) -> io::Result<(Ino, String)> {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let dir = self.find(dir)?;
+        if name.len() > 255 {
+            return Err(ErrorKind::InvalidFilename.into());
+        }
+        self.node(dir).entries()?;
+        if self.node(dir).mode & 0o300 != 0o300 {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        Ok((dir, name.to_owned()))
+    }
+
+    pub fn status(&self, ino: Ino) -> Status {
+        let node = self.node(ino);
+        let (kind, size) = match &node.content {
+            Content::File(bytes) => (Kind::File, bytes.len() as u64),
+            Content::Dir(_) => (Kind::Folder, 4096),
+            Content::Special => (Kind::Special, 0),
+        };
+        Status {
+            kind,
+            stamp: Stamp {
+                size,
+                mtime_ns: node.mtime_ns,
+                ctime_ns: node.ctime_ns,
+                inode: ino,
+            },
+            device: node.device,
+            mode: node.mode,
+            uid: 0,
+            gid: 0,
+        }
+    }
+
+    pub fn list(&self, path: &str) -> io::Result<Vec<(String, Status)>> {
+        let dir = self.find(path)?;
+        let entries = self.node(dir).entries()?;
+        if self.node(dir).mode & 0o500 != 0o500 {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        let status = |(name, ino): (&String, &Ino)| (name.clone(), self.status(self.mounted(*ino)));
+        Ok(entries.iter().map(status).collect())
+    }
+
+    fn free_ino(&self) -> Ino {
+        let taken = |ino: &Ino| self.nodes.contains_key(ino) || self.durable.contains_key(ino);
+        (ROOT + 1..).find(|ino| !taken(ino)).unwrap()
+    }
+
+    /// Puts a new inode at a free path.
+    pub fn make(&mut self, path: &str, content: Content, mode: u32) -> io::Result<Ino> {
+        let (dir, name) = self.place(path)?;
+        if self.node(dir).entries()?.contains_key(&name) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let ino = self.free_ino();
+        let node = Node::new(content, mode, self.now_ns, self.node(dir).device);
+        self.nodes.insert(ino, node);
+        self.names(dir).insert(name.clone(), ino);
+        self.changes.push(Change::Link(dir, name, ino));
+        Ok(ino)
+    }
+
+    pub fn read(&self, ino: Ino, offset: usize, buffer: &mut [u8]) -> io::Result<usize> {
+        let Content::File(bytes) = &self.node(ino).content else {
+            return Err(ErrorKind::IsADirectory.into());
+        };
+        let rest = bytes.get(offset..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    pub fn used(&self) -> u64 {
+        let size = |node: &Node| match &node.content {
+            Content::File(bytes) => bytes.len() as u64,
+            _ => 0,
+        };
+        self.nodes.values().map(size).sum()
+    }
+
+    pub fn append(&mut self, ino: Ino, more: &[u8]) {
+        self.forgotten.remove(&ino);
+        let now_ns = self.now_ns;
+        let node = self.change(ino);
+        node.mtime_ns = now_ns;
+        if let Content::File(bytes) = &mut node.content {
+            bytes.extend_from_slice(more);
+        }
+    }
+
+    /// Writes a file anew in place, as an editor without care does.
+    pub fn overwrite(&mut self, ino: Ino, bytes: &[u8]) {
+        let now_ns = self.now_ns;
+        self.forgotten.remove(&ino);
+        let node = self.change(ino);
+        node.mtime_ns = now_ns;
+        node.content = Content::File(bytes.to_vec());
+    }
+
+    pub fn set_mode(&mut self, ino: Ino, mode: u32) {
+        self.change(ino).mode = mode;
+    }
+
+    /// Takes every permission back that was withdrawn.
+    pub fn allow_all(&mut self) {
+        let inos: Vec<Ino> = self.nodes.keys().copied().collect();
+        for ino in inos {
+            let is_shut = self.node(ino).mode & 0o400 == 0;
+            if is_shut {
+                let is_dir = matches!(self.node(ino).content, Content::Dir(_));
+                self.set_mode(ino, if is_dir { 0o755 } else { 0o644 });
+            }
+        }
+    }
+
+    pub fn set_mtime(&mut self, ino: Ino, mtime_ns: i64) {
+        self.change(ino).mtime_ns = mtime_ns;
+    }
+
+    pub fn rename(&mut self, from: &str, to: &str, replace: bool) -> io::Result<()> {
+        let (from_dir, from_name) = self.place(from)?;
+        let (to_dir, to_name) = self.place(to)?;
+        let node = *self
+            .node(from_dir)
+            .entries()?
+            .get(&from_name)
+            .ok_or(ErrorKind::NotFound)?;
+        if self.node(from_dir).device != self.node(to_dir).device {
+            return Err(ErrorKind::CrossesDevices.into());
+        }
+        if self.mounts.contains_key(&node) {
+            return Err(ErrorKind::ResourceBusy.into());
+        }
+        let replaced = self.node(to_dir).entries()?.get(&to_name).copied();
+        if let Some(replaced) = replaced {
+            if !replace {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            if matches!(self.node(replaced).content, Content::Dir(_)) {
+                return Err(ErrorKind::IsADirectory.into());
+            }
+            if matches!(self.node(node).content, Content::Dir(_)) {
+                return Err(ErrorKind::NotADirectory.into());
+            }
+        }
+        self.names(from_dir).remove(&from_name);
+        self.names(to_dir).insert(to_name.clone(), node);
+        self.change(node);
+        self.changes.push(Change::Move {
+            from: (from_dir, from_name),
+            to: (to_dir, to_name),
+            node,
+        });
+        if let Some(replaced) = replaced.filter(|replaced| *replaced != node) {
+            self.drop_if_unused(replaced);
+        }
+        Ok(())
+    }
+
+    pub fn unlink(&mut self, path: &str) -> io::Result<()> {
+        let (dir, name) = self.place(path)?;
+        let entries = self.node(dir).entries()?;
+        let ino = *entries.get(&name).ok_or(ErrorKind::NotFound)?;
+        if matches!(self.node(ino).content, Content::Dir(_)) {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        self.cut(dir, name, ino);
+        Ok(())
+    }
+
+    pub fn remove_dir(&mut self, path: &str) -> io::Result<()> {
+        let (dir, name) = self.place(path)?;
+        let entries = self.node(dir).entries()?;
+        let ino = *entries.get(&name).ok_or(ErrorKind::NotFound)?;
+        if self.mounts.contains_key(&ino) {
+            return Err(ErrorKind::ResourceBusy.into());
+        }
+        if !self.node(ino).entries()?.is_empty() {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
+        self.cut(dir, name, ino);
+        Ok(())
+    }
+
+    fn cut(&mut self, dir: Ino, name: String, ino: Ino) {
+        self.names(dir).remove(&name);
+        self.changes.push(Change::Unlink(dir, name));
+        self.drop_if_unused(ino);
+    }
+
+    fn drop_if_unused(&mut self, ino: Ino) {
+        let is_linked = self.nodes.values().any(
+            |node| matches!(&node.content, Content::Dir(entries) if entries.values().any(|i| *i == ino)),
+        );
+        if !is_linked && !self.open.contains_key(&ino) {
+            self.nodes.remove(&ino);
+        }
+    }
+
+    pub fn opened(&mut self, ino: Ino) {
+        *self.open.entry(ino).or_default() += 1;
+    }
+
+    pub fn closed(&mut self, ino: Ino) {
+        if let Some(count) = self.open.get_mut(&ino) {
+            *count -= 1;
+            if *count == 0 {
+                self.open.remove(&ino);
+                if self.nodes.contains_key(&ino) {
+                    self.drop_if_unused(ino);
+                }
+            }
+        }
+    }
+
+    /// Mounts an empty filesystem on a directory, or takes it away again, with its files.
+    pub fn mount(&mut self, path: &str, device: u64) -> io::Result<()> {
+        let on = self.find(path)?;
+        let ino = self.free_ino();
+        let root = Node::new(Content::Dir(BTreeMap::new()), 0o755, self.now_ns, device);
+        self.nodes.insert(ino, root.clone());
+        self.durable.insert(ino, root);
+        self.mounts.insert(on, ino);
+        Ok(())
+    }
+
+    /// Takes all mounts away, or puts them back.
+    pub fn swap_mounts(&mut self, other: &mut BTreeMap<Ino, Ino>) {
+        std::mem::swap(&mut self.mounts, other);
+    }
+
+    // What reaches the medium.
+
+    /// A file's data and attributes.
+    pub fn sync_file(&mut self, ino: Ino) {
+        if self.forgotten.contains(&ino) {
+            return;
+        }
+        if let Some(node) = self.nodes.get(&ino)
+            && let Content::File(_) = node.content
+        {
+            self.durable.insert(ino, node.clone());
+        }
+    }
+
+    /// A sync that failed: what it should have written is dropped and never written again.
+    pub fn forget(&mut self) {
+        for (ino, node) in &self.nodes {
+            if matches!(node.content, Content::File(_)) && self.durable.get(ino) != Some(node) {
+                self.forgotten.insert(*ino);
+            }
+        }
+    }
+
+    /// The names in a directory, and in others only what has to come with them.
+    pub fn sync_dir(&mut self, dir: Ino) {
+        let mut needed = BTreeSet::from([dir]);
+        let mut selected = vec![false; self.changes.len()];
+        for (at, change) in self.changes.iter().enumerate().rev() {
+            let dirs = change.dirs();
+            if dirs.iter().any(|dir| needed.contains(dir)) {
+                selected[at] = true;
+                needed.extend(dirs);
+            }
+        }
+        let changes = std::mem::take(&mut self.changes);
+        for (change, selected) in changes.into_iter().zip(selected) {
+            if selected {
+                self.make_durable(&change);
+            } else {
+                self.changes.push(change);
+            }
+        }
+        self.sweep();
+    }
+
+    /// Everything on the filesystem of a directory.
+    pub fn sync_filesystem(&mut self, dir: Ino) {
+        let device = self.node(dir).device;
+        let on_device = |node: Option<&Node>| node.is_some_and(|node| node.device == device);
+        let changes = std::mem::take(&mut self.changes);
+        for change in changes {
+            let at = change.dirs()[0];
+            if on_device(self.nodes.get(&at)) || on_device(self.durable.get(&at)) {
+                self.make_durable(&change);
+            } else {
+                self.changes.push(change);
+            }
+        }
+        let files: Vec<Ino> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.device == device && !matches!(node.content, Content::Dir(_)))
+            .map(|(ino, _)| *ino)
+            .collect();
+        for ino in files {
+            if !self.forgotten.contains(&ino) {
+                self.durable.insert(ino, self.nodes[&ino].clone());
+            }
+        }
+        self.sweep();
+    }
+
+    /// A path somebody else made and cares about: with all directories above it.
+    pub fn sync_path(&mut self, path: &str) {
+        let mut dir = path;
+        while let Some((above, _)) = dir.rsplit_once('/') {
+            dir = above;
+            if let Ok(ino) = self.find(dir) {
+                self.sync_dir(ino);
+            }
+        }
+        self.sync_dir(ROOT);
+        if let Ok(ino) = self.find(path) {
+            self.sync_file(ino);
+            let mode = self.node(ino).mode;
+            if let Some(durable) = self.durable.get_mut(&ino) {
+                durable.mode = mode;
+            }
+        }
+    }
+
+    fn make_durable(&mut self, change: &Change) {
+        let (nodes, durable) = (&self.nodes, &mut self.durable);
+        let mut link = |dir: Ino, name: &str, ino: Ino| {
+            // Inodes reach the medium with a name: without their data, if that was not synced.
+            for ino in [dir, ino] {
+                if let Some(node) = nodes.get(&ino) {
+                    durable.entry(ino).or_insert_with(|| Node {
+                        content: match &node.content {
+                            Content::File(_) => Content::File(Vec::new()),
+                            Content::Dir(_) => Content::Dir(BTreeMap::new()),
+                            Content::Special => Content::Special,
+                        },
+                        ..node.clone()
+                    });
+                }
+            }
+            if durable.contains_key(&ino)
+                && let Some(Content::Dir(entries)) = durable.get_mut(&dir).map(|n| &mut n.content)
+            {
+                entries.insert(name.to_owned(), ino);
+            }
+        };
+        match change {
+            Change::Link(dir, name, ino) => link(*dir, name, *ino),
+            Change::Move { to, node, .. } => link(to.0, &to.1, *node),
+            Change::Unlink(..) => {}
+        }
+        if let Change::Unlink(dir, name)
+        | Change::Move {
+            from: (dir, name), ..
+        } = change
+            && let Some(Content::Dir(entries)) = durable.get_mut(dir).map(|n| &mut n.content)
+        {
+            entries.remove(name);
+        }
+    }
+
+    /// Inodes without a name leave the medium, once no change can name them any more.
+    fn sweep(&mut self) {
+        if !self.changes.is_empty() {
+            return;
+        }
+        let mut named = BTreeSet::from([ROOT]);
+        named.extend(self.mounts.values());
+        for node in self.durable.values() {
+            if let Content::Dir(entries) = &node.content {
+                named.extend(entries.values());
+            }
+        }
+        self.durable.retain(|ino, _| named.contains(ino));
+    }
+
+    /// The machine loses power and starts again: what was not synced is there in part.
+    pub fn lose_power(&mut self, random: &mut Random) {
+        // Each directory stops at some change; a change of two directories needs both.
+        let mut stopped = BTreeSet::new();
+        let all = random.chance(10);
+        for change in std::mem::take(&mut self.changes) {
+            let dirs = change.dirs();
+            let is_late = dirs.iter().any(|dir| stopped.contains(dir));
+            if is_late || (!all && random.chance(30)) {
+                stopped.extend(dirs);
+            } else {
+                self.make_durable(&change);
+            }
+        }
+        let unsynced: Vec<(Ino, Node)> = self
+            .durable
+            .iter()
+            .filter_map(|(ino, old)| Some((*ino, old, self.nodes.get(ino)?)))
+            .filter(|(_, old, new)| old != new)
+            .map(|(ino, _, new)| (ino, new.clone()))
+            .collect();
+        for (ino, new) in unsynced {
+            let Content::File(whole) = &new.content else {
+                continue;
+            };
+            let old = self.durable.get_mut(&ino).unwrap();
+            if old.content == new.content {
+                if random.chance(50) {
+                    *old = new;
+                }
+                continue;
+            }
+            let sectors = whole.len().div_ceil(SECTOR);
+            let cut = (random.below(sectors as u64 + 1) as usize * SECTOR).min(whole.len());
+            match random.below(5) {
+                0 => {}
+                1 => old.content = Content::File(whole[..cut].to_vec()),
+                2 => {
+                    let mut torn = whole.clone();
+                    torn[cut..].fill(0);
+                    old.content = Content::File(torn);
+                }
+                3 => {
+                    let mut holes = whole.clone();
+                    for sector in holes.chunks_mut(SECTOR) {
+                        if random.chance(50) {
+                            sector.fill(0);
+                        }
+                    }
+                    old.content = Content::File(holes);
+                }
+                _ => *old = new,
+            }
+        }
+        self.sweep();
+        self.nodes = self.durable.clone();
+        self.forgotten.clear();
+        self.open.clear();
+        self.writes += 1;
+    }
+
+    /// The process dies; the machine goes on.
+    pub fn lose_process(&mut self) {
+        for ino in std::mem::take(&mut self.open).into_keys() {
+            if self.nodes.contains_key(&ino) {
+                self.drop_if_unused(ino);
+            }
+        }
+    }
+
+    /// All files with their bytes; folders end with a slash. Permissions do not count here.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut dirs = vec![(ROOT, String::new())];
+        while let Some((dir, prefix)) = dirs.pop() {
+            let Content::Dir(entries) = &self.node(dir).content else {
+                continue;
+            };
+            for (name, ino) in entries {
+                let path = format!("{prefix}{name}");
+                let ino = self.mounted(*ino);
+                match &self.node(ino).content {
+                    Content::File(bytes) => drop(found.insert(path, bytes.clone())),
+                    Content::Dir(_) => {
+                        found.insert(format!("{path}/"), Vec::new());
+                        dirs.push((ino, format!("{path}/")));
+                    }
+                    Content::Special => {}
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(tree: &mut Tree, path: &str, bytes: &[u8]) -> Ino {
+        let ino = tree.make(path, Content::File(Vec::new()), 0o644).unwrap();
+        tree.append(ino, bytes);
+        ino
+    }
+
+    /// What a path may hold after a power cut, over many cuts.
+    fn after_cuts(tree: &Tree, path: &str) -> BTreeSet<Option<Vec<u8>>> {
+        let cut = |seed| {
+            let mut tree = tree.clone();
+            tree.lose_power(&mut Random::new(seed));
+            tree.files().remove(path)
+        };
+        (0..300).map(cut).collect()
+    }
+
+    #[test]
+    fn what_was_synced_stays_and_what_was_not_may_be_torn() {
+        let mut tree = Tree::new(0);
+        let ino = file(&mut tree, "f", &[1; 1024]);
+        let unsynced = after_cuts(&tree, "f");
+        assert!(unsynced.contains(&None));
+        assert!(unsynced.contains(&Some(Vec::new())));
+        assert!(unsynced.contains(&Some(vec![1; 512])));
+        assert!(unsynced.contains(&Some(vec![1; 1024])));
+        tree.sync_file(ino);
+        let whole = Some(vec![1; 1024]);
+        assert_eq!(after_cuts(&tree, "f"), [None, whole.clone()].into());
+        tree.sync_dir(ROOT);
+        assert_eq!(after_cuts(&tree, "f"), [whole].into());
+    }
+
+    #[test]
+    fn a_rename_is_old_or_new_until_the_filesystem_is_synced() {
+        let mut tree = Tree::new(0);
+        file(&mut tree, "f", b"old");
+        tree.sync_filesystem(ROOT);
+        file(&mut tree, "temp", b"new");
+        tree.sync_filesystem(ROOT);
+        tree.rename("temp", "f", true).unwrap();
+        let (old, new) = (Some(b"old".to_vec()), Some(b"new".to_vec()));
+        assert_eq!(after_cuts(&tree, "f"), [old, new.clone()].into());
+        tree.sync_filesystem(ROOT);
+        assert_eq!(after_cuts(&tree, "f"), [new].into());
+    }
+
+    #[test]
+    fn a_failed_sync_is_not_made_good_by_the_next() {
+        let mut tree = Tree::new(0);
+        file(&mut tree, "f", &[1; 512]);
+        tree.forget();
+        tree.sync_filesystem(ROOT);
+        assert!(after_cuts(&tree, "f").contains(&Some(Vec::new())));
+    }
+
+    #[test]
+    fn an_open_file_outlives_its_name_and_gives_its_number_back() {
+        let mut tree = Tree::new(0);
+        let ino = file(&mut tree, "f", b"x");
+        tree.opened(ino);
+        tree.unlink("f").unwrap();
+        assert_eq!(tree.read(ino, 0, &mut [0; 8]).unwrap(), 1);
+        tree.closed(ino);
+        tree.sync_filesystem(ROOT);
+        assert_eq!(file(&mut tree, "g", b"y"), ino);
+    }
+}
