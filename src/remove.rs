@@ -328,7 +328,7 @@ impl Pass<'_> {
         let is_empty = match self.tools.disk.list(&path) {
             Ok(entries) => entries.is_empty(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-            Err(_) => false,
+            Err(error) => return self.folder_stays(&spot.subject, &error),
         };
         if !is_empty {
             if spot.row.remote_file().is_some() {
@@ -346,13 +346,17 @@ impl Pass<'_> {
                 .report
                 .did(Deed::DeleteLocal, &spot.subject, "(empty folder)"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => {
-                log::debug!("{error}");
-                return;
-            }
+            // Something has come since the look.
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => return,
+            Err(error) => return self.folder_stays(&spot.subject, &error),
         }
         self.touch(&spot.dir);
         self.removed.push(spot.row);
+    }
+
+    fn folder_stays(&self, subject: &str, error: &std::io::Error) {
+        let text = format!("folder not deleted: {error}");
+        self.tools.report.problem(subject, &text);
     }
 
     fn lower_path(&self, lower: &str) -> String {
