@@ -62,10 +62,17 @@ pub fn check(
         _ => {
             let fresh = host.random_hex(16);
             let written = disk.write(&path, format!("{fresh}\n").as_bytes());
-            written
-                .map(|()| fresh)
-                .map_err(|error| log::debug!("no marker: {error}"))
-                .ok()
+            match written {
+                Ok(()) => Some(fresh),
+                Err(error) => {
+                    log::debug!("no marker: {error}");
+                    // Nothing else would remove what could not be put in place.
+                    if let Ok(unfinished) = RelPath::parse(&format!("{MARKER}.new")) {
+                        let _ = disk.remove_file(&unfinished);
+                    }
+                    None
+                }
+            }
         }
     };
     index.transaction(|| {
