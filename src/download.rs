@@ -301,17 +301,23 @@ impl Pass<'_> {
                 report.problem(&spot.subject, &format!("not downloaded: {}", error.text()));
             }
             Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
-                use io::ErrorKind::{QuotaExceeded, StorageFull};
-                if matches!(error.kind(), StorageFull | QuotaExceeded) {
-                    self.disk_full = Some(error.to_string());
-                }
-                report.problem(&spot.subject, &format!("not downloaded: {error}"));
+                self.not_stored(&spot.subject, &error);
             }
             Failed::Differs(text) => {
                 report.problem(&spot.subject, &format!("not downloaded: {text}"));
             }
         }
         Ok(())
+    }
+
+    /// The disk would not take a file; a full disk has an exit code of its own.
+    pub(crate) fn not_stored(&mut self, subject: &str, error: &io::Error) {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        if matches!(error.kind(), StorageFull | QuotaExceeded) {
+            self.disk_full = Some(error.to_string());
+        }
+        let text = format!("not downloaded: {error}");
+        self.tools.report.problem(subject, &text);
     }
 }
 

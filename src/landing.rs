@@ -130,9 +130,7 @@ impl Pass<'_> {
             let (temp, subject) = (fetched.temp.clone(), fetched.spot.subject.clone());
             if let Err(error) = self.put_in_place(fetched) {
                 self.discard(&temp);
-                self.tools
-                    .report
-                    .problem(&subject, &format!("not downloaded: {error}"));
+                self.not_stored(&subject, &error);
             }
         }
         Ok(())
