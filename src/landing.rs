@@ -86,14 +86,16 @@ impl Pass<'_> {
 
     /// Forces what was written to the medium, on every filesystem that was touched.
     pub(crate) fn sync(&self) -> Result<()> {
-        for dir in self.landing.filesystems.values() {
+        for (device, dir) in &self.landing.filesystems {
             let mut dir = dir.clone();
             loop {
                 match self.tools.disk.sync_filesystem(&dir) {
                     // Gone since; its parent is on the same filesystem.
                     Err(error) if is_gone(&error) && !dir.is_root() => dir = dir.parent(),
                     synced => {
-                        synced.map_err(|error| state_error("write to the content dir", &error))?;
+                        synced
+                            .and_then(|()| self.check_device(&dir, *device))
+                            .map_err(|error| state_error("write to the content dir", &error))?;
                         break;
                     }
                 }
@@ -152,6 +154,7 @@ impl Pass<'_> {
         } = fetched;
         let disk = self.tools.disk;
         let target = spot.path().map_err(io::Error::other)?;
+        self.check_device(&spot.dir, spot.device)?;
         // Dropbox stated no hash; only now is it known that both sides hold the same.
         if let Replaces::Kept(observed) = replaces
             && observed.hash == Some(hash)
@@ -334,7 +337,10 @@ impl Pass<'_> {
         if !self.ensure_dir(&spot)? {
             return Ok(());
         }
-        match self.tools.disk.make_dir(&path) {
+        let made = self
+            .check_device(&spot.dir, spot.device)
+            .and_then(|()| self.tools.disk.make_dir(&path));
+        match made {
             Ok(()) => self
                 .tools
                 .report

@@ -4,6 +4,7 @@
 //! fails is simply seen again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
 
 use crate::config::Config;
 use crate::core::content_hash::ContentHash;
@@ -96,6 +97,8 @@ pub struct Spot {
     pub local: Local,
     /// The local directory it is in, or would be made in.
     pub dir: RelPath,
+    /// The device that directory is on, or would be made on.
+    pub device: u64,
     /// Its local name, or the name it would get.
     pub name: String,
     /// `/real/case/path` as in Dropbox if it is known there, else as it is locally.
@@ -231,6 +234,17 @@ impl<'a> Pass<'a> {
         let own = &self.tools.own_keys;
         (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
             || self.tools.config.sync.filter.shuts(subject)
+    }
+
+    /// A directory is still on the device it was seen on; a nested mount may come off under way.
+    pub(crate) fn check_device(&self, dir: &RelPath, device: u64) -> io::Result<()> {
+        match self.tools.disk.status(dir)? {
+            Some(status) if status.device != device => Err(io::Error::other(
+                "the disk mounted here was taken away or another one put over it: nothing is \
+                 done here until the next run",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Something could not be looked at: what it hides is neither gone nor done.

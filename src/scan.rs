@@ -29,8 +29,8 @@ struct Entry {
 enum Place {
     /// It is there, on this device.
     Present(RelPath, u64),
-    /// It is not there; this is where it would be.
-    Absent(RelPath),
+    /// It is not there; this is where it would be, and on which device.
+    Absent(RelPath, u64),
     /// A file, a link or a clash is in the way.
     Blocked,
     /// It cannot be told; the second walk says why.
@@ -64,11 +64,11 @@ impl Pass<'_> {
         let shown = shown.trim_end_matches('/').to_owned();
         let mut rows = index.rows_in_dir(dir);
         let (path, device, entries) = match self.place_of(dir)? {
-            Place::Present(path, device) => match self.entries(&path) {
+            Place::Present(path, device) => match self.entries(&path, device) {
                 Some(entries) => (path, device, entries),
                 None => return Ok(()),
             },
-            Place::Absent(path) => (path, 0, Vec::new()),
+            Place::Absent(path, device) => (path, device, Vec::new()),
             // What is in the way may make room: plan as if it had.
             Place::Blocked if self.dry() => (RelPath::root(), 0, Vec::new()),
             Place::Blocked => {
@@ -96,6 +96,7 @@ impl Pass<'_> {
                 row,
                 local,
                 dir,
+                device,
                 name,
                 subject,
                 blocked_up: false,
@@ -143,11 +144,11 @@ impl Pass<'_> {
 
     fn walk_dir(&mut self, dir: Dir, dirs: &mut Vec<Dir>) -> Result<()> {
         let (path, device, entries) = match &dir.place {
-            Place::Present(path, device) => match self.entries(path) {
+            Place::Present(path, device) => match self.entries(path, *device) {
                 Some(entries) => (path.clone(), *device, entries),
                 None => return Ok(()),
             },
-            Place::Absent(path) => (path.clone(), 0, Vec::new()),
+            Place::Absent(path, device) => (path.clone(), *device, Vec::new()),
             Place::Blocked | Place::Unknown => return Ok(()),
         };
         let index = self.tools.index;
@@ -228,7 +229,7 @@ impl Pass<'_> {
                 Local::Folder { device, .. } => Some(Place::Present(child, device)),
                 // What lay below a folder that is gone went with it.
                 Local::Gone | Local::File(_) if row.may_have_children() => {
-                    Some(Place::Absent(child))
+                    Some(Place::Absent(child, device))
                 }
                 Local::Gone | Local::File(_) | Local::Unknown => None,
             };
@@ -245,6 +246,7 @@ impl Pass<'_> {
             row,
             local,
             dir: path.clone(),
+            device,
             name,
             subject,
             blocked_up: dir.blocked_up,
@@ -289,8 +291,11 @@ impl Pass<'_> {
     }
 
     /// The entries of a directory, sorted by key; nothing if it cannot be read.
-    fn entries(&mut self, path: &RelPath) -> Option<Vec<Entry>> {
-        let listed = match self.tools.disk.list(path) {
+    fn entries(&mut self, path: &RelPath, device: u64) -> Option<Vec<Entry>> {
+        let listed = self.tools.disk.list(path);
+        // An unmounted disk leaves an empty directory: look after listing.
+        let listed = listed.and_then(|listed| self.check_device(path, device).map(|()| listed));
+        let listed = match listed {
             Ok(listed) => listed,
             Err(error) => {
                 self.blind_spot();
@@ -366,8 +371,8 @@ impl Pass<'_> {
             let name = row.as_ref().map_or(component, Row::local_name);
             place = match place {
                 Place::Blocked | Place::Unknown => return Ok(place),
-                Place::Absent(path) => match path.join(name) {
-                    Ok(path) => Place::Absent(path),
+                Place::Absent(path, device) => match path.join(name) {
+                    Ok(path) => Place::Absent(path, device),
                     Err(_) => return Ok(Place::Blocked),
                 },
                 Place::Present(path, device) => {
@@ -404,7 +409,7 @@ impl Pass<'_> {
             .iter()
             .filter(|item| item.utf8 && fold(&item.name) == folded);
         match (same.next(), same.next()) {
-            (None, _) => Place::Absent(exact),
+            (None, _) => Place::Absent(exact, device),
             (Some(item), None) => match (&item.status, dir.join(&item.name)) {
                 (Ok(status), Ok(path))
                     if matches!(local_of(status, device), Local::Folder { .. }) =>
