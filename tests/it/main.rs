@@ -4,12 +4,20 @@
 //!   socket and with a clock that only moves when it is told to; content and state are real
 //!   directories.
 //! - [`console`]: the built binary against the stand-in on loopback.
+//! - [`gateway`]: the same with content and state anywhere, to be killed, failed and cut off at any
+//!   system call ([`strace`]) on filesystems of its own ([`images`]). [`needs`] says where a
+//!   machine cannot do that.
 //!
 //! Three verbs make a scenario: put something on a side, `sync`, check both sides. Names are
 //! claims.
 
 mod console;
 mod sim;
+mod gateway;
+mod histories;
+mod images;
+mod needs;
+mod strace;
 mod world;
 
 mod authentication;
@@ -19,10 +27,14 @@ mod crash;
 mod decisions;
 mod deletes;
 mod dry_run;
+mod errors;
 mod filters;
 mod folders;
 mod idle;
+mod kills;
+mod mounts;
 mod names;
+mod power;
 mod state;
 mod tidy;
 mod transfers;

@@ -1,0 +1,159 @@
+//! Runs of the binary under strace: recorded, killed, or failed at one system call.
+
+use std::fs;
+use std::process::Command;
+
+use crate::gateway::{Ended, Gateway};
+
+/// System calls that change files, tell others something, or wait for an answer. A question mark
+/// leaves out those this machine does not have.
+const CALLS: &str = "?write,?writev,?pwrite64,?pwritev,?pwritev2,?copy_file_range,?sendfile,\
+     ?ftruncate,?truncate,?fallocate,?fsync,?fdatasync,?syncfs,?sync_file_range,?sync,?rename,\
+     ?renameat,?renameat2,?link,?linkat,?symlink,?symlinkat,?unlink,?unlinkat,?mkdir,?mkdirat,\
+     ?rmdir,?mknod,?mknodat,?utimensat,?utimes,?futimesat,?chmod,?fchmod,?fchmodat,?fchmodat2,\
+     ?chown,?lchown,?fchown,?fchownat,?flock,?setxattr,?fsetxattr,?open,?openat,?openat2,?creat,\
+     ?connect,?sendto,?sendmsg,?sendmmsg,?recvfrom,?recvmsg";
+
+/// Of these, the ones that end in a file or directory.
+const SOCKETS: [&str; 6] = [
+    "connect", "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg",
+];
+
+/// One system call of a pass: the `nth` of its name.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub name: String,
+    pub nth: usize,
+    pub text: String,
+}
+
+impl Call {
+    /// Whether it is about a file, not a connection.
+    pub fn is_on_files(&self) -> bool {
+        !SOCKETS.contains(&self.name.as_str())
+    }
+}
+
+/// Runs a pass and says which calls of interest it made, in order.
+pub fn record(gateway: &Gateway) -> Vec<Call> {
+    let log = gateway.home.join("strace.log");
+    let trace = format!("trace={CALLS}");
+    let ended = gateway.run(
+        &[
+            "strace",
+            "-f",
+            "-qq",
+            "-e",
+            "signal=none",
+            "-e",
+            &trace,
+            "-o",
+            log.to_str().unwrap(),
+        ],
+        &["sync"],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let text = fs::read_to_string(log).unwrap();
+    let mut counts = std::collections::HashMap::<String, usize>::new();
+    let mut process = None;
+    let mut calls = Vec::new();
+    for line in text.lines() {
+        let (id, rest) = line.split_once(' ').unwrap();
+        assert_eq!(*process.get_or_insert(id), id, "one thread makes all calls");
+        let Some((name, more)) = rest.trim_start().split_once('(') else {
+            continue;
+        };
+        let count = counts.entry(name.to_owned()).or_default();
+        *count += 1;
+        let is_opening = matches!(name, "open" | "openat" | "openat2");
+        let is_talk = matches!(name, "write" | "writev") && matches!(&more[..2], "1," | "2,");
+        if (is_opening && !more.contains("O_CREAT")) || is_talk {
+            continue;
+        }
+        let text = format!("{name}({more}");
+        calls.push(Call {
+            name: name.to_owned(),
+            nth: *count,
+            text: text.chars().take(120).collect(),
+        });
+    }
+    calls
+}
+
+/// Runs a pass that is killed when it makes this call, which takes no effect.
+pub fn killed_at(gateway: &Gateway, call: &Call) -> Ended {
+    // A seccomp filter would be faster, but with it strace delivers no signals.
+    disturbed(
+        gateway,
+        call,
+        &format!("signal=KILL:when={}", call.nth),
+        false,
+    )
+}
+
+/// Runs a pass in which this call fails, and all later ones of its name if `from_here_on`.
+pub fn failed_at(gateway: &Gateway, call: &Call, errno: &str, from_here_on: bool) -> Ended {
+    let more = if from_here_on { "+" } else { "" };
+    disturbed(
+        gateway,
+        call,
+        &format!("error={errno}:when={}{more}", call.nth),
+        true,
+    )
+}
+
+fn disturbed(gateway: &Gateway, call: &Call, how: &str, filtered: bool) -> Ended {
+    let inject = format!("inject={}:{how}", call.name);
+    let trace = format!("trace={}", call.name);
+    let mut words = vec!["strace", "-f", "-qq", "-e", &trace, "-e", &inject];
+    if filtered {
+        words.push("--seccomp-bpf");
+    }
+    words.extend(["-e", "signal=none", "-o", "/dev/null"]);
+    gateway.run(&words, &["sync"])
+}
+
+/// Which calls are disturbed: all of them with `FERRYBOX_KILLS=all`, else every fifth (or the
+/// number it names), from one on that the commit chooses.
+pub struct Sample {
+    step: usize,
+    offset: usize,
+}
+
+impl Sample {
+    pub fn chosen() -> Sample {
+        let wish = std::env::var("FERRYBOX_KILLS").unwrap_or_else(|_| "5".to_owned());
+        let step = match wish.as_str() {
+            "all" => 1,
+            number => number.parse().expect("FERRYBOX_KILLS is a number or `all`"),
+        };
+        let offset = commit().unwrap_or(0) % step;
+        Sample { step, offset }
+    }
+
+    /// The same for what costs more; all stays all.
+    pub fn thinned(self, times: usize) -> Sample {
+        let step = if self.is_all() { 1 } else { self.step * times };
+        Sample { step, ..self }
+    }
+
+    pub fn is_all(&self) -> bool {
+        self.step == 1
+    }
+
+    /// The share of `calls` that is run.
+    pub fn of<'a>(&self, calls: &'a [Call]) -> Vec<(usize, &'a Call)> {
+        let calls = calls.iter().enumerate();
+        calls.skip(self.offset).step_by(self.step).collect()
+    }
+}
+
+/// The first digits of the commit's hash.
+fn commit() -> Option<usize> {
+    let git = Command::new("git")
+        .args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(git.stdout).ok()?;
+    usize::from_str_radix(text.get(..8)?, 16).ok()
+}
