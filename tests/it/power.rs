@@ -1,10 +1,9 @@
 //! The power fails: what the medium holds at that instant is mounted, checked and synced again.
 //!
 //! Content dir and state lie on an ext4 image. The pass is killed at a call and the image copied
-//! at once, so the copy holds what was forced to the medium and not what was only written. Every
-//! other copy is taken after a neighbour has forced a file of its own: that commits the journal,
-//! with all renames so far, but no bytes of ours. The stand-in is the very account the killed pass
-//! talked to, so it is as it was at that instant.
+//! at once, so the copy holds what was forced to the medium and not what was only written. Media
+//! write more than they are told to, so there are two more [`Way`]s. The stand-in is the very account
+//! the killed pass talked to, so it is as it was at that instant.
 
 use std::fs;
 use std::time::Instant;
@@ -40,6 +39,20 @@ fn a_delete_pass_cut_off_by_a_power_failure_heals() {
 fn a_sync_across_a_nested_mount_cut_off_by_a_power_failure_heals() {
     cut(&TWO_WAY, Some("edited"));
 }
+
+/// What else is on the medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Nothing but what was forced.
+    Forced,
+    /// A neighbour has forced a file of its own: that commits the journal, with all renames so far,
+    /// but no bytes of ours.
+    Neighbour,
+    /// The state lies on another disk, which kept all that was written to it.
+    StateKept,
+}
+
+const WAYS: [Way; 3] = [Way::Forced, Way::Neighbour, Way::StateKept];
 
 /// An image and where it is mounted; it comes off before its directory goes.
 struct Medium {
@@ -95,11 +108,15 @@ struct Powered {
 }
 
 impl Powered {
-    fn begin(history: &History, nested: Option<&str>) -> Powered {
+    fn begin(history: &History, nested: Option<&str>, way: Way) -> Powered {
         let scratch = Scratch::new();
         let at = scratch.join("medium");
         let medium = Medium::new(&scratch, "image", &at);
-        let (content, state) = (at.join("content"), at.join("state"));
+        let content = at.join("content");
+        let state = match way {
+            Way::Forced | Way::Neighbour => at.join("state"),
+            Way::StateKept => scratch.join("state"),
+        };
         fs::create_dir(&content).unwrap();
         let nested = nested.map(|name| Medium::new(&scratch, "nested", &content.join(name)));
         let gateway = Gateway::at(scratch, content, state);
@@ -115,10 +132,10 @@ impl Powered {
         }
     }
 
-    fn cut_at(&mut self, call: &Call, neighbour: bool) -> bool {
+    fn cut_at(&mut self, call: &Call, way: Way) -> bool {
         let was_killed = killed_at(&self.gateway, call).was_killed;
         let home = &self.gateway.home;
-        if neighbour {
+        if way == Way::Neighbour {
             self.medium.disturb("neighbour");
             if let Some(nested) = &self.nested {
                 nested.disturb(".ferrybox-neighbour");
@@ -152,19 +169,14 @@ fn cut(history: &History, nested: Option<&str>) {
     }
     let started = Instant::now();
     let wanted = history.undisturbed();
-    let calls = record(&Powered::begin(history, nested).gateway);
+    let calls = record(&Powered::begin(history, nested, Way::Forced).gateway);
     let points = points(&calls);
     let (mut failures, mut missed) = (0, 0);
-    for (number, neighbour) in &points {
+    for (number, way) in &points {
         let call = &calls[*number];
-        let more = if *neighbour {
-            " after a neighbour's fsync"
-        } else {
-            ""
-        };
-        let when = format!("{name}, power cut at call {number}{more}, {}", call.text);
+        let when = format!("{name}, power cut at call {number}, {way:?}, {}", call.text);
         failures += usize::from(fails(|| {
-            let was_killed = check_cut(history, nested, call, *neighbour, &wanted, &when);
+            let was_killed = check_cut(history, nested, call, *way, &wanted, &when);
             missed += usize::from(!was_killed);
         }));
     }
@@ -179,22 +191,22 @@ fn cut(history: &History, nested: Option<&str>) {
     assert!(copies > 0 && missed <= copies / 20, "{missed} of {copies}");
 }
 
-/// Where the power is cut, and whether a neighbour has forced a file before: a sample of the calls,
-/// one way or the other in turn, and always with a neighbour where a batch is about to be forced,
-/// since the most is at stake there.
-fn points(calls: &[Call]) -> Vec<(usize, bool)> {
+/// Where the power is cut, and what else is on the medium: a sample of the calls, the ways in turn,
+/// and always where a batch is about to be forced, since the most is at stake there.
+fn points(calls: &[Call]) -> Vec<(usize, Way)> {
     let sample = Sample::chosen().thinned(THINNED);
     let mut points = Vec::new();
     for (turn, (number, _)) in sample.of(calls).into_iter().enumerate() {
-        for neighbour in [false, true] {
-            if sample.is_all() || neighbour == (turn % 2 == 1) {
-                points.push((number, neighbour));
+        for (kind, way) in WAYS.into_iter().enumerate() {
+            if sample.is_all() || kind == turn % WAYS.len() {
+                points.push((number, way));
             }
         }
     }
     for (number, call) in calls.iter().enumerate() {
-        if call.name == "syncfs" && !points.contains(&(number, true)) {
-            points.push((number, true));
+        let point = (number, Way::Neighbour);
+        if call.name == "syncfs" && !points.contains(&point) {
+            points.push(point);
         }
     }
     points
@@ -205,12 +217,12 @@ fn check_cut(
     history: &History,
     nested: Option<&str>,
     call: &Call,
-    neighbour: bool,
+    way: Way,
     wanted: &Wanted,
     when: &str,
 ) -> bool {
-    let mut powered = Powered::begin(history, nested);
-    let was_killed = powered.cut_at(call, neighbour);
+    let mut powered = Powered::begin(history, nested, way);
+    let was_killed = powered.cut_at(call, way);
     wanted.check_whole(&powered.gateway.trees(), when);
     wanted.check_heals(&powered.gateway, when);
     if let Some(nested) = &mut powered.nested {
