@@ -24,7 +24,7 @@ pub fn has(test: &str, need: &Result<(), String>) -> bool {
 pub fn strace() -> &'static Result<(), String> {
     static NEED: OnceLock<Result<(), String>> = OnceLock::new();
     NEED.get_or_init(|| {
-        let kill = ["-f", "-qq", "-e", "inject=mkdir,mkdirat:signal=KILL"];
+        let kill = ["-f", "-qq", "-e", "inject=?mkdir,?mkdirat:signal=KILL"];
         let killed = Command::new("strace")
             .args(kill)
             .args(["-o", "/dev/null", "mkdir", "/proc/never-made"])
