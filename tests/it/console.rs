@@ -91,7 +91,7 @@ impl Console {
     }
 
     pub fn run(&self, args: &[&str]) -> Said {
-        said(self.command(args).output().unwrap())
+        said(crate::gateway::output(&mut self.command(args)).unwrap())
     }
 
     /// Runs a command whose stderr is a terminal, and says what the terminal got.

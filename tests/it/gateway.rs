@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, UNIX_EPOCH};
 
 use dropbox_standin::{Endpoint, Listeners, Node, Standin};
@@ -161,7 +162,7 @@ impl Gateway {
     }
 
     pub fn run(&self, wrapper: &[&str], args: &[&str]) -> Ended {
-        self.command(wrapper, args).output().unwrap().into()
+        output(&mut self.command(wrapper, args)).unwrap().into()
     }
 
     pub fn sync(&self) -> Ended {
@@ -362,6 +363,25 @@ fn walk(dir: &Path, prefix: &str, tree: &mut Tree) {
 /// Runs `check`, so that one failure does not hide the others; whether it failed.
 pub fn fails(check: impl FnOnce()) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
+}
+
+/// Held for writing while a child is started, for reading during a pass in this process. Until it
+/// has become another program, a child has all our open files, and with them a pass's locks, which
+/// would outlive that pass.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// No child is started while this is held.
+pub fn no_children() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a command to its end.
+pub fn output(command: &mut Command) -> io::Result<Output> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    let child = command.spawn()?;
+    drop(alone);
+    child.wait_with_output()
 }
 
 /// Says something whether or not the test's output is shown.

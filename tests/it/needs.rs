@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::gateway::say;
+use crate::gateway::{output, say};
 use crate::images::{Image, Mounted};
 
 /// Whether a test has what it needs. If not, that is said and counted; where everything must run
@@ -25,11 +25,10 @@ pub fn strace() -> &'static Result<(), String> {
     static NEED: OnceLock<Result<(), String>> = OnceLock::new();
     NEED.get_or_init(|| {
         let kill = ["-f", "-qq", "-e", "inject=?mkdir,?mkdirat:signal=KILL"];
-        let killed = Command::new("strace")
-            .args(kill)
-            .args(["-o", "/dev/null", "mkdir", "/proc/never-made"])
-            .output()
-            .map_err(|error| format!("strace: {error}"))?;
+        let mut strace = Command::new("strace");
+        let program = ["-o", "/dev/null", "mkdir", "/proc/never-made"];
+        let killed = output(strace.args(kill).args(program));
+        let killed = killed.map_err(|error| format!("strace: {error}"))?;
         if killed.status.success() || killed.status.code().is_some() {
             return Err(format!("strace cannot kill: {killed:?}"));
         }

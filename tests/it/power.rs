@@ -2,8 +2,8 @@
 //!
 //! Content dir and state lie on an ext4 image. The pass is killed at a call and the image copied
 //! at once, so the copy holds what was forced to the medium and not what was only written. Media
-//! write more than they are told to, so there are two more [`Way`]s. The stand-in is the very account
-//! the killed pass talked to, so it is as it was at that instant.
+//! write more than they are told to, so there are two more [`Way`]s. The stand-in is the very
+//! account the killed pass talked to, so it is as it was at that instant.
 
 use std::fs;
 use std::time::Instant;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::gateway::{Ended, Gateway};
+use crate::gateway::{Ended, Gateway, output};
 
 /// System calls that change files, tell others something, or wait for an answer. A question mark
 /// leaves out those this machine does not have.
@@ -150,10 +150,9 @@ impl Sample {
 
 /// The first digits of the commit's hash.
 fn commit() -> Option<usize> {
-    let git = Command::new("git")
-        .args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"])
-        .output()
-        .ok()?;
+    let mut git = Command::new("git");
+    git.args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"]);
+    let git = output(&mut git).ok()?;
     let text = String::from_utf8(git.stdout).ok()?;
     usize::from_str_radix(text.get(..8)?, 16).ok()
 }

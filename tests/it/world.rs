@@ -312,6 +312,7 @@ impl World {
                 }
             }
             None => {
+                let _no_children = crate::gateway::no_children();
                 let machine = Machine {
                     host: &self.clock,
                     disks: &RealDisks,
