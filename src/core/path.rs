@@ -200,7 +200,8 @@ pub fn nfc(name: &str) -> String {
     }
 }
 
-/// NFC, then lower case one character at a time, as Dropbox folds `path_lower`.
+/// NFC, then lower case one character at a time, as Dropbox folds `path_lower`; composed once
+/// more, because some letters with an accent are one character in lower case only, such as J with a caron.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
         return name.to_ascii_lowercase();
@@ -209,6 +210,7 @@ pub fn fold(name: &str) -> String {
     // mapping is longer, U+0130, has the first character of it as its simple mapping.
     name.nfc()
         .map(|c| c.to_lowercase().next().unwrap_or(c))
+        .nfc()
         .collect()
 }
 
@@ -231,6 +233,7 @@ mod tests {
         assert_eq!(Key::of("Items/Café.TXT"), Key::of("items/cafe\u{301}.txt"));
         assert_eq!(fold("ÀÉ"), "àé");
         assert_eq!(fold("\u{130}x"), "ix");
+        assert_eq!(fold("J\u{30c}"), fold("\u{1f0}"));
         assert_ne!(Key::of("a/b"), Key::of("a/c"));
     }
 
