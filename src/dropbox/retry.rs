@@ -174,7 +174,8 @@ impl Default for Retry {
 fn jittered(host: &dyn Host, wait: Duration) -> Duration {
     let mut byte = [0];
     host.random(&mut byte);
-    wait + wait.mul_f64(f64::from(byte[0]) / 1024.0)
+    // Dropbox may ask for any number of seconds; the budget has its own end.
+    wait.saturating_add(wait / 1024 * u32::from(byte[0]))
 }
 
 /// Seconds of a `Retry-After` header; dates and nonsense count as not stated.
@@ -250,11 +251,12 @@ mod tests {
             Err(CallError::End(Error::TryLater(_)))
         ));
         assert!(host.elapsed() <= RATE_WAIT_MAX);
-        let absurd = vec![Failure::RateLimited(Some(u64::MAX / 2))];
-        assert!(matches!(
-            run(&host, absurd),
-            Err(CallError::End(Error::TryLater(_)))
-        ));
+        for absurd in [u64::MAX / 2, u64::MAX] {
+            assert!(matches!(
+                run(&host, vec![Failure::RateLimited(Some(absurd))]),
+                Err(CallError::End(Error::TryLater(_)))
+            ));
+        }
     }
 
     #[test]
