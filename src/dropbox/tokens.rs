@@ -288,7 +288,8 @@ impl<'a> Access<'a> {
             return None;
         }
         let cached: CachedAccess = serde_json::from_slice(&runtime.read(&path).ok()??).ok()?;
-        (cached.expires_at_s - host.now_s() > RENEW_BEFORE_S).then_some(cached.access_token)
+        let left_s = cached.expires_at_s.saturating_sub(host.now_s());
+        (left_s > RENEW_BEFORE_S).then_some(cached.access_token)
     }
 
     fn cache_path(&self) -> Option<RelPath> {
