@@ -3,7 +3,7 @@
 
 pub mod api;
 pub mod auth;
-mod page;
+pub mod page;
 pub mod retry;
 pub mod tokens;
 pub mod wire;

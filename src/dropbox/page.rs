@@ -1,11 +1,16 @@
 //! `ListFolderResult`, read as a stream: a page of 2,000 entries is never held in memory.
 
+use std::cell::Cell;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::dropbox::wire::Metadata;
+
+/// LIMIT: bytes one entry, or all that is no entry, may take: parsing holds them in memory. The
+/// longest paths and names Dropbox takes need a tenth of it.
+const PIECE_BYTES_MAX: u64 = 256 * 1024;
 
 /// What a page says besides its entries.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,11 +36,14 @@ pub enum PageError<E> {
 /// Reads one page, handing each entry to `sink` in order.
 pub fn read_page<E>(body: impl Read, sink: &mut Sink<'_, E>) -> Result<PageEnd, PageError<E>> {
     let mut failed = None;
+    let room = Cell::new(PIECE_BYTES_MAX);
     let seed = PageSeed {
         sink,
         failed: &mut failed,
+        room: &room,
     };
-    let buffered = std::io::BufReader::with_capacity(16 * 1024, body);
+    let body = Metered { body, room: &room };
+    let buffered = io::BufReader::with_capacity(16 * 1024, body);
     let mut json = serde_json::Deserializer::from_reader(buffered);
     let end = seed
         .deserialize(&mut json)
@@ -47,9 +55,29 @@ pub fn read_page<E>(body: impl Read, sink: &mut Sink<'_, E>) -> Result<PageEnd, 
     }
 }
 
+/// A body that ends with an error when a piece of it is too large.
+struct Metered<'m, R> {
+    body: R,
+    room: &'m Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.room.get()).unwrap_or(usize::MAX);
+        if room == 0 {
+            return Err(io::Error::other("a part of it is larger than 256 KiB"));
+        }
+        let most = buffer.len().min(room);
+        let count = self.body.read(&mut buffer[..most])?;
+        self.room.set(self.room.get() - count as u64);
+        Ok(count)
+    }
+}
+
 struct PageSeed<'s, 'a, E> {
     sink: &'s mut Sink<'a, E>,
     failed: &'s mut Option<E>,
+    room: &'s Cell<u64>,
 }
 
 impl<'de, E> DeserializeSeed<'de> for PageSeed<'_, '_, E> {
@@ -70,12 +98,22 @@ impl<'de, E> Visitor<'de> for PageSeed<'_, '_, E> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PageEnd, A::Error> {
         let (mut cursor, mut has_more, mut listed) = (None, None, false);
         while let Some(field) = map.next_key::<String>()? {
+            let again = match field.as_str() {
+                "entries" => listed,
+                "cursor" => cursor.is_some(),
+                "has_more" => has_more.is_some(),
+                _ => false,
+            };
+            if again {
+                return Err(serde::de::Error::custom("a field is given twice"));
+            }
             match field.as_str() {
                 "entries" => {
                     let sink = &mut *self.sink;
                     map.next_value_seed(Entries {
                         sink,
                         failed: &mut *self.failed,
+                        room: self.room,
                     })?;
                     listed = true;
                 }
@@ -96,6 +134,7 @@ impl<'de, E> Visitor<'de> for PageSeed<'_, '_, E> {
 struct Entries<'s, 'a, E> {
     sink: &'s mut Sink<'a, E>,
     failed: &'s mut Option<E>,
+    room: &'s Cell<u64>,
 }
 
 impl<'de, E> DeserializeSeed<'de> for Entries<'_, '_, E> {
@@ -115,6 +154,7 @@ impl<'de, E> Visitor<'de> for Entries<'_, '_, E> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         while let Some(entry) = entries.next_element::<Metadata>()? {
+            self.room.set(PIECE_BYTES_MAX);
             if let Err(error) = (self.sink)(entry) {
                 *self.failed = Some(error);
                 return Err(serde::de::Error::custom("stopped"));
@@ -180,6 +220,38 @@ mod tests {
         ] {
             assert!(names(other).is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_page_of_any_size_is_read_but_no_part_larger_than_memory_allows() {
+        let entries = vec![FILE; 3000].join(",");
+        let page = format!(r#"{{"entries":[{entries}],"cursor":"c","has_more":false}}"#);
+        assert_eq!(names(&page).unwrap().0.len(), 3000);
+        /// Endless text, and how much of it was asked for.
+        struct Endless<'a>(&'a [u8], &'a Cell<u64>);
+        impl Read for Endless<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let count = match self.0.read(buffer)? {
+                    0 => io::repeat(b'[').read(buffer)?,
+                    count => count,
+                };
+                self.1.set(self.1.get() + count as u64);
+                Ok(count)
+            }
+        }
+        for start in [
+            r#"{"cursor":""#,
+            r#"{"entries":[{"name":""#,
+            r#"{"x":"#,
+            r#"{""#,
+        ] {
+            let read = Cell::new(0);
+            let answer = read_page::<()>(Endless(start.as_bytes(), &read), &mut |_| Ok(()));
+            assert!(matches!(answer, Err(PageError::Malformed(_))), "{start}");
+            assert!(read.get() <= PIECE_BYTES_MAX, "{start}: {}", read.get());
+        }
+        let twice = r#"{"entries":[],"cursor":"c","cursor":"d","has_more":false}"#;
+        assert!(names(twice).is_err());
     }
 
     #[test]
