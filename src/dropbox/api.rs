@@ -22,6 +22,9 @@ use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
 /// Longest answer that is read into memory, in bytes (listings and downloads are streamed).
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
+/// LIMIT: longest error that is read, in bytes; Dropbox's own have a few hundred.
+const ERROR_BYTES_MAX: u64 = 64 << 10;
+
 /// The bytes an upload streams; asked anew for every try.
 pub trait Upload {
     /// How many bytes one call sends.
@@ -389,7 +392,7 @@ impl<'a> Api<'a> {
         let mut bytes = Vec::new();
         if response
             .body
-            .take(ANSWER_BYTES_MAX)
+            .take(ERROR_BYTES_MAX)
             .read_to_end(&mut bytes)
             .is_err()
         {
@@ -473,7 +476,7 @@ fn token_call(
     let mut body = Vec::new();
     if response
         .body
-        .take(ANSWER_BYTES_MAX)
+        .take(ERROR_BYTES_MAX)
         .read_to_end(&mut body)
         .is_err()
     {
