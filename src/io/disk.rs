@@ -61,6 +61,10 @@ pub struct Listed {
     pub status: Result<Status, io::ErrorKind>,
 }
 
+/// LIMIT: a state file is a few KiB. What lies beyond is not read, so a larger file is cut and
+/// counts as damaged.
+const STATE_BYTES_MAX: u64 = 1 << 20;
+
 /// A file open for reading.
 pub trait ReadFile: Read {
     /// `fstat`: the file that is being read, whatever its name points to by now.
@@ -152,12 +156,12 @@ pub trait Disk {
     /// nothing if somebody else holds it.
     fn lock(&self) -> io::Result<Option<Lock>>;
 
-    /// Reads a small file whole; nothing if it does not exist.
+    /// Reads a small file whole, cut at 1 MiB; nothing if it does not exist.
     fn read(&self, path: &RelPath) -> io::Result<Option<Vec<u8>>> {
         match self.open(path) {
-            Ok(mut file) => {
+            Ok(file) => {
                 let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes)?;
+                file.take(STATE_BYTES_MAX).read_to_end(&mut bytes)?;
                 Ok(Some(bytes))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
