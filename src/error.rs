@@ -110,11 +110,25 @@ impl From<ConfigError> for Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        use rusqlite::ErrorCode as Code;
         match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Error::Damaged(format!("index: {error}")),
-            Some(DiskFull) => Error::Full(format!("cannot write the index: {error}")),
-            _ => Error::Failed(format!("index: {error}")),
+            Some(Code::DiskFull) => Error::Full(format!("cannot write the index: {error}")),
+            // The system's doing, or another process's.
+            Some(
+                Code::SystemIoFailure
+                | Code::CannotOpen
+                | Code::PermissionDenied
+                | Code::ReadOnly
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::FileLockingProtocolFailed
+                | Code::OutOfMemory
+                | Code::OperationInterrupted
+                | Code::OperationAborted
+                | Code::NoLargeFileSupport,
+            ) => Error::Failed(format!("index: {error}")),
+            // Our statements never change: whatever else is wrong is wrong with the file.
+            _ => Error::Damaged(format!("index: {error}")),
         }
     }
 }

@@ -48,8 +48,17 @@ impl Index {
     /// # Errors
     /// [`Error::Damaged`] if the file is no index of this format.
     pub fn open(file: &Path) -> Result<Option<Index>> {
-        if !fs_err::exists(file).map_err(|e| Error::Failed(e.to_string()))? {
-            return Ok(None);
+        match fs_err::symlink_metadata(file) {
+            Ok(metadata) if metadata.is_file() => check_header(file)?,
+            // A fifo would be waited for, and what a link points to is not ours.
+            Ok(_) => {
+                let file = file.display();
+                return Err(Error::Failed(format!(
+                    "{file} is not a regular file; remove it: the index is only a cache"
+                )));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::Failed(error.to_string())),
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let index = Index::over(Connection::open_with_flags(file, flags)?);
@@ -139,7 +148,8 @@ impl Index {
 
     fn tune(&self) -> Result<()> {
         self.db.execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY;",
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY; \
+             PRAGMA trusted_schema = OFF;",
         )?;
         self.db.set_prepared_statement_cache_capacity(32);
         Ok(())
@@ -195,7 +205,7 @@ impl Index {
             self.roll_back();
             return Ok(());
         }
-        let counter = self.counter()? + 1;
+        let counter = self.counter()?.saturating_add(1);
         let commit = self
             .set_meta(Meta::Counter, &counter.to_string())
             .and_then(|()| Ok(self.db.execute_batch("COMMIT")?));
@@ -390,6 +400,23 @@ impl RowsInDir<'_> {
             self.batch = rows.into_iter();
         }
         Ok(self.batch.next())
+    }
+}
+
+/// Bytes 18 and 19 say who may write and read the file: 1 for a rollback journal. With any other
+/// value SQLite would open it read-only, or with a write-ahead log.
+fn check_header(file: &Path) -> Result<()> {
+    use std::io::Read;
+    let mut start = Vec::new();
+    let opened = fs_err::File::open(file);
+    opened
+        .and_then(|file| file.take(20).read_to_end(&mut start))
+        .map_err(|error| Error::Failed(error.to_string()))?;
+    match start.get(18..20) {
+        Some([1, 1]) => Ok(()),
+        _ => Err(Error::Damaged(
+            "index: the file is cut short or is no index".to_owned(),
+        )),
     }
 }
 
