@@ -4,16 +4,21 @@
 //! resumes where it was interrupted, and causes nothing before its last page has arrived.
 
 use crate::core::filter::Filter;
-use crate::core::path::{Key, fold, split};
+use crate::core::path::{BadName, Key, check_name, fold, split};
 use crate::cursor::CursorFile;
 use crate::dropbox::api::{Api, PageSink};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::error::{Error, Result};
 use crate::index::{Belonging, Index, Meta, Remote, RemoteEntry, RemoteFile};
+use crate::report::printable;
 
-/// Pages in a row that may be empty although more is promised.
+/// Pages in a row that may bring nothing, or the same cursor, although more is promised.
 const EMPTY_PAGES_MAX: u32 = 100;
+
+/// LIMIT: longest path in bytes (`PATH_MAX` on Linux): each of its folders takes a row that holds
+/// the whole path above it.
+const PATH_BYTES_MAX: usize = 4096;
 
 /// How the remote root was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,11 +155,12 @@ impl Puller<'_> {
                 self.cursors
                     .store(&end.cursor, self.index, self.belonging)?;
             }
+            let moved = sink.entries > 0 && end.cursor != cursor;
             cursor = end.cursor;
             if !end.has_more {
                 return Ok(Listened::UpToDate);
             }
-            count_empty(&mut empty_pages, sink.entries)?;
+            count_empty(&mut empty_pages, moved)?;
         }
     }
 
@@ -211,7 +217,8 @@ impl Puller<'_> {
                 self.index
                     .set_meta(Meta::StagingOf, &self.belonging.text())?;
                 self.index.commit()?;
-                count_empty(&mut empty_pages, sink.entries)?;
+                let moved = sink.entries > 0 && cursor.as_deref() != Some(&end.cursor);
+                count_empty(&mut empty_pages, moved)?;
                 cursor = Some(end.cursor);
             } else {
                 self.index.merge_staged(self.filter)?;
@@ -250,11 +257,11 @@ fn refused(error: CallError, asked: Asked) -> Result<Listened> {
     }
 }
 
-fn count_empty(empty_pages: &mut u32, entries: u64) -> Result<()> {
-    *empty_pages = if entries == 0 { *empty_pages + 1 } else { 0 };
+fn count_empty(empty_pages: &mut u32, moved: bool) -> Result<()> {
+    *empty_pages = if moved { 0 } else { *empty_pages + 1 };
     if *empty_pages > EMPTY_PAGES_MAX {
         return Err(Error::TryLater(
-            "Dropbox keeps promising more entries without sending any; try later".to_owned(),
+            "Dropbox keeps promising more entries without getting on; try later".to_owned(),
         ));
     }
     Ok(())
@@ -284,15 +291,10 @@ struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     fn new(puller: &Puller<'a>, purpose: Purpose) -> Sink<'a> {
-        let root = fold(puller.belonging.remote_root.trim_matches('/'));
         Sink {
             index: puller.index,
             filter: puller.filter,
-            root: if root.is_empty() {
-                root
-            } else {
-                format!("{root}/")
-            },
+            root: root_key(&puller.belonging.remote_root),
             purpose,
             starts_over: false,
             entries: 0,
@@ -301,66 +303,126 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// The entry relative to the remote root, if it lies below it and can be synced at all.
+    /// The entry, if it lies below the remote root and can be synced at all.
     fn relative(&mut self, entry: Metadata) -> Option<RemoteEntry> {
-        let display = match &entry {
-            Metadata::File(file) => file.path_display.clone(),
-            Metadata::Folder(folder) => folder.path_display.clone(),
-            Metadata::Deleted(_) | Metadata::Other => None,
-        };
-        let (name, lower, remote) = match entry {
-            Metadata::File(file) if !file.is_downloadable || file.symlink_info.is_some() => {
-                (file.name, file.path_lower, Remote::Opaque)
+        match beneath(&self.root, entry) {
+            Located::Entry(entry) => Some(entry),
+            Located::Root(is) => {
+                self.root_was_gone |= is != Root::Listed;
+                self.root_is = Some(is).filter(|is| *is != Root::Listed);
+                None
             }
-            Metadata::File(file) => {
-                let (hash, size) = (file.hash(), file.size);
-                let rev = file.rev;
-                (
-                    file.name,
-                    file.path_lower,
-                    Remote::File(RemoteFile { rev, hash, size }),
-                )
-            }
-            Metadata::Folder(folder) => (folder.name, folder.path_lower, Remote::Folder),
-            Metadata::Deleted(deleted) => (deleted.name, deleted.path_lower, Remote::Gone),
-            Metadata::Other => return None,
-        };
-        // Without a path it is not mounted.
-        let lower = lower?;
-        let lower = lower.strip_prefix('/')?;
-        let folded = fold(lower);
-        if !self.root.is_empty() && format!("{folded}/") == self.root {
-            self.root_was_gone |= !matches!(remote, Remote::Folder);
-            self.root_is = match remote {
-                Remote::Gone => Some(Root::Missing),
-                Remote::File(_) | Remote::Opaque => Some(Root::IsFile),
-                Remote::Folder | Remote::AsBase => None,
-            };
-            return None;
+            Located::Elsewhere => None,
         }
-        let Some(below) = folded.strip_prefix(&self.root) else {
-            log::debug!("/{lower} lies outside the remote root: ignored");
-            return None;
-        };
-        let key = Key::of(below);
-        let components = self.root.matches('/').count();
-        let lower = lower.splitn(components + 1, '/').last().unwrap_or(lower);
-        let lower = (lower != below).then(|| lower.to_owned());
-        let shown_dir = display.and_then(|path| {
-            let below = path
-                .trim_start_matches('/')
-                .splitn(components + 1, '/')
-                .last()?;
-            Some(split(below).0.to_owned())
-        });
-        Some(RemoteEntry {
-            shown_dir,
-            key,
-            shown: name,
-            lower,
-            remote,
-        })
     }
+}
+
+/// Where an entry of a listing belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// Below the remote root.
+    Entry(RemoteEntry),
+    /// It is the remote root itself, and this became of it.
+    Root(Root),
+    /// It is not mounted, of an unknown kind, outside the remote root, or no possible path.
+    Elsewhere,
+}
+
+/// Key of the remote root with a trailing slash; empty for the account's root.
+pub fn root_key(remote_root: &str) -> String {
+    match fold(remote_root.trim_matches('/')) {
+        root if root.is_empty() => root,
+        root => format!("{root}/"),
+    }
+}
+
+/// Places an entry relative to the remote root, whose [`root_key`] is `root`.
+pub fn beneath(root: &str, entry: Metadata) -> Located {
+    let display = match &entry {
+        Metadata::File(file) => file.path_display.clone(),
+        Metadata::Folder(folder) => folder.path_display.clone(),
+        Metadata::Deleted(_) | Metadata::Other => None,
+    };
+    let (name, lower, remote) = match entry {
+        Metadata::File(file) if !file.is_downloadable || file.symlink_info.is_some() => {
+            (file.name, file.path_lower, Remote::Opaque)
+        }
+        Metadata::File(file) => {
+            let (hash, size) = (file.hash(), file.size);
+            let rev = file.rev;
+            (
+                file.name,
+                file.path_lower,
+                Remote::File(RemoteFile { rev, hash, size }),
+            )
+        }
+        Metadata::Folder(folder) => (folder.name, folder.path_lower, Remote::Folder),
+        Metadata::Deleted(deleted) => (deleted.name, deleted.path_lower, Remote::Gone),
+        Metadata::Other => return Located::Elsewhere,
+    };
+    // Without a path it is not mounted.
+    let Some(lower) = lower.as_deref().and_then(|path| path.strip_prefix('/')) else {
+        return Located::Elsewhere;
+    };
+    let folded = fold(lower);
+    if !root.is_empty() && root.strip_suffix('/') == Some(&folded) {
+        return Located::Root(match remote {
+            Remote::Gone => Root::Missing,
+            Remote::File(_) | Remote::Opaque => Root::IsFile,
+            Remote::Folder | Remote::AsBase => Root::Listed,
+        });
+    }
+    let Some(below) = folded.strip_prefix(root) else {
+        log::debug!(
+            "/{} lies outside the remote root: ignored",
+            printable(lower)
+        );
+        return Located::Elsewhere;
+    };
+    if let Err(why) = possible(below) {
+        let start: String = lower.chars().take(80).collect();
+        log::warn!(
+            "Dropbox lists /{}, which is left alone: {why}",
+            printable(&start)
+        );
+        return Located::Elsewhere;
+    }
+    let key = Key::of(below);
+    let components = root.matches('/').count();
+    let lower = lower.splitn(components + 1, '/').last().unwrap_or(lower);
+    let lower = (lower != below).then(|| lower.to_owned());
+    let shown_dir = display.and_then(|path| {
+        let below = path
+            .trim_start_matches('/')
+            .splitn(components + 1, '/')
+            .last()?;
+        Some(split(below).0.to_owned())
+    });
+    // The path says what an entry is; under a name of another key it would not be found again.
+    let shown = if fold(&name) == key.name {
+        name
+    } else {
+        key.name.clone()
+    };
+    Located::Entry(RemoteEntry {
+        shown_dir,
+        key,
+        shown,
+        lower,
+        remote,
+    })
+}
+
+/// Whether this can be the path of anything. A name that is merely too long for a local disk can
+/// be, and is told to people where it would come down.
+fn possible(path: &str) -> std::result::Result<(), BadName> {
+    if path.len() > PATH_BYTES_MAX {
+        return Err(BadName::TooLong);
+    }
+    path.split('/').try_for_each(|name| match check_name(name) {
+        Err(BadName::TooLong) => Ok(()),
+        checked => checked,
+    })
 }
 
 impl PageSink for Sink<'_> {
