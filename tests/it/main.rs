@@ -30,6 +30,7 @@ mod dry_run;
 mod errors;
 mod filters;
 mod folders;
+mod hostile;
 mod idle;
 mod kills;
 mod mounts;

@@ -1,0 +1,9 @@
+//! See `targets::state_file`.
+
+#![no_main]
+
+#[allow(dead_code, reason = "one body of several")]
+#[path = "../../tests/it/hostile/targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::state_file(data));

@@ -1,0 +1,4 @@
+//! Hostile input: arbitrary bytes in every parser, damaged state, and servers that lie.
+
+mod corpus;
+mod targets;
