@@ -10,7 +10,8 @@
 //! | `meta` | what all of this belongs to, and what is still due |
 //!
 //! Every row carries a checksum. A row that fails it counts as no base and as an unknown remote,
-//! and makes the next pass list again: a flipped bit can only make us claim less.
+//! and makes the next pass list again: a flipped bit can only make us claim less. The named values
+//! and the staged entries carry one, too; a listing of which anything is lost is thrown away.
 //!
 //! Opening, reading and closing write nothing (rollback journal, no pragma that writes).
 
@@ -40,6 +41,8 @@ pub struct Index {
     db: Connection,
     /// Rows this connection had changed when the open transaction began.
     changes_before: Cell<u64>,
+    /// How many entries are staged and the sum of their checksums, once anything was staged.
+    staged: Cell<Option<(u64, i64)>>,
 }
 
 impl Index {
@@ -132,6 +135,7 @@ impl Index {
         Index {
             db,
             changes_before: Cell::new(0),
+            staged: Cell::new(None),
         }
     }
 
@@ -217,6 +221,7 @@ impl Index {
 
     /// Undoes the open transaction, if there is one.
     pub fn roll_back(&self) {
+        self.staged.set(None);
         if !self.db.is_autocommit() {
             // A failed rollback leaves a journal that the next opening plays back.
             let _ = self.db.execute_batch("ROLLBACK");
@@ -321,7 +326,8 @@ impl Index {
         }
     }
 
-    /// Drops the base and everything seen; what was due stays due.
+    /// Drops the base and everything seen; what was due stays due, and no cursor counts before
+    /// Dropbox has been listed again.
     ///
     /// # Errors
     /// What SQLite says.
@@ -330,6 +336,7 @@ impl Index {
         self.unstage()?;
         self.clear_meta(Meta::HeldDown)?;
         self.clear_meta(Meta::HeldUp)?;
+        self.set_meta(Meta::RelistDue, "1")?;
         self.set_meta(Meta::ResetDue, "1")
     }
 

@@ -213,9 +213,8 @@ impl Puller<'_> {
                 return Ok(root);
             }
             if end.has_more {
-                self.index.set_meta(Meta::StagingCursor, &end.cursor)?;
                 self.index
-                    .set_meta(Meta::StagingOf, &self.belonging.text())?;
+                    .note_staging(&end.cursor, &self.belonging.text())?;
                 self.index.commit()?;
                 let moved = sink.entries > 0 && cursor.as_deref() != Some(&end.cursor);
                 count_empty(&mut empty_pages, moved)?;

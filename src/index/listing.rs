@@ -8,12 +8,12 @@
 
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
-use super::row::{from_sql, remote_columns, to_sql};
+use super::row::{checksum, from_sql, remote_columns, to_sql};
 use super::{Base, Index, Meta, Remote, RemoteFile, Row, schema};
 use crate::core::content_hash::ContentHash;
 use crate::core::filter::Filter;
 use crate::core::path::{Key, fold, join, split};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Rows read at a time during a merge.
 const ROWS_AT_ONCE: i64 = 256;
@@ -144,9 +144,11 @@ impl Index {
     pub fn stage(&self, entry: &RemoteEntry) -> Result<()> {
         let (rkind, file) = remote_columns(&entry.remote);
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO staged (dir, name, shown, lower, rkind, rrev, rhash, rsize) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO staged (dir, name, shown, lower, rkind, rrev, rhash, rsize, sum) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
+        let (count, total) = self.staged_so_far()?;
+        let sum = staged_checksum(entry);
         insert.execute(params![
             entry.key.dir,
             entry.key.name,
@@ -156,8 +158,57 @@ impl Index {
             file.map(|file| &file.rev),
             file.and_then(|file| file.hash).map(|hash| hash.0),
             file.map(|file| to_sql(file.size)),
+            sum,
         ])?;
+        self.staged.set(Some((count + 1, total.wrapping_add(sum))));
         Ok(())
+    }
+
+    fn staged_so_far(&self) -> Result<(u64, i64)> {
+        if let Some(known) = self.staged.get() {
+            return Ok(known);
+        }
+        let noted = self.meta(Meta::StagingSum)?;
+        let noted = noted.as_deref().and_then(|text| text.split_once(' '));
+        let noted = noted.map(|(count, total)| (count.parse(), total.parse()));
+        Ok(match noted {
+            Some((Ok(count), Ok(total))) => (count, total),
+            _ => (0, 0),
+        })
+    }
+
+    /// Notes inside the open transaction where the unfinished listing of `of` goes on.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn note_staging(&self, cursor: &str, of: &str) -> Result<()> {
+        let (count, total) = self.staged_so_far()?;
+        self.set_meta(Meta::StagingSum, &format!("{count} {total}"))?;
+        self.set_meta(Meta::StagingCursor, cursor)?;
+        self.set_meta(Meta::StagingOf, of)
+    }
+
+    /// Whether all that was staged is there as it was staged: a lost entry would look deleted.
+    fn check_staged(&self) -> Result<()> {
+        let mut select = self.db.prepare(
+            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, sum FROM staged",
+        )?;
+        let mut rows = select.query([])?;
+        let mut found = (0, 0_i64);
+        while let Some(row) = rows.next()? {
+            let (entry, sum) = (read_staged(row)?.entry, row.get(9)?);
+            if staged_checksum(&entry) != sum {
+                return Err(Error::Damaged(
+                    "index: a listed entry is damaged".to_owned(),
+                ));
+            }
+            found = (found.0 + 1, found.1.wrapping_add(sum));
+        }
+        if found == self.staged_so_far()? {
+            Ok(())
+        } else {
+            Err(Error::Damaged("index: listed entries are lost".to_owned()))
+        }
     }
 
     /// Throws an unfinished listing away.
@@ -166,6 +217,8 @@ impl Index {
     /// What SQLite says.
     pub fn unstage(&self) -> Result<()> {
         self.db.execute_batch("DELETE FROM staged")?;
+        self.staged.set(Some((0, 0)));
+        self.clear_meta(Meta::StagingSum)?;
         self.clear_meta(Meta::StagingOf)?;
         self.clear_meta(Meta::StagingCursor)
     }
@@ -177,6 +230,7 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn merge_staged(&self, filter: &Filter) -> Result<()> {
+        self.check_staged()?;
         // Not `DROP TABLE`: statements over the table stay prepared.
         self.db
             .execute_batch("CREATE INDEX staged_key ON staged (dir, name, seq)")?;
@@ -348,6 +402,14 @@ fn rename(row: &mut Row, entry: &RemoteEntry) {
         row.local = (!is_new && local != row.shown).then_some(local);
     }
     row.lower.clone_from(&entry.lower);
+}
+
+/// As of the row it would become.
+fn staged_checksum(entry: &RemoteEntry) -> i64 {
+    let mut row = Row::new(entry.key.clone(), &entry.shown);
+    row.lower.clone_from(&entry.lower);
+    row.remote = entry.remote.clone();
+    checksum(&row)
 }
 
 fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {

@@ -3,7 +3,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::Index;
-use crate::error::Result;
+use super::row::checksum_of_meta;
+use crate::error::{Error, Result};
 
 /// The named values of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum Meta {
     StagingCursor,
     /// What that listing is of.
     StagingOf,
+    /// How many entries are staged, and the sum of their checksums.
+    StagingSum,
     /// Set while deletes locally wait for a person, since a pass halted over them.
     HeldDown,
     /// The same for deletes in Dropbox.
@@ -61,6 +64,7 @@ impl Meta {
             Meta::RelistDue => "relist_due",
             Meta::StagingCursor => "staging_cursor",
             Meta::StagingOf => "staging_of",
+            Meta::StagingSum => "staging_sum",
             Meta::HeldDown => "held_down",
             Meta::HeldUp => "held_up",
             Meta::PassesDone => "passes_done",
@@ -104,14 +108,19 @@ impl Index {
     /// The value of a name.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What SQLite says; [`Error::Damaged`] if the value fails its checksum.
     pub fn meta(&self, meta: Meta) -> Result<Option<String>> {
         let mut select = self
             .db
-            .prepare_cached("SELECT value FROM meta WHERE name = ?")?;
-        Ok(select
-            .query_row([meta.name()], |row| row.get(0))
-            .optional()?)
+            .prepare_cached("SELECT value, sum FROM meta WHERE name = ?")?;
+        let found: Option<(String, i64)> = select
+            .query_row([meta.name()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        match found {
+            Some((value, sum)) if sum == checksum_of_meta(meta.name(), &value) => Ok(Some(value)),
+            Some(_) => Err(Error::Damaged(format!("index: {} is damaged", meta.name()))),
+            None => Ok(None),
+        }
     }
 
     /// Sets the value of a name.
@@ -121,8 +130,12 @@ impl Index {
     pub fn set_meta(&self, meta: Meta, value: &str) -> Result<()> {
         let mut upsert = self
             .db
-            .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)")?;
-        upsert.execute(params![meta.name(), value])?;
+            .prepare_cached("INSERT OR REPLACE INTO meta (name, value, sum) VALUES (?, ?, ?)")?;
+        upsert.execute(params![
+            meta.name(),
+            value,
+            checksum_of_meta(meta.name(), value)
+        ])?;
         Ok(())
     }
 

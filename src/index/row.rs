@@ -329,7 +329,7 @@ pub fn from_sql(number: i64) -> u64 {
 }
 
 /// FNV-1a over every field: each step is a bijection, so a single changed bit always shows.
-fn checksum(row: &Row) -> i64 {
+pub fn checksum(row: &Row) -> i64 {
     let mut sum = Fnv(0xcbf2_9ce4_8422_2325);
     sum.text(&row.key.dir);
     sum.text(&row.key.name);
@@ -359,6 +359,14 @@ fn checksum(row: &Row) -> i64 {
         sum.bytes(&file.hash.map_or([0; 32], |hash| hash.0));
         sum.bytes(&file.size.to_le_bytes());
     }
+    i64::from_ne_bytes(sum.0.to_ne_bytes())
+}
+
+/// The same over a name and its value.
+pub fn checksum_of_meta(name: &str, value: &str) -> i64 {
+    let mut sum = Fnv(0xcbf2_9ce4_8422_2325);
+    sum.text(name);
+    sum.text(value);
     i64::from_ne_bytes(sum.0.to_ne_bytes())
 }
 

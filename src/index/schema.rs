@@ -11,7 +11,9 @@ pub const FORMAT: &str = "2";
 /// `shown`, `lower` the server's own folded path where it is not the key; `arrived` the pass in
 /// which a file last came to be where none was.
 pub const CREATE: &str = "
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE entry (
     dir TEXT NOT NULL, name TEXT NOT NULL,
     shown TEXT, local TEXT, lower TEXT,
@@ -27,7 +29,8 @@ CREATE TABLE staged (
     seq INTEGER PRIMARY KEY,
     dir TEXT NOT NULL, name TEXT NOT NULL,
     shown TEXT, lower TEXT,
-    rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER
+    rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER,
+    sum INTEGER NOT NULL
 );
 ";
 
