@@ -77,15 +77,20 @@ pub fn world() -> World {
 
 impl World {
     pub fn in_mode(mode: &'static str) -> World {
-        World::on(mode, Standin::new())
+        World::on(mode, Standin::new(), TempDir::new)
     }
 
-    fn on(mode: &'static str, dropbox: Standin) -> World {
+    /// A world in a directory of the test's choice.
+    pub fn within(temp: TempDir, mode: &'static str) -> World {
+        World::on(mode, Standin::new(), || temp)
+    }
+
+    fn on(mode: &'static str, dropbox: Standin, temp: impl FnOnce() -> TempDir) -> World {
         let crashes = std::env::var_os(COUNTS_FILE).is_some();
         let temp = if crashes {
             TempDir::in_memory()
         } else {
-            TempDir::new()
+            temp()
         };
         let content = temp.path().join("content");
         let (sim, hands, clock) = if crashes {
@@ -117,7 +122,7 @@ impl World {
 
     /// A second gateway on the same Dropbox.
     pub fn beside(&self) -> World {
-        let other = World::on(self.mode.get(), self.dropbox.clone());
+        let other = World::on(self.mode.get(), self.dropbox.clone(), TempDir::new);
         *other.dropbox_keys.borrow_mut() = self.dropbox_keys.borrow().clone();
         *other.sync_keys.borrow_mut() = self.sync_keys.borrow().clone();
         other

@@ -1,4 +1,6 @@
 //! Hostile input: arbitrary bytes in every parser, damaged state, and servers that lie.
 
 mod corpus;
+mod state;
+mod story;
 mod targets;

@@ -1,0 +1,256 @@
+//! Index and cursor cut short, flipped and exchanged for older copies, in every mode and with
+//! changes waiting on both sides: nothing is lost, and all comes to rest.
+//!
+//! The ordinary tests take samples of the two long loops over the index; the `#[ignore]`d ones take
+//! every byte (`cargo test --test it hostile::state -- --ignored`).
+
+use std::fs;
+
+use super::story::{MODES, State, Story};
+
+const INDEX: usize = 0;
+const CURSOR: usize = 1;
+
+/// What a person has removed when the damage is found.
+#[derive(Clone, Copy, Debug)]
+enum Removed {
+    Nothing,
+    Here,
+    There,
+}
+
+const REMOVED: [Removed; 3] = [Removed::Nothing, Removed::Here, Removed::There];
+
+/// In step, then changed on both sides.
+fn changed(mode: &'static str, removed: Removed) -> Story {
+    let mut story = Story::new(mode);
+    story.here("a", Some("a 2"));
+    story.there("b", Some("b 2"));
+    story.here("new here", Some("n 1"));
+    story.there("dir/new there", Some("t 1"));
+    match removed {
+        Removed::Nothing => {}
+        Removed::Here => story.here("c", None),
+        Removed::There => story.there("c", None),
+    }
+    story
+}
+
+/// Damages the state of a fresh story in every combination of mode and removal, in turn.
+fn each(count: usize, damage: &dyn Fn(usize, &mut State) -> String) {
+    for at in 0..count {
+        let mode = MODES[at % 3];
+        let removed = REMOVED[at / 3 % 3];
+        let story = changed(mode, removed);
+        let mut state = story.state();
+        let what = damage(at, &mut state);
+        story.put_state(&state);
+        story.check(&format!("{mode}, removed {removed:?}, {what}"));
+    }
+}
+
+fn length_of(file: usize) -> usize {
+    let state = changed(MODES[0], Removed::Nothing).state();
+    state[file].as_ref().map_or(0, Vec::len)
+}
+
+fn cut(file: usize, lengths: &[usize]) {
+    // Each length in one mode; neighbours take the others.
+    each(lengths.len(), &|at, state| {
+        let bytes = state[file].as_mut().unwrap();
+        bytes.truncate(lengths[at]);
+        format!("file {file} cut at {}", lengths[at])
+    });
+}
+
+fn flip(file: usize, places: &[usize]) {
+    each(2 * places.len(), &|at, state| {
+        let (place, mask) = (places[at / 2], [0x01, 0xff][at % 2]);
+        if let Some(byte) = state[file].as_mut().unwrap().get_mut(place) {
+            *byte ^= mask;
+        }
+        format!("file {file}, byte {place} ^ {mask:#x}")
+    });
+}
+
+fn all(file: usize) -> Vec<usize> {
+    (0..length_of(file)).collect()
+}
+
+/// Every byte of the cursor file, with nothing waiting: that costs a listing at most.
+#[test]
+fn a_cursor_file_cut_or_flipped_anywhere_moves_nothing() {
+    let story = Story::new(MODES[0]);
+    let [index, Some(cursor)] = story.state() else {
+        panic!("no cursor was kept");
+    };
+    let trees = || [story.world.local_tree(), story.world.remote_tree()];
+    let before = trees();
+    let damaged = |at: usize, how: usize| {
+        let mut bytes = cursor.clone();
+        match how {
+            0 => bytes.truncate(at),
+            1 => bytes[at] ^= 0x01,
+            _ => bytes[at] ^= 0xff,
+        }
+        bytes
+    };
+    for at in 0..cursor.len() {
+        for how in 0..3 {
+            story.put_state(&[index.clone(), Some(damaged(at, how))]);
+            let outcome = story.world.sync_ok();
+            let moved = outcome.counts.uploaded + outcome.counts.downloaded;
+            assert_eq!(moved, 0, "byte {at}, way {how}: {outcome:?}");
+            assert_eq!(trees(), before, "byte {at}, way {how}");
+        }
+    }
+}
+
+#[test]
+fn a_cursor_file_cut_or_flipped_at_a_sample_of_places_loses_nothing() {
+    let sample: Vec<_> = all(CURSOR).into_iter().step_by(19).collect();
+    cut(CURSOR, &sample);
+    flip(CURSOR, &sample);
+}
+
+#[test]
+#[ignore = "every byte takes minutes"]
+fn a_cursor_file_cut_or_flipped_anywhere_loses_nothing() {
+    cut(CURSOR, &all(CURSOR));
+    flip(CURSOR, &all(CURSOR));
+}
+
+#[test]
+fn an_index_cut_at_a_sample_of_lengths_loses_nothing() {
+    // The header byte by byte, every page boundary and its neighbours, and a stride between.
+    let length = length_of(INDEX);
+    let near = |at: &usize| *at < 20 || (at + 1) % 1024 <= 2 || at % 149 == 0;
+    cut(INDEX, &(0..length).filter(near).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_index_with_a_sample_of_bytes_flipped_loses_nothing() {
+    let length = length_of(INDEX);
+    let sample = |at: &usize| (16..32).contains(at) || at % 89 == 0;
+    flip(INDEX, &(0..length).filter(sample).collect::<Vec<_>>());
+}
+
+#[test]
+#[ignore = "every length takes minutes"]
+fn an_index_cut_at_any_length_loses_nothing() {
+    cut(INDEX, &all(INDEX));
+}
+
+#[test]
+#[ignore = "every byte takes minutes"]
+fn an_index_with_any_byte_flipped_loses_nothing() {
+    flip(INDEX, &all(INDEX));
+}
+
+/// A short history with edits and deletes on both sides; the state at each point, oldest first.
+fn history(mode: &'static str) -> (Story, Vec<State>) {
+    let mut story = Story::new(mode);
+    let mut states = vec![[None, None], story.state()];
+    let mut sync = |story: &Story| {
+        story.world.sync_ok();
+        states.push(story.state());
+    };
+    story.here("a", Some("a 2"));
+    story.there("b", Some("b 2"));
+    sync(&story);
+    story.here("c", None);
+    story.there("dir/g", None);
+    sync(&story);
+    story.here("c", Some("c again"));
+    story.there("new", Some("new 1"));
+    if mode != "LOCAL_TO_DROPBOX" {
+        // There the local version replaces the one it has not seen, by that mode's own rule.
+        story.there("a", Some("a 3"));
+    }
+    sync(&story);
+    story.there("d", Some("d 2"));
+    story.here("e", Some("e 2"));
+    (story, states)
+}
+
+#[test]
+fn older_copies_of_index_and_cursor_lose_nothing() {
+    for mode in MODES {
+        let points = history(mode).1.len();
+        for index in 0..points {
+            for cursor in 0..points {
+                let (story, states) = history(mode);
+                story.put_state(&[states[index][INDEX].clone(), states[cursor][CURSOR].clone()]);
+                story.check(&format!("{mode}, index {index}, cursor {cursor}"));
+            }
+        }
+    }
+}
+
+/// Both files flipped or cut at once, from older copies as well.
+#[test]
+fn damage_on_top_of_older_copies_loses_nothing() {
+    let mut random = super::corpus::Random(11);
+    for round in 0..60 {
+        let mode = MODES[round % 3];
+        let (story, states) = history(mode);
+        let mut pick = || states[1 + random.below(states.len() - 1)].clone();
+        let mut state = [pick()[INDEX].clone(), pick()[CURSOR].clone()];
+        for bytes in state.iter_mut().flatten() {
+            let at = random.below(bytes.len());
+            match random.below(4) {
+                0 => bytes.truncate(at),
+                1 => {}
+                _ => bytes[at] ^= 1 << random.below(8),
+            }
+        }
+        story.put_state(&state);
+        story.check(&format!("round {round}, {mode}"));
+    }
+}
+
+/// A cursor counts for the listing the index has taken in, not for an index that was emptied.
+#[test]
+fn an_approved_other_content_dir_gets_all_that_is_in_dropbox() {
+    let story = Story::new("BIDIRECTIONAL");
+    let world = &story.world;
+    fs::rename(world.content(), world.content().with_extension("old")).unwrap();
+    fs::create_dir(world.content()).unwrap();
+    world.put("only here", "o");
+    let halted = world.sync();
+    let approved = world.approve(&halted.error);
+    assert_eq!(approved.counts.downloaded, 8, "{approved:?}");
+    assert_eq!(world.local_tree(), world.remote_tree());
+    assert_eq!(world.local_tree().len(), 12);
+}
+
+/// A listing broken off half-way lies in the index; what is lost of it would look deleted.
+#[test]
+fn damage_to_half_a_listing_deletes_nothing() {
+    use dropbox_standin::{Effect, Fault, When};
+    let mut half = None;
+    for at in 0.. {
+        let story = Story::new("BIDIRECTIONAL");
+        let world = &story.world;
+        fs::remove_file(&story.files()[CURSOR]).unwrap();
+        world.dropbox.set_page_limit(10);
+        let cut = Fault::new("list_folder/continue", When::Always, Effect::CutBefore);
+        world.dropbox.inject(cut);
+        world.sync();
+        world.dropbox.clear_faults();
+        let mut bytes = fs::read(&story.files()[INDEX]).unwrap();
+        // The pages of the staged entries: those that came since the index was at rest.
+        let place = half.get_or_insert(bytes.len() - 2048).to_owned() + 31 * at;
+        if place >= bytes.len() {
+            return assert!(at > 60);
+        }
+        bytes[place] ^= 1 << (at % 8);
+        fs::write(&story.files()[INDEX], bytes).unwrap();
+        for outcome in story.check(&format!("byte {place}")) {
+            assert_eq!(
+                outcome.counts.deleted_locally, 0,
+                "byte {place}: {outcome:?}"
+            );
+        }
+    }
+}
