@@ -89,8 +89,20 @@ struct SyncArgs {
     approve: Vec<String>,
 }
 
+/// Keeps tokens out of core dumps, and other processes of the same user out of our memory.
+fn guard_memory() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// Runs the program.
 pub fn main() -> ProcessExit {
+    guard_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
