@@ -28,7 +28,7 @@ mod tests;
 
 pub use error::ConfigError;
 
-use document::{Document, Item};
+use document::{Document, Item, short};
 
 /// Where a user learns how to get an app key.
 const APP_HELP: &str = "README, section \"Creating a Dropbox app\"";
@@ -222,7 +222,8 @@ impl Config {
         })
     }
 
-    /// Reads and checks a file. Refused are a file that anyone may write, and one that holds a
+    /// Reads and checks a file. Refused are a file that anyone or another user than root may
+    /// write, one in a directory where anyone may put another in its place, and one that holds a
     /// token or app secret and may be written by a group.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         file::load(path)
@@ -322,8 +323,9 @@ fn mode(item: &Item) -> Result<Mode, ConfigError> {
         "BIDIRECTIONAL" => Ok(Mode::Bidirectional),
         _ => Err(item.error(
             &format!(
-                "Unknown SyncMode '{text}'. Valid SyncModes are 'DROPBOX_TO_LOCAL', \
-                 'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'"
+                "Unknown SyncMode '{}'. Valid SyncModes are 'DROPBOX_TO_LOCAL', \
+                 'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'",
+                short(text)
             ),
             "use one of the three, or leave the key out for LOCAL_TO_DROPBOX",
         )),
@@ -335,7 +337,7 @@ fn conflict(item: &Item) -> Result<ConflictPolicy, ConfigError> {
         "keep-both" => Ok(ConflictPolicy::KeepBoth),
         "dropbox-wins" => Ok(ConflictPolicy::DropboxWins),
         other => Err(item.error(
-            &format!("unknown conflict policy '{other}'"),
+            &format!("unknown conflict policy '{}'", short(other)),
             "write \"keep-both\" (the default) or \"dropbox-wins\"",
         )),
     }

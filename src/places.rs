@@ -75,8 +75,16 @@ pub fn open_state(dir: &Path) -> Result<RealDisk> {
             .map_err(|error| Error::Failed(format!("cannot make {}: {error}", dir.display())))?;
     }
     let metadata = fs_err::metadata(dir).map_err(wrap)?;
-    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    if metadata.permissions().mode() & 0o077 != 0 && is_ours && !dir.join("token.json").exists() {
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user {
+        return Err(Error::Failed(format!(
+            "the state directory {} belongs to another user (uid {}); run ferrybox as that user, \
+             or name another with state.dir",
+            dir.display(),
+            metadata.uid()
+        )));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 && !dir.join("token.json").exists() {
         let private = std::fs::Permissions::from_mode(0o700);
         fs_err::set_permissions(dir, private).map_err(wrap)?;
     }
@@ -87,7 +95,8 @@ pub fn open_state(dir: &Path) -> Result<RealDisk> {
 pub fn open_runtime() -> Option<RealDisk> {
     if let Some(dir) = env("RUNTIME_DIRECTORY") {
         let first = dir.to_string_lossy().split(':').next().map(PathBuf::from)?;
-        return RealDisk::open(&first).ok();
+        // systemd makes it 0755 by default; the files in it are private.
+        return is_ours(&first, 0o022).then(|| RealDisk::open(&first).ok())?;
     }
     let dir = match env("XDG_RUNTIME_DIR") {
         Some(dir) => Path::new(&dir).join("ferrybox"),
@@ -104,15 +113,16 @@ pub fn open_runtime() -> Option<RealDisk> {
     if std::fs::symlink_metadata(&dir).is_err() {
         let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
     }
-    let metadata = std::fs::symlink_metadata(&dir).ok()?;
-    let is_private = metadata.is_dir()
-        && metadata.uid() == rustix::process::geteuid().as_raw()
-        && metadata.permissions().mode() & 0o077 == 0;
-    if is_private {
-        RealDisk::open(&dir).ok()
-    } else {
-        None
-    }
+    is_ours(&dir, 0o077).then(|| RealDisk::open(&dir).ok())?
+}
+
+/// Whether this is a directory of ours, and no link, without the permissions `denied`.
+fn is_ours(dir: &Path, denied: u32) -> bool {
+    std::fs::symlink_metadata(dir).is_ok_and(|metadata| {
+        metadata.is_dir()
+            && metadata.uid() == rustix::process::geteuid().as_raw()
+            && metadata.permissions().mode() & denied == 0
+    })
 }
 
 /// The directory trees of this machine.

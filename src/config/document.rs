@@ -12,9 +12,10 @@ use toml::de::{DeTable, DeValue};
 use super::ConfigError;
 use super::keys::{self, KEYS, Key, SECTIONS};
 
-/// LIMIT: names longer than this are cut in messages; whoever pastes a token as a key name
-/// should not find all of it in a log.
-const NAME_CHARS_MAX: usize = 32;
+/// LIMIT: longer names, and values that are shown, are cut to this in messages; whoever pastes a
+/// token in the wrong place should not find it in a log. The longest key has 21 characters.
+const SHOWN_CHARS_MAX: usize = 24;
+const CUT_CHARS: usize = 12;
 
 /// The keys of one file.
 pub(super) struct Document<'a> {
@@ -190,11 +191,12 @@ fn joined(section: &str, name: &str) -> String {
     }
 }
 
-fn short(name: &str) -> String {
-    match name.char_indices().nth(NAME_CHARS_MAX) {
-        Some((end, _)) => format!("{}...", &name[..end]),
-        None => name.to_owned(),
+pub(super) fn short(text: &str) -> String {
+    if text.chars().count() <= SHOWN_CHARS_MAX {
+        return text.to_owned();
     }
+    let start: String = text.chars().take(CUT_CHARS).collect();
+    format!("{start}...")
 }
 
 /// The line of a byte offset, from 1.

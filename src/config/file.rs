@@ -1,8 +1,9 @@
 //! Where the configuration file is, and whether it may be trusted.
 
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigError};
@@ -12,7 +13,7 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// Reads and checks a file.
 pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
-    let (bytes, mode) = read(path).map_err(|error| {
+    let (bytes, metadata) = read(path).map_err(|error| {
         // fs-err names the operation and the path; the path is printed before this already.
         fault(
             path,
@@ -35,14 +36,8 @@ pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
             ..fault(path, "is not UTF-8", "save it as UTF-8")
         }
     })?;
-    if mode & 0o002 != 0 {
-        let remedy = format!("chmod o-w {}", path.display());
-        return Err(fault(
-            path,
-            "can be changed by every user of this machine",
-            &remedy,
-        ));
-    }
+    let mode = metadata.permissions().mode();
+    check_writers(path, &metadata)?;
     let mut config = Config::parse(path, &text)?;
     let dropbox = &config.dropbox;
     if dropbox.personal_access_token.is_some() || dropbox.app_secret.is_some() {
@@ -66,13 +61,39 @@ pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// The content, cut above the limit, and the mode of the very file that was read.
-fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+/// Whoever can change the configuration decides what is uploaded, and where to.
+fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
+    let shown = path.display();
+    if metadata.mode() & 0o002 != 0 {
+        let what = "can be changed by every user of this machine";
+        return Err(fault(path, what, &format!("chmod o-w {shown}")));
+    }
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != 0 && owner != user {
+        let what = format!("belongs to another user (uid {owner}), who can change it");
+        let remedy = format!("run ferrybox as that user, or: chown {user} {shown}");
+        return Err(fault(path, &what, &remedy));
+    }
+    let dir = match path.parent() {
+        Some(dir) if dir.as_os_str().is_empty() => Path::new("."),
+        Some(dir) => dir,
+        None => return Ok(()),
+    };
+    // With the sticky bit, as on /tmp, nobody can put another file in its place.
+    if std::fs::metadata(dir).is_ok_and(|dir| dir.mode() & 0o1002 == 0o002) {
+        let what = "can be replaced by every user of this machine";
+        return Err(fault(path, what, &format!("chmod o-w {}", dir.display())));
+    }
+    Ok(())
+}
+
+/// The content, cut above the limit, and what `fstat` says of the very file that was read.
+fn read(path: &Path) -> io::Result<(Vec<u8>, Metadata)> {
     let file = fs_err::File::open(path)?;
-    let mode = file.metadata()?.permissions().mode();
+    let metadata = file.metadata()?;
     let mut bytes = Vec::new();
     file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok((bytes, mode))
+    Ok((bytes, metadata))
 }
 
 fn fault(path: &Path, what: &str, remedy: &str) -> ConfigError {
