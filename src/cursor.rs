@@ -53,7 +53,7 @@ impl<'a> CursorFile<'a> {
         };
         let bytes = disk
             .read(&self.path)
-            .map_err(|e| state_error("read the cursor", &e))?;
+            .map_err(|e| state_error("read the cursor (remove it: it is only a cache)", &e))?;
         let Some(bytes) = bytes else { return Ok(None) };
         let Ok(stored) = serde_json::from_slice::<Stored>(&bytes) else {
             log::info!("{FILE} is damaged: listing Dropbox again");

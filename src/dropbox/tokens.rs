@@ -153,7 +153,14 @@ impl<'a> TokenFiles<'a> {
         };
         if status.kind != Kind::File {
             return Err(Error::Authentication(format!(
-                "{shown} is not a regular file"
+                "{shown} is not a regular file; remove it and run: ferrybox startAuthentication"
+            )));
+        }
+        if status.uid != dir.uid {
+            return Err(Error::Authentication(format!(
+                "{shown} belongs to another user (uid {}), so it is not used; remove it and run: \
+                 ferrybox startAuthentication",
+                status.uid
             )));
         }
         if status.mode & 0o077 != 0 {
