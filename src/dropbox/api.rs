@@ -13,7 +13,7 @@ use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
 use crate::dropbox::tokens::Access;
 use crate::dropbox::wire::{
     Account, ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
-    TokenAnswer, header_json, one_line,
+    TokenAnswer, header_json, one_line, without_secrets,
 };
 use crate::error::Error;
 use crate::io::host::Host;
@@ -398,6 +398,9 @@ impl<'a> Api<'a> {
         {
             return stumbled(&format!("the answer to {path} broke off"));
         }
+        if let Some(token) = self.access.token_at_hand(self.host) {
+            bytes = without_secrets(&String::from_utf8_lossy(&bytes), &token).into_bytes();
+        }
         let text = one_line(&String::from_utf8_lossy(&bytes));
         log::debug!("{path}: {status} {text} (request id {request_id})");
         let error = || serde_json::from_slice::<ApiError>(&bytes);
@@ -482,6 +485,10 @@ fn token_call(
     {
         return Err(stumbled("the answer of the token endpoint broke off"));
     }
+    // The values of the form, but for the first, which names the grant.
+    let values = form.split(['&', '=']).skip(3).step_by(2);
+    let sent = values.collect::<Vec<_>>().join("\n");
+    let body = without_secrets(&String::from_utf8_lossy(&body), &sent).into_bytes();
     Err(match status {
         400 | 401 | 403 => Failure::Final(refused(&body)),
         429 => Failure::RateLimited(retry_after),

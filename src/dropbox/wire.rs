@@ -252,6 +252,9 @@ impl ApiError {
     }
 }
 
+/// Shorter pieces of a secret are not told from words.
+const SECRET_BYTES: usize = 12;
+
 /// The first 300 characters of a text from outside, without control characters.
 pub fn one_line(text: &str) -> String {
     let clean: String = text
@@ -259,6 +262,25 @@ pub fn one_line(text: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     clean.trim().chars().take(300).collect()
+}
+
+/// Takes out of a text from outside whatever was `sent` and could be a secret: Dropbox quotes a
+/// malformed token in its answer.
+pub fn without_secrets(text: &str, sent: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-._~%+/=".contains(c);
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let (before, from) = rest.split_at(start);
+        let (word, after) = from.split_at(from.find(|c| !is_part(c)).unwrap_or(from.len()));
+        clean.push_str(before);
+        let bytes = word.as_bytes();
+        let quotes = |piece: &[u8]| sent.as_bytes().windows(piece.len()).any(|s| s == piece);
+        let is_secret = bytes.windows(SECRET_BYTES).any(quotes);
+        clean.push_str(if is_secret { "***" } else { word });
+        rest = after;
+    }
+    clean + rest
 }
 
 /// JSON for the `Dropbox-API-Arg` header: ASCII only (JSON encoding page of the reference).
@@ -331,6 +353,20 @@ mod tests {
             }
             .number("correct_offset"),
             Some(42)
+        );
+    }
+
+    #[test]
+    fn what_was_sent_does_not_come_back_in_an_error() {
+        let sent = "Bearer sl.u.AbCdEfGhIjKlMnOpQrStUv";
+        let text = "Invalid \"Bearer sl.u.AbCdEfGhIjKlMnOpQrStUv\", or EfGhIjKlMnOp: malformed";
+        assert_eq!(
+            without_secrets(text, sent),
+            "Invalid \"Bearer ***\", or ***: malformed"
+        );
+        assert_eq!(
+            without_secrets("path/not_found: a b", sent),
+            "path/not_found: a b"
         );
     }
 
