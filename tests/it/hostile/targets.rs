@@ -78,11 +78,11 @@ pub fn list_page(data: &[u8]) {
 /// `Dropbox-API-Result` and error bodies: numbers in range, hashes well formed, texts one line.
 pub fn result_header(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    if let Ok(file) = serde_json::from_str::<FileMetadata>(&text) {
-        if let Some(hash) = file.hash() {
-            let stated = file.content_hash.as_deref().unwrap_or_default();
-            assert!(hash.to_string().eq_ignore_ascii_case(stated));
-        }
+    if let Ok(file) = serde_json::from_str::<FileMetadata>(&text)
+        && let Some(hash) = file.hash()
+    {
+        let stated = file.content_hash.as_deref().unwrap_or_default();
+        assert!(hash.to_string().eq_ignore_ascii_case(stated));
     }
     if let Ok(error) = serde_json::from_slice::<ApiError>(data) {
         let tags = error.tags();
@@ -428,7 +428,7 @@ fn walk(index: &Index) -> ferrybox::error::Result<()> {
         }
     }
     index.transaction(|| index.merge_staged(&Filter::everything()))?;
-    assert!(index.counter()? > counter || counter == u64::MAX);
+    assert!(index.counter()? >= counter);
     Ok(())
 }
 
