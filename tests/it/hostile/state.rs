@@ -124,14 +124,14 @@ fn a_cursor_file_cut_or_flipped_anywhere_loses_nothing() {
 fn an_index_cut_at_a_sample_of_lengths_loses_nothing() {
     // The header byte by byte, every page boundary and its neighbours, and a stride between.
     let length = length_of(INDEX);
-    let near = |at: &usize| *at < 20 || (at + 1) % 1024 <= 2 || at % 149 == 0;
+    let near = |at: &usize| *at < 20 || (at + 1) % 1024 <= 2 || at.is_multiple_of(149);
     cut(INDEX, &(0..length).filter(near).collect::<Vec<_>>());
 }
 
 #[test]
 fn an_index_with_a_sample_of_bytes_flipped_loses_nothing() {
     let length = length_of(INDEX);
-    let sample = |at: &usize| (16..32).contains(at) || at % 89 == 0;
+    let sample = |at: &usize| (16..32).contains(at) || at.is_multiple_of(89);
     flip(INDEX, &(0..length).filter(sample).collect::<Vec<_>>());
 }
 

@@ -1,0 +1,269 @@
+//! Who may read and who may change what the agent lives on: modes under any umask, links, foreign
+//! owners. Each refusal is one line with a documented exit code. Tests that need another user
+//! run as root only, as CI does.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::console::{Console, Said, said};
+
+const NOBODY: u32 = 65534;
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// One line, this code, these words.
+#[track_caller]
+fn refused(said: &Said, code: i32, words: &[&str]) {
+    assert_eq!(said.code, code, "{}", said.err);
+    assert_eq!(said.err.trim_end().lines().count(), 1, "{}", said.err);
+    for word in words {
+        assert!(said.err.contains(word), "{word}: {}", said.err);
+    }
+}
+
+fn under_umask(console: &Console, umask: &str, args: &[&str]) -> Said {
+    let plain = console.command(args);
+    let mut command = Command::new("sh");
+    command
+        .env_clear()
+        .envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    command.args(["-c", "umask \"$0\"; exec \"$@\"", umask]);
+    command
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .stdin(Stdio::null());
+    said(command.output().unwrap())
+}
+
+#[test]
+fn state_is_private_and_downloads_obey_the_umask() {
+    for (umask, file, folder) in [
+        ("000", 0o666, 0o777),
+        ("077", 0o600, 0o700),
+        ("027", 0o640, 0o750),
+    ] {
+        let console = Console::new();
+        let banner = under_umask(&console, umask, &["login"]).out;
+        assert_eq!(
+            mode(&console.state().join("pending-auth.json")),
+            0o600,
+            "{umask}"
+        );
+        let code = console.code_for(&banner);
+        let said = under_umask(&console, umask, &["finishAuthentication", &code]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        console.dropbox.put("/d/down", b"d");
+        console.put("up", "u");
+        let said = under_umask(&console, umask, &["sync"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        for dir in [console.state(), console.path("run/ferrybox")] {
+            assert_eq!(mode(&dir), 0o700, "{umask}: {}", dir.display());
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                assert_eq!(mode(&path), 0o600, "{umask}: {}", path.display());
+            }
+        }
+        assert_eq!(mode(&console.content().join("d/down")), file, "{umask}");
+        assert_eq!(mode(&console.content().join("d")), folder, "{umask}");
+    }
+}
+
+#[test]
+fn a_linked_state_directory_is_followed_and_made_private_itself() {
+    let console = Console::new();
+    fs::create_dir(console.path("elsewhere")).unwrap();
+    set_mode(&console.path("elsewhere"), 0o755);
+    symlink(console.path("elsewhere"), console.state()).unwrap();
+    console.authenticate();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    assert_eq!(mode(&console.path("elsewhere")), 0o700);
+    assert!(console.path("elsewhere/token.json").exists());
+}
+
+#[test]
+fn a_state_directory_or_token_of_another_user_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let console = Console::new();
+    console.authenticate();
+    let token = console.state().join("token.json");
+    chown(&token, Some(NOBODY), None).unwrap();
+    refused(
+        &console.run(&["sync"]),
+        4,
+        &["another user (uid 65534)", "token.json"],
+    );
+    chown(&token, Some(0), None).unwrap();
+    chown(console.state(), Some(NOBODY), None).unwrap();
+    for command in ["sync", "login", "logout"] {
+        refused(
+            &console.run(&[command]),
+            1,
+            &["another user (uid 65534)", "run ferrybox as"],
+        );
+    }
+}
+
+#[test]
+fn a_token_file_that_is_no_file_of_its_own_is_refused() {
+    let console = Console::new();
+    console.authenticate();
+    let token = console.state().join("token.json");
+    fs::rename(&token, console.path("moved")).unwrap();
+    symlink(console.path("moved"), &token).unwrap();
+    refused(
+        &console.run(&["sync"]),
+        4,
+        &["token.json is not a regular file; remove it"],
+    );
+    fs::remove_file(&token).unwrap();
+    fs::create_dir(&token).unwrap();
+    refused(
+        &console.run(&["sync"]),
+        4,
+        &["token.json is not a regular file; remove it"],
+    );
+}
+
+#[test]
+fn an_index_or_cursor_that_is_no_file_is_refused_and_huge_ones_are_not_read() {
+    for name in ["index.db", "cursor.json"] {
+        let console = Console::new();
+        console.authenticate();
+        console.put("a", "a");
+        assert_eq!(console.run(&["sync"]).code, 0);
+        let file = console.state().join(name);
+        let known = fs::read(&file).unwrap();
+        let odd: [&dyn Fn(); 3] = [
+            &|| fs::create_dir(&file).unwrap(),
+            &|| symlink("/etc/passwd", &file).unwrap(),
+            &|| {
+                assert!(
+                    Command::new("mkfifo")
+                        .arg(&file)
+                        .status()
+                        .unwrap()
+                        .success()
+                )
+            },
+        ];
+        for make in odd {
+            fs::remove_file(&file).unwrap();
+            make();
+            refused(&console.run(&["sync"]), 1, &["state/", name, "remove it"]);
+            if file.is_dir() {
+                fs::remove_dir(&file).unwrap();
+            } else {
+                fs::remove_file(&file).unwrap();
+            }
+            fs::write(&file, &known).unwrap();
+        }
+        for length in [0, 2 << 30] {
+            let sparse = fs::File::create(&file).unwrap();
+            sparse.set_len(length).unwrap();
+            // 64 MiB of address space would not hold it.
+            let mut command = Command::new("sh");
+            let plain = console.command(&["sync"]);
+            command
+                .env_clear()
+                .envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
+            command
+                .args(["-c", "ulimit -v 262144; exec \"$0\" \"$@\""])
+                .arg(plain.get_program());
+            let said = said(command.args(plain.get_args()).output().unwrap());
+            assert_eq!(said.code, 0, "{name} of {length} bytes: {}", said.err);
+        }
+        assert_eq!(fs::read(console.content().join("a")).unwrap(), b"a");
+        assert_eq!(console.dropbox.read("/a").unwrap(), b"a");
+    }
+}
+
+#[test]
+fn an_access_token_is_never_kept_where_others_have_been() {
+    for make in [0, 1, 2, 3] {
+        let console = Console::new();
+        let runtime = console.path("run/ferrybox");
+        match make {
+            0 => {
+                fs::create_dir(console.path("trap")).unwrap();
+                symlink(console.path("trap"), &runtime).unwrap();
+            }
+            1 => fs::create_dir(&runtime)
+                .map(|()| set_mode(&runtime, 0o755))
+                .unwrap(),
+            2 => fs::write(&runtime, "").unwrap(),
+            _ if is_root() => {
+                fs::create_dir(&runtime).unwrap();
+                set_mode(&runtime, 0o700);
+                chown(&runtime, Some(NOBODY), None).unwrap();
+            }
+            _ => return,
+        }
+        console.authenticate();
+        assert_eq!(console.run(&["sync"]).code, 0, "{make}");
+        for dir in [runtime, console.path("trap")] {
+            let kept = fs::read_dir(dir).map_or(0, Iterator::count);
+            assert_eq!(kept, 0, "{make}: a token was kept");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_others_can_change_is_refused() {
+    let console = Console::new();
+    let config = console.path("config.toml");
+    set_mode(&config, 0o666);
+    refused(
+        &console.run(&["sync"]),
+        78,
+        &["config.toml", "every user", "chmod o-w"],
+    );
+    set_mode(&config, 0o644);
+    let dir = config.parent().unwrap();
+    set_mode(dir, 0o777);
+    refused(
+        &console.run(&["sync"]),
+        78,
+        &["can be replaced by every user", "chmod o-w"],
+    );
+    set_mode(dir, 0o1777);
+    assert_eq!(
+        console.run(&["sync"]).code,
+        4,
+        "the sticky bit keeps others from it"
+    );
+    set_mode(dir, 0o755);
+    if is_root() {
+        chown(&config, Some(NOBODY), None).unwrap();
+        refused(
+            &console.run(&["sync"]),
+            78,
+            &["another user (uid 65534)", "chown 0"],
+        );
+    }
+}
+
+#[test]
+fn a_configuration_that_shows_a_secret_to_others_says_so() {
+    let console = Console::new();
+    let token = console.dropbox.personal_access_token();
+    console.configure(&format!("[dropbox]\npersonal_access_token = \"{token}\""));
+    set_mode(&console.path("config.toml"), 0o644);
+    let said = console.run(&["sync"]);
+    refused(&said, 0, &["every user can read; chmod 600"]);
+    set_mode(&console.path("config.toml"), 0o660);
+    refused(&console.run(&["sync"]), 78, &["by a group; chmod 600"]);
+}

@@ -1,0 +1,320 @@
+//! A Dropbox that lies: nothing outside the content dir is touched, no memory is spent on it, and
+//! what can be brought in step is.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::io::{self, Read};
+
+use ferrybox::commands::sync::{Wishes, run_with};
+use ferrybox::error::{Error, ExitCode};
+use ferrybox::io::http::{Http, HttpError, Request, Response};
+use ferrybox::report::{Kind, Report};
+use serde_json::{Value, json};
+
+use crate::world::{World, world};
+
+/// What one request is answered: a status, headers and a body.
+type Answer = (u16, Vec<(&'static str, String)>, Box<dyn Read>);
+
+/// Answers by route; everything else is a plain Dropbox with nothing in it.
+struct Liar<'a> {
+    answer: &'a dyn Fn(&str, u32) -> Option<Answer>,
+    calls: RefCell<Vec<String>>,
+}
+
+impl Http for Liar<'_> {
+    fn send(&self, request: Request<'_>) -> Result<Response, HttpError> {
+        let route = request.path.trim_start_matches("/2/").to_owned();
+        let before = self
+            .calls
+            .borrow()
+            .iter()
+            .filter(|call| **call == route)
+            .count();
+        self.calls.borrow_mut().push(route.clone());
+        let answer = (self.answer)(&route, before as u32);
+        let (status, headers, body) = answer.unwrap_or_else(|| usual(&route));
+        let headers = headers
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        Ok(Response {
+            status,
+            headers: headers.collect(),
+            body,
+        })
+    }
+}
+
+fn usual(route: &str) -> Answer {
+    match route {
+        "users/get_current_account" => text(json!({
+            "account_id": "dbid:1", "name": {"display_name": "x"}, "email": "x",
+            "root_info": {"root_namespace_id": "1"}
+        })),
+        "files/list_folder/continue" => text(page(&[], false)),
+        _ => (
+            409,
+            Vec::new(),
+            Box::new(&br#"{"error":{".tag":"path"}}"#[..]),
+        ),
+    }
+}
+
+fn text(value: Value) -> Answer {
+    (
+        200,
+        Vec::new(),
+        Box::new(io::Cursor::new(value.to_string().into_bytes())),
+    )
+}
+
+fn page(entries: &[Value], has_more: bool) -> Value {
+    json!({"entries": entries, "cursor": "c", "has_more": has_more})
+}
+
+fn file(path: &str, name: &str) -> Value {
+    json!({".tag": "file", "name": name, "path_lower": path, "path_display": path,
+        "client_modified": "2026-01-01T00:00:00Z", "rev": "0123456789", "size": 4,
+        "content_hash": dropbox_standin::content_hash(b"evil")})
+}
+
+/// The download every file gets.
+fn evil(name: &str, bytes: &[u8]) -> Answer {
+    let metadata = file("/x", name).to_string();
+    let body = io::Cursor::new(bytes.to_vec());
+    (200, vec![("dropbox-api-result", metadata)], Box::new(body))
+}
+
+/// One pass against the liar: how it ended, what was called, and what the problems were.
+fn pass(
+    world: &World,
+    answer: &dyn Fn(&str, u32) -> Option<Answer>,
+) -> (Result<ExitCode, Error>, Vec<String>, Report) {
+    let config = world.config();
+    let report = Report::new(Kind::Deeds);
+    let liar = Liar {
+        answer,
+        calls: RefCell::default(),
+    };
+    let options = Wishes::default().options(&config);
+    let result = run_with(&config, &options, &report, &world.clock, &liar);
+    (result, liar.calls.into_inner(), report)
+}
+
+fn around(world: &World) -> Vec<String> {
+    let parent = world.content().parent().unwrap().to_owned();
+    let mut names: Vec<_> = fs::read_dir(parent)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn entries_that_are_no_paths_land_nowhere() {
+    let long = "x".repeat(300);
+    let deep = "/d".repeat(10_000);
+    let odd = [
+        ("/../evil", "evil"),
+        ("/../../../../../../tmp/evil", "evil"),
+        ("//", ""),
+        ("/", ""),
+        ("", "evil"),
+        ("evil", "evil"),
+        ("/a//evil", "evil"),
+        ("/.", "."),
+        ("/..", ".."),
+        ("/./evil", "evil"),
+        ("/d/../evil", "evil"),
+        ("/nul\0", "nul\0"),
+        ("/a", "../evil"),
+        ("/b", "/etc/evil"),
+        ("/c", ".."),
+        ("/.ferrybox-root", ".ferrybox-root"),
+        ("/e", ".ferrybox-root"),
+        ("/.ferrybox-root", "f"),
+        ("/line\nbreak", "line\nbreak"),
+        ("/\u{202e}txt.exe", "\u{202e}txt.exe"),
+        ("/\u{1f600}", "\u{1f600}"),
+        (&format!("/{long}"), &long),
+        (&format!("{deep}/evil"), "evil"),
+        ("/unknown/parents/good", "good"),
+    ];
+    let entries: Vec<_> = odd.iter().map(|(path, name)| file(path, name)).collect();
+    for mode in super::story::MODES {
+        let world = World::in_mode(mode);
+        let before = around(&world);
+        let (result, _, _) = pass(&world, &|route, _| match route {
+            "files/list_folder" => Some(text(page(&entries, false))),
+            "files/download" => Some(evil("evil", b"evil")),
+            _ => None,
+        });
+        assert!(result.is_ok(), "{result:?}");
+        let after = around(&world);
+        assert_eq!(
+            after
+                .iter()
+                .filter(|name| *name != "state")
+                .collect::<Vec<_>>(),
+            before.iter().collect::<Vec<_>>()
+        );
+        let names: Vec<_> = world.local_tree().into_keys().collect();
+        let expected = [
+            "a",
+            "b",
+            "c",
+            "e",
+            "line\nbreak",
+            "unknown/",
+            "unknown/parents/",
+            "unknown/parents/good",
+            "\u{202e}txt.exe",
+            "\u{1f600}",
+        ];
+        if mode == "LOCAL_TO_DROPBOX" {
+            assert_eq!(names.len(), 0, "{names:?}");
+        } else {
+            assert_eq!(names, expected);
+        }
+        let marker = fs::read_to_string(world.content().join(".ferrybox-root")).unwrap();
+        assert_ne!(marker, "evil");
+    }
+}
+
+#[test]
+fn a_download_that_is_not_what_was_announced_replaces_nothing() {
+    let bodies: [&[u8]; 6] = [
+        b"",
+        b"evi",
+        b"evil and more",
+        b"live",
+        b"<html>",
+        b"\x1f\x8b\x08\0\0\0\0\0",
+    ];
+    for bytes in bodies {
+        let world = world();
+        let (result, _, report) = pass(&world, &|route, _| match route {
+            "files/list_folder" => Some(text(page(&[file("/a", "a")], false))),
+            "files/download" => Some(evil("a", bytes)),
+            _ => None,
+        });
+        assert!(
+            matches!(result, Ok(ExitCode::SomeFiles)),
+            "{bytes:?}: {result:?}"
+        );
+        assert_eq!(report.problems().len(), 1);
+        let left: Vec<_> = fs::read_dir(world.content()).unwrap().collect();
+        assert_eq!(
+            left.len(),
+            1,
+            "{bytes:?}: only the marker is there: {left:?}"
+        );
+    }
+}
+
+#[test]
+fn metadata_that_makes_no_sense_is_no_file() {
+    let with = |field: &str, value: Value| {
+        let mut file = file("/a", "a");
+        file[field] = value;
+        file
+    };
+    for (entry, fails) in [
+        (with("size", json!(-1)), true),
+        (with("size", json!(1.5)), true),
+        (with("size", json!("4")), true),
+        (with("rev", json!(null)), true),
+        (with("name", json!(["a"])), true),
+        // No disk has room for it.
+        (with("size", json!(u64::MAX)), true),
+        (with("content_hash", json!("zz")), false),
+        (with("content_hash", json!("")), false),
+        (with("rev", json!("")), false),
+        (with("client_modified", json!("never")), false),
+        (
+            with("client_modified", json!("-9999-99-99T99:99:99Z")),
+            false,
+        ),
+    ] {
+        let world = world();
+        let (result, _, _) = pass(&world, &|route, _| match route {
+            "files/list_folder" => Some(text(page(std::slice::from_ref(&entry), false))),
+            "files/download" => Some(evil("a", b"evil")),
+            _ => None,
+        });
+        assert_eq!(result.is_err(), fails, "{entry}: {result:?}");
+        assert!(
+            matches!(result, Ok(_) | Err(Error::TryLater(_) | Error::Full(_))),
+            "{entry}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn a_listing_that_never_ends_is_left() {
+    let file = || file("/a", "a");
+    let calls_of = |entries: &dyn Fn() -> Vec<Value>| {
+        let world = world();
+        let (result, calls, _) = pass(&world, &|route, _| {
+            route
+                .contains("list_folder")
+                .then(|| text(page(&entries(), true)))
+        });
+        assert!(matches!(result, Err(Error::TryLater(_))), "{result:?}");
+        assert_eq!(world.local_tree().len(), 0);
+        calls.len()
+    };
+    assert!(calls_of(&Vec::new) < 200);
+    assert!(calls_of(&|| vec![file(), file()]) < 200);
+}
+
+/// Bytes without end, counted.
+struct Endless<'a>(&'a [u8], std::rc::Rc<Cell<u64>>);
+
+impl Read for Endless<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match self.0.read(buffer)? {
+            0 => io::repeat(b'[').read(buffer)?,
+            count => count,
+        };
+        self.1.set(self.1.get() + count as u64);
+        assert!(self.1.get() < 64 << 20, "64 MiB were read of one answer");
+        Ok(count)
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_cut_off() {
+    let pages = [
+        r#"{"cursor":""#,
+        r#"{"entries":[{"name":""#,
+        "[",
+        r#"{"error":"#,
+        "<html>",
+    ];
+    for start in pages {
+        for status in [200, 400, 401, 403, 409, 429, 500] {
+            for route in [
+                "files/list_folder",
+                "users/get_current_account",
+                "files/download",
+            ] {
+                let world = world();
+                let read = std::rc::Rc::new(Cell::new(0));
+                let (result, _, _) = pass(&world, &|asked, _| match asked {
+                    asked if asked == route => Some((
+                        status,
+                        Vec::new(),
+                        Box::new(Endless(start.as_bytes(), read.clone())),
+                    )),
+                    "files/list_folder" => Some(text(page(&[file("/a", "a")], false))),
+                    _ => None,
+                });
+                let known = matches!(result, Err(_) | Ok(ExitCode::SomeFiles));
+                assert!(known, "{route}, {status}, {start}: {result:?}");
+                assert_eq!(world.local_tree().len(), 0);
+            }
+        }
+    }
+}
