@@ -253,6 +253,12 @@ impl<'a> Pass<'a> {
         self.upload_left = true;
     }
 
+    /// A row failed its checksum: the next pass lists again.
+    pub(crate) fn note_unsound(&mut self, key: &Key) {
+        self.unsound.insert(key.clone());
+        self.blind_spot();
+    }
+
     /// Which side is full, if one is.
     pub(crate) fn full(&self) -> Option<String> {
         let quota = self.quota_full.as_ref().map(|(_, text)| text.clone());

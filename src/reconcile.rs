@@ -14,8 +14,7 @@ impl Pass<'_> {
     /// Looks at one path and does what is to be done.
     pub(crate) fn visit(&mut self, phase: Phase, spot: Spot) -> Result<()> {
         if !spot.row.sound {
-            self.unsound.insert(spot.row.key.clone());
-            self.blind_spot();
+            self.note_unsound(&spot.row.key);
             return Ok(());
         }
         let remote = spot.row.remote_side();

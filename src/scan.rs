@@ -190,6 +190,11 @@ impl Pass<'_> {
             let name = found.first().map_or("", |entry| &entry.name);
             Row::new(Key::in_dir(&dir.key, name), &nfc(name))
         });
+        if !row.sound {
+            // Even where the filters would not look: its very name may be what is damaged.
+            self.note_unsound(&row.key);
+            return Ok(());
+        }
         let subject = format!("{}/{}", dir.shown, row.shown);
         if self.shuts(&subject, &row.key) {
             return Ok(());

@@ -402,6 +402,10 @@ impl Pass<'_> {
             };
             return self.uploaded(spot, sent, read_at_ns, &more);
         }
+        if spot.row.is_void() {
+            // It is new there, or the index has lost its row: only a listing tells.
+            self.unsound.insert(spot.row.key.clone());
+        }
         self.tools
             .report
             .deferred(&spot.subject, "it changed in Dropbox meanwhile");
