@@ -228,10 +228,11 @@ fn an_approved_other_content_dir_gets_all_that_is_in_dropbox() {
 #[test]
 fn damage_to_half_a_listing_deletes_nothing() {
     use dropbox_standin::{Effect, Fault, When};
-    let mut half = None;
-    for at in 0.. {
+    let mut places = Vec::new();
+    for round in 0.. {
         let story = Story::new("BIDIRECTIONAL");
         let world = &story.world;
+        let at_rest = fs::read(&story.files()[INDEX]).unwrap();
         fs::remove_file(&story.files()[CURSOR]).unwrap();
         world.dropbox.set_page_limit(10);
         let cut = Fault::new("list_folder/continue", When::Always, Effect::CutBefore);
@@ -239,18 +240,65 @@ fn damage_to_half_a_listing_deletes_nothing() {
         world.sync();
         world.dropbox.clear_faults();
         let mut bytes = fs::read(&story.files()[INDEX]).unwrap();
-        // The pages of the staged entries: those that came since the index was at rest.
-        let place = half.get_or_insert(bytes.len() - 2048).to_owned() + 31 * at;
-        if place >= bytes.len() {
-            return assert!(at > 60);
+        if places.is_empty() {
+            // What the half listing has written.
+            let new = |at: &usize| at_rest.get(*at) != Some(&bytes[*at]);
+            places = (0..bytes.len()).filter(new).step_by(11).collect();
+            assert!(places.len() > 50);
         }
-        bytes[place] ^= 1 << (at % 8);
+        let Some(&place) = places.get(round) else {
+            return;
+        };
+        bytes[place] ^= 1 << (round % 8);
         fs::write(&story.files()[INDEX], bytes).unwrap();
         for outcome in story.check(&format!("byte {place}")) {
             assert_eq!(
                 outcome.counts.deleted_locally, 0,
                 "byte {place}: {outcome:?}"
             );
+        }
+    }
+}
+
+/// Values a flipped bit can give, and others.
+#[test]
+fn absurd_rows_delete_overwrite_and_leave_nothing() {
+    let absurd = [
+        "UPDATE entry SET rkind = 1 WHERE kind = 2",
+        "UPDATE entry SET rkind = 9",
+        "UPDATE entry SET kind = 2 WHERE kind = 1",
+        "UPDATE entry SET kind = 1 WHERE kind = 2",
+        "UPDATE entry SET size = -1, inode = -1, mtime = 1 << 63",
+        "UPDATE entry SET size = 'x', racy = 'x'",
+        "UPDATE entry SET hash = x'00'",
+        "UPDATE entry SET rev = NULL",
+        "UPDATE entry SET dir = '..' WHERE dir = 'dir'",
+        "UPDATE entry SET name = '../../evil' WHERE name = 'a'",
+        "UPDATE entry SET name = char(97, 0, 98) WHERE name = 'a'",
+        "UPDATE entry SET local = '../../evil', rkind = 3, rrev = 'x', rsize = 1",
+        "UPDATE entry SET name = x'ff' WHERE name = 'a'",
+        "DELETE FROM entry WHERE kind = 2",
+        "DELETE FROM meta",
+        "DROP TABLE staged",
+        "PRAGMA user_version = 7",
+        "CREATE TRIGGER t AFTER UPDATE ON meta BEGIN DELETE FROM entry; END",
+    ];
+    for mode in MODES {
+        for statement in absurd {
+            let story = changed(mode, Removed::Nothing);
+            let db = rusqlite::Connection::open(&story.files()[INDEX]).unwrap();
+            db.execute_batch(statement).unwrap();
+            drop(db);
+            for outcome in story.check(&format!("{mode}: {statement}")) {
+                let counts = outcome.counts;
+                assert_eq!(
+                    counts.deleted_locally + counts.deleted_in_dropbox,
+                    0,
+                    "{statement}"
+                );
+            }
+            let evil = story.world.content().parent().unwrap().join("evil");
+            assert!(!evil.exists());
         }
     }
 }
