@@ -201,7 +201,8 @@ pub fn nfc(name: &str) -> String {
 }
 
 /// NFC, then lower case one character at a time, as Dropbox folds `path_lower`; composed once
-/// more, because some letters with an accent are one character in lower case only, such as J with a caron.
+/// more, because some letters with an accent, such as J with a caron, are one character in lower
+/// case only.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
         return name.to_ascii_lowercase();
