@@ -161,7 +161,11 @@ impl Index {
 
     fn check_format(&self) -> Result<()> {
         match self.meta(Meta::Format) {
-            Ok(Some(format)) if format == schema::FORMAT => Ok(()),
+            // Without its id no cursor would ever count beside it.
+            Ok(Some(format)) if format == schema::FORMAT => match self.meta(Meta::Id)? {
+                Some(_) => Ok(()),
+                None => Err(Error::Damaged("index: its id is lost".to_owned())),
+            },
             Ok(found) => Err(Error::Damaged(format!(
                 "index: format {} is not known here",
                 found.unwrap_or_else(|| "(none)".to_owned())
