@@ -12,11 +12,11 @@
 //! claims.
 
 mod console;
-mod sim;
 mod gateway;
 mod histories;
 mod images;
 mod needs;
+mod sim;
 mod strace;
 mod world;
 

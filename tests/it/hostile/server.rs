@@ -5,9 +5,10 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::{self, Read};
 
-use ferrybox::commands::sync::{Wishes, run_with};
+use ferrybox::commands::sync::{Machine, Wishes, run_on};
 use ferrybox::error::{Error, ExitCode};
 use ferrybox::io::http::{Http, HttpError, Request, Response};
+use ferrybox::places::RealDisks;
 use ferrybox::report::{Kind, Report};
 use serde_json::{Value, json};
 
@@ -97,7 +98,12 @@ fn pass(
         calls: RefCell::default(),
     };
     let options = Wishes::default().options(&config);
-    let result = run_with(&config, &options, &report, &world.clock, &liar);
+    let machine = Machine {
+        host: &world.clock,
+        disks: &RealDisks,
+        http: &liar,
+    };
+    let result = run_on(&machine, &config, &options, &report);
     (result, liar.calls.into_inner(), report)
 }
 

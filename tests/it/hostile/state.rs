@@ -249,7 +249,11 @@ fn damage_to_half_a_listing_deletes_nothing() {
         let Some(&place) = places.get(round) else {
             return;
         };
-        bytes[place] ^= 1 << (round % 8);
+        // The file is not equally long every time: times and inode numbers differ.
+        let Some(byte) = bytes.get_mut(place) else {
+            continue;
+        };
+        *byte ^= 1 << (round % 8);
         fs::write(&story.files()[INDEX], bytes).unwrap();
         for outcome in story.check(&format!("byte {place}")) {
             assert_eq!(

@@ -360,9 +360,11 @@ impl Tree {
     }
 
     fn drop_if_unused(&mut self, ino: Ino) {
-        let is_linked = self.nodes.values().any(
-            |node| matches!(&node.content, Content::Dir(entries) if entries.values().any(|i| *i == ino)),
-        );
+        let names_it = |node: &Node| match &node.content {
+            Content::Dir(entries) => entries.values().any(|named| *named == ino),
+            Content::File(_) | Content::Special => false,
+        };
+        let is_linked = self.nodes.values().any(names_it);
         if !is_linked && !self.open.contains_key(&ino) {
             self.nodes.remove(&ino);
         }
