@@ -155,16 +155,23 @@ impl Pass<'_> {
         let disk = self.tools.disk;
         let target = spot.path().map_err(io::Error::other)?;
         self.check_device(&spot.dir, spot.device)?;
-        // Dropbox stated no hash; only now is it known that both sides hold the same.
+        // Dropbox stated no hash; only now can it be known that both sides hold the same.
         if let Replaces::Kept(observed) = replaces
-            && observed.hash == Some(hash)
-            && self.still_is(&target, &observed)?
+            && spot
+                .row
+                .remote_file()
+                .is_some_and(|file| file.hash.is_none() && file.size == observed.stamp.size)
         {
-            self.discard(&temp);
-            self.tools.report.adopted();
-            let base = self.file_base(&spot, rev, hash, observed.stamp, observed.read_at_ns);
-            self.landing.renamed.push((spot, base));
-            return Ok(());
+            let read_at_ns = self.tools.host.now_ns();
+            if let Ok((found, stamp)) = crate::read::hash(disk, &target)
+                && found == hash
+            {
+                self.discard(&temp);
+                self.tools.report.adopted();
+                let base = self.file_base(&spot, rev, hash, stamp, read_at_ns);
+                self.landing.renamed.push((spot, base));
+                return Ok(());
+            }
         }
         let placed = match replaces {
             Replaces::Nothing => disk.rename_new(&temp, &target),

@@ -83,8 +83,11 @@ impl Pass<'_> {
         if base.is_some() {
             self.is_blind |= spot.local == Local::Unknown || remote == Side::Unknown;
         }
-        if base.is_some_and(|base| base.arrived > self.passes_done) {
+        if let Some(base) = base.filter(|base| base.arrived > self.passes_done) {
             self.has_arrivals = true;
+            if let (Local::File(_), Side::File(Content::Same)) = (spot.local, remote) {
+                self.note_earlier_arrival(base.hash);
+            }
             return;
         }
         self.tally.base_files += u64::from(base.is_some());
@@ -99,6 +102,15 @@ impl Pass<'_> {
         }
         self.tally.local_files += u64::from(matches!(spot.local, Local::File(_)));
         self.tally.remote_files += u64::from(matches!(remote, Side::File(_)));
+    }
+
+    /// Content that a pass that broke off has brought, the other name of a file that was moved.
+    fn note_earlier_arrival(&mut self, hash: ContentHash) {
+        // Without a base nothing can be deleted, and so nothing be moved.
+        if self.had_base {
+            self.arrived_up.entry(hash).or_insert(1);
+            self.arrived_down.entry(hash).or_insert(1);
+        }
     }
 
     /// Tells a file from its base, reading it only where the stamp does not hold or where only
@@ -280,6 +292,7 @@ impl Pass<'_> {
             (Local::Folder { mount, .. }, _, _) => Base::Folder { mount },
             (Local::File(_), Some(remote), Some(hash)) => {
                 self.tools.report.adopted();
+                self.note_earlier_arrival(hash);
                 self.file_base(&spot, remote.rev, hash, observed.stamp, observed.read_at_ns)
             }
             _ => return Ok(()),

@@ -144,12 +144,14 @@ impl Index {
     pub fn stage(&self, entry: &RemoteEntry) -> Result<()> {
         let (rkind, file) = remote_columns(&entry.remote);
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO staged (dir, name, shown, lower, rkind, rrev, rhash, rsize, sum) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO staged (seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, sum) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         let (count, total) = self.staged_so_far()?;
-        let sum = staged_checksum(entry);
+        let seq = i64::try_from(count + 1).unwrap_or(i64::MAX);
+        let sum = staged_checksum(seq, entry);
         insert.execute(params![
+            seq,
             entry.key.dir,
             entry.key.name,
             (entry.shown != entry.key.name).then_some(&entry.shown),
@@ -196,8 +198,8 @@ impl Index {
         let mut rows = select.query([])?;
         let mut found = (0, 0_i64);
         while let Some(row) = rows.next()? {
-            let (entry, sum) = (read_staged(row)?.entry, row.get(9)?);
-            if staged_checksum(&entry) != sum {
+            let (staged, sum) = (read_staged(row)?, row.get(9)?);
+            if staged_checksum(staged.seq, &staged.entry) != sum {
                 return Err(Error::Damaged(
                     "index: a listed entry is damaged".to_owned(),
                 ));
@@ -404,12 +406,13 @@ fn rename(row: &mut Row, entry: &RemoteEntry) {
     row.lower.clone_from(&entry.lower);
 }
 
-/// As of the row it would become.
-fn staged_checksum(entry: &RemoteEntry) -> i64 {
+/// As of the row it would become, with its place: an entry stored out of order is not found again
+/// by its key.
+fn staged_checksum(seq: i64, entry: &RemoteEntry) -> i64 {
     let mut row = Row::new(entry.key.clone(), &entry.shown);
     row.lower.clone_from(&entry.lower);
     row.remote = entry.remote.clone();
-    checksum(&row)
+    checksum(&row) ^ seq.wrapping_mul(0x9e37_79b9)
 }
 
 fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {

@@ -45,17 +45,17 @@ fn every_scenario_survives_a_crash_at_every_call() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     let counts = std::fs::read_to_string(&counts).unwrap();
-    let mut sums = [0; 4];
+    let mut sums = [0; 5];
     for line in counts.lines() {
         let numbers = line.split(' ').skip(1).map(|n| n.parse::<u64>().unwrap());
         for (sum, number) in sums.iter_mut().zip(numbers) {
             *sum += number;
         }
     }
-    let [passes, points, deaths, compound] = sums;
+    let [passes, calls, points, deaths, compound] = sums;
     println!(
-        "{} worlds, {passes} passes, {points} calls; {deaths} runs cut short, {compound} of them \
-         twice; not run: {NEED_A_REAL_DISK:?}",
+        "{} worlds, {passes} passes; cut short at {points} of {calls} calls, in {deaths} runs, \
+         {compound} of them twice; not run: {NEED_A_REAL_DISK:?}",
         counts.lines().count()
     );
     assert!(points > 1000, "crashes were really tried");

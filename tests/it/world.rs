@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dropbox_standin::{Hook, Node, Standin};
@@ -412,21 +413,26 @@ impl World {
     pub fn local_tree(&self) -> BTreeMap<String, String> {
         let mut tree = self.hands.tree();
         tree.retain(|path, _| !path.contains(".ferrybox"));
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let text = |bytes: Arc<Vec<u8>>| String::from_utf8_lossy(&bytes).into_owned();
         tree.into_iter()
             .map(|(path, bytes)| (path, text(bytes)))
             .collect()
     }
 
     pub fn remote_tree(&self) -> BTreeMap<String, String> {
+        let text = |bytes: Arc<Vec<u8>>| String::from_utf8_lossy(&bytes).into_owned();
+        self.remote_files()
+            .into_iter()
+            .map(|(path, bytes)| (path, text(bytes)))
+            .collect()
+    }
+
+    fn remote_files(&self) -> BTreeMap<String, Arc<Vec<u8>>> {
         let entry = |(path, node): (String, Node)| {
             let name = path.trim_start_matches('/').to_owned();
             match node {
-                Node::Folder => (format!("{name}/"), String::new()),
-                Node::File { .. } => {
-                    let bytes = self.dropbox.read(&path).unwrap();
-                    (name, String::from_utf8_lossy(&bytes).into_owned())
-                }
+                Node::Folder => (format!("{name}/"), Arc::default()),
+                Node::File { .. } => (name, Arc::new(self.dropbox.read(&path).unwrap())),
             }
         };
         self.dropbox.tree().into_iter().map(entry).collect()

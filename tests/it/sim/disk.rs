@@ -61,7 +61,9 @@ impl SimDisk {
         match tree.find(path) {
             Ok(ino) => tree.overwrite(ino, bytes),
             Err(_) => {
-                let ino = tree.make(path, Content::File(Vec::new()), 0o644).unwrap();
+                let ino = tree
+                    .make(path, Content::File(Arc::default()), 0o644)
+                    .unwrap();
                 tree.append(ino, bytes);
             }
         }
@@ -137,7 +139,7 @@ impl SimDisk {
     }
 
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
-        self.tree().files().remove(path)
+        self.tree().files().remove(path).map(|bytes| bytes.to_vec())
     }
 }
 
@@ -212,7 +214,7 @@ impl Disk for SimDisk {
             Access::Shared => 0o644,
         };
         let mut tree = self.tree();
-        let made = tree.make(path.as_str(), Content::File(Vec::new()), mode);
+        let made = tree.make(path.as_str(), Content::File(Arc::default()), mode);
         let ino = made.map_err(|e| named(e, "create", path))?;
         tree.opened(ino);
         drop(tree);

@@ -28,6 +28,9 @@ use super::random::Random;
 use super::seam::{Call, Op, Script, Verdict};
 use crate::world::TempDir;
 
+/// Contents by path.
+type Files = BTreeMap<String, Arc<Vec<u8>>>;
+
 /// Calls after which a run counts as endless.
 const CALLS_MAX: u64 = 200_000;
 /// Runs of all gateways until nothing changes any more.
@@ -485,7 +488,7 @@ impl History {
 
     /// Both sides hold the same, but for what is reported as a problem.
     fn check_equal(&mut self) -> Result<(), String> {
-        let remote: BTreeMap<String, Vec<u8>> = self
+        let remote: Files = self
             .scene
             .lock()
             .unwrap()
@@ -504,12 +507,12 @@ impl History {
                 continue;
             }
             let local = self.scene.lock().unwrap().local_files(side - 1);
-            let local: BTreeMap<String, Vec<u8>> = local
+            let local: Files = local
                 .into_iter()
                 .map(|(path, bytes)| (fold(&path), bytes))
                 .collect();
             if local != remote {
-                let list = |tree: &BTreeMap<String, Vec<u8>>| {
+                let list = |tree: &Files| {
                     let lines = tree.iter().map(|(p, b)| format!("{p} {}", shown(b)));
                     lines.collect::<Vec<_>>()
                 };
@@ -725,7 +728,7 @@ impl Scene {
             && self.is_allowed(side, path)
     }
 
-    fn is_clear_above(&self, side: Side, path: &str, files: &BTreeMap<String, Vec<u8>>) -> bool {
+    fn is_clear_above(&self, side: Side, path: &str, files: &Files) -> bool {
         let mut above = path;
         while let Some((dir, _)) = above.rsplit_once('/') {
             if files.contains_key(&self.seen(side, dir)) {
@@ -759,7 +762,7 @@ impl Scene {
     }
 
     /// All files of a side by the paths it compares; folders end with a slash.
-    fn files(&self, side: Side) -> BTreeMap<String, Vec<u8>> {
+    fn files(&self, side: Side) -> Files {
         match side {
             0 => self
                 .remote_files()
@@ -775,9 +778,10 @@ impl Scene {
         self.files(side)
             .remove(&self.seen(side, path))
             .filter(|_| allowed)
+            .map(|bytes| bytes.to_vec())
     }
 
-    fn at_or_below(&self, side: Side, path: &str) -> BTreeMap<String, Vec<u8>> {
+    fn at_or_below(&self, side: Side, path: &str) -> Files {
         if !self.is_allowed(side, path) {
             return BTreeMap::new();
         }
@@ -796,18 +800,18 @@ impl Scene {
         files
     }
 
-    fn remote_files(&self) -> BTreeMap<String, Vec<u8>> {
+    fn remote_files(&self) -> Files {
         let entry = |(path, node): (String, Node)| {
             let name = path.trim_start_matches('/').to_owned();
             match node {
-                Node::Folder => (format!("{name}/"), Vec::new()),
-                Node::File { .. } => (name, self.dropbox.read(&path).unwrap_or_default()),
+                Node::Folder => (format!("{name}/"), Arc::default()),
+                Node::File { .. } => (name, Arc::new(self.dropbox.read(&path).unwrap_or_default())),
             }
         };
         self.dropbox.tree().into_iter().map(entry).collect()
     }
 
-    fn local_files(&self, disk: usize) -> BTreeMap<String, Vec<u8>> {
+    fn local_files(&self, disk: usize) -> Files {
         let mut files = self.disks[disk].tree().files();
         files.retain(|path, _| !is_own(path));
         files
@@ -897,7 +901,7 @@ impl Scene {
                 .into_iter()
                 .filter(|(path, _)| present.contains(&fold(path.trim_start_matches('/'))))
                 .enumerate()
-                .map(|(at, (_, bytes))| (at.to_string(), bytes))
+                .map(|(at, (_, bytes))| (at.to_string(), Arc::new(bytes)))
                 .collect(),
         );
         let missing = self.oracle.missing(&trees);

@@ -2,6 +2,7 @@
 //! removed it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::random::Random;
 
@@ -71,11 +72,11 @@ impl Oracle {
     }
 
     /// Values that must be somewhere and are nowhere in `trees`.
-    pub fn missing(&self, trees: &[BTreeMap<String, Vec<u8>>]) -> Vec<&Value> {
+    pub fn missing(&self, trees: &[BTreeMap<String, Arc<Vec<u8>>>]) -> Vec<&Value> {
         let is_there = |value: &Value| {
             trees
                 .iter()
-                .any(|tree| tree.values().any(|bytes| *bytes == value.bytes))
+                .any(|tree| tree.values().any(|bytes| **bytes == value.bytes))
         };
         self.values
             .iter()

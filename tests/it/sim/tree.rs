@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use ferrybox::io::disk::{Kind, Stamp, Status};
 
@@ -26,7 +27,7 @@ const TICK_NS: i64 = 4_000_000;
 /// What an inode is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    File(Vec<u8>),
+    File(Arc<Vec<u8>>),
     Dir(BTreeMap<String, Ino>),
     Special,
 }
@@ -255,7 +256,7 @@ impl Tree {
         let node = self.change(ino);
         node.mtime_ns = now_ns;
         if let Content::File(bytes) = &mut node.content {
-            bytes.extend_from_slice(more);
+            Arc::make_mut(bytes).extend_from_slice(more);
         }
     }
 
@@ -265,7 +266,7 @@ impl Tree {
         self.forgotten.remove(&ino);
         let node = self.change(ino);
         node.mtime_ns = now_ns;
-        node.content = Content::File(bytes.to_vec());
+        node.content = Content::File(Arc::new(bytes.to_vec()));
     }
 
     pub fn set_mode(&mut self, ino: Ino, mode: u32) {
@@ -501,7 +502,7 @@ impl Tree {
                 if let Some(node) = nodes.get(&ino) {
                     durable.entry(ino).or_insert_with(|| Node {
                         content: match &node.content {
-                            Content::File(_) => Content::File(Vec::new()),
+                            Content::File(_) => Content::File(Arc::default()),
                             Content::Dir(_) => Content::Dir(BTreeMap::new()),
                             Content::Special => Content::Special,
                         },
@@ -581,20 +582,20 @@ impl Tree {
             let cut = (random.below(sectors as u64 + 1) as usize * SECTOR).min(whole.len());
             match random.below(5) {
                 0 => {}
-                1 => old.content = Content::File(whole[..cut].to_vec()),
+                1 => old.content = Content::File(Arc::new(whole[..cut].to_vec())),
                 2 => {
-                    let mut torn = whole.clone();
+                    let mut torn = whole.to_vec();
                     torn[cut..].fill(0);
-                    old.content = Content::File(torn);
+                    old.content = Content::File(Arc::new(torn));
                 }
                 3 => {
-                    let mut holes = whole.clone();
+                    let mut holes = whole.to_vec();
                     for sector in holes.chunks_mut(SECTOR) {
                         if random.chance(50) {
                             sector.fill(0);
                         }
                     }
-                    old.content = Content::File(holes);
+                    old.content = Content::File(Arc::new(holes));
                 }
                 _ => *old = new,
             }
@@ -616,7 +617,7 @@ impl Tree {
     }
 
     /// All files with their bytes; folders end with a slash. Permissions do not count here.
-    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+    pub fn files(&self) -> BTreeMap<String, Arc<Vec<u8>>> {
         let mut found = BTreeMap::new();
         let mut dirs = vec![(ROOT, String::new())];
         while let Some((dir, prefix)) = dirs.pop() {
@@ -629,7 +630,7 @@ impl Tree {
                 match &self.node(ino).content {
                     Content::File(bytes) => drop(found.insert(path, bytes.clone())),
                     Content::Dir(_) => {
-                        found.insert(format!("{path}/"), Vec::new());
+                        found.insert(format!("{path}/"), Arc::default());
                         dirs.push((ino, format!("{path}/")));
                     }
                     Content::Special => {}
@@ -645,7 +646,9 @@ mod tests {
     use super::*;
 
     fn file(tree: &mut Tree, path: &str, bytes: &[u8]) -> Ino {
-        let ino = tree.make(path, Content::File(Vec::new()), 0o644).unwrap();
+        let ino = tree
+            .make(path, Content::File(Arc::default()), 0o644)
+            .unwrap();
         tree.append(ino, bytes);
         ino
     }
@@ -655,7 +658,7 @@ mod tests {
         let cut = |seed| {
             let mut tree = tree.clone();
             tree.lose_power(&mut Random::new(seed));
-            tree.files().remove(path)
+            tree.files().remove(path).map(|bytes| bytes.to_vec())
         };
         (0..300).map(cut).collect()
     }

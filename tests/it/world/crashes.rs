@@ -5,6 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::io::Write;
+use std::sync::Arc;
 
 use dropbox_standin::Saved;
 use ferrybox::config::Config;
@@ -20,6 +21,12 @@ use crate::sim::seam::{Call, Script, Verdict};
 /// that gets one line of numbers per scenario.
 pub const COUNTS_FILE: &str = "FERRYBOX_CRASH_COUNTS";
 
+/// Set in the environment, even the longest passes are tried with a crash at each of their calls.
+const ALL: &str = "FERRYBOX_CRASHES_ALL";
+
+/// Calls of one pass at which it is cut short, unless all are asked for.
+const POINTS_MAX: u64 = 400;
+
 /// Runs after a crash, the first of which may be disturbed once more.
 const RUNS_AFTER: usize = 2;
 
@@ -27,6 +34,8 @@ const RUNS_AFTER: usize = 2;
 #[derive(Default)]
 pub struct Crashes {
     pub passes: u64,
+    /// Their calls.
+    pub calls: u64,
     /// Calls at which a pass was cut short: by a kill at each, and where a call had changed
     /// anything since the last one, by power cuts.
     pub points: u64,
@@ -94,11 +103,16 @@ impl World {
         let rest = self.come_to_rest(config, wishes, first);
         self.crashes.borrow_mut().passes += 1;
         let mut seen = HashSet::new();
-        for call in 1..=calls {
+        self.crashes.borrow_mut().calls += calls;
+        for call in points(calls) {
             self.crashes.borrow_mut().points += 1;
             for way in [Way::Kill, Way::PowerCut, Way::Twice] {
                 self.crash_at(&start, config, wishes, call, way);
-                if !seen.insert(self.fingerprint()) {
+                let fingerprint = match way {
+                    Way::Kill => self.quick_fingerprint(),
+                    Way::PowerCut | Way::Twice => self.fingerprint(),
+                };
+                if !seen.insert(fingerprint) {
                     // A call that only looked: after a kill, and so after any power cut, all is
                     // as it was one call earlier, and that has been tried.
                     match way {
@@ -164,8 +178,8 @@ impl World {
             last = self.pass(config, &wishes, None).expect("nothing ends it");
         }
         Rest {
-            local: self.local_tree(),
-            remote: self.remote_tree(),
+            local: short(self.hands.tree()),
+            remote: short(self.remote_files()),
             exit: last.exit,
             counts: last.counts,
         }
@@ -190,6 +204,17 @@ impl World {
         assert_eq!(found.counts, expected.counts, "after {context}");
     }
 
+    /// The same for passes that began alike: nothing can differ while nothing was written.
+    fn quick_fingerprint(&self) -> u64 {
+        let gateway = &self.sim.as_ref().unwrap().gateway;
+        let mut hasher = DefaultHasher::new();
+        gateway.content.tree().writes.hash(&mut hasher);
+        gateway.state.tree().writes.hash(&mut hasher);
+        gateway.index_bytes().hash(&mut hasher);
+        self.dropbox.position().hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// What a later pass can see of this one.
     fn fingerprint(&self) -> u64 {
         let gateway = &self.sim.as_ref().unwrap().gateway;
@@ -204,6 +229,17 @@ impl World {
     }
 }
 
+/// The calls to die at: all of them, or some of a very long pass unless all are asked for.
+fn points(calls: u64) -> impl Iterator<Item = u64> {
+    let is_all = std::env::var_os(ALL).is_some();
+    let step = if is_all {
+        1
+    } else {
+        calls.div_ceil(POINTS_MAX)
+    };
+    (1..=calls).filter(move |call| (calls - call) % step.max(1) == 0)
+}
+
 fn die_at(at: u64) -> Script {
     Box::new(move |call: &Call| {
         if call.number == at {
@@ -214,6 +250,22 @@ fn die_at(at: u64) -> Script {
     })
 }
 
+/// A tree with large contents told by their hashes; our own files left out.
+fn short(tree: BTreeMap<String, Arc<Vec<u8>>>) -> BTreeMap<String, String> {
+    let text = |bytes: &[u8]| {
+        if bytes.len() < 1000 {
+            return String::from_utf8_lossy(bytes).into_owned();
+        }
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        format!("{} bytes, {:x}", bytes.len(), hasher.finish())
+    };
+    tree.into_iter()
+        .filter(|(path, _)| !path.contains(".ferrybox"))
+        .map(|(path, bytes)| (path, text(&bytes)))
+        .collect()
+}
+
 /// Hands the numbers of a scenario to the process that counts.
 pub fn tell(crashes: &Crashes) {
     let Some(file) = std::env::var_os(COUNTS_FILE) else {
@@ -221,8 +273,8 @@ pub fn tell(crashes: &Crashes) {
     };
     let name = std::thread::current().name().unwrap_or("?").to_owned();
     let line = format!(
-        "{name} {} {} {} {}\n",
-        crashes.passes, crashes.points, crashes.deaths, crashes.compound
+        "{name} {} {} {} {} {}\n",
+        crashes.passes, crashes.calls, crashes.points, crashes.deaths, crashes.compound
     );
     let mut file = std::fs::File::options().append(true).open(file).unwrap();
     file.write_all(line.as_bytes()).unwrap();

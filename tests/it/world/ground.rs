@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -204,7 +205,7 @@ impl Hands {
     }
 
     /// Files by path; folders end with a slash.
-    pub fn tree(&self) -> BTreeMap<String, Vec<u8>> {
+    pub fn tree(&self) -> BTreeMap<String, Arc<Vec<u8>>> {
         match self {
             Hands::Real(dir) => {
                 let mut tree = BTreeMap::new();
@@ -216,15 +217,15 @@ impl Hands {
     }
 }
 
-fn walk(dir: &Path, prefix: &str, tree: &mut BTreeMap<String, Vec<u8>>) {
+fn walk(dir: &Path, prefix: &str, tree: &mut BTreeMap<String, Arc<Vec<u8>>>) {
     for entry in fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
         let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
         if entry.file_type().unwrap().is_dir() {
-            tree.insert(format!("{path}/"), Vec::new());
+            tree.insert(format!("{path}/"), Arc::default());
             walk(&entry.path(), &format!("{path}/"), tree);
         } else {
-            tree.insert(path, fs::read(entry.path()).unwrap_or_default());
+            tree.insert(path, Arc::new(fs::read(entry.path()).unwrap_or_default()));
         }
     }
 }
