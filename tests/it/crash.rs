@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::world::{COUNTS_FILE, TempDir};
 
 /// Modules whose tests are scenarios of a [`crate::world::World`].
-const SCENARIOS: [&str; 9] = [
+const SCENARIOS: [&str; 10] = [
     "conflicts::",
     "decisions::",
     "deletes::",
@@ -18,17 +18,21 @@ const SCENARIOS: [&str; 9] = [
     "folders::",
     "idle::",
     "names::",
+    "state::",
     "transfers::",
 ];
 
 /// Scenarios about what only a real directory or the index file itself has.
-const NEED_A_REAL_DISK: [&str; 6] = [
+const NEED_A_REAL_DISK: [&str; 9] = [
     "filters::nothing_comes_down_into_our_own_state",
     "dry_run::a_dry_run_before_anything_else_makes_not_even_a_directory",
     "names::a_name_that_is_not_utf8_is_a_problem_and_the_rest_goes_on",
     "names::links_fifos_and_sockets_are_skipped_without_a_word",
     "names::nothing_outside_the_content_dir_is_touched_whatever_the_remote_names",
     "names::a_download_through_a_linked_directory_is_refused",
+    "state::a_second_run_at_the_same_time_is_turned_away",
+    "state::state_is_private_from_the_start",
+    "state::a_problem_that_stays_does_not_keep_the_reset_due",
 ];
 
 #[test]
@@ -38,7 +42,7 @@ fn every_scenario_survives_a_crash_at_every_call() {
     std::fs::write(&counts, "").unwrap();
     let mut scenarios = Command::new(std::env::current_exe().unwrap());
     scenarios.args(SCENARIOS);
-    for name in NEED_A_REAL_DISK {
+    for name in NEED_A_REAL_DISK.into_iter().chain(["hostile::"]) {
         scenarios.args(["--skip", name]);
     }
     let output = scenarios.env(COUNTS_FILE, &counts).output().unwrap();

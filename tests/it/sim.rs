@@ -1,17 +1,22 @@
 //! The simulator: one gateway or more in memory, one Dropbox, people on both sides, and faults.
 //!
-//! [`tree`] is a filesystem that loses power, [`disk`] the agent's seam over it, [`seam`] the
-//! point every call passes, [`machine`] the gateway made of these. [`plan`] draws a history from a
-//! seed, [`history`] plays it and checks the invariants, [`oracle`] knows what must not be lost.
+//! [`tree`] is a filesystem and [`medium`] what a power cut leaves of it, [`disk`] the agent's seam
+//! over it, [`seam`] the point every call passes, [`machine`] the gateway made of these. [`plan`]
+//! draws a history from a seed, [`history`] plays it, [`scene`] has the people and the faults and
+//! checks what must hold, [`oracle`] knows what must not be lost.
 //!
-//! `SEED=17 cargo test sim_replay -- --nocapture` plays one history and prints it.
+//! `SEED=17 cargo test sim` replays one history: a failure prints what it was shrunk to, and with
+//! `-- --nocapture` every call is printed. `COUNT=500 FROM=1 cargo test -- --ignored sim_long`
+//! plays any range.
 
 pub mod disk;
 mod history;
 pub mod machine;
+mod medium;
 mod oracle;
 mod plan;
 pub mod random;
+mod scene;
 pub mod seam;
 pub mod tree;
 

@@ -93,6 +93,11 @@ pub enum Event {
     ExpireTokens,
     JumpClock(i64),
     PageLimit(usize),
+    /// A disk of its own is mounted on a folder.
+    Mount(&'static str),
+    /// All such disks come off, or are put back.
+    Unmount,
+    MountAgain,
     Filters(usize),
     Mode(usize),
     Capacity(u64),
@@ -112,6 +117,8 @@ pub enum Step {
 pub struct Plan {
     pub seed: u64,
     pub gateways: usize,
+    /// Lines of `[sync.guard]`.
+    pub guard: &'static str,
     /// The first mode of each gateway, an index of [`MODES`].
     pub modes: Vec<usize>,
     pub steps: Vec<Step>,
@@ -128,6 +135,8 @@ pub const FILTERS: [&str; 6] = [
     "upload_filter = []",
     "exclude = ['.*x']\ndownload_filter = ['/d/.*']",
 ];
+
+const GUARDS: [&str; 3] = ["", "", "max_delete_count = 1\nmax_delete_share = 0.3"];
 
 const PLAIN: [&str; 9] = ["a", "b", "c.txt", "d", "d/x", "d/y", "d/e", "d/e/z", "g/h"];
 const CASES: [&str; 9] = [
@@ -164,6 +173,7 @@ pub fn draw(seed: u64) -> Plan {
         })
         .collect();
     let steps = 4 + random.below(22);
+    let guard = *random.pick(&GUARDS);
     let draw = Draw {
         paths,
         gateways,
@@ -174,6 +184,7 @@ pub fn draw(seed: u64) -> Plan {
     Plan {
         seed,
         gateways,
+        guard,
         modes,
         steps: (0..steps).map(|_| draw.step(random)).collect(),
     }
@@ -279,7 +290,7 @@ impl Draw {
     }
 
     fn event(&self, random: &mut Random) -> Event {
-        match random.below(15) {
+        match random.below(19) {
             0 => Event::PowerCut,
             1 => Event::LoseCursor,
             2 => Event::LoseIndex,
@@ -309,7 +320,10 @@ impl Draw {
             11 => Event::Mode(random.below(3) as usize),
             12 => Event::Capacity(*random.pick(&[68 << 20, 70_000, 1 << 34, 1 << 34])),
             13 => Event::Quota(*random.pick(&[100, 60_000, 1 << 31, 1 << 31])),
-            _ => Event::PageLimit(2000),
+            14 => Event::PageLimit(2000),
+            15 | 16 => Event::Mount(self.path(random)),
+            17 => Event::Unmount,
+            _ => Event::MountAgain,
         }
     }
 }
@@ -325,7 +339,8 @@ fn mishap(random: &mut Random) -> Mishap {
             ErrorKind::StaleNetworkFileHandle,
             ErrorKind::Interrupted,
         ]);
-        let lasts = random.chance(30);
+        // A signal interrupts one call, not all that follow.
+        let lasts = random.chance(30) && kind != ErrorKind::Interrupted;
         return Mishap::Disk { kind, lasts };
     }
     let retry_after = *random.pick(&[None, Some(0), Some(1), Some(300), Some(1_000_000)]);

@@ -12,15 +12,11 @@ use std::sync::Arc;
 
 use ferrybox::io::disk::{Kind, Stamp, Status};
 
-use super::random::Random;
-
 /// Number of an inode.
 pub type Ino = u64;
 
 /// The root's inode.
 pub const ROOT: Ino = 2;
-/// Bytes that reach the medium together.
-const SECTOR: usize = 512;
 /// Change times come in steps of this many nanoseconds, as from a kernel at 250 Hz.
 const TICK_NS: i64 = 4_000_000;
 
@@ -63,7 +59,7 @@ impl Node {
 
 /// A change of names that the medium may not have yet.
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     Link(Ino, String, Ino),
     Unlink(Ino, String),
     Move {
@@ -74,7 +70,7 @@ enum Change {
 }
 
 impl Change {
-    fn dirs(&self) -> Vec<Ino> {
+    pub(super) fn dirs(&self) -> Vec<Ino> {
         match self {
             Change::Link(dir, ..) | Change::Unlink(dir, _) => vec![*dir],
             Change::Move { from, to, .. } => vec![from.0, to.0],
@@ -85,15 +81,17 @@ impl Change {
 /// The two images.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    nodes: BTreeMap<Ino, Node>,
-    durable: BTreeMap<Ino, Node>,
-    changes: Vec<Change>,
+    pub(super) nodes: BTreeMap<Ino, Node>,
+    pub(super) durable: BTreeMap<Ino, Node>,
+    pub(super) changes: Vec<Change>,
     /// Files whose data a failed sync has dropped: no later sync brings it to the medium.
-    forgotten: BTreeSet<Ino>,
+    pub(super) forgotten: BTreeSet<Ino>,
     /// Open descriptors per inode.
-    open: BTreeMap<Ino, u32>,
+    pub(super) open: BTreeMap<Ino, u32>,
     /// Directories something is mounted on, and the root of what is.
-    mounts: BTreeMap<Ino, Ino>,
+    pub(super) mounts: BTreeMap<Ino, Ino>,
+    /// The same for what was taken away.
+    pub(super) unmounted: BTreeMap<Ino, Ino>,
     now_ns: i64,
     /// Bytes all files together may have.
     pub capacity: u64,
@@ -111,6 +109,7 @@ impl Tree {
             forgotten: BTreeSet::new(),
             open: BTreeMap::new(),
             mounts: BTreeMap::new(),
+            unmounted: BTreeMap::new(),
             now_ns,
             capacity: 1 << 34,
             writes: 0,
@@ -123,7 +122,7 @@ impl Tree {
         self.now_ns = clamped - clamped.rem_euclid(TICK_NS);
     }
 
-    fn node(&self, ino: Ino) -> &Node {
+    pub(super) fn node(&self, ino: Ino) -> &Node {
         &self.nodes[&ino]
     }
 
@@ -387,9 +386,10 @@ impl Tree {
         }
     }
 
-    /// Mounts an empty filesystem on a directory, or takes it away again, with its files.
+    /// Mounts an empty filesystem on a directory.
     pub fn mount(&mut self, path: &str, device: u64) -> io::Result<()> {
         let on = self.find(path)?;
+        self.node(on).entries()?;
         let ino = self.free_ino();
         let root = Node::new(Content::Dir(BTreeMap::new()), 0o755, self.now_ns, device);
         self.nodes.insert(ino, root.clone());
@@ -398,213 +398,68 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes all mounts away, or puts them back.
-    pub fn swap_mounts(&mut self, other: &mut BTreeMap<Ino, Ino>) {
-        std::mem::swap(&mut self.mounts, other);
+    /// Takes all mounts away; what is on them stays on them.
+    pub fn unmount_all(&mut self) {
+        let mounts = std::mem::take(&mut self.mounts);
+        self.unmounted.extend(mounts);
     }
 
-    // What reaches the medium.
-
-    /// A file's data and attributes.
-    pub fn sync_file(&mut self, ino: Ino) {
-        if self.forgotten.contains(&ino) {
-            return;
-        }
-        if let Some(node) = self.nodes.get(&ino)
-            && let Content::File(_) = node.content
-        {
-            self.durable.insert(ino, node.clone());
-        }
+    /// Puts back what was taken away, wherever its directory still is.
+    pub fn mount_again(&mut self) {
+        let unmounted = std::mem::take(&mut self.unmounted);
+        self.mounts.extend(unmounted);
     }
 
-    /// A sync that failed: what it should have written is dropped and never written again.
-    pub fn forget(&mut self) {
-        for (ino, node) in &self.nodes {
-            if matches!(node.content, Content::File(_)) && self.durable.get(ino) != Some(node) {
-                self.forgotten.insert(*ino);
-            }
-        }
-    }
-
-    /// The names in a directory, and in others only what has to come with them.
-    pub fn sync_dir(&mut self, dir: Ino) {
-        let mut needed = BTreeSet::from([dir]);
-        let mut selected = vec![false; self.changes.len()];
-        for (at, change) in self.changes.iter().enumerate().rev() {
-            let dirs = change.dirs();
-            if dirs.iter().any(|dir| needed.contains(dir)) {
-                selected[at] = true;
-                needed.extend(dirs);
-            }
-        }
-        let changes = std::mem::take(&mut self.changes);
-        for (change, selected) in changes.into_iter().zip(selected) {
-            if selected {
-                self.make_durable(&change);
-            } else {
-                self.changes.push(change);
-            }
-        }
-        self.sweep();
-    }
-
-    /// Everything on the filesystem of a directory.
-    pub fn sync_filesystem(&mut self, dir: Ino) {
-        let device = self.node(dir).device;
-        let on_device = |node: Option<&Node>| node.is_some_and(|node| node.device == device);
-        let changes = std::mem::take(&mut self.changes);
-        for change in changes {
-            let at = change.dirs()[0];
-            if on_device(self.nodes.get(&at)) || on_device(self.durable.get(&at)) {
-                self.make_durable(&change);
-            } else {
-                self.changes.push(change);
-            }
-        }
-        let files: Vec<Ino> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.device == device && !matches!(node.content, Content::Dir(_)))
-            .map(|(ino, _)| *ino)
-            .collect();
-        for ino in files {
-            if !self.forgotten.contains(&ino) {
-                self.durable.insert(ino, self.nodes[&ino].clone());
-            }
-        }
-        self.sweep();
-    }
-
-    /// A path somebody else made and cares about: with all directories above it.
-    pub fn sync_path(&mut self, path: &str) {
-        let mut dir = path;
-        while let Some((above, _)) = dir.rsplit_once('/') {
-            dir = above;
-            if let Ok(ino) = self.find(dir) {
-                self.sync_dir(ino);
-            }
-        }
-        self.sync_dir(ROOT);
-        if let Ok(ino) = self.find(path) {
-            self.sync_file(ino);
-            let mode = self.node(ino).mode;
-            if let Some(durable) = self.durable.get_mut(&ino) {
-                durable.mode = mode;
-            }
-        }
-    }
-
-    fn make_durable(&mut self, change: &Change) {
-        let (nodes, durable) = (&self.nodes, &mut self.durable);
-        let mut link = |dir: Ino, name: &str, ino: Ino| {
-            // Inodes reach the medium with a name: without their data, if that was not synced.
-            for ino in [dir, ino] {
-                if let Some(node) = nodes.get(&ino) {
-                    durable.entry(ino).or_insert_with(|| Node {
-                        content: match &node.content {
-                            Content::File(_) => Content::File(Arc::default()),
-                            Content::Dir(_) => Content::Dir(BTreeMap::new()),
-                            Content::Special => Content::Special,
-                        },
-                        ..node.clone()
-                    });
-                }
-            }
-            if durable.contains_key(&ino)
-                && let Some(Content::Dir(entries)) = durable.get_mut(&dir).map(|n| &mut n.content)
-            {
-                entries.insert(name.to_owned(), ino);
-            }
+    /// Whether something is, or was, mounted at or below a path.
+    pub fn has_mount(&self, path: &str) -> bool {
+        let is_point = |ino: &Ino| self.mounts.contains_key(ino) || self.is_point(*ino);
+        let Ok(start) = self.find_unmounted(path) else {
+            return false;
         };
-        match change {
-            Change::Link(dir, name, ino) => link(*dir, name, *ino),
-            Change::Move { to, node, .. } => link(to.0, &to.1, *node),
-            Change::Unlink(..) => {}
+        let mut inos = vec![start];
+        while let Some(ino) = inos.pop() {
+            if is_point(&ino) {
+                return true;
+            }
+            if let Content::Dir(entries) = &self.node(ino).content {
+                inos.extend(entries.values());
+            }
         }
-        if let Change::Unlink(dir, name)
-        | Change::Move {
-            from: (dir, name), ..
-        } = change
-            && let Some(Content::Dir(entries)) = durable.get_mut(dir).map(|n| &mut n.content)
-        {
-            entries.remove(name);
-        }
+        false
     }
 
-    /// Inodes without a name leave the medium, once no change can name them any more.
-    fn sweep(&mut self) {
-        if !self.changes.is_empty() {
-            return;
-        }
-        let mut named = BTreeSet::from([ROOT]);
-        named.extend(self.mounts.values());
-        for node in self.durable.values() {
-            if let Content::Dir(entries) = &node.content {
-                named.extend(entries.values());
-            }
-        }
-        self.durable.retain(|ino, _| named.contains(ino));
+    fn is_point(&self, ino: Ino) -> bool {
+        self.unmounted.contains_key(&ino)
     }
 
-    /// The machine loses power and starts again: what was not synced is there in part.
-    pub fn lose_power(&mut self, random: &mut Random) {
-        // Each directory stops at some change; a change of two directories needs both.
-        let mut stopped = BTreeSet::new();
-        let all = random.chance(10);
-        for change in std::mem::take(&mut self.changes) {
-            let dirs = change.dirs();
-            let is_late = dirs.iter().any(|dir| stopped.contains(dir));
-            if is_late || (!all && random.chance(30)) {
-                stopped.extend(dirs);
-            } else {
-                self.make_durable(&change);
+    /// Whether a path lies below a directory whose filesystem was taken away, or is it.
+    pub fn is_bare(&self, path: &str) -> bool {
+        let mut ends: Vec<usize> = path.match_indices('/').map(|(at, _)| at).collect();
+        ends.push(path.len());
+        ends.iter()
+            .any(|end| self.find(&path[..*end]).is_ok_and(|ino| self.is_point(ino)))
+    }
+
+    /// As [`Tree::find`], but the last directory is not entered if something is mounted on it.
+    fn find_unmounted(&self, path: &str) -> io::Result<Ino> {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let dir = self.find(dir)?;
+        let found = self.node(dir).entries()?.get(name);
+        Ok(*found.ok_or(ErrorKind::NotFound)?)
+    }
+
+    /// What lies on filesystems that are taken away.
+    pub fn files_away(&self) -> Vec<Arc<Vec<u8>>> {
+        let mut found = Vec::new();
+        let mut inos: Vec<Ino> = self.unmounted.values().copied().collect();
+        while let Some(ino) = inos.pop() {
+            match &self.node(ino).content {
+                Content::File(bytes) => found.push(bytes.clone()),
+                Content::Dir(entries) => inos.extend(entries.values()),
+                Content::Special => {}
             }
         }
-        let unsynced: Vec<(Ino, Node)> = self
-            .durable
-            .iter()
-            .filter_map(|(ino, old)| Some((*ino, old, self.nodes.get(ino)?)))
-            .filter(|(_, old, new)| old != new)
-            .map(|(ino, _, new)| (ino, new.clone()))
-            .collect();
-        for (ino, new) in unsynced {
-            let Content::File(whole) = &new.content else {
-                continue;
-            };
-            let old = self.durable.get_mut(&ino).unwrap();
-            if old.content == new.content {
-                if random.chance(50) {
-                    *old = new;
-                }
-                continue;
-            }
-            let sectors = whole.len().div_ceil(SECTOR);
-            let cut = (random.below(sectors as u64 + 1) as usize * SECTOR).min(whole.len());
-            match random.below(5) {
-                0 => {}
-                1 => old.content = Content::File(Arc::new(whole[..cut].to_vec())),
-                2 => {
-                    let mut torn = whole.to_vec();
-                    torn[cut..].fill(0);
-                    old.content = Content::File(Arc::new(torn));
-                }
-                3 => {
-                    let mut holes = whole.to_vec();
-                    for sector in holes.chunks_mut(SECTOR) {
-                        if random.chance(50) {
-                            sector.fill(0);
-                        }
-                    }
-                    old.content = Content::File(Arc::new(holes));
-                }
-                _ => *old = new,
-            }
-        }
-        self.sweep();
-        self.nodes = self.durable.clone();
-        self.forgotten.clear();
-        self.open.clear();
-        self.writes += 1;
+        found
     }
 
     /// The process dies; the machine goes on.
@@ -638,79 +493,5 @@ impl Tree {
             }
         }
         found
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(tree: &mut Tree, path: &str, bytes: &[u8]) -> Ino {
-        let ino = tree
-            .make(path, Content::File(Arc::default()), 0o644)
-            .unwrap();
-        tree.append(ino, bytes);
-        ino
-    }
-
-    /// What a path may hold after a power cut, over many cuts.
-    fn after_cuts(tree: &Tree, path: &str) -> BTreeSet<Option<Vec<u8>>> {
-        let cut = |seed| {
-            let mut tree = tree.clone();
-            tree.lose_power(&mut Random::new(seed));
-            tree.files().remove(path).map(|bytes| bytes.to_vec())
-        };
-        (0..300).map(cut).collect()
-    }
-
-    #[test]
-    fn what_was_synced_stays_and_what_was_not_may_be_torn() {
-        let mut tree = Tree::new(0);
-        let ino = file(&mut tree, "f", &[1; 1024]);
-        let unsynced = after_cuts(&tree, "f");
-        assert!(unsynced.contains(&None));
-        assert!(unsynced.contains(&Some(Vec::new())));
-        assert!(unsynced.contains(&Some(vec![1; 512])));
-        assert!(unsynced.contains(&Some(vec![1; 1024])));
-        tree.sync_file(ino);
-        let whole = Some(vec![1; 1024]);
-        assert_eq!(after_cuts(&tree, "f"), [None, whole.clone()].into());
-        tree.sync_dir(ROOT);
-        assert_eq!(after_cuts(&tree, "f"), [whole].into());
-    }
-
-    #[test]
-    fn a_rename_is_old_or_new_until_the_filesystem_is_synced() {
-        let mut tree = Tree::new(0);
-        file(&mut tree, "f", b"old");
-        tree.sync_filesystem(ROOT);
-        file(&mut tree, "temp", b"new");
-        tree.sync_filesystem(ROOT);
-        tree.rename("temp", "f", true).unwrap();
-        let (old, new) = (Some(b"old".to_vec()), Some(b"new".to_vec()));
-        assert_eq!(after_cuts(&tree, "f"), [old, new.clone()].into());
-        tree.sync_filesystem(ROOT);
-        assert_eq!(after_cuts(&tree, "f"), [new].into());
-    }
-
-    #[test]
-    fn a_failed_sync_is_not_made_good_by_the_next() {
-        let mut tree = Tree::new(0);
-        file(&mut tree, "f", &[1; 512]);
-        tree.forget();
-        tree.sync_filesystem(ROOT);
-        assert!(after_cuts(&tree, "f").contains(&Some(Vec::new())));
-    }
-
-    #[test]
-    fn an_open_file_outlives_its_name_and_gives_its_number_back() {
-        let mut tree = Tree::new(0);
-        let ino = file(&mut tree, "f", b"x");
-        tree.opened(ino);
-        tree.unlink("f").unwrap();
-        assert_eq!(tree.read(ino, 0, &mut [0; 8]).unwrap(), 1);
-        tree.closed(ino);
-        tree.sync_filesystem(ROOT);
-        assert_eq!(file(&mut tree, "g", b"y"), ino);
     }
 }

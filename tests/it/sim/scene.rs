@@ -1,0 +1,454 @@
+//! What a history's people, faults and checks share; it is changed in the middle of a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use dropbox_standin::{Effect, Fault, Node, Standin, When};
+use ferrybox::core::path::{fold, nfc};
+
+use super::disk::SimDisk;
+use super::oracle::{Oracle, shown};
+use super::plan::{Deed, Edit, Mishap, Side};
+use super::random::Random;
+use super::seam::{Call, Op, Verdict};
+
+/// Contents by path.
+pub type Files = BTreeMap<String, Arc<Vec<u8>>>;
+
+/// The people at all sides, and what must hold for them.
+pub struct Scene {
+    oracle: Oracle,
+    dropbox: Standin,
+    disks: Vec<SimDisk>,
+    pub violation: Option<String>,
+    /// How often each kind of fault struck.
+    pub faults: BTreeMap<String, u64>,
+    checked: Checked,
+}
+
+/// States already found sound.
+#[derive(Default)]
+struct Checked {
+    writes: Vec<u64>,
+    position: u64,
+}
+
+impl Scene {
+    pub fn new(dropbox: Standin, disks: Vec<SimDisk>) -> Scene {
+        Scene {
+            oracle: Oracle::default(),
+            dropbox,
+            checked: Checked {
+                writes: vec![0; disks.len()],
+                position: 0,
+            },
+            disks,
+            violation: None,
+            faults: BTreeMap::new(),
+        }
+    }
+
+    pub fn count(&mut self, fault: &str) {
+        *self.faults.entry(fault.to_owned()).or_default() += 1;
+    }
+
+    /// Lets what is due strike this call.
+    pub fn mishaps(
+        &mut self,
+        call: &Call,
+        due: &mut Vec<(u64, Mishap)>,
+        lasting: &mut Option<ErrorKind>,
+    ) -> Verdict {
+        let changes = call.op.is_local() && call.op.changes();
+        if let (Some(kind), true) = (*lasting, changes) {
+            return Verdict::Fail(kind);
+        }
+        let strikes = |(at, mishap): &(u64, Mishap)| {
+            *at <= call.number
+                && match mishap {
+                    Mishap::Disk { .. } => call.op.is_local() && call.op != Op::Lock,
+                    // Without a hash beforehand Dropbox takes what arrives, until we look.
+                    Mishap::Net {
+                        effect: Effect::CorruptUpload,
+                        ..
+                    } => call.op == Op::Request && call.path.contains("content_hash"),
+                    Mishap::Net { .. } => call.op == Op::Request,
+                }
+        };
+        let Some(found) = due.iter().position(strikes) else {
+            return Verdict::Go;
+        };
+        match due.remove(found).1 {
+            Mishap::Disk { kind, lasts } => {
+                self.count(&format!("{kind:?}{}", if lasts { ", lasting" } else { "" }));
+                if lasts {
+                    *lasting = Some(kind);
+                    if !changes {
+                        return Verdict::Go;
+                    }
+                }
+                Verdict::Fail(kind)
+            }
+            Mishap::Net { effect, times } => {
+                // Bits of a listing are flipped by nothing that TLS would let through.
+                let route = if matches!(effect, Effect::Corrupt(_)) {
+                    "files/download"
+                } else {
+                    ""
+                };
+                let name = format!("{effect:?}");
+                let name = name.split(['(', ' ']).next().unwrap_or_default();
+                self.count(name);
+                let fault = Fault::new(route, When::First(times), effect);
+                self.dropbox.inject(fault);
+                Verdict::Go
+            }
+        }
+    }
+
+    // People.
+
+    pub fn edit(&mut self, edit: &Edit) {
+        let mut random = Random::new(edit.seed);
+        let path_origin = |path: &str| format!("{path} by side {}", edit.side);
+        match edit.deed {
+            Deed::Put(path) | Deed::PutByRename(path) if self.may_put(edit.side, path) => {
+                let bytes = self.oracle.fresh(&mut random, &path_origin(path));
+                let by_rename = matches!(edit.deed, Deed::PutByRename(_));
+                self.put(edit.side, path, &bytes, by_rename);
+            }
+            Deed::Copy(path, from) if self.may_put(edit.side, path) && from < self.sides() => {
+                let there = self.read(edit.side, path);
+                if let Some(bytes) = self.read(from, path)
+                    && there.as_ref() != Some(&bytes)
+                {
+                    self.put(edit.side, path, &bytes, false);
+                    self.oracle.revive(&bytes);
+                }
+            }
+            Deed::Append(path) => {
+                if let Some(mut bytes) = self.read(edit.side, path) {
+                    self.oracle.supersede(&bytes);
+                    let more = format!("+{:x}", random.next());
+                    bytes.extend_from_slice(more.as_bytes());
+                    self.oracle.add(bytes.clone(), &path_origin(path));
+                    match edit.side {
+                        0 => drop(self.dropbox.put(&format!("/{path}"), &bytes)),
+                        side => self.disks[side - 1].append(path, more.as_bytes()),
+                    }
+                }
+            }
+            Deed::Remove(path) => {
+                let gone = self.at_or_below(edit.side, path);
+                if gone.is_empty() {
+                    return;
+                }
+                for bytes in gone.values() {
+                    self.oracle.supersede(bytes);
+                }
+                match edit.side {
+                    0 => drop(self.dropbox.remove(&format!("/{}", nfc(path)))),
+                    side => self.disks[side - 1].remove(path),
+                }
+            }
+            Deed::Rename(from, to) => self.rename(edit.side, from, to),
+            Deed::MakeDir(path) if self.may_make_dir(edit.side, path) => match edit.side {
+                0 => self.dropbox.mkdir(&format!("/{path}")),
+                side => self.disks[side - 1].mkdir(path),
+            },
+            Deed::Touch(path) if edit.side > 0 && self.read(edit.side, path).is_some() => {
+                let seconds = 1_000_000_000 + random.below(900_000_000);
+                self.disks[edit.side - 1].set_mtime(path, seconds);
+            }
+            Deed::Forbid(path) | Deed::Allow(path) if edit.side > 0 => {
+                let disk = &self.disks[edit.side - 1];
+                if let Some(status) = disk.look(path) {
+                    let forbids = matches!(edit.deed, Deed::Forbid(_));
+                    let is_dir = status.kind == ferrybox::io::disk::Kind::Folder;
+                    disk.set_mode(
+                        path,
+                        match (forbids, is_dir) {
+                            (true, _) => 0,
+                            (false, true) => 0o755,
+                            (false, false) => 0o644,
+                        },
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn sides(&self) -> usize {
+        self.disks.len() + 1
+    }
+
+    fn put(&mut self, side: Side, path: &str, bytes: &[u8], by_rename: bool) {
+        if let Some(old) = self.read(side, path) {
+            self.oracle.supersede(&old);
+        }
+        match side {
+            0 => drop(self.dropbox.put(&format!("/{path}"), bytes)),
+            side if by_rename => self.disks[side - 1].put_by_rename(path, bytes),
+            side => self.disks[side - 1].put(path, bytes),
+        }
+    }
+
+    fn rename(&mut self, side: Side, from: &str, to: &str) {
+        let moved = self.at_or_below(side, from);
+        let below = |one: &str, other: &str| fold(one).starts_with(&format!("{}/", fold(other)));
+        let is_below = below(from, to) || below(to, from);
+        let same = fold(from) == fold(to);
+        let is_dir = moved.keys().any(|path| path.ends_with('/'));
+        if moved.is_empty() || is_below || from == to || (side == 0 && same) {
+            return;
+        }
+        let target = self.at_or_below(side, to);
+        let target_is_dir = target.keys().any(|path| path.ends_with('/'));
+        if !self.may_put(side, to) || target_is_dir || (is_dir && !target.is_empty()) {
+            return;
+        }
+        if side > 0 && self.disks[side - 1].look(&parent(to)).is_none() {
+            return;
+        }
+        if side == 0 && !target.is_empty() {
+            return;
+        }
+        for bytes in target.values() {
+            self.oracle.supersede(bytes);
+        }
+        match side {
+            0 => self
+                .dropbox
+                .rename(&format!("/{}", nfc(from)), &format!("/{to}")),
+            side => self.disks[side - 1].rename(from, to),
+        }
+    }
+
+    /// Whether a file can be written there: no file above it, no folder at it, all of it allowed.
+    fn may_put(&self, side: Side, path: &str) -> bool {
+        let files = self.files(side);
+        let is_free = |path: &str| !files.contains_key(&format!("{}/", self.seen(side, path)));
+        is_free(path) && self.is_clear_above(side, path, &files) && self.is_allowed(side, path)
+    }
+
+    fn may_make_dir(&self, side: Side, path: &str) -> bool {
+        let files = self.files(side);
+        !files.contains_key(&self.seen(side, path))
+            && self.is_clear_above(side, path, &files)
+            && self.is_allowed(side, path)
+    }
+
+    fn is_clear_above(&self, side: Side, path: &str, files: &Files) -> bool {
+        let mut above = path;
+        while let Some((dir, _)) = above.rsplit_once('/') {
+            if files.contains_key(&self.seen(side, dir)) {
+                return false;
+            }
+            above = dir;
+        }
+        true
+    }
+
+    fn is_allowed(&self, side: Side, path: &str) -> bool {
+        let Some(disk) = side.checked_sub(1).map(|at| &self.disks[at]) else {
+            return true;
+        };
+        if disk.tree().is_bare(path) {
+            return false;
+        }
+        let mut dirs = vec![String::new()];
+        dirs.extend(path.match_indices('/').map(|(at, _)| path[..at].to_owned()));
+        dirs.push(path.to_owned());
+        dirs.iter().all(|dir| match disk.look(dir) {
+            Some(status) => status.mode & 0o200 != 0,
+            None => true,
+        })
+    }
+
+    /// A path as a side compares it.
+    fn seen(&self, side: Side, path: &str) -> String {
+        if side == 0 {
+            fold(path)
+        } else {
+            path.to_owned()
+        }
+    }
+
+    /// All files of a side by the paths it compares; folders end with a slash.
+    fn files(&self, side: Side) -> Files {
+        match side {
+            0 => self
+                .remote_files()
+                .into_iter()
+                .map(|(path, bytes)| (fold(&path), bytes))
+                .collect(),
+            side => self.disks[side - 1].tree().files(),
+        }
+    }
+
+    fn read(&self, side: Side, path: &str) -> Option<Vec<u8>> {
+        let allowed = self.is_allowed(side, path);
+        self.files(side)
+            .remove(&self.seen(side, path))
+            .filter(|_| allowed)
+            .map(|bytes| bytes.to_vec())
+    }
+
+    fn at_or_below(&self, side: Side, path: &str) -> Files {
+        let is_mounted = side > 0 && self.disks[side - 1].tree().has_mount(path);
+        if is_mounted || !self.is_allowed(side, path) {
+            return BTreeMap::new();
+        }
+        let path = self.seen(side, path);
+        let mut files = self.files(side);
+        files.retain(|at, _| {
+            at == &path
+                || at
+                    .strip_prefix(&path)
+                    .is_some_and(|rest| rest.starts_with('/'))
+        });
+        let is_locked = |at: &String| side > 0 && !self.is_allowed(side, at.trim_end_matches('/'));
+        if files.keys().any(is_locked) {
+            return BTreeMap::new();
+        }
+        files
+    }
+
+    pub fn remote_files(&self) -> Files {
+        let entry = |(path, node): (String, Node)| {
+            let name = path.trim_start_matches('/').to_owned();
+            match node {
+                Node::Folder => (format!("{name}/"), Arc::default()),
+                Node::File { .. } => (name, Arc::new(self.dropbox.read(&path).unwrap_or_default())),
+            }
+        };
+        self.dropbox.tree().into_iter().map(entry).collect()
+    }
+
+    pub fn local_files(&self, disk: usize) -> Files {
+        let mut files = self.disks[disk].tree().files();
+        files.retain(|path, _| !is_own(path));
+        files
+    }
+
+    // What always holds.
+
+    /// Before each call: whatever changed since the last one left only whole contents.
+    pub fn check_step(&mut self, call: &Call) {
+        if self.violation.is_some() {
+            return;
+        }
+        self.check_all();
+        if let Some(violation) = &mut self.violation {
+            violation.push_str(&format!(" (before call {call:?})"));
+        }
+        if call.op == Op::Request
+            && let Some(why) = self.careless(call)
+        {
+            self.violation = Some(format!("{why}: {call:?}"));
+        }
+    }
+
+    pub fn check_all(&mut self) {
+        for disk in 0..self.disks.len() {
+            let writes = self.disks[disk].tree().writes;
+            if self.checked.writes[disk] == writes {
+                continue;
+            }
+            self.checked.writes[disk] = writes;
+            for (path, bytes) in self.local_files(disk) {
+                if !path.ends_with('/') && !self.oracle.knows(&bytes) {
+                    self.violation = Some(format!(
+                        "gateway {}: {path} holds {}, which nobody wrote",
+                        disk + 1,
+                        shown(&bytes)
+                    ));
+                }
+            }
+        }
+        let position = self.dropbox.position();
+        if self.checked.position != position {
+            self.checked.position = position;
+            for (path, bytes) in self.remote_files() {
+                if !path.ends_with('/') && !self.oracle.knows(&bytes) {
+                    let what = shown(&bytes);
+                    self.violation =
+                        Some(format!("Dropbox: {path} holds {what}, which nobody wrote"));
+                }
+            }
+        }
+    }
+
+    /// A write that does not name the version it replaces or removes.
+    fn careless(&self, call: &Call) -> Option<&'static str> {
+        let (route, arg) = call.path.split_once(' ').unwrap_or((&call.path, ""));
+        let arg: serde_json::Value = serde_json::from_str(arg).unwrap_or_default();
+        match route {
+            "/2/files/upload" => {
+                let is_add = arg["mode"] == "add" || arg["mode"][".tag"] == "add";
+                let is_update = arg["mode"][".tag"] == "update";
+                let renames = arg["autorename"] == true;
+                (!(is_add || is_update) || renames).then_some("an upload without a condition")
+            }
+            "/2/files/delete_v2" if arg.get("parent_rev").is_none() => {
+                let path = arg["path"].as_str().unwrap_or_default();
+                let left = self.at_or_below(0, path.trim_start_matches('/'));
+                let holds_file = left.keys().any(|path| !path.ends_with('/'));
+                holds_file.then_some("a delete in Dropbox without a version")
+            }
+            _ => None,
+        }
+    }
+
+    /// Every value nobody replaced or removed is somewhere.
+    pub fn nothing_lost(&self) -> Result<(), String> {
+        let mut trees: Vec<_> = (0..self.disks.len())
+            .map(|at| self.local_files(at))
+            .collect();
+        for disk in &self.disks {
+            let away = disk.tree().files_away().into_iter().enumerate();
+            trees.push(away.map(|(at, bytes)| (at.to_string(), bytes)).collect());
+        }
+        let remote = self.remote_files();
+        let present: BTreeSet<String> = remote.keys().map(|path| fold(path)).collect();
+        trees.push(remote);
+        // What an upload replaced under its rev stays in the history of a path that still is.
+        trees.push(
+            self.dropbox
+                .replaced()
+                .into_iter()
+                .filter(|(path, _)| present.contains(&fold(path.trim_start_matches('/'))))
+                .enumerate()
+                .map(|(at, (_, bytes))| (at.to_string(), Arc::new(bytes)))
+                .collect(),
+        );
+        let missing = self.oracle.missing(&trees);
+        match missing.first() {
+            None => Ok(()),
+            Some(value) => Err(format!(
+                "lost: {} written at {}",
+                shown(&value.bytes),
+                value.origin
+            )),
+        }
+    }
+}
+
+fn parent(path: &str) -> String {
+    path.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned()
+}
+
+fn is_own(path: &str) -> bool {
+    path.rsplit('/')
+        .next()
+        .unwrap_or(path)
+        .starts_with(".ferrybox-")
+}
+
+pub fn deletes_folder(call: &Call) -> bool {
+    call.op == Op::Request
+        && call.path.starts_with("/2/files/delete_v2")
+        && !call.path.contains("parent_rev")
+}
