@@ -16,6 +16,10 @@ use crate::report::printable;
 /// Pages in a row that may bring nothing, or the same cursor, although more is promised.
 const EMPTY_PAGES_MAX: u32 = 100;
 
+/// LIMIT: pages of one pass, about 8 million entries as Dropbox fills them. Longer listings go on in
+/// the next pass, so that one that never ends keeps the lock, and the network, for a while only.
+pub const PAGES_MAX: u32 = 4000;
+
 /// LIMIT: longest path in bytes (`PATH_MAX` on Linux): each of its folders takes a row that holds
 /// the whole path above it.
 const PATH_BYTES_MAX: usize = 4096;
@@ -132,7 +136,7 @@ impl Puller<'_> {
     }
 
     fn listen(&self, mut cursor: String) -> Result<Listened> {
-        let mut empty_pages = 0;
+        let mut pages = Pages::default();
         loop {
             let mut sink = Sink::new(self, Purpose::Apply);
             let end = match self.api.list_folder_continue(&cursor, &mut sink) {
@@ -160,7 +164,7 @@ impl Puller<'_> {
             if !end.has_more {
                 return Ok(Listened::UpToDate);
             }
-            count_empty(&mut empty_pages, moved)?;
+            pages.count(moved)?;
         }
     }
 
@@ -174,7 +178,7 @@ impl Puller<'_> {
         let of = self.index.meta(Meta::StagingOf)?;
         let is_ours = of.as_deref() == Some(self.belonging.text().as_str());
         let mut cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
-        let (mut empty_pages, mut resets) = (0, 0);
+        let (mut pages, mut resets) = (Pages::default(), 0);
         loop {
             let mut sink = Sink::new(self, Purpose::Stage);
             let answer = match &cursor {
@@ -217,7 +221,7 @@ impl Puller<'_> {
                     .note_staging(&end.cursor, &self.belonging.text())?;
                 self.index.commit()?;
                 let moved = sink.entries > 0 && cursor.as_deref() != Some(&end.cursor);
-                count_empty(&mut empty_pages, moved)?;
+                pages.count(moved)?;
                 cursor = Some(end.cursor);
             } else {
                 self.index.merge_staged(self.filter)?;
@@ -256,14 +260,32 @@ fn refused(error: CallError, asked: Asked) -> Result<Listened> {
     }
 }
 
-fn count_empty(empty_pages: &mut u32, moved: bool) -> Result<()> {
-    *empty_pages = if moved { 0 } else { *empty_pages + 1 };
-    if *empty_pages > EMPTY_PAGES_MAX {
-        return Err(Error::TryLater(
-            "Dropbox keeps promising more entries without getting on; try later".to_owned(),
-        ));
+/// The pages of one listing so far.
+#[derive(Default)]
+struct Pages {
+    all: u32,
+    /// The last ones in a row that did not get on.
+    empty: u32,
+}
+
+impl Pages {
+    /// One more, after which more is promised.
+    fn count(&mut self, moved: bool) -> Result<()> {
+        self.all += 1;
+        self.empty = if moved { 0 } else { self.empty + 1 };
+        if self.empty > EMPTY_PAGES_MAX {
+            return Err(Error::TryLater(
+                "Dropbox keeps promising more entries without getting on; try later".to_owned(),
+            ));
+        }
+        if self.all >= PAGES_MAX {
+            return Err(Error::TryLater(
+                "Dropbox has more to list than fits into one run; the next one goes on from here"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

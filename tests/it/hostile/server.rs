@@ -9,10 +9,11 @@ use ferrybox::commands::sync::{Machine, Wishes, run_on};
 use ferrybox::error::{Error, ExitCode};
 use ferrybox::io::http::{Http, HttpError, Request, Response};
 use ferrybox::places::RealDisks;
+use ferrybox::pull::PAGES_MAX;
 use ferrybox::report::{Kind, Report};
 use serde_json::{Value, json};
 
-use crate::world::{World, world};
+use crate::world::{TempDir, World, world};
 
 /// What one request is answered: a status, headers and a body.
 type Answer = (u16, Vec<(&'static str, String)>, Box<dyn Read>);
@@ -257,22 +258,51 @@ fn metadata_that_makes_no_sense_is_no_file() {
     }
 }
 
-#[test]
-fn a_listing_that_never_ends_is_left() {
-    let file = || file("/a", "a");
-    let calls_of = |entries: &dyn Fn() -> Vec<Value>| {
-        let world = world();
-        let (result, calls, _) = pass(&world, &|route, _| {
-            route
-                .contains("list_folder")
-                .then(|| text(page(&entries(), true)))
-        });
-        assert!(matches!(result, Err(Error::TryLater(_))), "{result:?}");
-        assert_eq!(world.local_tree().len(), 0);
-        calls.len()
+/// Answers every listing with more to come, in a world that was in step before or is new.
+/// Says what was called.
+fn endless(is_new: bool, entries: &[Value], cursor: &dyn Fn(u32) -> String) -> Vec<String> {
+    let world = World::within(TempDir::in_memory(), "BIDIRECTIONAL");
+    let answer = |more: bool| {
+        move |route: &str, call: u32| match route {
+            "files/list_folder" | "files/list_folder/continue" => {
+                let mut page = page(entries, more);
+                page["cursor"] = json!(cursor(call));
+                Some(text(page))
+            }
+            "files/download" => Some(evil("a", b"evil")),
+            _ => None,
+        }
     };
-    assert!(calls_of(&Vec::new) < 200);
-    assert!(calls_of(&|| vec![file(), file()]) < 200);
+    let mut before = Default::default();
+    if !is_new {
+        let (result, _, _) = pass(&world, &answer(false));
+        assert!(matches!(result, Ok(ExitCode::Ok)), "{result:?}");
+        before = world.local_tree();
+    }
+    let (result, calls, _) = pass(&world, &answer(true));
+    assert!(matches!(result, Err(Error::TryLater(_))), "{result:?}");
+    assert_eq!(world.local_tree(), before);
+    calls
+}
+
+#[test]
+fn a_listing_that_does_not_get_on_is_left() {
+    let file = || file("/a", "a");
+    let same = |_| "c".to_owned();
+    for is_new in [true, false] {
+        assert!(endless(is_new, &[], &|call| format!("c{call}")).len() < 200);
+        assert!(endless(is_new, &[file(), file()], &same).len() < 200);
+    }
+}
+
+/// Ever new cursors and the same entries: to be told from a long listing by its length only.
+#[test]
+fn a_listing_without_end_leaves_the_rest_to_the_next_pass() {
+    for is_new in [true, false] {
+        let calls = endless(is_new, &[file("/a", "a")], &|call| format!("c{call}"));
+        let pages = calls.iter().filter(|call| call.contains("list_folder"));
+        assert_eq!(pages.count(), PAGES_MAX as usize);
+    }
 }
 
 /// Bytes without end, counted.
