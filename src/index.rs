@@ -11,10 +11,12 @@
 //!
 //! Every row carries a checksum. A row that fails it counts as no base and as an unknown remote,
 //! and makes the next pass list again: a flipped bit can only make us claim less. The named values
-//! and the staged entries carry one, too; a listing of which anything is lost is thrown away.
+//! and the staged entries carry one, too; a listing of which anything is lost is thrown away. Rows
+//! that are lost or misplaced show in the census, and the index is made anew.
 //!
 //! Opening, reading and closing write nothing (rollback journal, no pragma that writes).
 
+mod census;
 mod listing;
 mod meta;
 mod row;
@@ -26,6 +28,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use census::Census;
 pub use listing::RemoteEntry;
 pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
@@ -42,7 +45,9 @@ pub struct Index {
     /// Rows this connection had changed when the open transaction began.
     changes_before: Cell<u64>,
     /// How many entries are staged and the sum of their checksums, once anything was staged.
-    staged: Cell<Option<(u64, i64)>>,
+    staged: Cell<Option<(i64, i64)>>,
+    /// The census as the open transaction has changed it, if it has.
+    census: Cell<Option<Census>>,
 }
 
 impl Index {
@@ -136,6 +141,7 @@ impl Index {
             db,
             changes_before: Cell::new(0),
             staged: Cell::new(None),
+            census: Cell::new(None),
         }
     }
 
@@ -215,7 +221,8 @@ impl Index {
         }
         let counter = self.counter()?.saturating_add(1);
         let commit = self
-            .set_meta(Meta::Counter, &counter.to_string())
+            .note_census()
+            .and_then(|()| self.set_meta(Meta::Counter, &counter.to_string()))
             .and_then(|()| Ok(self.db.execute_batch("COMMIT")?));
         if commit.is_err() {
             self.roll_back();
@@ -226,6 +233,7 @@ impl Index {
     /// Undoes the open transaction, if there is one.
     pub fn roll_back(&self) {
         self.staged.set(None);
+        self.census.set(None);
         if !self.db.is_autocommit() {
             // A failed rollback leaves a journal that the next opening plays back.
             let _ = self.db.execute_batch("ROLLBACK");
@@ -262,7 +270,8 @@ impl Index {
         if row.is_void() {
             self.remove(&row.key)
         } else {
-            row::write(&self.db, row)
+            self.count_out(&row.key)?;
+            self.count_in(&row.key, row::write(&self.db, row)?)
         }
     }
 
@@ -271,6 +280,7 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn remove(&self, key: &Key) -> Result<()> {
+        self.count_out(key)?;
         let mut delete = self
             .db
             .prepare_cached("DELETE FROM entry WHERE dir = ? AND name = ?")?;
@@ -337,6 +347,7 @@ impl Index {
     /// What SQLite says.
     pub fn clear(&self) -> Result<()> {
         self.db.execute_batch("DELETE FROM entry")?;
+        self.census.set(Some(Census::default()));
         self.unstage()?;
         self.clear_meta(Meta::HeldDown)?;
         self.clear_meta(Meta::HeldUp)?;

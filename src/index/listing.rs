@@ -166,7 +166,7 @@ impl Index {
         Ok(())
     }
 
-    fn staged_so_far(&self) -> Result<(u64, i64)> {
+    fn staged_so_far(&self) -> Result<(i64, i64)> {
         if let Some(known) = self.staged.get() {
             return Ok(known);
         }
@@ -196,10 +196,12 @@ impl Index {
             "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, sum FROM staged",
         )?;
         let mut rows = select.query([])?;
-        let mut found = (0, 0_i64);
+        let mut found = (0_i64, 0_i64);
         while let Some(row) = rows.next()? {
             let (staged, sum) = (read_staged(row)?, row.get(9)?);
-            if staged_checksum(staged.seq, &staged.entry) != sum {
+            // They were numbered from 1 on: a later one would undo an earlier one.
+            let is_next = staged.seq == found.0 + 1;
+            if !is_next || staged_checksum(staged.seq, &staged.entry) != sum {
                 return Err(Error::Damaged(
                     "index: a listed entry is damaged".to_owned(),
                 ));

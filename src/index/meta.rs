@@ -15,6 +15,8 @@ pub enum Meta {
     Id,
     /// Transactions committed so far.
     Counter,
+    /// How many rows there are, and the sum over their keys and checksums.
+    Census,
     /// Account the base was agreed with.
     AccountId,
     /// App the base was agreed through.
@@ -55,6 +57,7 @@ impl Meta {
             Meta::Format => "format",
             Meta::Id => "id",
             Meta::Counter => "counter",
+            Meta::Census => "census",
             Meta::AccountId => "account_id",
             Meta::AppKey => "app_key",
             Meta::RootNamespace => "root_namespace",

@@ -271,8 +271,9 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
     (sql.get::<_, i64>(19).ok()? == checksum(&row)).then_some(row)
 }
 
-/// Writes a row with its checksum.
-pub fn write(db: &Connection, row: &Row) -> Result<()> {
+/// Writes a row with its checksum, which it returns.
+pub fn write(db: &Connection, row: &Row) -> Result<i64> {
+    let checksum = checksum(row);
     let (kind, mount) = match &row.base {
         Base::None => (0, false),
         Base::Folder { mount } => (1, *mount),
@@ -302,9 +303,9 @@ pub fn write(db: &Connection, row: &Row) -> Result<()> {
         remote.map(|file| &file.rev),
         remote.and_then(|file| file.hash).map(|hash| hash.0),
         remote.map(|file| to_sql(file.size)),
-        checksum(row),
+        checksum,
     ])?;
-    Ok(())
+    Ok(checksum)
 }
 
 /// `rkind` and the file it may be about.
@@ -367,6 +368,16 @@ pub fn checksum_of_meta(name: &str, value: &str) -> i64 {
     let mut sum = Fnv(0xcbf2_9ce4_8422_2325);
     sum.text(name);
     sum.text(value);
+    i64::from_ne_bytes(sum.0.to_ne_bytes())
+}
+
+/// The same over a key and the checksum of its row.
+pub fn checksum_of_key(dir: &[u8], name: &[u8], checksum: i64) -> i64 {
+    let mut sum = Fnv(0xcbf2_9ce4_8422_2325);
+    sum.bytes(dir);
+    sum.bytes(&[0xff]);
+    sum.bytes(name);
+    sum.bytes(&checksum.to_le_bytes());
     i64::from_ne_bytes(sum.0.to_ne_bytes())
 }
 

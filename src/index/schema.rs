@@ -1,7 +1,7 @@
 //! The tables and the statements over them.
 
 /// Version of the format, in the `meta` row `format`.
-pub const FORMAT: &str = "2";
+pub const FORMAT: &str = "3";
 
 /// Makes the tables of a new index.
 ///

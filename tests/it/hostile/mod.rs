@@ -1,8 +1,10 @@
 //! Hostile input: arbitrary bytes in every parser, damaged state, and servers that lie.
 
 mod corpus;
+mod journal;
 mod modes;
 mod secrets;
+mod seeds;
 mod server;
 mod state;
 mod story;

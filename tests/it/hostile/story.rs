@@ -14,6 +14,7 @@ pub const MODES: [&str; 3] = ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_L
 /// A gateway and a Dropbox, with a record of what people put there. Contents are never repeated.
 pub struct Story {
     pub world: World,
+    mode: &'static str,
     /// Contents nobody removed or replaced after having seen them.
     live: BTreeSet<String>,
     /// Paths a person removed on either side.
@@ -35,6 +36,7 @@ impl Story {
         let (live, gone) = (BTreeSet::new(), BTreeSet::new());
         let mut story = Story {
             world: World::within(TempDir::in_memory(), mode),
+            mode,
             live,
             gone,
         };
@@ -131,6 +133,16 @@ impl Story {
                 "{what}: {content:?} is lost: {outcomes:?}"
             );
         }
+        let [here, there] = &after;
+        let lacks = |side: &BTreeMap<_, _>, other: &BTreeMap<String, String>| {
+            other.keys().any(|path| !side.contains_key(path))
+        };
+        let is_behind = match self.mode {
+            "BIDIRECTIONAL" => here != there,
+            "LOCAL_TO_DROPBOX" => lacks(there, here),
+            _ => lacks(here, there),
+        };
+        assert!(!is_behind, "{what}: {here:?}, {there:?}: {outcomes:?}");
         for (before, after) in before.iter().zip(&after) {
             for path in before.keys().filter(|path| !self.gone.contains(*path)) {
                 assert!(

@@ -390,7 +390,14 @@ pub fn index_file(data: &[u8]) {
         Ok(index) => index.expect("the file is there"),
         Err(error) => return damaged(&error),
     };
-    if let Err(error) = walk(&index) {
+    let whole = index.check_census();
+    match walk(&index) {
+        // What was whole stays whole.
+        Ok(()) if whole.is_ok() => index.check_census().unwrap(),
+        Ok(()) => {}
+        Err(error) => damaged(&error),
+    }
+    if let Err(error) = whole {
         damaged(&error);
     }
 }

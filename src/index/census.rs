@@ -1,0 +1,132 @@
+//! The census: how many rows there are and a sum over their keys and checksums.
+//!
+//! A row's checksum tells what it says from what it was made to say, but a row that is gone says
+//! nothing, and one under another key is not found. Each transaction that changes rows writes the
+//! census along with them, and a pass counts again before it trusts any row.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension, Statement, params};
+
+use super::row::checksum_of_key;
+use super::{Index, Meta};
+use crate::core::path::Key;
+use crate::error::{Error, Result};
+
+/// Number and sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    rows: u64,
+    sum: i64,
+}
+
+impl Census {
+    /// With one row more.
+    fn with(self, dir: &[u8], name: &[u8], checksum: i64) -> Census {
+        Census {
+            rows: self.rows.wrapping_add(1),
+            sum: self.sum.wrapping_add(checksum_of_key(dir, name, checksum)),
+        }
+    }
+
+    fn without(self, key: &Key, checksum: i64) -> Census {
+        let sum = checksum_of_key(key.dir.as_bytes(), key.name.as_bytes(), checksum);
+        Census {
+            rows: self.rows.wrapping_sub(1),
+            sum: self.sum.wrapping_sub(sum),
+        }
+    }
+}
+
+impl Index {
+    /// Inside the open transaction: a row is about to be removed or replaced.
+    pub(super) fn count_out(&self, key: &Key) -> Result<()> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT sum FROM entry WHERE dir = ? AND name = ?")?;
+        let checksum: Option<i64> = select
+            .query_row(params![key.dir, key.name], |row| row.get(0))
+            .optional()?;
+        if let Some(checksum) = checksum {
+            self.census.set(Some(self.census()?.without(key, checksum)));
+        }
+        Ok(())
+    }
+
+    /// Inside the open transaction: a row was written, with this checksum.
+    pub(super) fn count_in(&self, key: &Key, checksum: i64) -> Result<()> {
+        let (dir, name) = (key.dir.as_bytes(), key.name.as_bytes());
+        let census = self.census()?.with(dir, name, checksum);
+        self.census.set(Some(census));
+        Ok(())
+    }
+
+    /// Writes down what the open transaction has counted.
+    pub(super) fn note_census(&self) -> Result<()> {
+        match self.census.take() {
+            Some(census) => self.set_meta(Meta::Census, &format!("{} {}", census.rows, census.sum)),
+            None => Ok(()),
+        }
+    }
+
+    fn census(&self) -> Result<Census> {
+        if let Some(counted) = self.census.get() {
+            return Ok(counted);
+        }
+        let noted = self.meta(Meta::Census)?;
+        let noted = noted.as_deref().and_then(|text| text.split_once(' '));
+        Ok(match noted.map(|(rows, sum)| (rows.parse(), sum.parse())) {
+            Some((Ok(rows), Ok(sum))) => Census { rows, sum },
+            _ => Census::default(),
+        })
+    }
+
+    /// Whether every row there should be can be found: in its place, under its key, and among the
+    /// pending ones if it is one.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if not.
+    pub fn check_census(&self) -> Result<()> {
+        let mut all = self
+            .db
+            .prepare("SELECT dir, name, sum, rkind IS NOT 0 FROM entry ORDER BY dir, name")?;
+        let (all, pending) = counted(&mut all)?;
+        let mut listed = self.db.prepare(
+            "SELECT dir, name, 0, 1 FROM entry INDEXED BY entry_pending WHERE rkind <> 0 \
+             ORDER BY dir, name",
+        )?;
+        if all == self.census()? && pending == counted(&mut listed)?.0 {
+            Ok(())
+        } else {
+            Err(Error::Damaged("index: rows are lost".to_owned()))
+        }
+    }
+}
+
+/// Counts rows of directory, name, checksum and whether they are pending; and of them the pending
+/// ones, without their checksums.
+fn counted(select: &mut Statement<'_>) -> Result<(Census, Census)> {
+    let (mut all, mut pending) = (Census::default(), Census::default());
+    let (mut last_dir, mut last_name) = (Vec::new(), Vec::new());
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (ValueRef::Text(dir), ValueRef::Text(name)) = (row.get_ref(0)?, row.get_ref(1)?) else {
+            return Err(Error::Damaged("index: a key is no text".to_owned()));
+        };
+        if all.rows > 0 && (dir, name) <= (&last_dir[..], &last_name[..]) {
+            return Err(Error::Damaged(
+                "index: its rows are out of order".to_owned(),
+            ));
+        }
+        all = all.with(dir, name, row.get(2)?);
+        if row.get(3)? {
+            pending = pending.with(dir, name, 0);
+        }
+        if last_dir != dir {
+            last_dir.clear();
+            last_dir.extend_from_slice(dir);
+        }
+        last_name.clear();
+        last_name.extend_from_slice(name);
+    }
+    Ok((all, pending))
+}

@@ -1,0 +1,121 @@
+//! A rollback journal beside the index: the one a killed run leaves is played back, and no other
+//! one loses anything.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::corpus::Random;
+use super::story::{MODES, State, Story};
+
+/// What a run that is killed right before the end of a commit leaves: the index as it was, as the
+/// commit would have it, and the journal.
+struct Killed {
+    before: Vec<u8>,
+    after: Vec<u8>,
+    journal: Vec<u8>,
+}
+
+fn journal_of(story: &Story) -> PathBuf {
+    story.world.state().join("index.db-journal")
+}
+
+/// Runs statements in a transaction that ends without its last step, the removal of the journal.
+fn killed_in(story: &Story, statements: &str) -> Killed {
+    let file = &story.files()[0];
+    let before = fs::read(file).unwrap();
+    let kept = story.world.state().join("kept");
+    let db = rusqlite::Connection::open(file).unwrap();
+    db.execute_batch(&format!("BEGIN IMMEDIATE; {statements}"))
+        .unwrap();
+    // SQLite removes the name; what was in it at that moment stays under this one.
+    fs::hard_link(journal_of(story), &kept).unwrap();
+    db.execute_batch("COMMIT").unwrap();
+    drop(db);
+    let killed = Killed {
+        before,
+        after: fs::read(file).unwrap(),
+        journal: fs::read(&kept).unwrap(),
+    };
+    fs::remove_file(kept).unwrap();
+    fs::write(file, &killed.before).unwrap();
+    assert_ne!(killed.before, killed.after);
+    assert!(killed.journal.len() > 1024, "{}", killed.journal.len());
+    killed
+}
+
+const EMPTIED: &str = "DELETE FROM entry WHERE kind = 2; DELETE FROM meta WHERE name = 'counter';";
+
+#[test]
+fn the_journal_of_a_killed_run_brings_back_the_index_as_it_was() {
+    let story = Story::new("BIDIRECTIONAL");
+    let killed = killed_in(&story, EMPTIED);
+    let pages = killed.after.len() / 1024;
+    for written in 0..=pages {
+        // The first pages are written, the others not yet.
+        let mut torn = killed.before.clone();
+        let to = (1024 * written).min(torn.len());
+        torn[..to].copy_from_slice(&killed.after[..to]);
+        fs::write(&story.files()[0], torn).unwrap();
+        fs::write(journal_of(&story), &killed.journal).unwrap();
+        let outcome = story.world.sync_ok();
+        assert_eq!(outcome.calls, ["list_folder/continue"], "{written} pages");
+        assert!(!journal_of(&story).exists());
+        let after = fs::read(&story.files()[0]).unwrap();
+        assert!(after == killed.before, "{written} pages");
+    }
+    // Without the journal the loss is told.
+    fs::write(&story.files()[0], &killed.after).unwrap();
+    let outcome = story.world.sync_ok();
+    assert_eq!(outcome.calls[0], "list_folder");
+    story.check("no journal");
+}
+
+/// Changes that wait on both sides when the journal is found.
+fn waiting(mode: &'static str) -> Story {
+    let mut story = Story::new(mode);
+    story.here("a", Some("a 2"));
+    story.there("b", Some("b 2"));
+    story.here("c", None);
+    story.there("dir/g", None);
+    story.there("new there", Some("t 1"));
+    story
+}
+
+#[test]
+fn a_journal_that_is_foreign_cut_or_garbage_loses_nothing() {
+    let foreign = killed_in(&Story::new("BIDIRECTIONAL"), EMPTIED).journal;
+    let mut random = Random(5);
+    let noise: Vec<u8> = (0..3000).map(|_| random.next() as u8).collect();
+    let mut after_header = foreign.clone();
+    after_header[512..].fill(0xa5);
+    let mut journals = vec![Vec::new(), vec![0; 512], noise, after_header, foreign];
+    for mode in MODES {
+        let story = waiting(mode);
+        let own = killed_in(&story, EMPTIED);
+        let lengths = (1..own.journal.len()).step_by(701);
+        journals.truncate(5);
+        journals.extend(lengths.map(|length| own.journal[..length].to_vec()));
+        for number in 0..journals.len() {
+            for index in ["as it was", "changed", "missing", "empty"] {
+                let story = waiting(mode);
+                let own = killed_in(&story, EMPTIED);
+                let [settled, cursor] = story.state();
+                let bytes = match index {
+                    "as it was" => settled,
+                    "changed" => Some(own.after.clone()),
+                    "missing" => None,
+                    _ => Some(Vec::new()),
+                };
+                let state: State = [bytes, cursor];
+                story.put_state(&state);
+                // The story's own ones are cut anew: each index has its own nonce and pages.
+                let journal = match number {
+                    0..5 => journals[number].clone(),
+                    _ => own.journal[..journals[number].len().min(own.journal.len())].to_vec(),
+                };
+                fs::write(journal_of(&story), journal).unwrap();
+                story.check(&format!("{mode}, journal {number}, index {index}"));
+            }
+        }
+    }
+}
