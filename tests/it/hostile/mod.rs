@@ -9,3 +9,4 @@ mod server;
 mod state;
 mod story;
 mod targets;
+mod unreadable;

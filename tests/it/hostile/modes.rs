@@ -44,7 +44,7 @@ fn under_umask(console: &Console, umask: &str, args: &[&str]) -> Said {
         .arg(plain.get_program())
         .args(plain.get_args())
         .stdin(Stdio::null());
-    said(command.output().unwrap())
+    said(crate::gateway::output(&mut command).unwrap())
 }
 
 #[test]
@@ -152,10 +152,9 @@ fn an_index_or_cursor_that_is_no_file_is_refused_and_huge_ones_are_not_read() {
             &|| symlink("/etc/passwd", &file).unwrap(),
             &|| {
                 assert!(
-                    Command::new("mkfifo")
-                        .arg(&file)
-                        .status()
+                    crate::gateway::output(Command::new("mkfifo").arg(&file))
                         .unwrap()
+                        .status
                         .success()
                 )
             },
@@ -183,7 +182,7 @@ fn an_index_or_cursor_that_is_no_file_is_refused_and_huge_ones_are_not_read() {
             command
                 .args(["-c", "ulimit -v 262144; exec \"$0\" \"$@\""])
                 .arg(plain.get_program());
-            let said = said(command.args(plain.get_args()).output().unwrap());
+            let said = said(crate::gateway::output(command.args(plain.get_args())).unwrap());
             assert_eq!(said.code, 0, "{name} of {length} bytes: {}", said.err);
         }
         assert_eq!(fs::read(console.content().join("a")).unwrap(), b"a");
