@@ -64,8 +64,12 @@ impl<'a> CursorFile<'a> {
             && stored.root_namespace == now.root_namespace
             && stored.remote_root == now.remote_root
             && stored.filters == now.filters
-            && Some(stored.index_id) == index.meta(Meta::Id)?
-            && stored.index_counter <= index.counter()?;
+            && Some(stored.index_id) == index.meta(Meta::Id)?;
+        if belongs && stored.index_counter > index.counter()? {
+            log::info!("the index is older than {FILE}: listing Dropbox again");
+            index.transaction(|| index.set_meta(Meta::Older, "1"))?;
+            return Ok(None);
+        }
         Ok(belongs.then_some(stored.cursor))
     }
 

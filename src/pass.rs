@@ -144,6 +144,8 @@ pub struct Pass<'a> {
     pub(crate) tools: &'a Tools<'a>,
     pub(crate) options: &'a Options,
     pub(crate) reset_due: bool,
+    /// The index is an older copy: what differs from its base need not be an edit.
+    pub(crate) is_older: bool,
     pub(crate) settles: Vec<Row>,
     pub(crate) tally: Tally,
     /// LIMIT: about 750 bytes for each delete of one pass.
@@ -199,6 +201,7 @@ impl<'a> Pass<'a> {
             tools,
             options,
             reset_due,
+            is_older: false,
             settles: Vec::new(),
             tally: Tally::default(),
             deletes: Vec::new(),

@@ -220,6 +220,9 @@ impl Pass<'_> {
             Action::UploadNew if phase == Phase::Scan => {
                 self.upload(spot, &observed, WriteMode::Add, None)
             }
+            Action::UploadOver(Replaces::Seen) if phase == Phase::Scan && self.is_older => {
+                self.doubt(spot, observed)
+            }
             Action::UploadOver(replaces) if phase == Phase::Scan => {
                 self.upload_over(spot, &observed, replaces)
             }
@@ -249,6 +252,14 @@ impl Pass<'_> {
         };
         let mode = rev.map_or(WriteMode::Add, WriteMode::Update);
         self.upload(spot, observed, mode, more)
+    }
+
+    /// An older copy of the index cannot say whether what is here was edited, or is what Dropbox's
+    /// version was made from: without a base a person decides.
+    fn doubt(&mut self, mut spot: Spot, observed: Observed) -> Result<()> {
+        spot.row.rebase(Base::None);
+        self.undecided.push((spot.clone(), observed));
+        self.settle(spot.row)
     }
 
     fn note(&mut self, note: Note, spot: Spot, observed: Observed) {

@@ -54,6 +54,7 @@ pub fn run(
     let passes_done = tools.index.meta(Meta::PassesDone)?;
     let passes_done = passes_done.and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut pass = Pass::new(tools, options, reset_due, had_base, passes_done);
+    pass.is_older = tools.index.meta(Meta::Older)?.is_some();
     let walked = walk(&mut pass);
     if walked.is_err() {
         // Best effort: what is not kept is seen again by the next pass.
@@ -219,6 +220,9 @@ fn conclude(pass: &mut Pass<'_>, puller: &Puller<'_>) -> Result<()> {
     let uploads_done = pass.options.up && !pass.upload_left;
     if pass.reset_due && uploads_done {
         index.transaction(|| index.clear_meta(Meta::ResetDue))?;
+    }
+    if pass.is_older && uploads_done {
+        index.transaction(|| index.clear_meta(Meta::Older))?;
     }
     if pass.committed > DRAIN_ABOVE {
         puller.drain()?;

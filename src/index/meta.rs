@@ -31,6 +31,8 @@ pub enum Meta {
     ResetDue,
     /// Set when a damaged row was found: the next pass lists again.
     RelistDue,
+    /// Set when the index turned out to be an older copy: some of its bases were superseded.
+    Older,
     /// Cursor of an unfinished full listing.
     StagingCursor,
     /// What that listing is of.
@@ -65,6 +67,7 @@ impl Meta {
             Meta::Filters => "filters",
             Meta::ResetDue => "reset_due",
             Meta::RelistDue => "relist_due",
+            Meta::Older => "older",
             Meta::StagingCursor => "staging_cursor",
             Meta::StagingOf => "staging_of",
             Meta::StagingSum => "staging_sum",

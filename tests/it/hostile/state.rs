@@ -187,6 +187,51 @@ fn older_copies_of_index_and_cursor_lose_nothing() {
     }
 }
 
+/// Where nothing comes down, an edit here replaces one in Dropbox. An older index takes what was
+/// sent since for such an edit; beside a newer cursor it is known to be older, and a person decides.
+/// LIMIT: an older index beside an equally old cursor, or none, is a gateway that was off since.
+#[test]
+fn an_older_index_replaces_no_later_version_in_dropbox() {
+    let older = || {
+        let mut story = Story::new("LOCAL_TO_DROPBOX");
+        let first = story.state();
+        story.here("a", Some("a 2"));
+        story.world.sync_ok();
+        story.there("a", Some("a 3"));
+        story.world.sync_ok();
+        story.world.sync_ok();
+        assert_eq!(story.world.remote_tree()["a"], "a 3");
+        (story, first)
+    };
+    let (story, [index, _]) = older();
+    story.put_state(&[index, story.state()[CURSOR].clone()]);
+    let outcomes = story.check("older index, newer cursor");
+    for outcome in outcomes {
+        assert!(outcome.problems.contains_key("/a"), "{outcome:?}");
+    }
+    assert_eq!(story.world.remote_tree()["a"], "a 3");
+    let halted = story.world.sync().problems["/a"].clone();
+    story.world.approve(&halted);
+    assert_eq!(story.world.remote_tree()["a"], "a 2");
+    // Nothing else is held up: the next edit is one.
+    story.world.put("b", "b 2");
+    story.world.sync_ok();
+    assert_eq!(story.world.remote_tree()["b"], "b 2");
+    for cursor in [true, false] {
+        let (story, [index, first]) = older();
+        story.put_state(&[index, first.filter(|_| cursor)]);
+        let rev = story.world.dropbox.rev("/a").unwrap();
+        story.world.sync_ok();
+        let mut requests = story.world.dropbox.requests();
+        requests.retain(|request| request.route == "files/upload");
+        let modes: Vec<_> = requests.iter().map(|upload| &upload.arg["mode"]).collect();
+        assert_eq!(
+            modes,
+            [&serde_json::json!({".tag": "update", "update": rev})]
+        );
+    }
+}
+
 /// Both files flipped or cut at once, from older copies as well.
 #[test]
 fn damage_on_top_of_older_copies_loses_nothing() {
@@ -286,6 +331,34 @@ fn damage_to_half_a_listing_deletes_nothing() {
                 outcome.counts.deleted_locally, 0,
                 "byte {place}: {outcome:?}"
             );
+        }
+    }
+}
+
+/// Only the index knows of a file that has not come down yet: the cursor has told of it.
+#[test]
+fn a_file_only_in_dropbox_comes_down_though_its_row_is_lost() {
+    use dropbox_standin::{Effect, Fault, When};
+    for statement in [
+        "DELETE FROM entry WHERE name = 'late'",
+        "UPDATE entry SET name = 'zate' WHERE name = 'late'",
+        "UPDATE entry SET dir = 'dis' WHERE name = 'late'",
+        "UPDATE entry SET rkind = 0 WHERE name = 'late'",
+        "DROP INDEX entry_pending",
+    ] {
+        for mode in ["BIDIRECTIONAL", "DROPBOX_TO_LOCAL"] {
+            let mut story = Story::new(mode);
+            story.there("dir/late", Some("late 1"));
+            let fails = Effect::Status(500, String::new());
+            let dropbox = &story.world.dropbox;
+            dropbox.inject(Fault::new("download", When::Always, fails));
+            story.world.sync();
+            story.world.dropbox.clear_faults();
+            let db = rusqlite::Connection::open(&story.files()[INDEX]).unwrap();
+            db.execute_batch(statement).unwrap();
+            drop(db);
+            story.check(&format!("{mode}: {statement}"));
+            assert_eq!(story.world.read("dir/late").unwrap(), "late 1");
         }
     }
 }
