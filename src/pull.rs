@@ -16,8 +16,8 @@ use crate::report::printable;
 /// Pages in a row that may bring nothing, or the same cursor, although more is promised.
 const EMPTY_PAGES_MAX: u32 = 100;
 
-/// LIMIT: pages of one pass, about 8 million entries as Dropbox fills them. Longer listings go on in
-/// the next pass, so that one that never ends keeps the lock, and the network, for a while only.
+/// LIMIT: pages of one pass, about 8 million entries as Dropbox fills them. A longer listing goes
+/// on in the next pass, so that one that never ends does not keep the lock for ever.
 pub const PAGES_MAX: u32 = 4000;
 
 /// LIMIT: longest path in bytes (`PATH_MAX` on Linux): each of its folders takes a row that holds

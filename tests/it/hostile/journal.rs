@@ -88,33 +88,28 @@ fn a_journal_that_is_foreign_cut_or_garbage_loses_nothing() {
     let noise: Vec<u8> = (0..3000).map(|_| random.next() as u8).collect();
     let mut after_header = foreign.clone();
     after_header[512..].fill(0xa5);
-    let mut journals = vec![Vec::new(), vec![0; 512], noise, after_header, foreign];
+    let others = [Vec::new(), vec![0; 512], noise, after_header, foreign];
     for mode in MODES {
-        let story = waiting(mode);
-        let own = killed_in(&story, EMPTIED);
-        let lengths = (1..own.journal.len()).step_by(701);
-        journals.truncate(5);
-        journals.extend(lengths.map(|length| own.journal[..length].to_vec()));
-        for number in 0..journals.len() {
+        let length = killed_in(&waiting(mode), EMPTIED).journal.len();
+        // Of its own journal only so much.
+        let cuts = (1..length).step_by(701).map(|cut| (cut, None));
+        let others = others.iter().map(|other| (other.len(), Some(other)));
+        for (length, other) in others.chain(cuts) {
             for index in ["as it was", "changed", "missing", "empty"] {
                 let story = waiting(mode);
                 let own = killed_in(&story, EMPTIED);
                 let [settled, cursor] = story.state();
                 let bytes = match index {
                     "as it was" => settled,
-                    "changed" => Some(own.after.clone()),
+                    "changed" => Some(own.after),
                     "missing" => None,
                     _ => Some(Vec::new()),
                 };
                 let state: State = [bytes, cursor];
                 story.put_state(&state);
-                // The story's own ones are cut anew: each index has its own nonce and pages.
-                let journal = match number {
-                    0..5 => journals[number].clone(),
-                    _ => own.journal[..journals[number].len().min(own.journal.len())].to_vec(),
-                };
-                fs::write(journal_of(&story), journal).unwrap();
-                story.check(&format!("{mode}, journal {number}, index {index}"));
+                let journal = other.unwrap_or(&own.journal);
+                fs::write(journal_of(&story), &journal[..length.min(journal.len())]).unwrap();
+                story.check(&format!("{mode}, journal of {length} bytes, index {index}"));
             }
         }
     }

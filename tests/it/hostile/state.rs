@@ -188,7 +188,7 @@ fn older_copies_of_index_and_cursor_lose_nothing() {
 }
 
 /// Where nothing comes down, an edit here replaces one in Dropbox. An older index takes what was
-/// sent since for such an edit; beside a newer cursor it is known to be older, and a person decides.
+/// sent since for such an edit; a newer cursor beside it shows that, and a person decides.
 /// LIMIT: an older index beside an equally old cursor, or none, is a gateway that was off since.
 #[test]
 fn an_older_index_replaces_no_later_version_in_dropbox() {

@@ -70,7 +70,7 @@ fn state_that_cannot_be_read_is_one_line_and_changes_nothing() {
     for (name, code) in [("index.db", 1), ("cursor.json", 1), ("token.json", 1)] {
         let file = console.state().join(name);
         let before = held(&console);
-        fs::set_permissions(&file, PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o000)).unwrap();
         let said = run();
         assert_eq!(said.code, code, "{name}: {}", said.err);
         assert_eq!(said.err.lines().count(), 1, "{}", said.err);
