@@ -48,6 +48,8 @@ pub struct Index {
     staged: Cell<Option<(i64, i64)>>,
     /// The census as the open transaction has changed it, if it has.
     census: Cell<Option<Census>>,
+    /// The rows were found to be all there, by this connection.
+    is_counted: Cell<bool>,
 }
 
 impl Index {
@@ -142,10 +144,12 @@ impl Index {
             changes_before: Cell::new(0),
             staged: Cell::new(None),
             census: Cell::new(None),
+            is_counted: Cell::new(false),
         }
     }
 
     fn set_up(&self, id: &str) -> Result<()> {
+        self.is_counted.set(true);
         self.db.execute_batch("PRAGMA page_size = 1024;")?;
         self.tune()?;
         self.transaction(|| {
@@ -205,6 +209,7 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn begin(&self) -> Result<()> {
+        self.check_census_once()?;
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         self.changes_before.set(self.db.total_changes());
         Ok(())

@@ -93,6 +93,9 @@ impl Pass<'_> {
     }
 
     fn guard(&mut self, deletes: &[Delete]) -> Result<Option<Error>> {
+        if !deletes.is_empty() {
+            self.tools.index.check_census_once()?;
+        }
         let mut tally = self.tally;
         tally.delete_local = lost(deletes, Direction::Down, &self.arrived_down);
         tally.delete_remote = lost(deletes, Direction::Up, &self.arrived_up);

@@ -135,9 +135,6 @@ fn attempt(
         Stored::Used => Index::open(&index_file)?,
         Stored::Ignored => None,
     };
-    if let Some(index) = &stored {
-        index.check_census()?;
-    }
     let has_base = stored
         .as_ref()
         .map(Index::has_base)

@@ -24,8 +24,10 @@ pub const COUNTS_FILE: &str = "FERRYBOX_CRASH_COUNTS";
 /// Set in the environment, even the longest passes are tried with a crash at each of their calls.
 const ALL: &str = "FERRYBOX_CRASHES_ALL";
 
-/// Calls of one pass at which it is cut short, unless all are asked for.
-const POINTS_MAX: u64 = 400;
+/// Passes of up to this many calls are tried with a crash at every call, unless all are asked for.
+const CALLS_TRIED: u64 = 400;
+/// Calls at which longer passes are cut short.
+const POINTS_OF_LONG: u64 = 100;
 
 /// Runs after a crash, the first of which may be disturbed once more.
 const RUNS_AFTER: usize = 2;
@@ -232,12 +234,12 @@ impl World {
 /// The calls to die at: all of them, or some of a very long pass unless all are asked for.
 fn points(calls: u64) -> impl Iterator<Item = u64> {
     let is_all = std::env::var_os(ALL).is_some();
-    let step = if is_all {
+    let step = if is_all || calls <= CALLS_TRIED {
         1
     } else {
-        calls.div_ceil(POINTS_MAX)
+        calls.div_ceil(POINTS_OF_LONG)
     };
-    (1..=calls).filter(move |call| (calls - call) % step.max(1) == 0)
+    (1..=calls).filter(move |call| (calls - call) % step == 0)
 }
 
 fn die_at(at: u64) -> Script {
