@@ -324,4 +324,22 @@ mod tests {
         assert_ne!(half(1), half(2));
         assert!((60..140).contains(&half(3).len()));
     }
+
+    #[test]
+    fn entries_change_places_but_never_with_what_they_lie_in() {
+        let paths = ["/d", "/d/x", "/e", "/f"];
+        let page = |order: &[&str]| {
+            let entry = |path: &&str| json!({ "path_lower": path });
+            json!({ "entries": order.iter().map(entry).collect::<Vec<_>>() })
+        };
+        let reordered = |seed| {
+            let mut page = page(&paths);
+            reorder_entries(&mut page, seed);
+            let entries = page["entries"].as_array().unwrap();
+            let place = |path| entries.iter().position(|e| e["path_lower"] == path);
+            assert!(place("/d") < place("/d/x"), "{page}");
+            page
+        };
+        assert!((0..50).any(|seed| reordered(seed) != page(&paths)));
+    }
 }
