@@ -52,8 +52,8 @@
 //!   that cannot be closed.
 //! - **Verify before replace.** Length and content hash, both ways, before anything is renamed into
 //!   place or settled.
-//! - **Our own work proves nothing.** What a pass brought before it was broken off does not count as
-//!   a file that was there: it neither hides an emptied side nor makes a share of deletes smaller.
+//! - **Our own work proves nothing.** What a pass brought before it was broken off does not count
+//!   as a file that was there: it neither hides an emptied side nor dilutes a share of deletes.
 //! - **The cursor never runs ahead of the index**, and both are caches: losing, damaging or
 //!   exchanging them costs a listing and hashing, nothing else.
 //! - **Nothing outside the content dir** is opened, created or removed; links are not followed.

@@ -158,9 +158,9 @@ pub fn draw(seed: u64) -> Plan {
     };
     let family = random.below(10);
     let paths: &[&'static str] = match random.below(10) {
-        0..5 => &PLAIN,
-        5..7 => &CASES,
-        7..9 => &SWAPS,
+        0..4 => &PLAIN,
+        4..6 => &CASES,
+        6..8 => &SWAPS,
         _ => &MANY,
     };
     let one_way = random.below(10);
@@ -181,12 +181,18 @@ pub fn draw(seed: u64) -> Plan {
         events: family > 3,
         meddles: family > 5,
     };
+    let mut all = if random.chance(50) {
+        draw.filled(random)
+    } else {
+        Vec::new()
+    };
+    all.extend((0..steps).map(|_| draw.step(random)));
     Plan {
         seed,
         gateways,
         guard,
         modes,
-        steps: (0..steps).map(|_| draw.step(random)).collect(),
+        steps: all,
     }
 }
 
@@ -205,6 +211,32 @@ impl Draw {
 
     fn gateway(&self, random: &mut Random) -> Side {
         1 + random.below(self.gateways as u64) as usize
+    }
+
+    /// Files on all sides, brought in step.
+    fn filled(&self, random: &mut Random) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for path in self.paths {
+            if random.chance(70) {
+                let edit = Edit {
+                    deed: Deed::Put(path),
+                    ..self.edit(random)
+                };
+                steps.push(Step::Edit(edit));
+            }
+        }
+        for side in (1..=self.gateways).chain(1..=self.gateways) {
+            steps.push(Step::Run(Run {
+                side,
+                way: Way::Both,
+                edits: Vec::new(),
+                mishaps: Vec::new(),
+                end: None,
+                approves: false,
+                seed: 0,
+            }));
+        }
+        steps
     }
 
     fn step(&self, random: &mut Random) -> Step {
