@@ -32,6 +32,7 @@ mod filters;
 mod folders;
 mod hostile;
 mod idle;
+mod instants;
 mod kills;
 mod mounts;
 mod names;

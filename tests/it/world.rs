@@ -5,6 +5,7 @@
 
 mod crashes;
 mod ground;
+mod meddling;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -60,12 +61,14 @@ pub struct World {
     hands: Hands,
     sim: Option<Sim>,
     hook: RefCell<Option<MakeHook>>,
+    /// Each pass is tried with crashes first.
+    tries_crashes: bool,
     crashes: RefCell<Crashes>,
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        if self.sim.is_some() && !std::thread::panicking() {
+        if self.tries_crashes && !std::thread::panicking() {
             crashes::tell(&self.crashes.borrow());
         }
     }
@@ -87,14 +90,18 @@ impl World {
     }
 
     fn on(mode: &'static str, dropbox: Standin, temp: impl FnOnce() -> TempDir) -> World {
-        let crashes = std::env::var_os(COUNTS_FILE).is_some();
-        let temp = if crashes {
-            TempDir::in_memory()
-        } else {
-            temp()
-        };
+        let tries_crashes = std::env::var_os(COUNTS_FILE).is_some();
+        if tries_crashes {
+            let mut world = World::made(mode, dropbox, TempDir::in_memory(), true);
+            world.tries_crashes = true;
+            return world;
+        }
+        World::made(mode, dropbox, temp(), false)
+    }
+
+    fn made(mode: &'static str, dropbox: Standin, temp: TempDir, in_memory: bool) -> World {
         let content = temp.path().join("content");
-        let (sim, hands, clock) = if crashes {
+        let (sim, hands, clock) = if in_memory {
             let state = temp.path().join("state");
             fs::create_dir(&state).unwrap();
             let gateway = Gateway::new(state, dropbox.clone(), 1);
@@ -117,6 +124,7 @@ impl World {
             hands,
             sim,
             hook: RefCell::default(),
+            tries_crashes: false,
             crashes: RefCell::default(),
         }
     }
@@ -280,6 +288,8 @@ impl World {
     pub fn sync_config(&self, config: &Config, wishes: &Wishes) -> Outcome {
         if self.sim.is_some() {
             self.clock.let_files_age();
+        }
+        if self.tries_crashes {
             self.crash_everywhere(config, wishes);
         }
         self.pass(config, wishes, None).expect("nothing ends it")

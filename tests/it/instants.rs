@@ -1,0 +1,327 @@
+//! What happens between two calls of the agent: edits at the very moment they would be lost, disks
+//! that go away or fill up under way. All of it on a machine in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use dropbox_standin::{Effect, Fault, When};
+use ferrybox::error::ExitCode;
+
+use crate::sim::disk::SimDisk;
+use crate::sim::seam::Op;
+use crate::sim::tree::Ino;
+use crate::world::World;
+
+const COPY: &str = "f (conflicted copy pi 2026-01-01)";
+const MTIME: u64 = 1_767_225_600;
+const MIB: u64 = 1 << 20;
+
+fn world() -> World {
+    World::in_memory("BIDIRECTIONAL")
+}
+
+/// A file that is about to lose its name, and a copy of it from an earlier try.
+fn losing(content: &str) -> World {
+    let world = world();
+    for name in ["f", COPY] {
+        world.put(name, content);
+        world.set_mtime(name, MTIME);
+    }
+    world
+}
+
+fn edit(disk: &SimDisk) {
+    disk.put("f", b"edited just now");
+}
+
+#[track_caller]
+fn check_kept(world: &World, content: &str) {
+    let local = world.local_tree();
+    assert!(local.values().any(|held| held == content), "{local:?}");
+}
+
+#[test]
+fn an_edit_while_a_folder_takes_the_name_is_kept() {
+    let world = losing("old");
+    world.dropbox.mkdir("/f");
+    // The copy is compared, so the file itself would just be removed.
+    let outcome = world.sync_but_before(Op::Open, COPY, edit);
+    assert_eq!(outcome.counts.deferred, 1, "{outcome:?}");
+    check_kept(&world, "edited just now");
+    world.sync_ok();
+    check_kept(&world, "edited just now");
+    assert!(world.local_tree().contains_key("f/"));
+}
+
+#[test]
+fn an_edit_while_the_name_of_its_copy_is_chosen_is_kept() {
+    let world = losing("old");
+    world.dropbox.put("/f", b"remote");
+    let outcome = world.sync_but_before(Op::Open, COPY, edit);
+    assert_eq!(outcome.counts.deferred, 1, "{outcome:?}");
+    world.sync_ok();
+    check_kept(&world, "edited just now");
+    check_kept(&world, "remote");
+}
+
+#[test]
+fn a_copy_that_appears_at_the_last_moment_is_not_overwritten() {
+    let world = world();
+    world.put("f", "local");
+    world.set_mtime("f", MTIME);
+    world.dropbox.put("/f", b"remote");
+    world.sync_but_before(Op::RenameNew, COPY, |disk| disk.put(COPY, b"somebody's"));
+    world.sync();
+    check_kept(&world, "somebody's");
+    check_kept(&world, "local");
+}
+
+#[test]
+fn a_copy_set_aside_overwrites_nothing_that_appears_at_the_last_moment() {
+    let world = world();
+    world.put("f", "local");
+    world.set_mtime("f", MTIME);
+    world.dropbox.mkdir("/f");
+    world.sync_but_before(Op::RenameNew, COPY, |disk| disk.put(COPY, b"somebody's"));
+    world.sync();
+    check_kept(&world, "somebody's");
+    check_kept(&world, "local");
+}
+
+#[test]
+fn a_file_that_takes_the_freed_name_is_not_overwritten() {
+    let world = world();
+    world.put("f", "local");
+    world.set_mtime("f", MTIME);
+    world.dropbox.put("/f", b"remote");
+    world.sync_but_before(Op::RenameNew, "f", edit);
+    world.sync();
+    for content in ["local", "remote", "edited just now"] {
+        check_kept(&world, content);
+    }
+}
+
+#[test]
+fn an_edit_right_before_a_download_is_put_in_place_is_kept() {
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    world.dropbox.put("/f", b"remote");
+    let outcome = world.sync_but_before(Op::SyncFilesystem, "", edit);
+    assert_eq!(outcome.counts.deferred, 1, "{outcome:?}");
+    world.sync_ok();
+    check_kept(&world, "edited just now");
+    check_kept(&world, "remote");
+}
+
+#[test]
+fn a_file_that_appears_right_before_a_download_is_put_in_place_is_kept() {
+    let world = world();
+    world.dropbox.put("/f", b"remote");
+    world.sync_but_before(Op::RenameNew, "f", edit);
+    world.sync_ok();
+    check_kept(&world, "edited just now");
+    check_kept(&world, "remote");
+}
+
+#[test]
+fn an_edit_right_before_a_local_delete_is_kept() {
+    let world = world();
+    for name in ["e", "f", "g"] {
+        world.put(name, name);
+    }
+    world.sync_ok();
+    world.dropbox.remove("/e");
+    world.dropbox.remove("/f");
+    // One delete is under way, the other was decided.
+    let outcome = world.sync_but_before(Op::RemoveFile, "e", |disk| disk.put("f", b"F"));
+    assert_eq!(outcome.counts.deferred, 1, "{outcome:?}");
+    world.sync_ok();
+    world.check_both(&[("f", "F"), ("g", "g")]);
+}
+
+#[test]
+fn a_file_removed_while_its_equal_came_down_is_not_removed_in_dropbox() {
+    let world = world();
+    world.put("f", "base");
+    world.put("g", "g");
+    world.sync_ok();
+    world.put("f", "same");
+    world.dropbox.put("/f", b"same");
+    world.dropbox.set_without_content_hash("/f");
+    world.sync_but_before(Op::SyncFilesystem, "", |disk| disk.remove("f"));
+    world.sync_ok();
+    world.check_both(&[("f", "same"), ("g", "g")]);
+}
+
+#[test]
+fn a_disk_without_room_keeps_the_old_file_and_the_cursor() {
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    world.dropbox.put("/f", &[b'x'; 5000]);
+    world.disk().tree().capacity = 64 * MIB + 4000;
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
+    assert_eq!(
+        outcome.calls,
+        ["list_folder/continue"],
+        "it is not asked for"
+    );
+    world.check_local(&[("f", "base")]);
+    world.disk().tree().capacity = 1 << 34;
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.calls, ["list_folder/continue", "download"]);
+    assert_eq!(world.local_tree(), world.remote_tree());
+}
+
+#[test]
+fn a_disk_that_fills_up_under_a_download_keeps_the_old_file_and_the_cursor() {
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    world.dropbox.put("/f", &[b'x'; 5000]);
+    let full = |disk: &SimDisk| disk.tree().capacity = 1000;
+    let outcome = world.sync_but_before(Op::Space, "", full);
+    assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
+    world.check_local(&[("f", "base")]);
+    world.disk().tree().capacity = 1 << 34;
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.calls, ["list_folder/continue", "download"]);
+    assert_eq!(world.local_tree(), world.remote_tree());
+}
+
+#[test]
+fn a_full_dropbox_keeps_the_old_version_and_the_cursor() {
+    let world = world();
+    world.put("f", "base");
+    world.sync_ok();
+    let rev = world.dropbox.rev("/f");
+    world.put("f", &"x".repeat(5000));
+    world.dropbox.set_quota(1000);
+    assert_eq!(world.sync().exit, ExitCode::Full);
+    assert_eq!(world.dropbox.rev("/f"), rev);
+    world.dropbox.set_quota(u64::MAX);
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.calls, ["list_folder/continue", "upload"]);
+    assert_eq!(world.local_tree(), world.remote_tree());
+}
+
+#[test]
+fn a_delete_whose_answer_is_lost_is_done() {
+    let world = world();
+    world.put("f", "f");
+    world.put("g", "g");
+    world.mkdir("empty");
+    world.sync_ok();
+    for path in ["f", "empty"] {
+        world.remove(path);
+        let lost = Fault::new("delete_v2", When::Nth(1), Effect::CutAfter);
+        world.dropbox.inject(lost);
+        let outcome = world.sync_ok();
+        assert_eq!(outcome.counts.deferred, 0, "{outcome:?}");
+        assert_eq!(world.dropbox.tree().get(&format!("/{path}")), None);
+        world.dropbox.clear_faults();
+        world.check_settled();
+    }
+}
+
+#[test]
+fn a_finish_whose_answer_is_lost_does_not_claim_what_another_put_there() {
+    let world = world();
+    let ours = vec![b'o'; 9 << 20];
+    world.disk().put("f", &ours);
+    let lost = Fault::new("upload_session/finish", When::Nth(1), Effect::CutAfter);
+    world.dropbox.inject(lost);
+    let dropbox = world.dropbox.clone();
+    let mut finishes = 0;
+    world.on_request(move |request| {
+        finishes += u32::from(request.target.contains("upload_session/finish"));
+        if finishes == 2 {
+            finishes += 1;
+            dropbox.put("/f", b"another's");
+        }
+    });
+    world.sync();
+    world.on_request_nothing();
+    world.sync_ok();
+    check_kept(&world, "another's");
+    check_kept(&world, &String::from_utf8(ours).unwrap());
+}
+
+/// A disk mounted within the content dir, and what is there without it.
+#[derive(Clone, Default)]
+struct Mounts(Arc<Mutex<BTreeMap<Ino, Ino>>>);
+
+impl Mounts {
+    fn swap(&self, disk: &SimDisk) {
+        disk.tree().swap_mounts(&mut self.0.lock().unwrap());
+    }
+}
+
+/// Files on a mounted disk and beside it, in step.
+fn with_stick() -> World {
+    let world = world();
+    world.mkdir("stick");
+    world.mount("stick");
+    for name in ["a", "b", "c"] {
+        world.put(&format!("stick/{name}"), name);
+        world.put(name, name);
+    }
+    world.sync_ok();
+    world.sync_ok();
+    world
+}
+
+#[test]
+fn a_folder_whose_disk_is_not_mounted_is_not_emptied_and_gets_nothing() {
+    let world = with_stick();
+    let mounts = Mounts::default();
+    mounts.swap(&world.disk());
+    world.dropbox.put("/stick/new", b"new");
+    world.dropbox.put("/stick/a", b"edited");
+    world.dropbox.put("/new", b"new");
+    let before = world.remote_tree();
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert!(outcome.problems.contains_key("/stick"), "{outcome:?}");
+    assert_eq!(world.remote_tree(), before);
+    assert_eq!(world.disk().tree().list("stick").unwrap().len(), 0);
+    mounts.swap(&world.disk());
+    world.sync_ok();
+    assert_eq!(world.local_tree(), before);
+    assert_eq!(world.remote_tree(), before);
+}
+
+#[test]
+fn a_disk_taken_away_at_any_call_loses_nothing() {
+    for nth in 1.. {
+        let world = with_stick();
+        world.dropbox.put("/stick/new", b"new");
+        world.dropbox.put("/stick/a", b"edited");
+        world.put("stick/b", "edited here");
+        let mounts = Mounts::default();
+        let away = mounts.clone();
+        let (_, happened) =
+            world.sync_but_when(move |call| call.number == nth, move |disk| away.swap(disk));
+        if !happened {
+            break;
+        }
+        let bare = world.disk().tree().list("stick").unwrap();
+        assert!(bare.is_empty(), "call {nth} of the pass: {bare:?}");
+        mounts.swap(&world.disk());
+        world.sync();
+        world.sync_ok();
+        let local = world.local_tree();
+        assert_eq!(local, world.remote_tree(), "call {nth} of the pass");
+        for (path, content) in [
+            ("stick/a", "edited"),
+            ("stick/b", "edited here"),
+            ("stick/c", "c"),
+            ("stick/new", "new"),
+        ] {
+            let found = local.get(path).map(String::as_str);
+            assert_eq!(found, Some(content), "{path}, call {nth} of the pass");
+        }
+    }
+}

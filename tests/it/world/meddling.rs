@@ -1,0 +1,68 @@
+//! Machines in memory on which something happens between any two calls of a pass.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dropbox_standin::Standin;
+
+use super::{Outcome, TempDir, Wishes, World};
+use crate::sim::disk::SimDisk;
+use crate::sim::seam::{Call, Op, Script, Verdict};
+
+impl World {
+    /// A world whose gateway is in memory; no crashes are tried on it.
+    pub fn in_memory(mode: &'static str) -> World {
+        World::made(mode, Standin::new(), TempDir::in_memory(), true)
+    }
+
+    /// The content dir of a machine in memory.
+    pub fn disk(&self) -> SimDisk {
+        self.sim.as_ref().unwrap().gateway.content.clone()
+    }
+
+    /// A pass in which something happens right before the first call of this kind on this path of
+    /// the content dir.
+    #[track_caller]
+    pub fn sync_but_before(
+        &self,
+        op: Op,
+        path: &'static str,
+        deed: impl FnOnce(&SimDisk) + Send + 'static,
+    ) -> Outcome {
+        let is_it = move |call: &Call| call.on == "content" && call.op == op && call.path == path;
+        let (outcome, happened) = self.sync_but_when(is_it, deed);
+        assert!(happened, "there was no such call: {outcome:?}");
+        outcome
+    }
+
+    /// A pass in which something happens right before the first call that is picked; says whether
+    /// there was one.
+    pub fn sync_but_when(
+        &self,
+        is_it: impl Fn(&Call) -> bool + Send + 'static,
+        deed: impl FnOnce(&SimDisk) + Send + 'static,
+    ) -> (Outcome, bool) {
+        let disk = self.disk();
+        let mut deed = Some(deed);
+        let happened = Arc::new(AtomicBool::new(false));
+        let happens = happened.clone();
+        let script: Script = Box::new(move |call: &Call| {
+            if is_it(call)
+                && let Some(deed) = deed.take()
+            {
+                happens.store(true, Ordering::Relaxed);
+                deed(&disk);
+            }
+            Verdict::Go
+        });
+        self.clock.let_files_age();
+        let outcome = self.pass(&self.config(), &Wishes::default(), Some(script));
+        let outcome = outcome.expect("nothing ends it");
+        (outcome, happened.load(Ordering::Relaxed))
+    }
+
+    /// Mounts an empty disk on a folder.
+    pub fn mount(&self, path: &str) {
+        self.disk().tree().mount(path, 77).unwrap();
+    }
+}
