@@ -89,6 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn only_a_whole_suffix_behind_a_name_is_one() {
+        let suffix = "(conflicted copy pi 2026-01-02)";
+        for stem in [
+            "a (conflicted copy of mine",
+            "a (conflicted copy b) c",
+            " (conflicted copy b)",
+        ] {
+            assert_eq!(name_of(stem), format!("{stem} {suffix}"));
+        }
+    }
+
+    #[test]
     fn a_copy_of_the_longest_name_still_fits() {
         for name in [
             "x".repeat(255),

@@ -143,6 +143,7 @@ mod tests {
         ];
         for (content, hash) in cases {
             assert_eq!(ContentHash::of(content).to_string(), hash);
+            assert_eq!(format!("{:?}", ContentHash::of(content)), hash);
             assert_eq!(ContentHash::parse(hash), Some(ContentHash::of(content)));
         }
     }

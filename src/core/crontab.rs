@@ -65,6 +65,8 @@ mod tests {
                 message.contains("crontab") && message.contains(six),
                 "{crontab}: {message}"
             );
+            let is_cut = message.contains("only one of");
+            assert_eq!(is_cut, six == "only one of", "{crontab}: {message}");
         }
     }
 }

@@ -307,6 +307,9 @@ fn decide_folder(facts: Facts) -> Action {
 }
 
 #[cfg(test)]
+mod table_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use Action::*;

@@ -337,6 +337,8 @@ mod tests {
         for path in ["/cached", "/tmpx", "/a/tmp2", "/x/y", "/"] {
             assert!(!filter.shuts(path), "{path}");
         }
+        // The content dir itself is no folder a pattern could name.
+        assert!(!self::filter(&["/.*"], &["", "(/x)?"]).shuts("/a"));
     }
 
     #[test]
@@ -396,5 +398,24 @@ mod tests {
             }
         }
         assert!(simple("/a\\.*").is_none() && simple(".*+").is_none());
+    }
+
+    #[test]
+    fn plain_patterns_need_no_automaton() {
+        let text = |pattern| match simple(pattern) {
+            Some(Matcher::Exact(text)) => format!("={text}"),
+            Some(Matcher::Start(text)) => format!("^{text}"),
+            Some(Matcher::End(text)) => format!("{text}$"),
+            Some(Matcher::Regex(_)) | None => String::new(),
+        };
+        for (pattern, kind) in [
+            ("/a b/c", "=/a b/c"),
+            ("/logs/.*", "^/logs/"),
+            (".*\\.tmp", ".tmp$"),
+            ("/a|/b", ""),
+            ("/a\\d", ""),
+        ] {
+            assert_eq!(text(pattern), kind, "{pattern}");
+        }
     }
 }

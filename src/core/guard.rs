@@ -168,7 +168,45 @@ mod tests {
         assert!(objection(LIMITS, emptied(3, 0, 3)).is_some());
         assert!(objection(LIMITS, emptied(3, 3, 0)).is_some());
         assert_eq!(objection(LIMITS, emptied(2, 0, 2)), None);
+        assert_eq!(objection(LIMITS, emptied(2, 2, 0)), None);
         assert_eq!(objection(LIMITS, emptied(3, 1, 1)), None);
+        let nothing_to_delete = Tally {
+            delete_local: 0,
+            delete_remote: 0,
+            ..emptied(3, 0, 0)
+        };
+        assert_eq!(objection(LIMITS, nothing_to_delete), None);
+    }
+
+    #[test]
+    fn a_side_is_emptied_only_where_the_other_would_lose_by_it() {
+        let direction = |local_files, remote_files, delete_local, delete_remote| {
+            let tally = Tally {
+                base_files: 3,
+                local_files,
+                remote_files,
+                delete_local,
+                delete_remote,
+            };
+            objection(LIMITS, tally).map(|(direction, _)| direction)
+        };
+        assert_eq!(direction(0, 3, 0, 1), Some(Direction::Up));
+        assert_eq!(direction(0, 3, 1, 0), None);
+        assert_eq!(direction(3, 0, 1, 0), Some(Direction::Down));
+        assert_eq!(direction(3, 0, 0, 1), None);
+    }
+
+    #[test]
+    fn an_objection_stands_as_long_as_there_is_something_to_delete() {
+        for (direction, tally, place) in [
+            (Direction::Up, tally(9, 0, 1), "in Dropbox"),
+            (Direction::Down, tally(9, 1, 0), "locally"),
+        ] {
+            let text = standing_objection(tally, direction).unwrap();
+            assert!(text.contains("1 files") && text.contains(place), "{text}");
+        }
+        assert_eq!(standing_objection(tally(9, 1, 0), Direction::Up), None);
+        assert_eq!(standing_objection(tally(9, 0, 1), Direction::Down), None);
     }
 
     #[test]

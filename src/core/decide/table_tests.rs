@@ -1,0 +1,162 @@
+//! The cells of the decision that the design tells in words, and the small tables beside it.
+
+use super::Action::*;
+use super::Side::{File, Folder, Gone};
+use super::*;
+
+const SAME: Side = File(Content::Same);
+const EDITED: Side = File(Content::Edited);
+
+const FLOWS: [Flow; 3] = [Flow::Both, Flow::Up, Flow::Down];
+
+fn facts(flow: Flow, base: Base, local: Side, remote: Side) -> Facts {
+    Facts {
+        flow,
+        base,
+        local,
+        remote,
+        equal: false,
+        reset_upload: false,
+    }
+}
+
+/// What both, up and down come to for each pair of sides.
+fn check(base: Base, cells: &[(Side, Side, [Action; 3])]) {
+    for (local, remote, expected) in cells {
+        for (flow, action) in FLOWS.into_iter().zip(expected) {
+            let facts = facts(flow, base, *local, *remote);
+            assert_eq!(decide(facts), *action, "{facts:?}");
+        }
+    }
+}
+
+#[test]
+fn folders_are_present_or_absent() {
+    let edited = Report(Note::EditedInDropbox);
+    let meets = Report(Note::FileMeetsFolder);
+    let undecided = Report(Note::Undecided);
+    let cells = [
+        (Gone, Gone, [Forget; 3]),
+        (Folder, Folder, [Nothing; 3]),
+        (Gone, Folder, [DeleteRemote, DeleteRemote, MakeLocalFolder]),
+        (Folder, Gone, [DeleteLocal, MakeRemoteFolder, DeleteLocal]),
+        (Gone, EDITED, [Download, edited, Download]),
+        (EDITED, Gone, [UploadNew, UploadNew, Forget]),
+        (EDITED, EDITED, [Conflict, undecided, Conflict]),
+        (EDITED, Folder, [DeleteRemote, DeleteRemote, SetAside]),
+        (Folder, EDITED, [DeleteLocal, meets, DeleteLocal]),
+    ];
+    check(Base::Folder, &cells);
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_waits_for_an_unedited_one_only() {
+    let edited = Report(Note::EditedInDropbox);
+    let meets = Report(Note::FileMeetsFolder);
+    let cells = [
+        (Gone, Folder, [MakeLocalFolder, edited, MakeLocalFolder]),
+        (SAME, Folder, [DeleteLocal, meets, DeleteLocal]),
+        (EDITED, Folder, [SetAside, meets, SetAside]),
+        (Folder, Gone, [MakeRemoteFolder, MakeRemoteFolder, Forget]),
+        (Folder, SAME, [DeleteRemote, DeleteRemote, meets]),
+        (Folder, EDITED, [meets; 3]),
+        (Folder, Folder, [Adopt; 3]),
+    ];
+    check(Base::File, &cells);
+}
+
+#[test]
+fn folders_without_a_base_are_copied_or_adopted() {
+    let meets = Report(Note::FileMeetsFolder);
+    let cells = [
+        (Gone, Gone, [Forget; 3]),
+        (Gone, Folder, [MakeLocalFolder, Nothing, MakeLocalFolder]),
+        (Folder, Gone, [MakeRemoteFolder, MakeRemoteFolder, Nothing]),
+        (Folder, Folder, [Adopt; 3]),
+        (EDITED, Folder, [SetAside, meets, SetAside]),
+        (Folder, EDITED, [meets; 3]),
+    ];
+    check(Base::None, &cells);
+}
+
+#[test]
+fn equal_files_are_adopted_whatever_the_base_and_the_flow() {
+    for base in [Base::None, Base::Folder, Base::File] {
+        for flow in FLOWS {
+            for (local, remote) in [(SAME, EDITED), (EDITED, SAME), (EDITED, EDITED)] {
+                let facts = Facts {
+                    equal: true,
+                    ..facts(flow, base, local, remote)
+                };
+                assert_eq!(decide(facts), Adopt, "{facts:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reset_uploads_what_dropbox_lacks_and_nothing_else() {
+    for flow in [Flow::Both, Flow::Up, Flow::Down, Flow::Neither] {
+        for (local, action) in [
+            (Side::Unknown, Nothing),
+            (Gone, Forget),
+            (Folder, MakeRemoteFolder),
+            (EDITED, UploadNew),
+        ] {
+            let due = |base| {
+                decide(Facts {
+                    reset_upload: true,
+                    ..facts(flow, base, local, Gone)
+                })
+            };
+            assert_eq!(due(Base::None), action, "{flow:?} {local:?}");
+            for base in [Base::File, Base::Folder] {
+                let usual = decide(facts(flow, base, local, Gone));
+                assert_eq!(due(base), usual, "{flow:?} {local:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_flow_is_the_mode_cut_by_both_filters() {
+    use Mode::{Bidirectional, DropboxToLocal, LocalToDropbox};
+    for (mode, flows) in [
+        (Bidirectional, [Flow::Both, Flow::Up, Flow::Down]),
+        (LocalToDropbox, [Flow::Up, Flow::Up, Flow::Neither]),
+        (DropboxToLocal, [Flow::Down, Flow::Neither, Flow::Down]),
+    ] {
+        for ((up, down), flow) in [(true, true), (true, false), (false, true)]
+            .into_iter()
+            .zip(flows)
+        {
+            assert_eq!(Flow::of(mode, Reach { up, down }), flow, "{mode:?}");
+        }
+        let none = Reach {
+            up: false,
+            down: false,
+        };
+        assert_eq!(Flow::of(mode, none), Flow::Neither, "{mode:?}");
+    }
+}
+
+#[test]
+fn modes_are_named_as_in_the_configuration() {
+    assert_eq!(Mode::LocalToDropbox.name(), "LOCAL_TO_DROPBOX");
+    assert_eq!(Mode::DropboxToLocal.name(), "DROPBOX_TO_LOCAL");
+    assert_eq!(Mode::Bidirectional.name(), "BIDIRECTIONAL");
+}
+
+#[test]
+fn every_action_knows_the_side_it_changes() {
+    for action in [Nothing, Adopt, Forget, Report(Note::Undecided)] {
+        assert_eq!(action.direction(), None, "{action:?}");
+    }
+    for action in [Download, Conflict, SetAside, MakeLocalFolder, DeleteLocal] {
+        assert_eq!(action.direction(), Some(Direction::Down), "{action:?}");
+    }
+    let over = UploadOver(Replaces::Seen);
+    for action in [UploadNew, over, MakeRemoteFolder, DeleteRemote] {
+        assert_eq!(action.direction(), Some(Direction::Up), "{action:?}");
+    }
+}
