@@ -21,6 +21,7 @@ mod strace;
 mod world;
 
 mod authentication;
+mod belonging;
 mod commands;
 mod conflicts;
 mod crash;
