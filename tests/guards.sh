@@ -4,7 +4,8 @@
 # usage: tests/guards.sh [GUARD...]
 #
 # Works on a copy of the last commit: all guards get a switch, so that one build serves them all.
-# A guard is named with its file, the code that it is, and the code that it is when OFF is true.
+# A guard is named with its file, the tests that may notice, the code that it is, and the code
+# that it is when OFF is true; if those tests do not notice, all that run in process are tried.
 # Ends with 1 if a guard can be switched off and nobody notices.
 set -eu
 
@@ -15,9 +16,11 @@ git -C "$here" worktree add --quiet --detach "$copy"
 cd "$copy"
 
 guards=()
+declare -A tests
 guard() {
     guards+=("$1")
-    OFF="crate::off(\"$1\")" FROM=$3 TO=$4 perl -0777 -pi -e '
+    tests[$1]=$3
+    OFF="crate::off(\"$1\")" FROM=$4 TO=$5 perl -0777 -pi -e '
         my ($from, $to) = @ENV{"FROM", "TO"};
         $to =~ s/\bOFF\b/$ENV{OFF}/g;
         my $found = () = /\Q$from\E/g;
@@ -41,21 +44,15 @@ export CARGO_TERM_COLOR=never
 run() {
     GUARD_OFF=$1 timeout 900 cargo test --quiet --test it -- "${@:2}" > said.txt 2>&1
 }
-# The quick ones first.
-stages=(
-    "conflicts:: decisions:: deletes:: filters:: folders:: instants:: names:: state:: --skip hostile"
-    "transfers:: idle:: dry_run::"
-    "hostile:: sim_some"
-)
-for stage in "${stages[@]}"; do
-    run none $stage || { cat said.txt; exit 2; }
-done
+everything="conflicts:: decisions:: deletes:: dry_run:: filters:: folders:: idle:: instants::
+    names:: belonging:: state:: transfers:: sim_some"
+run none $everything || { cat said.txt; exit 2; }
 missed=0
 for guard in "${@:-${guards[@]}}"; do
     killers=
-    for stage in "${stages[@]}"; do
+    for filter in "${tests[$guard]}" "$everything"; do
         [ -z "$killers" ] || break
-        run "$guard" $stage || true
+        run "$guard" $filter || true
         killers=$(sed -n 's/^    \([a-z_]*::[a-z_:0-9]*\)$/\1/p' said.txt | sort -u)
     done
     echo "$guard -> ${killers:-NOBODY NOTICES}" | paste -sd ' '

@@ -263,6 +263,28 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_what_to_write_instead() {
+        for (patterns, remedy) in [
+            (&["(/a)\\1", "(?<n>/a)\\k<n>"][..], "repeated part out"),
+            (&["/\\p{Lu}", "/\\PL"], "list the characters"),
+            (&["/\\h", "/\\H"], "'[ \\t]'"),
+            (&["/\\R", "/\\v", "/\\V", "/\\N"], "name the characters"),
+            (&["/a\\Z", "\\G/a"], "matches the whole path"),
+            (&["/\\X"], "write '.'"),
+            (&["/\\07", "/\\cA", "/\\e"], "two hex digits"),
+            (&["/a\\E"], "there is none"),
+            (&["/\\b{g}"], "told apart by '/'"),
+            (&["/\\y"], "plain letter"),
+            (&["/[a\\]&&b]"], "use 'exclude'"),
+        ] {
+            for pattern in patterns {
+                let error = refusal(pattern);
+                assert!(error.remedy.contains(remedy), "{pattern}: {}", error.remedy);
+            }
+        }
+    }
+
+    #[test]
     fn what_only_looks_java_only_is_accepted_and_means_the_same() {
         for (pattern, path) in [
             ("/\\*+", "/***"),
@@ -281,6 +303,13 @@ mod tests {
             ("/a&b", "/a&b"),
             ("/\\é\\-[\\]\\-]", "/é--"),
             ("/(?<n>a)(?:b)", "/ab"),
+            ("/(?<name>\\<)", "/<"),
+            ("/\\x41\\Q}\\E", "/A}"),
+            ("/a\\b.*", "/a.b"),
+            ("/\\d+", "/42"),
+            ("/[\\<]", "/<"),
+            ("/[]**]+", "/]*"),
+            ("/[a&b]", "/&"),
             ("/(?i:A)b", "/ab"),
         ] {
             assert!(matches(pattern, path), "{pattern} {path}");

@@ -55,6 +55,8 @@ mod tests {
         ] {
             assert!(refused_by_dropbox(name).is_some(), "{name:?}");
         }
+        assert!(refused_by_dropbox(&"ü".repeat(256)).is_some());
+        assert_eq!(refused_by_dropbox(&"ü".repeat(255)), None);
         for name in ["~a", "a.tmp", "desktop.init", "a b", "ü", "a.", "<>:?*|"] {
             assert_eq!(refused_by_dropbox(name), None, "{name:?}");
         }

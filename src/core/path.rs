@@ -230,12 +230,53 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_refused_for_what_is_wrong_with_it() {
+        for (name, bad, text) in [
+            ("", BadName::Empty, "empty"),
+            (".", BadName::Dots, ". or .."),
+            ("..", BadName::Dots, ". or .."),
+            ("a/b", BadName::ForbiddenByte, "a slash"),
+            ("a\0b", BadName::ForbiddenByte, "NUL"),
+            (&"x".repeat(256), BadName::TooLong, "255 bytes"),
+        ] {
+            assert_eq!(check_name(name), Err(bad), "{name:?}");
+            assert!(bad.to_string().contains(text), "{bad}");
+        }
+        for name in ["a", "...", ".a", "a.", "é\\", &"x".repeat(255)] {
+            assert_eq!(check_name(name), Ok(()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_apart_at_its_slashes() {
+        let path = RelPath::parse("a/b/c").unwrap();
+        assert_eq!(path.as_str(), "a/b/c");
+        assert_eq!(path.slashed(), "/a/b/c");
+        assert_eq!(path.to_string(), "a/b/c");
+        assert_eq!((path.parent().as_str(), path.name()), ("a/b", "c"));
+        assert!(path.components().eq(["a", "b", "c"]));
+        assert_eq!(path.parent().join("c"), Ok(path.clone()));
+        assert!(!path.is_root());
+        let root = RelPath::parse("").unwrap();
+        assert!(root.is_root() && root == RelPath::root() && root.parent() == root);
+        assert_eq!((root.name(), root.components().count()), ("", 0));
+        assert_eq!(
+            (root.slashed().as_str(), root.to_string().as_str()),
+            ("/", ".")
+        );
+        assert_eq!(root.join("a").unwrap().as_str(), "a");
+    }
+
+    #[test]
     fn names_differing_in_case_or_normal_form_share_a_key() {
         assert_eq!(Key::of("Items/Café.TXT"), Key::of("items/cafe\u{301}.txt"));
         assert_eq!(fold("ÀÉ"), "àé");
         assert_eq!(fold("\u{130}x"), "ix");
         assert_eq!(fold("J\u{30c}"), fold("\u{1f0}"));
         assert_ne!(Key::of("a/b"), Key::of("a/c"));
+        assert_eq!(Key::in_dir("items", "CAFE\u{301}"), Key::of("items/café"));
+        assert_eq!(Key::in_dir("", "A"), Key::of("a"));
+        assert_eq!((nfc("A"), nfc("E\u{301}")), ("A".into(), "É".into()));
     }
 
     #[test]
@@ -246,6 +287,7 @@ mod tests {
             ("a/b", "c", 2)
         );
         assert_eq!(key.parent().map(|k| k.path()).as_deref(), Some("a/b"));
+        assert_eq!(key.to_string(), "a/b/c");
         assert_eq!(Key::of("c").parent(), None);
     }
 }
