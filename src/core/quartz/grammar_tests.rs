@@ -101,7 +101,10 @@ fn exactly_one_day_field_is_a_question_mark() {
             .unwrap_err()
             .contains("write '0 0 2 13 * ?'")
     );
-    assert!(days_of("13", "FRI").unwrap_err().contains("must be '?'"));
+    for (of_month, of_week) in [("13", "FRI"), ("99", "*"), ("*", "FOO")] {
+        let message = days_of(of_month, of_week).unwrap_err();
+        assert!(message.contains("must be '?'; put the days"), "{message}");
+    }
 }
 
 /// One per line.
@@ -142,6 +145,9 @@ const REFUSED: &str = "60 0 2 * * ?
     0 0 2 30 2 ?
     0 0 2 31 4,6 ?
     0 0 2 L-30 2 ?
+    0 0 2 L-30 4 ?
+    0 0 2 L-29 2 ?
+    0 0 2 31W 4 ?
     
     push
     @daily
@@ -154,4 +160,71 @@ fn what_quartz_refuses_or_would_half_ignore_is_refused_with_a_remedy() {
         assert!(message.contains("; "), "{text}: {message}");
     }
     assert!(Quartz::parse("0 0 2 29 2 ?").is_ok() && Quartz::parse("0 0 2 30 2,3 ?").is_ok());
+}
+
+#[test]
+fn a_day_that_one_of_the_months_has_fires() {
+    for (of_month, month) in [
+        ("L-28", "2"),
+        ("L-29", "4"),
+        ("L-30", "4,5"),
+        ("29W", "2"),
+        ("30", "4"),
+        ("31", "4,5"),
+        ("L-30W", "12"),
+    ] {
+        let text = format!("0 0 2 {of_month} {month} ?");
+        assert!(Quartz::parse(&text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn a_step_goes_up_to_the_size_of_its_field() {
+    for (before, most, after) in [
+        ("*/", 59, " 0 2 * * ?"),
+        ("0 */", 59, " 2 * * ?"),
+        ("0 0 */", 23, " * * ?"),
+        ("0 0 2 */", 31, " * ?"),
+        ("0 0 2 * */", 12, " ?"),
+        ("0 0 2 ? * */", 7, ""),
+        ("0 0 2 * * ? */", 130, ""),
+    ] {
+        let parse = |step: u32| Quartz::parse(&format!("{before}{step}{after}"));
+        assert!(parse(1).is_ok() && parse(most).is_ok(), "{before}{most}");
+        let message = parse(most + 1).unwrap_err();
+        let remedy = format!("write a number from 1 to {most} after '/'");
+        assert!(message.ends_with(&remedy), "{message}");
+        assert!(parse(0).is_err(), "{before}");
+    }
+}
+
+#[test]
+fn a_refused_value_is_told_with_what_its_field_takes() {
+    let alone = "'L' and 'W' stand alone in day-of-month, 'L' and '#' in day-of-week, not in \
+                 lists, ranges or other fields";
+    let one_field = "'?' stands alone, in day-of-month or day-of-week; use '*' here";
+    let sunday = "Sunday is 1 and Saturday is 7: write 1 to 7 or SUN to SAT";
+    for (text, remedy) in [
+        ("60 0 2 * * ?", "write 0 to 59"),
+        ("0 0 24 * * ?", "write 0 to 23"),
+        ("0 0 2 0 * ?", "write 1 to 31"),
+        ("0 0 2 32W * ?", "write 1 to 31"),
+        ("0 0 2 * 13 ?", "write 1 to 12 or JAN to DEC"),
+        ("0 0 2 * JULY ?", "write 1 to 12 or JAN to DEC"),
+        ("0 0 2 * 0 ?", "write 1 to 12 or JAN to DEC"),
+        ("0 0 2 ? * 8", "write 1 to 7 or SUN to SAT"),
+        ("0 0 2 ? * 0", sunday),
+        ("0 0 2 ? * 00", sunday),
+        ("0 0 2 * * ? 1969", "write 1970 to 2099"),
+        ("0 ? 2 * * ?", one_field),
+        ("0 0 2 * ? ?", one_field),
+        ("0 L 2 * * ?", alone),
+        ("0 0 2 15W,3 * ?", alone),
+        ("0 0 2 ? * FRIL,MON", alone),
+        ("0 0 2 ? * 1#2,3#1", alone),
+    ] {
+        let message = Quartz::parse(text).expect_err(text);
+        let told = message.split_once("; ").map(|(_, remedy)| remedy);
+        assert_eq!(told, Some(remedy), "{text}: {message}");
+    }
 }
