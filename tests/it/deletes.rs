@@ -467,3 +467,25 @@ fn removing_the_index_brings_the_files_of_a_halt_back() {
     assert_eq!(world.sync_ok().counts.downloaded, 5);
     assert_eq!(world.local_tree(), world.remote_tree());
 }
+
+#[test]
+fn a_remote_root_that_was_made_anew_is_listed_anew() {
+    let world = world();
+    world
+        .dropbox_keys
+        .borrow_mut()
+        .push_str("\nremote_root = \"/gateway\"");
+    for name in ["a", "b", "c", "d"] {
+        world.put(name, name);
+    }
+    world.sync_ok();
+    world.dropbox.remove("/gateway");
+    for name in ["a", "b", "c"] {
+        world
+            .dropbox
+            .put(&format!("/gateway/{name}"), name.as_bytes());
+    }
+    world.sync_ok();
+    assert_eq!(world.read("d"), None, "it went with the old folder");
+    assert_eq!(world.read("a").as_deref(), Some("a"));
+}
