@@ -31,6 +31,7 @@ mod dry_run;
 mod errors;
 mod filters;
 mod folders;
+mod halts;
 mod hostile;
 mod idle;
 mod instants;

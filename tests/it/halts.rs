@@ -1,0 +1,91 @@
+//! Halts that must not be talked out of: by what the agent itself moved, by equal contents, or by
+//! a pass that could not look.
+
+use dropbox_standin::{Effect, Fault, When};
+use ferrybox::error::ExitCode;
+
+use crate::world::{World, world};
+
+/// Five files in step, which then vanish from Dropbox.
+fn emptied() -> World {
+    let world = world();
+    for i in 0..5 {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    world.dropbox.remove("/d");
+    world
+}
+
+#[track_caller]
+fn check_halts(world: &World) {
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
+    assert_eq!(outcome.counts.deleted_locally, 0);
+    for i in 0..5 {
+        assert!(world.read(&format!("d/{i}")).is_some(), "d/{i}");
+    }
+}
+
+#[test]
+fn an_upload_of_a_pass_that_broke_off_does_not_hide_an_emptied_side() {
+    let world = emptied();
+    for i in 0..3 {
+        world.put(&format!("new {i}"), "n");
+    }
+    let dropbox = world.dropbox.clone();
+    let mut uploads = 0;
+    world.on_request(move |request| {
+        uploads += u32::from(request.target.contains("files/upload"));
+        if uploads == 2 {
+            dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
+        }
+    });
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    world.on_request_nothing();
+    world.dropbox.clear_faults();
+    assert!(world.dropbox.read("/new 0").is_some());
+    check_halts(&world);
+}
+
+#[test]
+fn an_upload_that_was_not_settled_does_not_hide_an_emptied_side() {
+    let world = emptied();
+    world.put("new", "n");
+    world.dropbox.put("/new", b"n");
+    check_halts(&world);
+}
+
+#[test]
+fn one_copy_does_not_stand_for_many_equal_files() {
+    let world = world();
+    for i in 0..25 {
+        world.put(&format!("d/{i}"), "equal");
+    }
+    world.put("keep", "k");
+    world.sync_ok();
+    world.remove("d");
+    world.put("moved", "equal");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
+    assert!(outcome.error.contains("24 of 26"), "{}", outcome.error);
+}
+
+#[test]
+fn a_pass_that_could_not_look_does_not_let_go_of_a_halt() {
+    let world = World::in_memory("BIDIRECTIONAL");
+    for i in 0..5 {
+        world.put(&format!("d/{i}"), "x");
+    }
+    world.sync_ok();
+    for i in 0..5 {
+        world.remove(&format!("d/{i}"));
+    }
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    world.put("log", "a sign of life");
+    world.hands().set_mode("d", 0);
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+    world.hands().set_mode("d", 0o755);
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert!(world.dropbox.read("/d/4").is_some());
+}
