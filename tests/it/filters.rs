@@ -41,6 +41,19 @@ fn hidden_true_lets_dotfiles_travel_but_not_our_own() {
 }
 
 #[test]
+fn nothing_of_dropbox_comes_down_under_a_name_of_ours() {
+    let world = with_keys("BIDIRECTIONAL", "hidden = true");
+    world.put("a", "a");
+    world.sync_ok();
+    let marker = world.hands().read(".ferrybox-root");
+    world.dropbox.put("/.ferrybox-root", b"another's");
+    world.dropbox.put("/.Ferrybox-x", b"x");
+    world.sync_ok();
+    assert_eq!(world.hands().read(".ferrybox-root"), marker);
+    assert_eq!(world.read(".Ferrybox-x"), None);
+}
+
+#[test]
 fn a_filter_matches_the_whole_real_case_path_in_both_directions() {
     let keys = "upload_filter = [\"/Conf/.*\"]\ndownload_filter = [\"/Conf/.*\"]";
     let world = with_keys("BIDIRECTIONAL", keys);

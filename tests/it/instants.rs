@@ -8,7 +8,7 @@ use dropbox_standin::{Effect, Fault, When};
 use ferrybox::error::ExitCode;
 
 use crate::sim::disk::SimDisk;
-use crate::sim::seam::Op;
+use crate::sim::seam::{Call, Op};
 use crate::sim::tree::Ino;
 use crate::world::World;
 
@@ -181,8 +181,8 @@ fn a_disk_that_fills_up_under_a_download_keeps_the_old_file_and_the_cursor() {
     world.put("f", "base");
     world.sync_ok();
     world.dropbox.put("/f", &[b'x'; 5000]);
-    let full = |disk: &SimDisk| disk.tree().capacity = 1000;
-    let outcome = world.sync_but_before(Op::Space, "", full);
+    let writes = |call: &Call| call.on == "content" && call.op == Op::Write;
+    let (outcome, _) = world.sync_but_when(writes, |disk| disk.tree().capacity = 1000);
     assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
     world.check_local(&[("f", "base")]);
     world.disk().tree().capacity = 1 << 34;

@@ -42,3 +42,4 @@ mod power;
 mod state;
 mod tidy;
 mod transfers;
+mod unknown;

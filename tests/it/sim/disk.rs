@@ -167,11 +167,17 @@ impl Disk for SimDisk {
 
     fn list(&self, dir: &RelPath) -> io::Result<Vec<Listed>> {
         self.call(Op::List, dir)?;
-        let listed = self.tree().list(dir.as_str());
+        let tree = self.tree();
+        let listed = tree.list(dir.as_str());
+        let searchable = tree
+            .find(dir.as_str())
+            .is_ok_and(|ino| tree.status(ino).mode & 0o100 != 0);
         let entry = |(name, status): (String, Status)| Listed {
             utf8: !name.contains('\u{fffd}'),
             name,
-            status: Ok(status),
+            status: searchable
+                .then_some(status)
+                .ok_or(ErrorKind::PermissionDenied),
         };
         Ok(listed
             .map_err(|e| named(e, "read directory", dir))?

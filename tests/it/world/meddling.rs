@@ -15,6 +15,13 @@ impl World {
         World::made(mode, Standin::new(), TempDir::in_memory(), true)
     }
 
+    /// The same, but each pass is tried with a crash at each of its calls first.
+    pub fn crashing(mode: &'static str) -> World {
+        let mut world = World::in_memory(mode);
+        world.tries_crashes = true;
+        world
+    }
+
     /// The content dir of a machine in memory.
     pub fn disk(&self) -> SimDisk {
         self.sim.as_ref().unwrap().gateway.content.clone()

@@ -1,0 +1,90 @@
+//! Unknown is not absent, and not done either: what could not be looked at is neither deleted nor
+//! forgotten. Some of it on a machine in memory, where permissions count for everybody.
+
+use dropbox_standin::{Effect, Fault, When};
+use ferrybox::error::ExitCode;
+
+use crate::world::World;
+
+#[test]
+fn a_directory_that_cannot_be_read_or_searched_loses_nothing() {
+    for mode in [0o000, 0o300, 0o400] {
+        let world = World::in_memory("BIDIRECTIONAL");
+        for name in ["a", "d/b", "d/c"] {
+            world.put(name, name);
+        }
+        world.sync_ok();
+        let before = world.remote_tree();
+        world.hands().set_mode("d", mode);
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::SomeFiles, "{mode:o}: {outcome:?}");
+        assert_eq!(world.remote_tree(), before, "{mode:o}");
+        world.hands().set_mode("d", 0o755);
+        world.sync_ok();
+        assert_eq!(world.remote_tree(), before, "{mode:o}");
+        assert_eq!(world.local_tree(), before, "{mode:o}");
+    }
+}
+
+/// A first pass in the mode that uploads what Dropbox lacks once only.
+fn first() -> World {
+    let world = World::in_memory("DROPBOX_TO_LOCAL");
+    world.put("a", "a");
+    world.put("d/b", "b");
+    world
+}
+
+#[track_caller]
+fn check_all_went_up(world: &World) {
+    world.sync_ok();
+    assert_eq!(world.remote_tree(), world.local_tree());
+}
+
+#[test]
+fn the_one_upload_stays_due_for_a_file_that_did_not_go_up() {
+    let world = first();
+    let broken = Effect::Status(500, String::new());
+    world
+        .dropbox
+        .inject(Fault::new("files/upload", When::First(3), broken));
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+    check_all_went_up(&world);
+}
+
+#[test]
+fn the_one_upload_stays_due_after_a_pass_that_only_downloads() {
+    let world = first();
+    assert_eq!(world.download_only().exit, ExitCode::Ok);
+    check_all_went_up(&world);
+}
+
+#[test]
+fn the_one_upload_stays_due_for_what_could_not_be_read() {
+    let world = first();
+    world.hands().set_mode("d", 0);
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+    world.hands().set_mode("d", 0o755);
+    check_all_went_up(&world);
+}
+
+#[test]
+fn the_one_upload_stays_due_for_names_that_clash() {
+    let world = first();
+    world.put("A", "A");
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+    world.rename("A", "c");
+    check_all_went_up(&world);
+}
+
+#[test]
+fn what_a_power_cut_takes_back_was_not_settled() {
+    let world = World::crashing("BIDIRECTIONAL");
+    for name in ["a", "b", "c"] {
+        world.dropbox.put(&format!("/{name}"), name.as_bytes());
+    }
+    world.sync_ok();
+    world.dropbox.remove("/b");
+    world.dropbox.put("/c", b"edited");
+    world.sync_ok();
+    world.check_both(&[("a", "a"), ("c", "edited")]);
+}
