@@ -39,6 +39,7 @@ mod kills;
 mod mounts;
 mod names;
 mod power;
+mod stable;
 mod state;
 mod tidy;
 mod transfers;

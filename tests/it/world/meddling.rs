@@ -46,30 +46,56 @@ impl World {
     /// there was one.
     pub fn sync_but_when(
         &self,
-        is_it: impl Fn(&Call) -> bool + Send + 'static,
+        is_it: impl FnMut(&Call) -> bool + Send + 'static,
         deed: impl FnOnce(&SimDisk) + Send + 'static,
     ) -> (Outcome, bool) {
-        let disk = self.disk();
-        let mut deed = Some(deed);
-        let happened = Arc::new(AtomicBool::new(false));
-        let happens = happened.clone();
-        let script: Script = Box::new(move |call: &Call| {
-            if is_it(call)
-                && let Some(deed) = deed.take()
-            {
-                happens.store(true, Ordering::Relaxed);
-                deed(&disk);
-            }
-            Verdict::Go
-        });
         self.clock.let_files_age();
+        let (script, happened) = script(self.disk(), is_it, deed);
         let outcome = self.pass(&self.config(), &Wishes::default(), Some(script));
         let outcome = outcome.expect("nothing ends it");
         (outcome, happened.load(Ordering::Relaxed))
+    }
+
+    /// The same during anything else that goes to this machine's disks.
+    pub fn meddled<T>(
+        &self,
+        is_it: impl FnMut(&Call) -> bool + Send + 'static,
+        deed: impl FnOnce(&SimDisk) + Send + 'static,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let seam = &self.sim.as_ref().unwrap().gateway.seam;
+        let (script, happened) = script(self.disk(), is_it, deed);
+        seam.start(Some(script));
+        let done = work();
+        seam.stop();
+        assert!(happened.load(Ordering::Relaxed));
+        done
     }
 
     /// Mounts an empty disk on a folder.
     pub fn mount(&self, path: &str) {
         self.disk().tree().mount(path, 77).unwrap();
     }
+}
+
+/// Lets something happen once, and says when it has.
+fn script(
+    disk: SimDisk,
+    mut is_it: impl FnMut(&Call) -> bool + Send + 'static,
+    deed: impl FnOnce(&SimDisk) + Send + 'static,
+) -> (Script, Arc<AtomicBool>) {
+    let mut deed = Some(deed);
+    let happened = Arc::new(AtomicBool::new(false));
+    let happens = happened.clone();
+    let script = Box::new(move |call: &Call| {
+        if deed.is_some()
+            && is_it(call)
+            && let Some(deed) = deed.take()
+        {
+            happens.store(true, Ordering::Relaxed);
+            deed(&disk);
+        }
+        Verdict::Go
+    });
+    (script, happened)
 }
