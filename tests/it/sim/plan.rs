@@ -414,10 +414,14 @@ pub fn simpler(plan: &Plan) -> Vec<Plan> {
             found.push(plan);
         };
         for edit in 0..run.edits.len() {
-            try_run(&|run| drop(run.edits.remove(edit)));
+            try_run(&|run| {
+                run.edits.remove(edit);
+            });
         }
         for mishap in 0..run.mishaps.len() {
-            try_run(&|run| drop(run.mishaps.remove(mishap)));
+            try_run(&|run| {
+                run.mishaps.remove(mishap);
+            });
         }
         if run.end.is_some() {
             try_run(&|run| run.end = None);
