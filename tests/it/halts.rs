@@ -89,3 +89,18 @@ fn a_pass_that_could_not_look_does_not_let_go_of_a_halt() {
     assert_eq!(world.sync().exit, ExitCode::Halted);
     assert!(world.dropbox.read("/d/4").is_some());
 }
+
+#[test]
+fn a_download_that_was_not_settled_does_not_hide_an_emptied_side() {
+    let world = world();
+    for i in 0..5 {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    world.remove("d");
+    world.put("new", "n");
+    world.dropbox.put("/new", b"n");
+    let outcome = world.upload_only();
+    assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
+    assert!(world.dropbox.read("/d/4").is_some());
+}

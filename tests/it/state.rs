@@ -388,6 +388,9 @@ fn a_personal_token_of_another_app_deletes_nothing() {
     let token = world.dropbox.personal_access_token();
     let keys = format!("personal_access_token = \"{token}\"");
     world.dropbox_keys.replace(keys);
+    let refused = Effect::Status(400, "this cursor is for a different app.".to_owned());
+    let once = Fault::new("list_folder/continue", When::Nth(1), refused);
+    world.dropbox.inject(once);
     let outcome = world.sync_ok();
     assert_eq!(outcome.counts.deleted_locally, 0, "{outcome:?}");
     assert_eq!(world.local_tree().len(), 6);

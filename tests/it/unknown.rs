@@ -88,3 +88,19 @@ fn what_a_power_cut_takes_back_was_not_settled() {
     world.sync_ok();
     world.check_both(&[("a", "a"), ("c", "edited")]);
 }
+
+#[test]
+fn a_local_delete_is_on_the_medium_before_it_is_settled() {
+    for seed in 0..20 {
+        let world = World::in_memory("BIDIRECTIONAL");
+        for name in ["a", "b", "c"] {
+            world.put(name, name);
+        }
+        world.sync_ok();
+        world.dropbox.remove("/b");
+        world.sync_ok();
+        world.lose_power(seed);
+        world.sync_ok();
+        world.check_both(&[("a", "a"), ("c", "c")]);
+    }
+}

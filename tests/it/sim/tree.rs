@@ -205,7 +205,7 @@ impl Tree {
     pub fn list(&self, path: &str) -> io::Result<Vec<(String, Status)>> {
         let dir = self.find(path)?;
         let entries = self.node(dir).entries()?;
-        if self.node(dir).mode & 0o500 != 0o500 {
+        if self.node(dir).mode & 0o400 == 0 {
             return Err(ErrorKind::PermissionDenied.into());
         }
         let status = |(name, ino): (&String, &Ino)| (name.clone(), self.status(self.mounted(*ino)));

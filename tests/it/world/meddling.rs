@@ -7,6 +7,7 @@ use dropbox_standin::Standin;
 
 use super::{Outcome, TempDir, Wishes, World};
 use crate::sim::disk::SimDisk;
+use crate::sim::random::Random;
 use crate::sim::seam::{Call, Op, Script, Verdict};
 
 impl World {
@@ -70,6 +71,12 @@ impl World {
         seam.stop();
         assert!(happened.load(Ordering::Relaxed));
         done
+    }
+
+    /// The power fails between two passes.
+    pub fn lose_power(&self, seed: u64) {
+        let gateway = &self.sim.as_ref().unwrap().gateway;
+        gateway.lose_power(&mut Random::new(seed));
     }
 
     /// Mounts an empty disk on a folder.
