@@ -1,6 +1,7 @@
 //! What the base and the cursor belong to: another account, app, namespace, folder, filter, index
 //! or content dir starts over or halts, and deletes nothing.
 
+use dropbox_standin::{Effect, Fault, When};
 use ferrybox::core::path::Key;
 use ferrybox::cursor::CursorFile;
 use ferrybox::error::{Error, ExitCode};
@@ -152,4 +153,29 @@ fn without_a_marker_device_and_inode_tell_content_dirs_apart() {
     index.transaction(other).unwrap();
     assert!(matches!(check(), Err(Error::Halt(_))));
     assert!(index.row(&row.key).unwrap().is_some(), "the base is kept");
+}
+
+#[test]
+fn a_remote_root_that_was_made_anew_is_listed_anew() {
+    let world = world();
+    world
+        .dropbox_keys
+        .borrow_mut()
+        .push_str("\nremote_root = \"/gateway\"");
+    for name in ["a", "b", "c", "d"] {
+        world.put(name, name);
+    }
+    world.sync_ok();
+    // What is told is that the folder went and another one came, not what it lacks.
+    world.dropbox.remove("/gateway/d");
+    let told = r#"{"entries":[
+        {".tag":"deleted","name":"gateway","path_lower":"/gateway","path_display":"/gateway"},
+        {".tag":"folder","name":"gateway","path_lower":"/gateway","path_display":"/gateway",
+         "id":"id:new"}],"cursor":"new","has_more":false}"#;
+    let answer = Effect::Status(200, told.to_owned());
+    let once = Fault::new("list_folder/continue", When::Nth(1), answer);
+    world.dropbox.inject(once);
+    world.sync_ok();
+    assert_eq!(world.read("d"), None, "it went with the old folder");
+    assert_eq!(world.read("a").as_deref(), Some("a"));
 }

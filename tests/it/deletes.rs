@@ -467,29 +467,3 @@ fn removing_the_index_brings_the_files_of_a_halt_back() {
     assert_eq!(world.sync_ok().counts.downloaded, 5);
     assert_eq!(world.local_tree(), world.remote_tree());
 }
-
-#[test]
-fn a_remote_root_that_was_made_anew_is_listed_anew() {
-    use dropbox_standin::{Effect, Fault, When};
-    let world = world();
-    world
-        .dropbox_keys
-        .borrow_mut()
-        .push_str("\nremote_root = \"/gateway\"");
-    for name in ["a", "b", "c", "d"] {
-        world.put(name, name);
-    }
-    world.sync_ok();
-    // What is told is that the folder went and another one came, not what it lacks.
-    world.dropbox.remove("/gateway/d");
-    let told = r#"{"entries":[
-        {".tag":"deleted","name":"gateway","path_lower":"/gateway","path_display":"/gateway"},
-        {".tag":"folder","name":"gateway","path_lower":"/gateway","path_display":"/gateway",
-         "id":"id:new"}],"cursor":"new","has_more":false}"#;
-    let answer = Effect::Status(200, told.to_owned());
-    let once = Fault::new("list_folder/continue", When::Nth(1), answer);
-    world.dropbox.inject(once);
-    world.sync_ok();
-    assert_eq!(world.read("d"), None, "it went with the old folder");
-    assert_eq!(world.read("a").as_deref(), Some("a"));
-}

@@ -346,28 +346,31 @@ fn a_problem_that_stays_does_not_keep_the_reset_due() {
 
 #[test]
 fn an_older_index_does_not_catch_up_with_a_newer_cursor_by_listing() {
-    let world = populated();
-    let file = world.state().join("index.db");
-    let old = fs::read(&file).unwrap();
-    world.dropbox.put("/n", b"n");
-    world.dropbox.put("/d0/0", b"edited");
-    world.dropbox.remove("/d1/1");
-    world.sync_ok();
-    fs::write(&file, old).unwrap();
-    world.dropbox.set_page_limit(2);
-    let dropbox = world.dropbox.clone();
-    let mut pages = 0;
-    world.on_request(move |request| {
-        pages += u32::from(request.target.contains("list_folder"));
-        if pages == 5 {
-            dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
-        }
-    });
-    assert_eq!(world.sync().exit, ExitCode::TryLater);
-    world.on_request_nothing();
-    world.dropbox.clear_faults();
-    world.sync_ok();
-    assert_eq!(world.local_tree(), world.remote_tree());
+    // Each page of a listing counts as a commit: one of these makes it as many as the cursor's.
+    for broken in 2..=8 {
+        let world = populated();
+        let file = world.state().join("index.db");
+        let old = fs::read(&file).unwrap();
+        world.dropbox.put("/n", b"n");
+        world.dropbox.put("/d0/0", b"edited");
+        world.dropbox.remove("/d1/1");
+        world.sync_ok();
+        fs::write(&file, old).unwrap();
+        world.dropbox.set_page_limit(2);
+        let dropbox = world.dropbox.clone();
+        let mut pages = 0;
+        world.on_request(move |request| {
+            pages += u32::from(request.target.contains("list_folder"));
+            if pages == broken {
+                dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
+            }
+        });
+        assert_eq!(world.sync().exit, ExitCode::TryLater, "page {broken}");
+        world.on_request_nothing();
+        world.dropbox.clear_faults();
+        world.sync_ok();
+        assert_eq!(world.local_tree(), world.remote_tree(), "page {broken}");
+    }
 }
 
 #[test]
