@@ -44,7 +44,7 @@ export CARGO_TERM_COLOR=never
 run() {
     GUARD_OFF=$1 timeout 900 cargo test --quiet --test it -- "${@:2}" > said.txt 2>&1
 }
-everything="conflicts:: decisions:: deletes:: halts:: dry_run:: filters:: folders:: idle:: instants::
+everything="answers:: conflicts:: decisions:: deletes:: halts:: dry_run:: filters:: folders:: idle:: instants::
     names:: belonging:: stable:: unknown:: state:: transfers:: sim_some"
 run none $everything || { cat said.txt; exit 2; }
 missed=0

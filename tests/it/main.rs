@@ -20,6 +20,7 @@ mod sim;
 mod strace;
 mod world;
 
+mod answers;
 mod authentication;
 mod belonging;
 mod commands;
