@@ -148,7 +148,7 @@ impl Index {
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         let (count, total) = self.staged_so_far()?;
-        let seq = i64::try_from(count + 1).unwrap_or(i64::MAX);
+        let seq = count + 1;
         let sum = staged_checksum(seq, entry);
         insert.execute(params![
             seq,
