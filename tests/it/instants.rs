@@ -1,15 +1,11 @@
 //! What happens between two calls of the agent: edits at the very moment they would be lost, disks
 //! that go away or fill up under way. All of it on a machine in memory.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::error::ExitCode;
 
 use crate::sim::disk::SimDisk;
 use crate::sim::seam::{Call, Op};
-use crate::sim::tree::Ino;
 use crate::world::World;
 
 const COPY: &str = "f (conflicted copy pi 2026-01-01)";
@@ -249,16 +245,6 @@ fn a_finish_whose_answer_is_lost_does_not_claim_what_another_put_there() {
     check_kept(&world, &String::from_utf8(ours).unwrap());
 }
 
-/// A disk mounted within the content dir, and what is there without it.
-#[derive(Clone, Default)]
-struct Mounts(Arc<Mutex<BTreeMap<Ino, Ino>>>);
-
-impl Mounts {
-    fn swap(&self, disk: &SimDisk) {
-        disk.tree().swap_mounts(&mut self.0.lock().unwrap());
-    }
-}
-
 /// Files on a mounted disk and beside it, in step.
 fn with_stick() -> World {
     let world = world();
@@ -276,8 +262,7 @@ fn with_stick() -> World {
 #[test]
 fn a_folder_whose_disk_is_not_mounted_is_not_emptied_and_gets_nothing() {
     let world = with_stick();
-    let mounts = Mounts::default();
-    mounts.swap(&world.disk());
+    world.disk().tree().unmount_all();
     world.dropbox.put("/stick/new", b"new");
     world.dropbox.put("/stick/a", b"edited");
     world.dropbox.put("/new", b"new");
@@ -287,7 +272,7 @@ fn a_folder_whose_disk_is_not_mounted_is_not_emptied_and_gets_nothing() {
     assert!(outcome.problems.contains_key("/stick"), "{outcome:?}");
     assert_eq!(world.remote_tree(), before);
     assert_eq!(world.disk().tree().list("stick").unwrap().len(), 0);
-    mounts.swap(&world.disk());
+    world.disk().tree().mount_again();
     world.sync_ok();
     assert_eq!(world.local_tree(), before);
     assert_eq!(world.remote_tree(), before);
@@ -300,16 +285,16 @@ fn a_disk_taken_away_at_any_call_loses_nothing() {
         world.dropbox.put("/stick/new", b"new");
         world.dropbox.put("/stick/a", b"edited");
         world.put("stick/b", "edited here");
-        let mounts = Mounts::default();
-        let away = mounts.clone();
-        let (_, happened) =
-            world.sync_but_when(move |call| call.number == nth, move |disk| away.swap(disk));
+        let (_, happened) = world.sync_but_when(
+            move |call| call.number == nth,
+            |disk| disk.tree().unmount_all(),
+        );
         if !happened {
             break;
         }
         let bare = world.disk().tree().list("stick").unwrap();
         assert!(bare.is_empty(), "call {nth} of the pass: {bare:?}");
-        mounts.swap(&world.disk());
+        world.disk().tree().mount_again();
         world.sync();
         world.sync_ok();
         let local = world.local_tree();

@@ -259,6 +259,13 @@ impl World {
 
     // State files.
 
+    pub fn state_file(&self, name: &str) -> Option<Vec<u8>> {
+        match &self.sim {
+            Some(sim) if name != "index.db" => sim.gateway.state.content(name),
+            _ => fs::read(self.state().join(name)).ok(),
+        }
+    }
+
     pub fn put_state_file(&self, name: &str, bytes: &[u8]) {
         match &self.sim {
             Some(sim) if name != "index.db" => sim.gateway.state.put(name, bytes),

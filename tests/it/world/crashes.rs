@@ -239,7 +239,7 @@ fn points(calls: u64) -> impl Iterator<Item = u64> {
     } else {
         calls.div_ceil(POINTS_OF_LONG)
     };
-    (1..=calls).filter(move |call| (calls - call) % step == 0)
+    (1..=calls).filter(move |call| (calls - call).is_multiple_of(step))
 }
 
 fn die_at(at: u64) -> Script {
