@@ -3,6 +3,7 @@
 //! Content and state are real directories, or, when the crash tests run the scenarios, a machine in
 //! memory on which every pass is tried with a crash at each of its calls first.
 
+mod clock;
 mod crashes;
 mod ground;
 mod meddling;
@@ -13,24 +14,24 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use dropbox_standin::{Hook, Node, Standin};
 use ferrybox::commands::sync::{Machine, Wishes, run_on};
 use ferrybox::config::Config;
 use ferrybox::error::ExitCode;
-use ferrybox::io::host::Host;
 use ferrybox::io::http::{Http, HttpError, Request, Response};
 use ferrybox::places::RealDisks;
 use ferrybox::report::{Counts, Kind, Report};
 
+pub use clock::{Clock, ClockState};
 pub use crashes::COUNTS_FILE;
 use crashes::Crashes;
 use ground::Sim;
 pub use ground::{Hands, TempDir};
 
 use crate::sim::machine::{End, Gateway, ask};
-use crate::sim::seam::{Op, Script, Seam};
+use crate::sim::seam::Script;
 
 /// Makes a hook anew.
 type MakeHook = Box<dyn Fn() -> Hook>;
@@ -517,115 +518,6 @@ fn tree(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
         .iter()
         .map(|(path, content)| ((*path).to_owned(), (*content).to_owned()))
         .collect()
-}
-
-/// The machine's clock, some seconds ahead, so that files a test has just written are not fresh;
-/// waiting passes no time of the test's.
-pub struct Clock {
-    state: RefCell<ClockState>,
-    /// The clock of a machine in memory.
-    seam: Option<Seam>,
-    /// How long each upload takes.
-    pub upload_takes_s: Cell<i128>,
-}
-
-/// What a clock remembers.
-#[derive(Clone)]
-pub struct ClockState {
-    ahead_s: i128,
-    files_stay_fresh: bool,
-    waited: Duration,
-    randomness: u64,
-}
-
-impl Default for Clock {
-    fn default() -> Clock {
-        Clock {
-            state: RefCell::new(ClockState {
-                ahead_s: 10,
-                files_stay_fresh: false,
-                waited: Duration::ZERO,
-                randomness: 1,
-            }),
-            seam: None,
-            upload_takes_s: Cell::default(),
-        }
-    }
-}
-
-impl Clock {
-    fn of(seam: &Seam) -> Clock {
-        let clock = Clock {
-            seam: Some(seam.clone()),
-            ..Clock::default()
-        };
-        clock.state.borrow_mut().ahead_s = 0;
-        clock
-    }
-
-    fn state(&self) -> ClockState {
-        self.state.borrow().clone()
-    }
-
-    fn set_state(&self, state: &ClockState) {
-        *self.state.borrow_mut() = state.clone();
-    }
-
-    /// In memory both clocks are one: what was written before a pass is made older.
-    fn let_files_age(&self) {
-        if let (Some(seam), false) = (&self.seam, self.state.borrow().files_stay_fresh) {
-            seam.pass_time(10_000_000_000);
-        }
-    }
-
-    pub fn advance(&self, seconds: i128) {
-        self.state.borrow_mut().ahead_s += seconds;
-    }
-
-    /// The machine's own time: what was just written is fresh.
-    pub fn set_to_now(&self) {
-        let mut state = self.state.borrow_mut();
-        state.ahead_s = 0;
-        state.files_stay_fresh = true;
-    }
-
-    pub fn waited(&self) -> Duration {
-        self.state.borrow().waited
-    }
-}
-
-impl Host for Clock {
-    fn now_ns(&self) -> i128 {
-        let now = match &self.seam {
-            Some(seam) => seam.now_ns(),
-            None => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-                since.as_nanos() as i128
-            }
-        };
-        now + self.state.borrow().ahead_s * 1_000_000_000
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.waited()
-    }
-
-    fn sleep(&self, time: Duration) {
-        if let Some(seam) = &self.seam {
-            // Sleeping cannot fail, but the process may end meanwhile.
-            let _ = seam.call(Op::Sleep, "host", &format!("{time:?}"));
-        }
-        self.state.borrow_mut().waited += time;
-    }
-
-    fn random(&self, bytes: &mut [u8]) {
-        let randomness = &mut self.state.borrow_mut().randomness;
-        for byte in bytes {
-            let next = randomness.wrapping_mul(6_364_136_223_846_793_005);
-            *randomness = next.wrapping_add(1_442_695_040_888_963_407);
-            *byte = (*randomness >> 56) as u8;
-        }
-    }
 }
 
 /// The network, without one.
