@@ -375,6 +375,18 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// No listing will ever tell of a file of this name in Dropbox at this spot's key.
+    fn is_out_of_sight(&self, spot: &Spot, name: &str) -> bool {
+        let (dir, _) = crate::core::path::split(&spot.subject);
+        let reach = self
+            .tools
+            .config
+            .sync
+            .filter
+            .reach(&format!("{dir}/{name}"));
+        crate::core::path::fold(name) != spot.row.key.name || !(reach.up || reach.down)
+    }
+
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
     /// answer was lost, it is adopted; else the next pass decides.
     fn met_another(&mut self, spot: Spot, observed: &Observed) -> Result<()> {
@@ -390,6 +402,18 @@ impl Pass<'_> {
             (Local::File(_), Ok(local)) => read::hash(self.tools.disk, &local).ok(),
             _ => None,
         };
+        if let Some(Metadata::File(file)) = &found
+            && spot.row.is_void()
+            && self.is_out_of_sight(&spot, &file.name)
+        {
+            let text = format!(
+                "Dropbox has {} here, which the filters leave out or which folds differently: \
+                 rename or exclude one of them",
+                file.name
+            );
+            self.tools.report.problem(&spot.subject, &text);
+            return Ok(());
+        }
         if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours)
             && metadata.hash() == Some(hash)
             && metadata.size == stamp.size

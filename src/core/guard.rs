@@ -28,6 +28,8 @@ pub struct Tally {
     pub local_files: u64,
     /// Managed files Dropbox holds.
     pub remote_files: u64,
+    /// Of what arrived since the guards were last asked: in the base, locally, in Dropbox.
+    pub arrived: [u64; 3],
     /// Files to delete locally, renames left out.
     pub delete_local: u64,
     /// Files to delete in Dropbox, renames left out.
@@ -36,6 +38,14 @@ pub struct Tally {
 
 /// Why the deletes of a pass need approval, as one sentence, and which deletes those are.
 pub fn objection(limits: Limits, tally: Tally) -> Option<(Direction, String)> {
+    // Where next to nothing was in step before, there is nothing our own work could hide.
+    let mut tally = tally;
+    if tally.base_files < EMPTIED_BASE_MIN {
+        let [base, local, remote] = tally.arrived;
+        tally.base_files += base;
+        tally.local_files += local;
+        tally.remote_files += remote;
+    }
     let base = tally.base_files;
     let emptied =
         |place: &str| format!("{place} holds no file any more, {base} were in step before");
@@ -129,6 +139,7 @@ mod tests {
 
     fn tally(base_files: u64, delete_local: u64, delete_remote: u64) -> Tally {
         Tally {
+            arrived: [0; 3],
             base_files,
             local_files: 9,
             remote_files: 9,
@@ -159,6 +170,7 @@ mod tests {
     #[test]
     fn an_emptied_side_halts_from_three_files_on() {
         let emptied = |base_files, local_files, remote_files| Tally {
+            arrived: [0; 3],
             base_files,
             local_files,
             remote_files,
@@ -171,6 +183,7 @@ mod tests {
         assert_eq!(objection(LIMITS, emptied(2, 2, 0)), None);
         assert_eq!(objection(LIMITS, emptied(3, 1, 1)), None);
         let nothing_to_delete = Tally {
+            arrived: [0; 3],
             delete_local: 0,
             delete_remote: 0,
             ..emptied(3, 0, 0)
@@ -182,6 +195,7 @@ mod tests {
     fn a_side_is_emptied_only_where_the_other_would_lose_by_it() {
         let direction = |local_files, remote_files, delete_local, delete_remote| {
             let tally = Tally {
+                arrived: [0; 3],
                 base_files: 3,
                 local_files,
                 remote_files,

@@ -2,7 +2,7 @@
 //!
 //! A row's checksum tells what it says from what it was made to say, but a row that is gone says
 //! nothing, and one under another key is not found. Each transaction that changes rows writes the
-//! census along with them, and a pass counts again before it first changes anything.
+//! census along with them, and a pass counts again once, at the first page of its listing.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Statement, params};
@@ -80,7 +80,7 @@ impl Index {
         })
     }
 
-    /// Counts before this connection first writes or deletes anything; an idle pass need not.
+    /// Counts before this connection first begins a transaction or deletes anything.
     ///
     /// # Errors
     /// [`Error::Damaged`] if a row that should be there is not found: in its place, under its key,

@@ -1,4 +1,4 @@
-//! Every scenario again, on a machine in memory, each of its passes once per call of a seam: the
+//! The scenarios of these modules again, on a machine in memory, each of its passes once per call of a seam: the
 //! process is killed there; the power fails there; and while the next pass recovers it fails once
 //! more. What follows must come to the same end as without, and then to rest.
 //!
@@ -9,13 +9,14 @@ use std::process::Command;
 use crate::world::{COUNTS_FILE, TempDir};
 
 /// Modules whose tests are scenarios of a [`crate::world::World`].
-const SCENARIOS: [&str; 10] = [
+const SCENARIOS: [&str; 11] = [
     "conflicts::",
     "decisions::",
     "deletes::",
     "dry_run::",
     "filters::",
     "folders::",
+    "halts::",
     "idle::",
     "names::",
     "state::",

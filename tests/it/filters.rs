@@ -209,3 +209,21 @@ fn a_reset_uploads_what_only_the_upload_filter_lets_through() {
     world.sync_ok();
     world.check_remote(&[("both", "b"), ("up/", ""), ("up/a", "a")]);
 }
+
+#[test]
+fn a_name_dropbox_has_but_the_filters_leave_out_is_a_problem_and_no_listing() {
+    let world = world();
+    *world.sync_keys.borrow_mut() = "exclude = [\"/Theirs\\\\.txt\"]".to_owned();
+    world.put("a", "a");
+    world.dropbox.put("/Theirs.txt", b"theirs");
+    world.sync();
+    world.put("theirs.txt", "ours");
+    world.sync();
+    world.clock.advance(10);
+    world.sync();
+    let before = world.written();
+    let outcome = world.sync();
+    assert!(outcome.problems.contains_key("/theirs.txt"), "{outcome:?}");
+    assert!(!outcome.calls.contains(&"list_folder".to_owned()));
+    assert_eq!(world.written(), before);
+}

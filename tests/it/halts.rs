@@ -104,3 +104,57 @@ fn a_download_that_was_not_settled_does_not_hide_an_emptied_side() {
     assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
     assert!(world.dropbox.read("/d/4").is_some());
 }
+
+/// A world whose first pass of ten files, all on one side, was broken off near its end.
+fn broken_off_first(puts: impl Fn(&World, usize), count: usize, uploads_until: u32) -> World {
+    let world = world();
+    (0..count).for_each(|i| puts(&world, i));
+    let dropbox = world.dropbox.clone();
+    let mut uploads = 0;
+    world.on_request(move |request| {
+        uploads += u32::from(request.target.contains("files/upload"));
+        if uploads == uploads_until {
+            dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
+        }
+    });
+    world.sync();
+    world.on_request_nothing();
+    world.dropbox.clear_faults();
+    world
+}
+
+#[test]
+fn a_side_emptied_after_a_first_pass_that_broke_off_halts() {
+    let world = broken_off_first(
+        |world, i| world.put(&format!("d{i}"), &format!("{i}")),
+        10,
+        9,
+    );
+    (0..10).for_each(|i| world.remove(&format!("d{i}")));
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert_eq!(world.remote_tree().len(), 8);
+    let world = broken_off_first(
+        |world, i| {
+            world
+                .dropbox
+                .put(&format!("/d{i}"), format!("{i}").as_bytes());
+            world.put("zz", "goes up, and breaks");
+        },
+        10,
+        1,
+    );
+    for i in 0..10 {
+        world.dropbox.remove(&format!("/d{i}"));
+    }
+    world.remove("zz");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    assert_eq!(world.local_tree().len(), 10);
+}
+
+#[test]
+fn a_share_of_deletes_is_one_of_all_files_after_a_first_pass_that_broke_off() {
+    let put = |world: &World, i| world.put(&format!("d{i:02}"), &format!("{i}"));
+    let world = broken_off_first(put, 60, 59);
+    (0..21).for_each(|i| world.remove(&format!("d{i:02}")));
+    assert_eq!(world.sync_ok().counts.deleted_in_dropbox, 21);
+}

@@ -1,6 +1,6 @@
 //! What a history's people, faults and checks share; it is changed in the middle of a run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -412,14 +412,12 @@ impl Scene {
             trees.push(away.map(|(at, bytes)| (at.to_string(), bytes)).collect());
         }
         let remote = self.remote_files();
-        let present: BTreeSet<String> = remote.keys().map(|path| fold(path)).collect();
         trees.push(remote);
-        // What an upload replaced under its rev stays in the history of a path that still is.
+        // What an upload replaced under its rev stays in Dropbox's history.
         trees.push(
             self.dropbox
                 .replaced()
                 .into_iter()
-                .filter(|(path, _)| present.contains(&fold(path.trim_start_matches('/'))))
                 .enumerate()
                 .map(|(at, (_, bytes))| (at.to_string(), Arc::new(bytes)))
                 .collect(),
