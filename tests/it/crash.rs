@@ -1,4 +1,4 @@
-//! The scenarios of these modules again, on a machine in memory, each of its passes once per call of a seam: the
+//! Scenarios again, on a machine in memory, each of their passes once per call of a seam: the
 //! process is killed there; the power fails there; and while the next pass recovers it fails once
 //! more. What follows must come to the same end as without, and then to rest.
 //!
