@@ -209,7 +209,6 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn begin(&self) -> Result<()> {
-        self.check_census_once()?;
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         self.changes_before.set(self.db.total_changes());
         Ok(())
@@ -226,7 +225,8 @@ impl Index {
         }
         let counter = self.counter()?.saturating_add(1);
         let commit = self
-            .note_census()
+            .check_census_once()
+            .and_then(|()| self.note_census())
             .and_then(|()| self.set_meta(Meta::Counter, &counter.to_string()))
             .and_then(|()| Ok(self.db.execute_batch("COMMIT")?));
         if commit.is_err() {

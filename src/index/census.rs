@@ -2,7 +2,8 @@
 //!
 //! A row's checksum tells what it says from what it was made to say, but a row that is gone says
 //! nothing, and one under another key is not found. Each transaction that changes rows writes the
-//! census along with them, and a pass counts again once, at the first page of its listing.
+//! census along with them, and a pass counts again once, when it first commits a change or is about
+//! to delete: an idle one does not.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Statement, params};
@@ -80,7 +81,8 @@ impl Index {
         })
     }
 
-    /// Counts before this connection first begins a transaction or deletes anything.
+    /// Counts, unless this connection has done so: before its first commit, inside it, and before
+    /// anything is deleted.
     ///
     /// # Errors
     /// [`Error::Damaged`] if a row that should be there is not found: in its place, under its key,
