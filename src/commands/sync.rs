@@ -97,9 +97,7 @@ pub fn run_on(
         }
         Err(Error::Damaged(text)) => {
             log::warn!("{text}; it is only a cache: listing Dropbox and hashing again");
-            // The cursor is of an index that is gone: it counts no more.
-            Index::remove_file(&places::state_dir(config)?.join(INDEX_FILE))?;
-            attempt(machine, config, options, report, Stored::Used)
+            attempt(machine, config, options, report, Stored::Removed)
         }
         answer => answer,
     }
@@ -109,6 +107,8 @@ pub fn run_on(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stored {
     Used,
+    /// It is damaged, and makes room for a new one; the cursor belongs to the old one.
+    Removed,
     /// It is damaged, and nothing may be changed: as if there were none.
     Ignored,
 }
@@ -133,6 +133,10 @@ fn attempt(
     let index_file = state_dir.join(INDEX_FILE);
     let stored = match stored {
         Stored::Used => Index::open(&index_file)?,
+        Stored::Removed => {
+            Index::remove_file(&index_file)?;
+            None
+        }
         Stored::Ignored => None,
     };
     let has_base = stored
