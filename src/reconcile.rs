@@ -85,14 +85,10 @@ impl Pass<'_> {
         }
         if let Some(base) = base.filter(|base| base.arrived > self.passes_done) {
             self.has_arrivals = true;
-            let is_local = matches!(spot.local, Local::File(_));
-            let is_remote = matches!(remote, Side::File(_));
-            let seen = [1, u64::from(is_local), u64::from(is_remote)];
-            self.tally
-                .arrived
-                .iter_mut()
-                .zip(seen)
-                .for_each(|(sum, n)| *sum += n);
+            let arrived = &mut self.tally.arrived;
+            arrived.base += 1;
+            arrived.local += u64::from(matches!(spot.local, Local::File(_)));
+            arrived.remote += u64::from(matches!(remote, Side::File(_)));
             if let (Local::File(_), Side::File(Content::Same)) = (spot.local, remote) {
                 self.note_earlier_arrival(base.hash);
             }

@@ -28,23 +28,33 @@ pub struct Tally {
     pub local_files: u64,
     /// Managed files Dropbox holds.
     pub remote_files: u64,
-    /// Of what arrived since the guards were last asked: in the base, locally, in Dropbox.
-    pub arrived: [u64; 3],
+    /// Files that arrived since the guards were last asked, which count above only where next to
+    /// nothing else does.
+    pub arrived: Arrived,
     /// Files to delete locally, renames left out.
     pub delete_local: u64,
     /// Files to delete in Dropbox, renames left out.
     pub delete_remote: u64,
 }
 
+/// Files the agent itself has moved since the guards were last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// Those in the base: all of them.
+    pub base: u64,
+    /// Of them, those the content dir still holds.
+    pub local: u64,
+    /// Of them, those Dropbox still holds.
+    pub remote: u64,
+}
+
 /// Why the deletes of a pass need approval, as one sentence, and which deletes those are.
-pub fn objection(limits: Limits, tally: Tally) -> Option<(Direction, String)> {
+pub fn objection(limits: Limits, mut tally: Tally) -> Option<(Direction, String)> {
     // Where next to nothing was in step before, there is nothing our own work could hide.
-    let mut tally = tally;
     if tally.base_files < EMPTIED_BASE_MIN {
-        let [base, local, remote] = tally.arrived;
-        tally.base_files += base;
-        tally.local_files += local;
-        tally.remote_files += remote;
+        tally.base_files += tally.arrived.base;
+        tally.local_files += tally.arrived.local;
+        tally.remote_files += tally.arrived.remote;
     }
     let base = tally.base_files;
     let emptied =
@@ -139,7 +149,7 @@ mod tests {
 
     fn tally(base_files: u64, delete_local: u64, delete_remote: u64) -> Tally {
         Tally {
-            arrived: [0; 3],
+            arrived: Arrived::default(),
             base_files,
             local_files: 9,
             remote_files: 9,
@@ -170,7 +180,7 @@ mod tests {
     #[test]
     fn an_emptied_side_halts_from_three_files_on() {
         let emptied = |base_files, local_files, remote_files| Tally {
-            arrived: [0; 3],
+            arrived: Arrived::default(),
             base_files,
             local_files,
             remote_files,
@@ -183,7 +193,7 @@ mod tests {
         assert_eq!(objection(LIMITS, emptied(2, 2, 0)), None);
         assert_eq!(objection(LIMITS, emptied(3, 1, 1)), None);
         let nothing_to_delete = Tally {
-            arrived: [0; 3],
+            arrived: Arrived::default(),
             delete_local: 0,
             delete_remote: 0,
             ..emptied(3, 0, 0)
@@ -195,7 +205,7 @@ mod tests {
     fn a_side_is_emptied_only_where_the_other_would_lose_by_it() {
         let direction = |local_files, remote_files, delete_local, delete_remote| {
             let tally = Tally {
-                arrived: [0; 3],
+                arrived: Arrived::default(),
                 base_files: 3,
                 local_files,
                 remote_files,
