@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use source::{Bytes, Chunk, is_moved};
 
 use crate::core::content_hash::ContentHash;
-use crate::core::path::{Key, RelPath, join, nfc};
+use crate::core::path::{Key, RelPath, fold, join, nfc, split};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, SessionCursor, WriteMode};
 use crate::error::Result;
@@ -377,14 +377,14 @@ impl Pass<'_> {
 
     /// No listing will ever tell of a file of this name in Dropbox at this spot's key.
     fn is_out_of_sight(&self, spot: &Spot, name: &str) -> bool {
-        let (dir, _) = crate::core::path::split(&spot.subject);
+        let (dir, _) = split(&spot.subject);
         let reach = self
             .tools
             .config
             .sync
             .filter
             .reach(&format!("{dir}/{name}"));
-        crate::core::path::fold(name) != spot.row.key.name || !(reach.up || reach.down)
+        fold(name) != spot.row.key.name || !(reach.up || reach.down)
     }
 
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
