@@ -129,6 +129,8 @@ pub struct Network {
     pub proxy: Option<String>,
     /// A PEM file with certificates to trust beside the system's; absolute.
     pub ca_file: Option<PathBuf>,
+    /// MiB sent in one call of a large file's upload, a multiple of 4; 32 by default, 4 to 148.
+    pub upload_chunk_mib: u64,
 }
 
 /// `[endpoints]`: each is `scheme://host[:port]`, `https` unless the host is this machine.
@@ -179,6 +181,7 @@ impl fmt::Debug for Network {
             .field("timeout_s", &self.timeout_s)
             .field("proxy", &proxy)
             .field("ca_file", &self.ca_file)
+            .field("upload_chunk_mib", &self.upload_chunk_mib)
             .finish()
     }
 }
@@ -209,6 +212,7 @@ impl Config {
                 timeout_s: doc.required("network.timeout_s")?.whole(5..=600)?,
                 proxy: optional(&doc, "network.proxy", hosts::proxy)?,
                 ca_file: optional(&doc, "network.ca_file", paths::absolute)?,
+                upload_chunk_mib: chunk_mib(&doc.required("network.upload_chunk_mib")?)?,
             },
             endpoints: Endpoints {
                 api: hosts::endpoint(&doc.required("endpoints.api")?)?,
@@ -344,6 +348,17 @@ fn conflict(item: &Item) -> Result<ConflictPolicy, ConfigError> {
 }
 
 /// The parser's message is `what; remedy`.
+/// Dropbox wants the calls of a session to carry multiples of 4 MiB, and takes up to 150.
+fn chunk_mib(item: &Item) -> Result<u64, ConfigError> {
+    match item.whole(4..=148)? {
+        mib if mib.is_multiple_of(4) => Ok(mib),
+        mib => Err(item.error(
+            &format!("{mib} is not a multiple of 4"),
+            &format!("write {}", mib / 4 * 4),
+        )),
+    }
+}
+
 fn quartz(item: &Item) -> Result<Quartz, ConfigError> {
     Quartz::parse(item.text()?).map_err(|message| {
         let (what, remedy) = message.split_once("; ").unwrap_or((&message, "correct it"));

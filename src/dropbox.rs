@@ -1,8 +1,10 @@
 //! Dropbox, as the agent uses it: [`wire`] (what travels), [`retry`] (what a failure means and when
-//! to try again), [`auth`] and [`tokens`] (who we are) and [`api`] (one method per route).
+//! to try again), [`auth`] and [`tokens`] (who we are), [`api`] (one method per route) and
+//! [`batch`] (the routes that do many things at once).
 
 pub mod api;
 pub mod auth;
+pub mod batch;
 pub mod page;
 pub mod retry;
 pub mod tokens;

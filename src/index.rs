@@ -23,6 +23,7 @@ mod row;
 mod schema;
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -343,6 +344,30 @@ impl Index {
             last = row.key.clone();
             rows.into_iter().try_for_each(&mut *visit)?;
         }
+    }
+
+    /// Hands the files of these sizes that Dropbox holds as the base says to `visit`, directory by
+    /// directory, until it says that it has enough.
+    ///
+    /// # Errors
+    /// What SQLite or `visit` says.
+    pub fn each_in_step(
+        &self,
+        sizes: &HashSet<u64>,
+        visit: &mut dyn FnMut(Row) -> Result<bool>,
+    ) -> Result<()> {
+        let mut select = self.db.prepare_cached(schema::SELECT_IN_STEP)?;
+        let mut rows = select.query([])?;
+        while let Some(sql) = rows.next()? {
+            if !sizes.contains(&row::size(sql)?) {
+                continue;
+            }
+            let row = row::read(sql)?;
+            if row.sound && !visit(row)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Drops the base and everything seen; what was due stays due, and no cursor counts before

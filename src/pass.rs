@@ -18,9 +18,10 @@ use crate::io::disk::{Disk, Kind, Stamp, Status};
 use crate::io::host::Host;
 use crate::landing::Landing;
 use crate::report::Report;
+use crate::upload::Outbox;
 
 /// Rows settled in one transaction.
-const SETTLES_AT_ONCE: usize = 64;
+const SETTLES_AT_ONCE: usize = 256;
 /// Paths in a row that Dropbox may stumble over before the pass ends.
 const STUMBLES_MAX: u32 = 3;
 /// A stamp younger than this may hide a later change in the same tick, in nanoseconds.
@@ -155,6 +156,8 @@ pub struct Pass<'a> {
     /// Different on both sides, no base, uploads only: a person decides.
     pub(crate) undecided: Vec<(Spot, Observed)>,
     pub(crate) landing: Landing,
+    /// Files to go up together.
+    pub(crate) outbox: Outbox,
     /// Folders to make in Dropbox once it is clear which of them uploads made anyway.
     pub(crate) new_folders: Vec<Spot>,
     /// Keys of folders that uploads of this pass lie in.
@@ -208,6 +211,7 @@ impl<'a> Pass<'a> {
             removed: Vec::new(),
             undecided: Vec::new(),
             landing: Landing::default(),
+            outbox: Outbox::default(),
             new_folders: Vec::new(),
             made_by_upload: HashSet::new(),
             arrived_up: HashMap::new(),

@@ -1,6 +1,9 @@
 //! Folders in Dropbox: those that uploads make on their way, and those that must be asked for.
 
+use std::collections::HashSet;
+
 use crate::core::path::{Key, split};
+use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
@@ -32,56 +35,113 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Makes the folders Dropbox lacks, deepest first, so that one call makes all above it. Those
+    /// Makes the folders Dropbox lacks, deepest first, so that one entry makes all above it. Those
     /// that uploads lie in exist already.
     pub(crate) fn make_remote_folders(&mut self) -> Result<()> {
         let mut folders = std::mem::take(&mut self.new_folders);
         folders.sort_by_key(|spot| std::cmp::Reverse(spot.row.key.depth()));
+        if self.dry() {
+            return self.plan_remote_folders(&folders);
+        }
+        let (blocked, folders): (Vec<_>, Vec<_>) =
+            folders.into_iter().partition(|spot| spot.blocked_up);
+        blocked.iter().for_each(|spot| self.blocked_upload(spot));
+        let made = self.make_leaves(&folders)?;
         for spot in folders {
-            if spot.blocked_up && !self.dry() {
-                self.blocked_upload(&spot);
-                continue;
+            if made.contains(&spot.row.key.path())
+                || self.made_by_upload.contains(&spot.row.key.path())
+                || self.make_remote_folder(&spot)?
+            {
+                self.settle_folder(spot)?;
             }
-            let key = spot.row.key.clone();
-            if self.dry() {
-                if !self.made_by_upload.contains(&key.path()) {
-                    let report = self.tools.report;
-                    report.did(Deed::MakeRemoteFolder, &spot.subject, "");
-                    self.note_folders_above(&key, &spot.subject)?;
-                }
-                continue;
-            }
-            if !self.made_by_upload.contains(&key.path()) {
-                match self
-                    .tools
-                    .api
-                    .create_folder(&self.remote_path(&spot.subject))
-                {
-                    Ok(()) => {
-                        self.committed += 1;
-                        self.stumbles = 0;
-                        self.tools
-                            .report
-                            .did(Deed::MakeRemoteFolder, &spot.subject, "");
-                    }
-                    Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {}
-                    Err(CallError::Stumbled(text)) => {
-                        let text = format!("folder not made in Dropbox: {text}");
-                        self.stumbled(&spot.subject, &text)?;
-                        continue;
-                    }
-                    Err(CallError::Refused(error)) => {
-                        let text = format!("folder not made in Dropbox: {}", error.text());
-                        self.tools.report.problem(&spot.subject, &text);
-                        continue;
-                    }
-                    Err(error) => return Err(error.into_error("make a folder")),
-                }
-                self.note_folders_above(&key, &spot.subject)?;
-            }
-            self.settle_folder(spot)?;
         }
         self.flush_settles()
+    }
+
+    fn plan_remote_folders(&mut self, folders: &[Spot]) -> Result<()> {
+        for spot in folders {
+            if !self.made_by_upload.contains(&spot.row.key.path()) {
+                let report = self.tools.report;
+                report.did(Deed::MakeRemoteFolder, &spot.subject, "");
+                self.note_folders_above(&spot.row.key, &spot.subject)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes those folders that no other one makes on its way, in one call; says which are there
+    /// now. The others are asked for alone.
+    fn make_leaves(&mut self, folders: &[Spot]) -> Result<HashSet<String>> {
+        let mut leaves: Vec<&Spot> = Vec::new();
+        let mut made_on_the_way = HashSet::new();
+        for spot in folders {
+            let key = &spot.row.key;
+            let is_made =
+                self.made_by_upload.contains(&key.path()) || made_on_the_way.contains(&key.path());
+            if !is_made {
+                leaves.push(spot);
+            }
+            let mut above = key.parent();
+            while let Some(key) = above.filter(|key| made_on_the_way.insert(key.path())) {
+                above = key.parent();
+            }
+        }
+        let mut made = HashSet::new();
+        if leaves.len() < 2 {
+            return Ok(made);
+        }
+        for leaves in leaves.chunks(ENTRIES_MAX) {
+            let paths: Vec<String> = leaves
+                .iter()
+                .map(|spot| self.remote_path(&spot.subject))
+                .collect();
+            let outcomes = match self.tools.api.create_folder_batch(&paths) {
+                Ok(outcomes) => outcomes,
+                Err(CallError::End(error)) => return Err(error),
+                Err(error) => {
+                    log::debug!("making folders one by one: {error:?}");
+                    break;
+                }
+            };
+            for (spot, outcome) in leaves.iter().zip(outcomes) {
+                if outcome.is_ok() {
+                    self.made_remote_folder(spot)?;
+                    made.insert(spot.row.key.path());
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    fn made_remote_folder(&mut self, spot: &Spot) -> Result<()> {
+        self.committed += 1;
+        self.stumbles = 0;
+        let report = self.tools.report;
+        report.did(Deed::MakeRemoteFolder, &spot.subject, "");
+        self.note_folders_above(&spot.row.key, &spot.subject)
+    }
+
+    /// Asks for one folder; says whether it is there.
+    fn make_remote_folder(&mut self, spot: &Spot) -> Result<bool> {
+        let path = self.remote_path(&spot.subject);
+        match self.tools.api.create_folder(&path) {
+            Ok(()) => self.made_remote_folder(spot)?,
+            Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {
+                self.note_folders_above(&spot.row.key, &spot.subject)?;
+            }
+            Err(CallError::Stumbled(text)) => {
+                let text = format!("folder not made in Dropbox: {text}");
+                self.stumbled(&spot.subject, &text)?;
+                return Ok(false);
+            }
+            Err(CallError::Refused(error)) => {
+                let text = format!("folder not made in Dropbox: {}", error.text());
+                self.tools.report.problem(&spot.subject, &text);
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into_error("make a folder")),
+        }
+        Ok(true)
     }
 
     fn settle_folder(&mut self, spot: Spot) -> Result<()> {

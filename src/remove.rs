@@ -3,18 +3,19 @@
 //! A file goes only if it still equals its base: in Dropbox by `parent_rev`, locally by a fresh
 //! look. A folder goes only if it is empty now, deepest first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
-use crate::core::path::RelPath;
+use crate::core::path::{Key, RelPath, fold};
+use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{Metadata, WriteMode};
 use crate::error::{Error, Result};
 use crate::index::{Base, Meta};
 use crate::io::disk::Kind;
-use crate::pass::{Delete, Local, Pass};
+use crate::pass::{Delete, Local, Pass, Spot};
 use crate::report::{Deed, printable};
 
 /// Paths named when a pass halts.
@@ -45,14 +46,24 @@ impl Pass<'_> {
         if let Some(halt) = self.guard(&deletes)? {
             return Ok(Some(halt));
         }
-        for delete in deletes {
-            let is_file = delete.spot.row.base_file().is_some();
-            match (delete.direction, is_file) {
-                _ if self.dry() => self.plan(&delete),
-                (Direction::Up, true) => self.delete_remote_file(delete)?,
-                (Direction::Up, false) => self.delete_remote_folder(delete)?,
-                (Direction::Down, true) => self.delete_local_file(delete),
-                (Direction::Down, false) => self.delete_local_folder(delete),
+        if self.dry() {
+            deletes.iter().for_each(|delete| self.plan(delete));
+            return Ok(None);
+        }
+        let is_file = |delete: &Delete| delete.spot.row.base_file().is_some();
+        let (remote, local): (Vec<_>, Vec<_>) = deletes
+            .into_iter()
+            .partition(|delete| delete.direction == Direction::Up);
+        let (files, folders): (Vec<_>, Vec<_>) = remote.into_iter().partition(is_file);
+        self.delete_remote_files(files)?;
+        for delete in self.delete_remote_trees(folders)? {
+            self.delete_remote_folder(delete)?;
+        }
+        for delete in local {
+            if is_file(&delete) {
+                self.delete_local_file(delete);
+            } else {
+                self.delete_local_folder(delete);
             }
         }
         self.settle_removed()?;
@@ -197,6 +208,85 @@ impl Pass<'_> {
         self.tools.report.did(deed, &delete.spot.subject, "");
     }
 
+    /// Deletes files in Dropbox, many in one call; what fails there is asked for alone.
+    fn delete_remote_files(&mut self, mut files: Vec<Delete>) -> Result<()> {
+        while files.len() > 1 {
+            let later = files.split_off(files.len().min(ENTRIES_MAX));
+            let named = |delete: &Delete| {
+                let row = &delete.spot.row;
+                let rev = row.base_file().map(|base| base.rev.clone());
+                (self.lower_path(&row.lower_path()), rev.unwrap_or_default())
+            };
+            let named: Vec<(String, String)> = files.iter().map(named).collect();
+            let outcomes = match self.tools.api.delete_batch(&named) {
+                Ok(outcomes) => outcomes,
+                Err(CallError::End(error)) => return Err(error),
+                Err(error) => {
+                    log::debug!("deleting one by one: {error:?}");
+                    files.extend(later);
+                    break;
+                }
+            };
+            for (delete, outcome) in files.into_iter().zip(outcomes) {
+                match outcome {
+                    Ok(()) => self.deleted_in_dropbox(delete.spot, "")?,
+                    Err(_) => self.delete_remote_file(delete)?,
+                }
+            }
+            files = later;
+        }
+        files
+            .into_iter()
+            .try_for_each(|delete| self.delete_remote_file(delete))
+    }
+
+    fn deleted_in_dropbox(&mut self, spot: Spot, more: &str) -> Result<()> {
+        self.committed += 1;
+        self.stumbles = 0;
+        let report = self.tools.report;
+        report.did(Deed::DeleteRemote, &spot.subject, more);
+        let mut row = spot.row;
+        row.settle(Base::None, &spot.name);
+        self.settle(row)
+    }
+
+    /// Deletes whole trees of folders that hold nothing but each other; the folders of other
+    /// trees come back, deepest first.
+    fn delete_remote_trees(&mut self, folders: Vec<Delete>) -> Result<Vec<Delete>> {
+        let keys: BTreeSet<Key> = folders.iter().map(|d| d.spot.row.key.clone()).collect();
+        let mut trees: BTreeMap<Key, Vec<Delete>> = BTreeMap::new();
+        for delete in folders {
+            let mut top = delete.spot.row.key.clone();
+            while let Some(above) = top.parent().filter(|above| keys.contains(above)) {
+                top = above;
+            }
+            trees.entry(top).or_default().push(delete);
+        }
+        let mut left = Vec::new();
+        for (_, mut tree) in trees {
+            // They come deepest first, so the last one is the top.
+            let Some(top) = tree.last().filter(|_| tree.len() > 1) else {
+                left.append(&mut tree);
+                continue;
+            };
+            let path = self.lower_path(&top.spot.row.lower_path());
+            let known: HashSet<String> = tree
+                .iter()
+                .map(|delete| fold(&self.lower_path(&delete.spot.row.lower_path())))
+                .collect();
+            match self.tools.api.delete_folders(&path, &known) {
+                Ok(true) => {
+                    for delete in tree {
+                        self.deleted_in_dropbox(delete.spot, "(empty folder)")?;
+                    }
+                }
+                Err(CallError::End(error)) => return Err(error),
+                Ok(false) | Err(_) => left.append(&mut tree),
+            }
+        }
+        Ok(left)
+    }
+
     fn delete_remote_file(&mut self, delete: Delete) -> Result<()> {
         let spot = delete.spot;
         let Some(base) = spot.row.base_file() else {
@@ -204,11 +294,7 @@ impl Pass<'_> {
         };
         let path = self.lower_path(&spot.row.lower_path());
         match self.tools.api.delete_file(&path, &base.rev) {
-            Ok(()) => {
-                self.committed += 1;
-                self.stumbles = 0;
-                self.tools.report.did(Deed::DeleteRemote, &spot.subject, "");
-            }
+            Ok(()) => return self.deleted_in_dropbox(spot, ""),
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
             Err(CallError::Stumbled(text)) => {
                 return self.stumbled(&spot.subject, &format!("not deleted in Dropbox: {text}"));
@@ -237,14 +323,8 @@ impl Pass<'_> {
     fn delete_remote_folder(&mut self, delete: Delete) -> Result<()> {
         let spot = delete.spot;
         let path = self.lower_path(&spot.row.lower_path());
-        let mut row = spot.row;
         match self.tools.api.delete_empty_folder(&path) {
-            Ok(true) => {
-                self.committed += 1;
-                self.stumbles = 0;
-                let report = self.tools.report;
-                report.did(Deed::DeleteRemote, &spot.subject, "(empty folder)");
-            }
+            Ok(true) => return self.deleted_in_dropbox(spot, "(empty folder)"),
             Ok(false) => {
                 // Something unmanaged or new is in it, so it stays, and with it the folder here.
                 let shown = printable(&spot.subject);
@@ -257,6 +337,7 @@ impl Pass<'_> {
                     );
                     return Ok(());
                 }
+                let mut row = spot.row;
                 row.rebase(Base::None);
                 return self.settle(row);
             }
@@ -272,6 +353,7 @@ impl Pass<'_> {
             }
             Err(error) => return Err(error.into_error("delete a folder")),
         }
+        let mut row = spot.row;
         row.settle(Base::None, &spot.name);
         self.settle(row)
     }
@@ -362,7 +444,8 @@ impl Pass<'_> {
         self.tools.report.problem(subject, &text);
     }
 
-    fn lower_path(&self, lower: &str) -> String {
+    /// The path in Dropbox of a key's [`Row::lower_path`](crate::index::Row::lower_path).
+    pub(crate) fn lower_path(&self, lower: &str) -> String {
         format!("{}/{lower}", self.tools.config.dropbox.remote_root)
     }
 

@@ -26,7 +26,7 @@ struct Entry {
 }
 
 /// Where the directory of a key is locally.
-enum Place {
+pub(crate) enum Place {
     /// It is there, on this device.
     Present(RelPath, u64),
     /// It is not there; this is where it would be, and on which device.
@@ -359,7 +359,7 @@ impl Pass<'_> {
 
     /// Finds the local directory of a key, following names from the root: the exact local name
     /// first, then any name with the same key.
-    fn place_of(&self, dir: &str) -> Result<Place> {
+    pub(crate) fn place_of(&self, dir: &str) -> Result<Place> {
         let disk = self.tools.disk;
         let mut key = String::new();
         let Ok(root) = disk.root() else {

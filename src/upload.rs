@@ -1,20 +1,28 @@
-//! Sending files up: one call up to 8 MiB, a sequential session above.
+//! Sending files up: small ones many at a time, larger ones in one call, large ones in a session.
 //!
-//! Every write names what it may replace (`add`, or `update` with a rev), autorename is off, and
-//! nothing is settled before Dropbox's content hash equals that of the bytes sent. A file is only
-//! committed as one version of itself: in a single call the last block is read, and the file
-//! looked at again, before that block is sent; in a session before the finishing call.
+//! Files gather in the [`Outbox`] and leave it together: those that were only moved are copied
+//! within Dropbox, the others are sent. Every write names what it may replace (`add`, or `update`
+//! with a rev), autorename is off, and nothing is settled before Dropbox's content hash equals that
+//! of the bytes sent. A file is only committed as one version of itself: in a single call the last
+//! block is read, and the file looked at again, before that block is sent; in a session before the
+//! finishing call.
 
+mod joined;
+mod moved;
+mod outbox;
+mod session;
 mod source;
 
 use std::io::{self, Read};
 
-use source::{Bytes, Chunk, is_moved};
+pub(crate) use outbox::Outbox;
+use outbox::Outgoing;
+use source::{Bytes, Chunk, is_moved, is_one_version};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::path::{Key, RelPath, fold, join, nfc, split};
 use crate::dropbox::retry::CallError;
-use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, SessionCursor, WriteMode};
+use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, WriteMode};
 use crate::error::Result;
 use crate::index::Row;
 use crate::io::disk::{ReadFile, Stamp};
@@ -23,10 +31,6 @@ use crate::read;
 use crate::report::{Deed, in_brackets};
 use crate::time::timestamp_of;
 
-/// Largest file sent in one call, in bytes.
-const SINGLE_MAX_BYTES: u64 = 8 << 20;
-/// Bytes of a session sent per call: a multiple of 4 MiB, as Dropbox recommends.
-const CHUNK_BYTES: u64 = 8 << 20;
 /// Largest file held in memory, so that its hash is known before it is sent, in bytes.
 const IN_MEMORY_MAX_BYTES: u64 = 64 << 10;
 /// Tries for a file that moves while it is read, or arrives damaged.
@@ -79,16 +83,6 @@ impl Pass<'_> {
             return Ok(());
         }
         let size = observed.stamp.size;
-        if self
-            .quota_full
-            .as_ref()
-            .is_some_and(|(full, _)| size >= *full)
-        {
-            self.upload_left = true;
-            let report = self.tools.report;
-            report.problem(&spot.subject, "not uploaded: the Dropbox is full");
-            return Ok(());
-        }
         let mut more = in_brackets(size);
         if let Some(rev) = &replaced {
             more = format!("{more}, replacing rev {rev}, which stays in Dropbox's history");
@@ -101,14 +95,46 @@ impl Pass<'_> {
             }
             return Ok(());
         }
-        let Ok(local) = spot.path() else {
-            return Ok(());
-        };
-        let remote = self.remote_path(&spot.subject);
-        match self.send(&local, &remote, mode, observed) {
-            Ok((sent, read_at_ns)) => self.uploaded(spot, sent, read_at_ns, &more),
-            Err(failed) => self.not_uploaded(spot, observed, failed),
+        self.post(Outgoing {
+            spot,
+            observed: *observed,
+            mode,
+            more,
+        })
+    }
+
+    /// Dropbox had no room for a file no larger than this one.
+    fn has_no_room(&mut self, file: &Outgoing) -> bool {
+        let size = file.observed.stamp.size;
+        let is_full = matches!(&self.quota_full, Some((full, _)) if size >= *full);
+        if is_full {
+            self.upload_left = true;
+            let report = self.tools.report;
+            report.problem(&file.spot.subject, "not uploaded: the Dropbox is full");
         }
+        is_full
+    }
+
+    /// Sends one file in calls of its own.
+    fn send_alone(&mut self, file: Outgoing) -> Result<()> {
+        if self.has_no_room(&file) {
+            return Ok(());
+        }
+        let Outgoing {
+            spot,
+            observed,
+            mode,
+            more,
+        } = file;
+        match self.send(&spot, mode, &observed) {
+            Ok((sent, read_at_ns)) => self.uploaded(spot, sent, read_at_ns, &more),
+            Err(failed) => self.not_uploaded(spot, &observed, failed),
+        }
+    }
+
+    /// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends.
+    fn chunk_bytes(&self) -> u64 {
+        self.tools.config.network.upload_chunk_mib << 20
     }
 
     /// The content a dry run would send, so that it tells renames from deletes as the pass does.
@@ -139,11 +165,12 @@ impl Pass<'_> {
 
     fn send(
         &self,
-        local: &RelPath,
-        remote: &str,
+        spot: &Spot,
         mut mode: WriteMode,
         observed: &Observed,
     ) -> std::result::Result<(Sent, i128), Failed> {
+        let local = &spot.path().map_err(io::Error::other)?;
+        let remote = &self.remote_path(&spot.subject);
         let mut failed = Failed::Restless;
         for _ in 0..TRIES_MAX {
             let read_at_ns = self.tools.host.now_ns();
@@ -158,11 +185,11 @@ impl Pass<'_> {
             };
             let known = observed.hash.filter(|_| stamp == observed.stamp);
             let answer = if stamp.size <= IN_MEMORY_MAX_BYTES {
-                self.send_small(file, stamp, &commit)
-            } else if stamp.size <= SINGLE_MAX_BYTES {
+                self.send_small(local, file, stamp, &commit)
+            } else if stamp.size <= self.chunk_bytes() {
                 self.send_single(local, file, stamp, &commit, known)
             } else {
-                self.send_session(local, file, stamp, &commit)
+                self.send_session(&spot.row.key, local, file, stamp, &commit)
             };
             match answer {
                 Err(Failed::Restless) => failed = Failed::Restless,
@@ -186,6 +213,7 @@ impl Pass<'_> {
     /// A file that fits in memory: read whole, hashed, then sent.
     fn send_small(
         &self,
+        local: &RelPath,
         mut file: Box<dyn ReadFile>,
         stamp: Stamp,
         commit: &CommitInfo<'_>,
@@ -193,7 +221,8 @@ impl Pass<'_> {
         let mut bytes = Vec::new();
         file.by_ref().take(stamp.size).read_to_end(&mut bytes)?;
         let hash = ContentHash::of(&bytes);
-        if bytes.len() as u64 != stamp.size || !is_one_version(&mut *file, &stamp, hash)? {
+        let is_whole = bytes.len() as u64 == stamp.size;
+        if !is_whole || !is_one_version(self.tools.disk, local, &*file, &stamp, hash)? {
             return Err(Failed::Restless);
         }
         let mut source = Bytes::new(&bytes);
@@ -223,68 +252,6 @@ impl Pass<'_> {
         })
     }
 
-    /// A large file, chunk by chunk. `incorrect_offset` tells how much of a call whose answer was
-    /// lost has arrived.
-    fn send_session(
-        &self,
-        local: &RelPath,
-        file: Box<dyn ReadFile>,
-        stamp: Stamp,
-        commit: &CommitInfo<'_>,
-    ) -> std::result::Result<Sent, Failed> {
-        let api = self.tools.api;
-        let mut source = Chunk::new(self.tools.disk, local, file, stamp, CHUNK_BYTES);
-        let session = api.session_start(&mut source)?.session_id;
-        source.advance_to(CHUNK_BYTES);
-        let report = self.tools.report;
-        while stamp.size - source.offset() > CHUNK_BYTES {
-            report.progress(commit.path, source.offset(), stamp.size);
-            let cursor = SessionCursor {
-                session_id: &session,
-                offset: source.offset(),
-            };
-            match api.session_append(&cursor, &mut source) {
-                Ok(()) => source.advance_to(source.offset() + CHUNK_BYTES),
-                Err(error) => resume(&mut source, error)?,
-            }
-        }
-        loop {
-            let cursor = SessionCursor {
-                session_id: &session,
-                offset: source.offset(),
-            };
-            match api.session_finish(&cursor, commit, &mut source) {
-                Ok(metadata) => {
-                    let hash = source.hash();
-                    return verified(Sent {
-                        metadata,
-                        hash,
-                        stamp,
-                    });
-                }
-                Err(CallError::Refused(error)) if error.is("lookup_failed/incorrect_offset") => {
-                    resume(&mut source, CallError::Refused(error))?;
-                }
-                // The finish whose answer was lost has used the session up.
-                Err(CallError::Refused(error)) if error.is("lookup_failed") => {
-                    let found = api.metadata(commit.path)?;
-                    let hash = source.hash();
-                    return match found {
-                        Some(Metadata::File(metadata)) if metadata.hash() == Some(hash) => {
-                            Ok(Sent {
-                                metadata,
-                                hash,
-                                stamp,
-                            })
-                        }
-                        _ => Err(Failed::Call(CallError::Refused(error))),
-                    };
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
     fn uploaded(&mut self, spot: Spot, sent: Sent, read_at_ns: i128, more: &str) -> Result<()> {
         self.committed += 1;
         self.stumbles = 0;
@@ -301,6 +268,9 @@ impl Pass<'_> {
         self.tools.report.did(Deed::Upload, &spot.subject, more);
         *self.arrived_up.entry(sent.hash).or_default() += 1;
         self.note_folders_above(&row.key, &spot.subject)?;
+        if sent.stamp.size > self.chunk_bytes() {
+            self.forget_session(&row.key)?;
+        }
         row.shown.clone_from(&sent.metadata.name);
         let rev = sent.metadata.rev;
         let base = self.file_base(&spot, rev, sent.hash, sent.stamp, read_at_ns);
@@ -443,30 +413,5 @@ fn verified(sent: Sent) -> std::result::Result<Sent, Failed> {
         Some(hash) if hash != sent.hash => Err(Failed::Damaged(sent.metadata.rev)),
         None if sent.metadata.size != sent.stamp.size => Err(Failed::Damaged(sent.metadata.rev)),
         _ => Ok(sent),
-    }
-}
-
-/// Whether what was read is one version: the file did not move, or it only grew and its prefix
-/// still reads the same.
-fn is_one_version(file: &mut dyn ReadFile, before: &Stamp, hash: ContentHash) -> io::Result<bool> {
-    let now = file.status()?.stamp;
-    Ok(now == *before || (read::only_grew(before, &now) && read::holds(file, before, hash)?))
-}
-
-/// Goes on where Dropbox says the session is.
-fn resume(source: &mut Chunk<'_>, error: CallError) -> std::result::Result<(), Failed> {
-    match error {
-        CallError::Refused(error) if error.has("incorrect_offset") => {
-            let correct = error.number("correct_offset");
-            // Beyond what was read nothing can have arrived.
-            match correct.filter(|c| *c != source.offset() && *c <= source.read_to()) {
-                Some(correct) => {
-                    source.advance_to(correct);
-                    Ok(())
-                }
-                None => Err(Failed::Call(CallError::Refused(error))),
-            }
-        }
-        error => Err(error.into()),
     }
 }

@@ -58,7 +58,7 @@ const fn formerly(key: Key, alias: &'static str) -> Key {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [Key; 26] = [
+pub(super) const KEYS: [Key; 27] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -95,6 +95,7 @@ pub(super) const KEYS: [Key; 26] = [
     key("network.timeout_s", "60"),
     unset("network.proxy", r#""http://proxy.lan:3128""#),
     unset("network.ca_file", r#""/etc/ssl/own-ca.pem""#),
+    key("network.upload_chunk_mib", "32"),
     key("endpoints.api", r#""https://api.dropboxapi.com""#),
     key("endpoints.content", r#""https://content.dropboxapi.com""#),
     key("endpoints.notify", r#""https://notify.dropboxapi.com""#),

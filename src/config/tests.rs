@@ -219,6 +219,11 @@ fn wrong_types_name_the_expected_one_and_show_an_example() {
         ("guard.max_delete_share = nan", "must be from 0.0 to 1.0"),
         ("[network]\ntimeout_s = 4", "must be from 5 to 600"),
         ("[network]\ntimeout_s = 601", "must be from 5 to 600"),
+        ("[network]\nupload_chunk_mib = 150", "must be from 4 to 148"),
+        (
+            "[network]\nupload_chunk_mib = 9",
+            "9 is not a multiple of 4; write 8",
+        ),
         ("mode = [", "f.toml:5: not valid TOML"),
         ("mode = LOCAL", "f.toml:5: not valid TOML"),
     ]);

@@ -1,5 +1,6 @@
 //! One method per route, typed, with retries and token renewal inside.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use serde::de::DeserializeOwned;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::content_hash::ContentHash;
+use crate::core::path::fold;
 use crate::dropbox::auth::{self, Refusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
 use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
@@ -19,8 +21,9 @@ use crate::error::Error;
 use crate::io::host::Host;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
 
-/// Longest answer that is read into memory, in bytes (listings and downloads are streamed).
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// Longest answer that is read into memory, in bytes (listings and downloads are streamed): that of
+/// a batch has up to a thousand entries with two paths each.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// LIMIT: longest error that is read, in bytes; Dropbox's own have a few hundred.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
@@ -58,12 +61,13 @@ pub struct Download {
 /// The Dropbox API for one account.
 pub struct Api<'a> {
     http: &'a dyn Http,
-    host: &'a dyn Host,
+    pub(super) host: &'a dyn Host,
     access: Access<'a>,
     retry: Retry,
 }
 
-type Call<T> = Result<T, CallError>;
+/// What a call comes to.
+pub type Call<T> = Result<T, CallError>;
 
 impl<'a> Api<'a> {
     /// Calls through `http` as whom `access` says.
@@ -192,6 +196,38 @@ impl<'a> Api<'a> {
         })
     }
 
+    /// Deletes a folder whose tree holds no files and no folders but those in `known`, by folded
+    /// path, right now (`files/list_folder`, recursive); says whether it did. What holds of
+    /// [`Api::delete_empty_folder`] holds here.
+    ///
+    /// # Errors
+    /// [`CallError`]; `not_found` means that it is gone already.
+    pub fn delete_folders(&self, path: &str, known: &HashSet<String>) -> Call<bool> {
+        #[derive(Deserialize)]
+        struct Listing {
+            entries: Vec<Metadata>,
+            has_more: bool,
+        }
+        let is_known = |entry: &Metadata| match entry {
+            Metadata::Folder(folder) => {
+                let path = folder.path_lower.as_deref().map(fold);
+                path.is_some_and(|path| known.contains(&path))
+            }
+            Metadata::File(_) | Metadata::Deleted(_) | Metadata::Other => false,
+        };
+        let limit = known.len().saturating_add(1).min(2000);
+        let list = json!({ "path": path, "recursive": true, "limit": limit }).to_string();
+        let delete = json!({ "path": path }).to_string();
+        self.run(&mut || {
+            let listing: Listing = self.rpc_once("files/list_folder", &list)?;
+            if listing.has_more || !listing.entries.iter().all(is_known) {
+                return Ok(false);
+            }
+            self.rpc_once::<Value>("files/delete_v2", &delete)?;
+            Ok(true)
+        })
+    }
+
     /// `files/upload`: a whole file in one call (up to 150 MiB).
     ///
     /// # Errors
@@ -210,26 +246,20 @@ impl<'a> Api<'a> {
             content_hash: Option<String>,
         }
         let content_hash = hash.map(|hash| hash.to_string());
-        self.send(
-            "files/upload",
-            &Argument {
-                commit,
-                content_hash,
-            },
-            bytes,
-        )
+        let argument = header_json(&Argument {
+            commit,
+            content_hash,
+        });
+        self.send("files/upload", &argument, bytes)
     }
 
-    /// `files/upload_session/start` with the first bytes.
+    /// `files/upload_session/start` with the first bytes; with all of them if it is to be closed.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn session_start(&self, bytes: &mut dyn Upload) -> Call<SessionStarted> {
-        self.send(
-            "files/upload_session/start",
-            &json!({ "close": false }),
-            bytes,
-        )
+    pub fn session_start(&self, close: bool, bytes: &mut dyn Upload) -> Call<SessionStarted> {
+        let argument = header_json(&json!({ "close": close }));
+        self.send("files/upload_session/start", &argument, bytes)
     }
 
     /// `files/upload_session/append_v2`.
@@ -237,7 +267,7 @@ impl<'a> Api<'a> {
     /// # Errors
     /// [`CallError`]; `incorrect_offset` says how many bytes have arrived.
     pub fn session_append(&self, cursor: &SessionCursor<'_>, bytes: &mut dyn Upload) -> Call<()> {
-        let argument = json!({ "cursor": cursor, "close": false });
+        let argument = header_json(&json!({ "cursor": cursor, "close": false }));
         self.send::<Value>("files/upload_session/append_v2", &argument, bytes)
             .map(drop)
     }
@@ -252,7 +282,7 @@ impl<'a> Api<'a> {
         commit: &CommitInfo<'_>,
         bytes: &mut dyn Upload,
     ) -> Call<FileMetadata> {
-        let argument = json!({ "cursor": cursor, "commit": commit });
+        let argument = header_json(&json!({ "cursor": cursor, "commit": commit }));
         self.send("files/upload_session/finish", &argument, bytes)
     }
 
@@ -282,12 +312,16 @@ impl<'a> Api<'a> {
         })
     }
 
-    fn rpc<T: DeserializeOwned>(&self, route: &str, argument: &Value) -> Call<T> {
+    pub(super) fn rpc<T: DeserializeOwned>(&self, route: &str, argument: &Value) -> Call<T> {
         let json = argument.to_string();
         self.run(&mut || self.rpc_once(route, &json))
     }
 
-    fn rpc_once<T: DeserializeOwned>(&self, route: &str, json: &str) -> Result<T, Failure> {
+    pub(super) fn rpc_once<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        json: &str,
+    ) -> Result<T, Failure> {
         let body = Body::Bytes(json.as_bytes());
         let headers = vec![("content-type", "application/json".to_owned())];
         let path = format!("/2/{route}");
@@ -295,16 +329,15 @@ impl<'a> Api<'a> {
         read_json(response.body)
     }
 
-    fn send<T: DeserializeOwned>(
+    pub(super) fn send<T: DeserializeOwned>(
         &self,
         route: &str,
-        argument: &impl Serialize,
+        argument: &str,
         bytes: &mut dyn Upload,
     ) -> Call<T> {
-        let argument = header_json(argument);
         self.run(&mut || {
             let headers = vec![
-                ("dropbox-api-arg", argument.clone()),
+                ("dropbox-api-arg", argument.to_owned()),
                 ("content-type", "application/octet-stream".to_owned()),
             ];
             let len = bytes.len();
@@ -333,7 +366,7 @@ impl<'a> Api<'a> {
         })
     }
 
-    fn run<T>(&self, attempt: &mut dyn FnMut() -> Result<T, Failure>) -> Call<T> {
+    pub(super) fn run<T>(&self, attempt: &mut dyn FnMut() -> Result<T, Failure>) -> Call<T> {
         self.retry.run(self.host, &|| self.refresh(), attempt)
     }
 
@@ -505,7 +538,7 @@ fn transport_failure(error: HttpError) -> Failure {
     }
 }
 
-fn stumbled(text: &str) -> Failure {
+pub(super) fn stumbled(text: &str) -> Failure {
     Failure::Stumbled(text.to_owned())
 }
 

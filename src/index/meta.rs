@@ -45,6 +45,8 @@ pub enum Meta {
     HeldUp,
     /// Number of the last pass that came past its guards.
     PassesDone,
+    /// The upload session of a large file that has not arrived whole.
+    UploadSession,
     /// Hash of the personal access token the base was last agreed through.
     PersonalToken,
     /// Content of the marker file in the content dir.
@@ -74,6 +76,7 @@ impl Meta {
             Meta::HeldDown => "held_down",
             Meta::HeldUp => "held_up",
             Meta::PassesDone => "passes_done",
+            Meta::UploadSession => "upload_session",
             Meta::PersonalToken => "personal_token",
             Meta::RootMarker => "root_marker",
             Meta::RootIdentity => "root_identity",

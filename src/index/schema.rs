@@ -69,6 +69,13 @@ pub const SELECT_BETWEEN: &str = concat!(
     " FROM entry WHERE (dir, name) > (?1, ?2) AND dir < ?3 ORDER BY dir, name LIMIT ?4"
 );
 
+/// All files that Dropbox holds as the base says.
+pub const SELECT_IN_STEP: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE kind = 2 AND rkind = 0"
+);
+
 /// Writes a row.
 pub const UPSERT: &str = concat!(
     "INSERT OR REPLACE INTO entry (",

@@ -95,6 +95,30 @@ impl<'a> Chunk<'a> {
         self.offset = offset;
     }
 
+    /// The file as it was when it was opened.
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+
+    /// Bytes of one chunk.
+    pub fn chunk_bytes(&self) -> u64 {
+        self.chunk_bytes
+    }
+
+    /// Reads the file from its start up to here without sending it, for its hash.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn hash_to(&mut self, offset: u64) -> io::Result<()> {
+        self.offset = 0;
+        let chunk_bytes = std::mem::replace(&mut self.chunk_bytes, offset);
+        let read = self
+            .rewind()
+            .and_then(|reader| io::copy(reader, &mut io::sink()));
+        self.chunk_bytes = chunk_bytes;
+        read.map(drop)
+    }
+
     /// Where the chunk at hand begins.
     pub fn offset(&self) -> u64 {
         self.offset
@@ -149,19 +173,31 @@ impl<'a> Chunk<'a> {
         Ok(())
     }
 
-    fn is_one_version(&mut self) -> io::Result<bool> {
-        let now = self.file.status()?.stamp;
-        if now == self.stamp {
-            return Ok(true);
-        }
-        if !read::only_grew(&self.stamp, &now) {
-            return Ok(false);
-        }
-        let mut again = self.disk.open(self.path)?;
-        let same_file = again.status()?.stamp.inode == self.stamp.inode;
-        let hash = self.hasher.clone().finish();
-        Ok(same_file && read::hash_prefix(&mut *again, self.stamp.size)? == Some(hash))
+    fn is_one_version(&self) -> io::Result<bool> {
+        let hash = self.hash();
+        is_one_version(self.disk, self.path, &*self.file, &self.stamp, hash)
     }
+}
+
+/// Whether what was read of a file, to the end it had at first, is one version of it: the file did
+/// not move, or it only grew and its prefix still reads the same.
+pub fn is_one_version(
+    disk: &dyn Disk,
+    path: &RelPath,
+    file: &dyn ReadFile,
+    before: &Stamp,
+    hash: ContentHash,
+) -> io::Result<bool> {
+    let now = file.status()?.stamp;
+    if now == *before {
+        return Ok(true);
+    }
+    if !read::only_grew(before, &now) {
+        return Ok(false);
+    }
+    let mut again = disk.open(path)?;
+    let same_file = again.status()?.stamp.inode == before.inode;
+    Ok(same_file && read::hash_prefix(&mut *again, before.size)? == Some(hash))
 }
 
 impl Read for Chunk<'_> {

@@ -46,11 +46,11 @@ fn verbose_says_one_line_per_action_and_a_summary() {
 #[test]
 fn somebody_at_a_terminal_sees_actions_and_long_transfers_move() {
     let console = ready();
-    fs::write(console.content().join("big"), vec![7; 20 << 20]).unwrap();
+    fs::write(console.content().join("big"), vec![7; 40 << 20]).unwrap();
     let (code, shown) = console.run_on_terminal(&["sync"]);
     assert_eq!(code, 0, "{shown}");
-    assert!(shown.contains("/big: 8.0 MiB of 20.0 MiB"), "{shown:?}");
-    assert!(shown.contains("uploaded /big (20.0 MiB)"), "{shown:?}");
+    assert!(shown.contains("/big: 32.0 MiB of 40.0 MiB"), "{shown:?}");
+    assert!(shown.contains("uploaded /big (40.0 MiB)"), "{shown:?}");
     assert!(shown.contains("1 uploaded"), "{shown:?}");
     let quiet = console.run(&["sync", "-v"]);
     assert!(

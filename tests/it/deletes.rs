@@ -278,7 +278,7 @@ fn a_folder_that_holds_something_new_is_not_deleted() {
     let dropbox = world.dropbox.clone();
     let mut added = false;
     world.on_request(move |request| {
-        if request.target.contains("delete_v2") && !added {
+        if request.target.contains("delete_batch") && !added {
             added = true;
             dropbox.put("/d/new", b"new");
         }
@@ -344,10 +344,11 @@ fn exit_codes_keep_their_order() {
     world.put("a", &"x".repeat(500));
     world.put("b", "b");
     world.dropbox.set_quota(100);
+    world.refuse_batches();
     let dropbox = world.dropbox.clone();
     let mut uploads = 0;
     world.on_request(move |request| {
-        uploads += u32::from(request.target.contains("files/upload"));
+        uploads += u32::from(request.target.ends_with("files/upload"));
         if uploads == 2 {
             let cut = dropbox_standin::Effect::CutBefore;
             let always = dropbox_standin::When::Always;
@@ -434,7 +435,7 @@ fn a_server_fault_over_one_folder_or_delete_does_not_stop_the_others() {
         .inject(Fault::new("create_folder", When::Always, broken()));
     world
         .dropbox
-        .inject(Fault::new("delete_v2", When::First(3), broken()));
+        .inject(Fault::new("files/delete", When::First(6), broken()));
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
     assert_eq!(outcome.counts.deleted_in_dropbox, 3);

@@ -115,7 +115,8 @@ impl Gateway {
         let url = |endpoint| self.listeners.url(endpoint);
         let text = format!(
             "[dropbox]\n{credential}\n[sync]\ncontent_dir = \"{}\"\nmode = \"BIDIRECTIONAL\"\n\
-             device_name = \"pi\"\n[state]\ndir = \"{}\"\n[endpoints]\napi = \"{}\"\n\
+             device_name = \"pi\"\n[state]\ndir = \"{}\"\n\
+             [network]\nupload_chunk_mib = 8\n[endpoints]\napi = \"{}\"\n\
              content = \"{}\"\nnotify = \"{}\"\nwww = \"{}\"\n",
             self.content.display(),
             self.state.display(),

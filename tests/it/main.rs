@@ -22,6 +22,7 @@ mod world;
 
 mod answers;
 mod authentication;
+mod batches;
 mod belonging;
 mod commands;
 mod conflicts;

@@ -44,9 +44,10 @@ fn check_all_went_up(world: &World) {
 fn the_one_upload_stays_due_for_a_file_that_did_not_go_up() {
     let world = first();
     let broken = Effect::Status(500, String::new());
+    world.refuse_batches();
     world
         .dropbox
-        .inject(Fault::new("files/upload", When::First(3), broken));
+        .inject(Fault::new("files/upload", When::First(5), broken));
     assert_eq!(world.sync().exit, ExitCode::SomeFiles);
     check_all_went_up(&world);
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dropbox_standin::{Hook, Node, Standin};
+use dropbox_standin::{Effect, Fault, Hook, Node, Standin, When};
 use ferrybox::commands::sync::{Machine, Wishes, run_on};
 use ferrybox::config::Config;
 use ferrybox::error::ExitCode;
@@ -160,7 +160,7 @@ impl World {
     pub fn config(&self) -> Config {
         let text = format!(
             "[dropbox]\n{}\n[sync]\ncontent_dir = \"{}\"\nmode = \"{}\"\ndevice_name = \"pi\"\n{}\n\
-             [sync.guard]\n{}\n[state]\ndir = \"{}\"\n",
+             [sync.guard]\n{}\n[network]\nupload_chunk_mib = 8\n[state]\ndir = \"{}\"\n",
             self.dropbox_keys.borrow(),
             self.content_dir().display(),
             self.mode.get(),
@@ -284,6 +284,13 @@ impl World {
     /// Whether permission bits keep us out.
     pub fn permissions_count(&self) -> bool {
         self.sim.is_some() || !rustix::process::geteuid().is_root()
+    }
+
+    /// Dropbox knows of no upload sessions: every file goes up in a call of its own.
+    pub fn refuse_batches(&self) {
+        let refused = Effect::Status(400, "no such route".to_owned());
+        let fault = Fault::new("upload_session/", When::Always, refused);
+        self.dropbox.inject(fault);
     }
 
     // Passes.

@@ -1,0 +1,309 @@
+//! The routes that do many things in one call: upload sessions, deletes, folders and copies.
+//!
+//! Every entry of a batch succeeds or fails alone, and the answers come in the order of the
+//! entries. Deletes, folders and copies may be handed to a job, which is asked after politely.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::dropbox::api::{Api, Call, Upload, stumbled};
+use crate::dropbox::retry::{CallError, Failure};
+use crate::dropbox::wire::{ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor};
+
+/// Most entries of one batch of uploads, deletes or copies (`files.stone`).
+pub const ENTRIES_MAX: usize = 1000;
+/// First wait for a job; each further one is twice as long.
+const JOB_WAIT: Duration = Duration::from_millis(250);
+/// Longest wait between two looks at a job.
+const JOB_WAIT_MAX: Duration = Duration::from_secs(8);
+/// Looks at one job, about a quarter of an hour.
+const JOB_LOOKS_MAX: u32 = 120;
+
+const INCOMPLETE: &str = "Dropbox answered for another number of entries than were asked about";
+
+/// What became of one entry.
+pub type Outcome<T> = Result<T, ApiError>;
+
+/// One entry of `append_batch`, in the order of the bytes of the call.
+#[derive(Serialize)]
+pub struct Append<'a> {
+    /// The session, and where in it the bytes go.
+    pub cursor: SessionCursor<'a>,
+    /// How many of the call's bytes.
+    pub length: u64,
+    /// Nothing follows them.
+    pub close: bool,
+}
+
+/// One entry of `finish_batch_v2`: a closed session and what its bytes become.
+#[derive(Serialize)]
+pub struct Finish<'a> {
+    /// The session and its whole length.
+    pub cursor: SessionCursor<'a>,
+    /// The file.
+    pub commit: CommitInfo<'a>,
+}
+
+/// The answer for one entry whose success carries `T` beside the tag.
+#[derive(Deserialize)]
+#[serde(tag = ".tag", rename_all = "snake_case")]
+enum Flat<T> {
+    Success(T),
+    Failure {
+        failure: Value,
+    },
+    #[serde(other)]
+    Other,
+}
+
+/// The answer for one entry whose success is a union of its own.
+#[derive(Deserialize)]
+#[serde(tag = ".tag", rename_all = "snake_case")]
+enum Nested {
+    Success {
+        success: Metadata,
+    },
+    Failure {
+        failure: Value,
+    },
+    #[serde(other)]
+    Other,
+}
+
+/// A success about which nothing more is asked.
+#[derive(Deserialize)]
+struct Done {}
+
+#[derive(Deserialize, Serialize)]
+struct Entries<T> {
+    entries: Vec<T>,
+}
+
+/// What a launch or a look at a job says.
+#[derive(Deserialize)]
+#[serde(tag = ".tag", rename_all = "snake_case")]
+enum Job<T> {
+    AsyncJobId {
+        async_job_id: String,
+    },
+    InProgress,
+    Complete(Entries<T>),
+    Failed {
+        failed: Value,
+    },
+    #[serde(other)]
+    Other,
+}
+
+impl<T> Flat<T> {
+    fn outcome(self) -> Outcome<T> {
+        match self {
+            Flat::Success(value) => Ok(value),
+            Flat::Failure { failure } => Err(refusal(failure)),
+            Flat::Other => Err(refusal(json!("other"))),
+        }
+    }
+}
+
+impl Nested {
+    fn outcome(self) -> Outcome<FileMetadata> {
+        match self {
+            Nested::Success {
+                success: Metadata::File(file),
+            } => Ok(file),
+            Nested::Failure { failure } => Err(refusal(failure)),
+            Nested::Success { .. } | Nested::Other => Err(refusal(json!("other"))),
+        }
+    }
+}
+
+fn refusal(error: Value) -> ApiError {
+    ApiError {
+        error,
+        user_message: None,
+    }
+}
+
+impl Api<'_> {
+    /// `files/upload_session/start_batch`: that many empty sessions.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn start_batch(&self, sessions: usize) -> Call<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Started {
+            session_ids: Vec<String>,
+        }
+        let argument = json!({ "num_sessions": sessions });
+        let started: Started = self.rpc("files/upload_session/start_batch", &argument)?;
+        complete(started.session_ids, sessions)
+    }
+
+    /// `files/upload_session/append_batch` with an argument made of so many [`Append`]s, which
+    /// travels in a header.
+    ///
+    /// # Errors
+    /// [`CallError`]; 400, 413 or 431 if the argument is too long for a header.
+    pub fn append_batch(
+        &self,
+        argument: &str,
+        entries: usize,
+        bytes: &mut dyn Upload,
+    ) -> Call<Vec<Outcome<()>>> {
+        let route = "files/upload_session/append_batch";
+        let answer: Entries<Flat<Done>> = self.send(route, argument, bytes)?;
+        let outcomes = answer.entries.into_iter().map(|e| e.outcome().map(drop));
+        complete(outcomes.collect(), entries)
+    }
+
+    /// `files/upload_session/finish_batch_v2`. Entries that met a busy namespace are offered again
+    /// after a wait.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn finish_batch(&self, entries: &[Finish<'_>]) -> Call<Vec<Outcome<FileMetadata>>> {
+        let mut outcomes: Vec<Option<Outcome<FileMetadata>>> = Vec::new();
+        outcomes.resize_with(entries.len(), || None);
+        self.run(&mut || {
+            let open: Vec<usize> = (0..entries.len())
+                .filter(|&at| outcomes[at].is_none())
+                .collect();
+            let asked: Vec<&Finish<'_>> = open.iter().map(|&at| &entries[at]).collect();
+            let argument = serde_json::to_string(&Entries { entries: asked }).unwrap_or_default();
+            let route = "files/upload_session/finish_batch_v2";
+            let answer: Entries<Flat<FileMetadata>> = self.rpc_once(route, &argument)?;
+            if answer.entries.len() != open.len() {
+                return Err(stumbled(INCOMPLETE));
+            }
+            let mut is_busy = false;
+            for (at, entry) in open.into_iter().zip(answer.entries) {
+                match entry.outcome() {
+                    Err(error) if error.has("too_many_write_operations") => is_busy = true,
+                    outcome => outcomes[at] = Some(outcome),
+                }
+            }
+            if is_busy {
+                return Err(Failure::RateLimited(None));
+            }
+            Ok(())
+        })?;
+        complete(outcomes.into_iter().flatten().collect(), entries.len())
+    }
+
+    /// `files/delete_batch` of exactly these revisions of files, as (path, rev).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn delete_batch(&self, files: &[(String, String)]) -> Call<Vec<Outcome<()>>> {
+        let entry = |(path, rev): &(String, String)| json!({ "path": path, "parent_rev": rev });
+        let entries: Vec<Value> = files.iter().map(entry).collect();
+        let launch = json!({ "entries": entries });
+        let answers: Vec<Flat<Done>> = self.job("files/delete_batch", "check", &launch)?;
+        let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
+        complete(outcomes.collect(), files.len())
+    }
+
+    /// `files/create_folder_batch`, autorename off.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn create_folder_batch(&self, paths: &[String]) -> Call<Vec<Outcome<()>>> {
+        let launch = json!({ "paths": paths });
+        let answers: Vec<Flat<Done>> = self.job("files/create_folder_batch", "check", &launch)?;
+        let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
+        complete(outcomes.collect(), paths.len())
+    }
+
+    /// `files/copy_batch_v2` of files within Dropbox, as (from, to), autorename off.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn copy_batch(&self, files: &[(String, String)]) -> Call<Vec<Outcome<FileMetadata>>> {
+        let entry = |(from, to): &(String, String)| json!({ "from_path": from, "to_path": to });
+        let entries: Vec<Value> = files.iter().map(entry).collect();
+        let launch = json!({ "entries": entries });
+        let route = "files/copy_batch_v2";
+        let answers: Vec<Nested> =
+            self.job_checked_by(route, "files/copy_batch/check_v2", &launch)?;
+        let outcomes = answers.into_iter().map(Nested::outcome);
+        complete(outcomes.collect(), files.len())
+    }
+
+    /// `files/copy_v2` of one file, autorename off.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn copy_file(&self, from: &str, to: &str) -> Call<Outcome<FileMetadata>> {
+        #[derive(Deserialize)]
+        struct Copied {
+            metadata: Metadata,
+        }
+        let argument = json!({ "from_path": from, "to_path": to });
+        match self.rpc("files/copy_v2", &argument) {
+            Ok(Copied {
+                metadata: Metadata::File(file),
+            }) => Ok(Ok(file)),
+            Ok(_) => Ok(Err(refusal(json!("other")))),
+            Err(CallError::Refused(error)) => Ok(Err(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn job<T: DeserializeOwned>(&self, route: &str, check: &str, launch: &Value) -> Call<Vec<T>> {
+        self.job_checked_by(route, &format!("{route}/{check}"), launch)
+    }
+
+    /// Launches a job and waits for its end. One that fails because the namespace is busy is
+    /// launched again after a wait.
+    fn job_checked_by<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        check: &str,
+        launch: &Value,
+    ) -> Call<Vec<T>> {
+        let launch = launch.to_string();
+        self.run(&mut || {
+            let mut job: Job<T> = self.rpc_once(route, &launch)?;
+            let mut id = String::new();
+            let mut wait = JOB_WAIT;
+            for _ in 0..JOB_LOOKS_MAX {
+                match job {
+                    Job::Complete(answer) => return Ok(answer.entries),
+                    Job::Failed { failed } => {
+                        let error = refusal(failed);
+                        return Err(if error.has("too_many_write_operations") {
+                            Failure::RateLimited(None)
+                        } else {
+                            Failure::Refused(error)
+                        });
+                    }
+                    Job::Other => return Err(Failure::Refused(refusal(json!("other")))),
+                    Job::AsyncJobId { async_job_id } => id = async_job_id,
+                    Job::InProgress => {}
+                }
+                self.host.sleep(wait);
+                wait = (wait * 2).min(JOB_WAIT_MAX);
+                let look = json!({ "async_job_id": id });
+                job = self.rpc(check, &look).map_err(|error| match error {
+                    CallError::Refused(error) => Failure::Refused(error),
+                    CallError::Stumbled(text) => Failure::Stumbled(text),
+                    CallError::Local(error) => Failure::Local(error),
+                    CallError::End(error) => Failure::Final(error),
+                })?;
+            }
+            Err(stumbled(&format!("{route} does not come to an end")))
+        })
+    }
+}
+
+/// One answer per entry, or none that can be relied on.
+fn complete<T>(answers: Vec<T>, asked: usize) -> Call<Vec<T>> {
+    if answers.len() == asked {
+        Ok(answers)
+    } else {
+        Err(CallError::Stumbled(INCOMPLETE.to_owned()))
+    }
+}
