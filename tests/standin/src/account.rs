@@ -12,6 +12,7 @@ use crate::oauth::OAuth;
 use crate::sessions::Sessions;
 use crate::standin::Logged;
 use crate::tree::{Revision, Tree};
+use crate::zip::{ZipLimits, ZipStyle};
 
 /// How much of the account an app sees; fixed when the app is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(crate) struct Account {
     pub(crate) cursor_epoch: u64,
     pub(crate) page_limit: Option<usize>,
     pub(crate) listing_names_its_root: bool,
+    pub(crate) zip_style: ZipStyle,
+    pub(crate) zip_limits: ZipLimits,
     pub(crate) faults: Vec<Fault>,
     pub(crate) log: Vec<Logged>,
     pub(crate) seed: u64,
@@ -63,6 +66,8 @@ impl Account {
             cursor_epoch: 0,
             page_limit: None,
             listing_names_its_root: true,
+            zip_style: ZipStyle::default(),
+            zip_limits: ZipLimits::default(),
             faults: Vec::new(),
             log: Vec::new(),
             seed,

@@ -73,6 +73,16 @@ pub(crate) fn is_timestamp(text: &str) -> bool {
         && number(17, 19) < 60
 }
 
+/// The seconds since 1970 of a timestamp; 0 for what is none.
+pub(crate) fn seconds_of(text: &str) -> i64 {
+    if !is_timestamp(text) {
+        return 0;
+    }
+    let number = |from: usize, to: usize| text[from..to].parse::<i64>().unwrap_or(0);
+    let days = days_from_civil(number(0, 4), number(5, 7), number(8, 10));
+    days * DAY + number(11, 13) * 3600 + number(14, 16) * 60 + number(17, 19)
+}
+
 /// Howard Hinnant's `civil_from_days`.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
@@ -111,6 +121,7 @@ mod tests {
         assert_eq!(timestamp(0), "1970-01-01T00:00:00Z");
         assert_eq!(timestamp(1_767_225_600), "2026-01-01T00:00:00Z");
         assert_eq!(timestamp(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(seconds_of("2000-02-28T23:59:59Z"), 951_782_399);
     }
 
     #[test]

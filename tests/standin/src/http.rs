@@ -184,6 +184,13 @@ impl Response {
         Self::new(status, "text/html; charset=utf-8", text.as_bytes().to_vec())
     }
 
+    /// Like [`Self::with`], but a header of that name is replaced.
+    pub(crate) fn having(mut self, name: &str, value: String) -> Self {
+        self.headers
+            .retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        self.with(name, value)
+    }
+
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self

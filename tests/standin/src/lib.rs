@@ -8,11 +8,11 @@
 //! # What is modelled
 //! The code flow with and without PKCE, refreshing, scopes and revocation; `users`
 //! get_current_account and get_space_usage; `check`; of `files` list_folder with continue,
-//! get_latest_cursor and longpoll, get_metadata, list_revisions, restore, download, upload, upload
-//! sessions one by one and in batches, folders, delete, move and copy; path roots, rate limits,
-//! quota, read-only shared folders, files that cannot be downloaded, symbolic links. The rules are
-//! those of the public specification (`files.stone` and its neighbours); where it is silent the
-//! choice is noted at the code.
+//! get_latest_cursor and longpoll, get_metadata, list_revisions, restore, download,
+//! download_zip, upload, upload sessions one by one and in batches, folders, delete, move and
+//! copy; path roots, rate limits, quota, read-only shared folders, files that cannot be
+//! downloaded, symbolic links. The rules are those of the public specification (`files.stone`
+//! and its neighbours); where it is silent the choice is noted at the code.
 //!
 //! # What is not
 //! Teams, sharing, file properties, shared links, export, search, thumbnails, locks, batches of
@@ -44,6 +44,7 @@ mod server;
 mod sessions;
 mod standin;
 mod tree;
+mod zip;
 
 pub use account::Access;
 pub use content_hash::{BLOCK, content_hash};
@@ -51,3 +52,4 @@ pub use faults::{Effect, Fault, When};
 pub use http::{Body, Delivery, Endpoint, Request, Response};
 pub use server::Listeners;
 pub use standin::{Hook, Logged, Node, Saved, Snapshot, Standin};
+pub use zip::{Folders, Packing, Sizes, ZipLimits, ZipStyle};

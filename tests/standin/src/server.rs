@@ -1,7 +1,8 @@
 //! The listeners: HTTP/1.1 over loopback, a thread for each connection.
 //!
 //! Understood are keep-alive, `Content-Length` and chunked request bodies and
-//! `Expect: 100-continue`. Answers always carry `Content-Length`, also one that is cut short.
+//! `Expect: 100-continue`. Answers carry `Content-Length`, also one that is cut short, unless
+//! they say that they are sent in chunks.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,6 +21,9 @@ const HEAD_MAX: usize = 256 * 1024;
 
 /// The largest body that is read; a little more than a call may carry.
 const BODY_MAX: usize = PAYLOAD_MAX + 1024 * 1024;
+
+/// The size of one chunk of an answer that is sent in chunks.
+const CHUNK: usize = 32 * 1024;
 
 /// The most header lines of one request.
 const HEADERS_MAX: usize = 128;
@@ -402,7 +406,9 @@ fn write_response(
     for (name, value) in &response.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    if status != 304 {
+    let coding = response.header("Transfer-Encoding");
+    let chunked = coding.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+    if status != 304 && !chunked {
         head.push_str(&format!("Content-Length: {}\r\n", response.body.len()));
     }
     head.push_str(if keep_alive {
@@ -411,6 +417,11 @@ fn write_response(
         "Connection: close\r\n\r\n"
     });
     let mut bytes = head.into_bytes();
+    if chunked {
+        stream.write_all(&bytes)?;
+        write_chunks(stream, &response.body[..sent], sent == response.body.len())?;
+        return Ok(sent == response.body.len());
+    }
     let rest = if sent <= 16 * 1024 {
         // One packet for small answers.
         bytes.extend_from_slice(&response.body[..sent]);
@@ -421,4 +432,18 @@ fn write_response(
     stream.write_all(&bytes)?;
     stream.write_all(rest)?;
     Ok(sent == response.body.len())
+}
+
+/// Sends a body in chunks; the last, empty one only if nothing was cut off.
+fn write_chunks(mut stream: &TcpStream, body: &[u8], is_whole: bool) -> io::Result<()> {
+    for chunk in body.chunks(CHUNK) {
+        let mut bytes = format!("{:x}\r\n", chunk.len()).into_bytes();
+        bytes.extend_from_slice(chunk);
+        bytes.extend_from_slice(b"\r\n");
+        stream.write_all(&bytes)?;
+    }
+    if is_whole {
+        stream.write_all(b"0\r\n\r\n")?;
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use crate::http::{Delivery, Endpoint, Request, Response};
 use crate::oauth::{all_scopes, scopes_of};
 use crate::routes;
 use crate::server::Listeners;
+use crate::zip::{ZipLimits, ZipStyle};
 
 /// What a test may run before each request.
 pub type Hook = Box<dyn FnMut(&Request) + Send>;
@@ -372,6 +373,16 @@ impl Standin {
     /// Whether a recursive listing of a folder starts with an entry for the folder itself.
     pub fn set_listing_names_its_root(&self, names_its_root: bool) {
         self.account().listing_names_its_root = names_its_root;
+    }
+
+    /// How the archives of `files/download_zip` are written from now on.
+    pub fn set_zip_style(&self, style: ZipStyle) {
+        self.account().zip_style = style;
+    }
+
+    /// From which size on a folder is refused by `files/download_zip`.
+    pub fn set_zip_limits(&self, limits: ZipLimits) {
+        self.account().zip_limits = limits;
     }
 
     /// Moves the account's clock forward, or back.

@@ -3,6 +3,7 @@
 //! A call is checked in this order: host and method, authorization, path root, scope, content
 //! type, argument. Only then does the route see it.
 
+mod archive;
 mod batches;
 mod folders;
 mod listing;
@@ -166,6 +167,11 @@ static ROUTES: &[Route] = &[
         style: Style::Download,
         ..rpc("files/download", READ, transfer::download)
     },
+    Route {
+        endpoint: Endpoint::Content,
+        style: Style::Download,
+        ..rpc("files/download_zip", READ, archive::download_zip)
+    },
     upload("files/upload", transfer::upload),
     upload("files/upload_session/start", sessions::start),
     upload("files/upload_session/append", sessions::append_legacy),
@@ -243,7 +249,7 @@ pub(crate) fn dispatch(account: &mut Account, request: Request) -> Response {
             let mut response = Response::new(status, "application/octet-stream", Vec::new())
                 .with("Dropbox-API-Result", ascii_json(&result));
             for (name, value) in headers {
-                response = response.with(name, value);
+                response = response.having(name, value);
             }
             response.body = body;
             response

@@ -2,6 +2,7 @@
 //!
 //! Everything goes through the public API; `verbs` holds the few calls all tests share.
 
+mod archive;
 mod faults;
 mod folders;
 mod framing;

@@ -264,3 +264,25 @@ fn nonsense_is_a_bad_request() {
     link.send("this is not http\r\n\r\n", b"");
     assert_eq!(link.receive().unwrap().status, 400);
 }
+
+#[test]
+fn archive_is_sent_in_chunks_and_a_cut_one_has_no_end() {
+    let (client, listeners) = open();
+    client.standin.put("/A/f", &[5; 100]);
+    client
+        .standin
+        .inject(Fault::new("zip", When::Nth(2), Effect::Truncate(50)));
+    let download = || {
+        let mut link = connect(&listeners, Endpoint::Content);
+        let head = download_head(&client, "/A", "Connection: close\r\n");
+        link.send(&head.replace("/download", "/download_zip"), b"");
+        let mut bytes = Vec::new();
+        link.stream.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let whole = download();
+    assert!(!String::from_utf8_lossy(&whole).contains("Content-Length"));
+    assert!(whole.ends_with(b"\0\0\r\n0\r\n\r\n"));
+    let cut = download();
+    assert!(cut.ends_with(b"\r\n") && !cut.ends_with(b"0\r\n\r\n"));
+}
