@@ -1,12 +1,11 @@
 //! The one account, and how the paths of a call lead into its tree.
 
-use std::collections::HashMap;
-
-use serde_json::Value;
+use std::collections::BTreeMap;
 
 use crate::clock::Clock;
 use crate::errors::{LookupError, WriteError};
 use crate::faults::Fault;
+use crate::jobs::{Job, Launch};
 use crate::names;
 use crate::oauth::OAuth;
 use crate::sessions::Sessions;
@@ -33,7 +32,10 @@ pub(crate) struct Account {
     pub(crate) tree: Tree,
     pub(crate) oauth: OAuth,
     pub(crate) sessions: Sessions,
-    pub(crate) jobs: HashMap<String, Job>,
+    pub(crate) jobs: BTreeMap<String, Job>,
+    pub(crate) launch: Launch,
+    /// How many further requests it takes until a job is carried out.
+    pub(crate) job_delay: u32,
     pub(crate) cursor_epoch: u64,
     pub(crate) page_limit: Option<usize>,
     pub(crate) listing_names_its_root: bool,
@@ -43,13 +45,6 @@ pub(crate) struct Account {
     pub(crate) log: Vec<Logged>,
     pub(crate) seed: u64,
     pub(crate) answered: u64,
-}
-
-/// A finished asynchronous job: the route that started it, and its result.
-#[derive(Clone)]
-pub(crate) struct Job {
-    pub(crate) route: &'static str,
-    pub(crate) result: Value,
 }
 
 impl Account {
@@ -62,7 +57,9 @@ impl Account {
             tree: Tree::new(seed),
             oauth: OAuth::new(seed),
             sessions: Sessions::new(seed),
-            jobs: HashMap::new(),
+            jobs: BTreeMap::new(),
+            launch: Launch::default(),
+            job_delay: 0,
             cursor_epoch: 0,
             page_limit: None,
             listing_names_its_root: true,
@@ -127,13 +124,5 @@ impl Account {
             None if self.tree.is_folder(&key) => Err(LookupError::NotFile),
             None => Err(LookupError::NotFound),
         }
-    }
-
-    /// Keeps the result of a job until somebody asks for it.
-    pub(crate) fn launch(&mut self, route: &'static str, result: Value) -> Value {
-        let number = self.jobs.len() + 1;
-        let id = format!("dbjid:{:08x}{number:08x}", self.seed);
-        self.jobs.insert(id.clone(), Job { route, result });
-        serde_json::json!({".tag": "async_job_id", "async_job_id": id})
     }
 }

@@ -1,12 +1,14 @@
 //! Faults: rules that select requests and spoil them, on demand and repeatably.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::errors::summary;
+use crate::errors::{nested, summary, tag};
 use crate::http::{Delivery, Request, Response};
+use crate::jobs::Work;
 use crate::sessions::Order;
 
 /// Which of the requests a rule matches it strikes.
@@ -236,6 +238,9 @@ fn lock_contention(account: &mut Account, request: &mut Request, route: &str) ->
             let entry = json!({".tag": "failure", "failure": tagged});
             return Response::json(200, &json!({ "entries": vec![entry; count] }));
         }
+        other if batch_entry(other).is_some() => {
+            return refused_batch(account, request, other);
+        }
         other => match write_operations_error(other) {
             Some(error) => error,
             None => return rate_limited("too_many_write_operations", Some(1), false),
@@ -245,6 +250,37 @@ fn lock_contention(account: &mut Account, request: &mut Request, route: &str) ->
         409,
         &json!({"error_summary": summary(&error, 2), "error": error}),
     )
+}
+
+/// A batch of which no entry could be carried out.
+fn refused_batch(account: &mut Account, request: &Request, route: &str) -> Response {
+    let arg: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let list = arg["entries"]
+        .as_array()
+        .or_else(|| arg["paths"].as_array());
+    let (count, is_async) = (list.map_or(0, Vec::len), arg["force_async"] == true);
+    let Some((route, as_job, failure)) = batch_entry(route) else {
+        return rate_limited("too_many_write_operations", Some(1), false);
+    };
+    let entry = nested("failure", failure);
+    let result = json!({ "entries": vec![entry; count] });
+    let work: Work = Arc::new(move |_| result.clone());
+    Response::json(200, &account.batch(route, as_job || is_async, work))
+}
+
+/// A route with a result per entry, whether it usually is a job, and where that result has
+/// `too_many_write_operations`.
+fn batch_entry(route: &str) -> Option<(&'static str, bool, Value)> {
+    let tagged = tag("too_many_write_operations");
+    match route {
+        "files/delete_batch" => Some(("files/delete_batch", true, tagged)),
+        "files/create_folder_batch" => {
+            Some(("files/create_folder_batch", false, nested("path", tagged)))
+        }
+        "files/copy_batch_v2" => Some(("files/copy_batch_v2", true, tagged)),
+        "files/move_batch_v2" => Some(("files/move_batch_v2", true, tagged)),
+        _ => None,
+    }
 }
 
 /// Where a route's error union has `too_many_write_operations`.

@@ -10,14 +10,15 @@
 //! get_current_account and get_space_usage; `check`; of `files` list_folder with continue,
 //! get_latest_cursor and longpoll, get_metadata, list_revisions, restore, download,
 //! download_zip, upload, upload sessions one by one and in batches, folders, delete, move and
-//! copy; path roots, rate limits, quota, read-only shared folders, files that cannot be
-//! downloaded, symbolic links. The rules are those of the public specification (`files.stone`
-//! and its neighbours); where it is silent the choice is noted at the code.
+//! copy, the last four one by one and in batches, which may be jobs; path roots, rate limits,
+//! quota, read-only shared folders, files that cannot be downloaded, symbolic links. The rules
+//! are those of the public specification (`files.stone` and its neighbours); where it is silent
+//! the choice is noted at the code.
 //!
 //! # What is not
-//! Teams, sharing, file properties, shared links, export, search, thumbnails, locks, batches of
-//! moves and copies, `select-user` headers, storage limits of time (every revision is kept),
-//! simultaneous calls being refused, and the server's delays.
+//! Teams, sharing, file properties, shared links, export, search, thumbnails, locks,
+//! `select-user` headers, storage limits of time (every revision is kept) and simultaneous calls
+//! being refused.
 //!
 //! # Layers
 //! `http` (requests and answers), `routes` (arguments in, unions out), `tree`, `commit` and
@@ -34,6 +35,7 @@ mod encoding;
 mod errors;
 mod faults;
 mod http;
+mod jobs;
 mod journal;
 mod metadata;
 mod names;
@@ -50,6 +52,7 @@ pub use account::Access;
 pub use content_hash::{BLOCK, content_hash};
 pub use faults::{Effect, Fault, When};
 pub use http::{Body, Delivery, Endpoint, Request, Response};
+pub use jobs::Launch;
 pub use server::Listeners;
 pub use standin::{Hook, Logged, Node, Saved, Snapshot, Standin};
 pub use zip::{Folders, Packing, Sizes, ZipLimits, ZipStyle};

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::account::{Access, Account};
 use crate::faults::{self, Fault};
 use crate::http::{Delivery, Endpoint, Request, Response};
+use crate::jobs::Launch;
 use crate::oauth::{all_scopes, scopes_of};
 use crate::routes;
 use crate::server::Listeners;
@@ -145,6 +146,7 @@ impl Standin {
         let mut logged = logged(&request, &route);
         let mut account = self.account();
         account.answered += 1;
+        account.tick();
         let effect = account.faults.iter_mut().fold(None, |found, fault| {
             // Every rule counts, the first that strikes wins.
             let struck = fault.strike(&route);
@@ -383,6 +385,19 @@ impl Standin {
     /// From which size on a folder is refused by `files/download_zip`.
     pub fn set_zip_limits(&self, limits: ZipLimits) {
         self.account().zip_limits = limits;
+    }
+
+    /// Which batches become jobs, and after how many further requests of any kind a job is
+    /// carried out. Until then its check says `in_progress`; with 0 it never does.
+    pub fn set_jobs(&self, launch: Launch, requests: u32) {
+        let mut account = self.account();
+        account.launch = launch;
+        account.job_delay = requests;
+    }
+
+    /// Carries out the jobs that are still open.
+    pub fn finish_jobs(&self) {
+        self.edit(Account::finish_jobs);
     }
 
     /// Moves the account's clock forward, or back.

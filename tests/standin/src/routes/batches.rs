@@ -1,5 +1,7 @@
 //! `files/upload_session/` start_batch, append_batch and finish_batch.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::folders::check_job;
@@ -11,6 +13,7 @@ use super::{Answer, Call};
 use crate::args::Args;
 use crate::commit::Commit;
 use crate::errors::{Failure, nested, tag};
+use crate::jobs::Work;
 use crate::metadata::Frame;
 
 /// The most entries of one batch.
@@ -67,12 +70,11 @@ pub(super) fn finish_batch(call: &mut Call) -> Result<Answer, Failure> {
 }
 
 pub(super) fn finish_batch_job(call: &mut Call) -> Result<Answer, Failure> {
-    let mut result = commit_all(call)?;
-    result[".tag"] = json!("complete");
-    Ok(call
-        .account
-        .launch("files/upload_session/finish_batch", result)
-        .into())
+    // Only how the result is told can wait here: the sessions are those of the caller.
+    let result = commit_all(call)?;
+    let work: Work = Arc::new(move |_| result.clone());
+    let route = "files/upload_session/finish_batch";
+    Ok(call.account.batch(route, true, work).into())
 }
 
 pub(super) fn check_finish_batch(call: &mut Call) -> Result<Answer, Failure> {

@@ -1,11 +1,16 @@
 //! Creating folders, and deleting.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Answer, Call};
+use crate::account::Account;
 use crate::args::{Args, PathForm};
 use crate::commit::numbered_name;
 use crate::errors::{Conflict, Failure, LookupError, WriteError, nested, tag};
+use crate::jobs::Work;
 use crate::metadata::{Frame, Wanted, of_folder, of_node};
 use crate::names;
 use crate::tree::Actor;
@@ -17,13 +22,13 @@ pub(super) fn create(call: &mut Call) -> Result<Answer, Failure> {
     let args = Args::of(&call.arg, &["path", "autorename"])?;
     let path = args.path("path", PathForm::Write)?.to_owned();
     let autorename = args.flag("autorename", false)?;
-    let metadata = create_one(call, &path, autorename).map_err(Failure::path)?;
+    let metadata = create_one(call.account, &path, autorename).map_err(Failure::path)?;
     Ok(json!({ "metadata": metadata }).into())
 }
 
-fn create_one(call: &mut Call, path: &str, autorename: bool) -> Result<Value, WriteError> {
-    let mut path = call.account.write_path(path)?;
-    let tree = &mut call.account.tree;
+fn create_one(account: &mut Account, path: &str, autorename: bool) -> Result<Value, WriteError> {
+    let mut path = account.write_path(path)?;
+    let tree = &mut account.tree;
     let key = names::folded(&path);
     if !tree.is_writable(&key, Actor::App) {
         return Err(WriteError::NoWritePermission);
@@ -62,42 +67,38 @@ pub(super) fn create_batch(call: &mut Call) -> Result<Answer, Failure> {
         })?);
     }
     let autorename = args.flag("autorename", false)?;
-    let in_background = args.flag("force_async", false)? || paths.len() > SYNCHRONOUS_MAX;
-    let mut done: Vec<(String, Value)> = Vec::new();
+    let as_job = args.flag("force_async", false)? || paths.len() > SYNCHRONOUS_MAX;
+    let work: Work = Arc::new(move |account| create_all(account, &paths, autorename));
+    let route = "files/create_folder_batch";
+    Ok(call.account.batch(route, as_job, work).into())
+}
+
+fn create_all(account: &mut Account, paths: &[String], autorename: bool) -> Value {
+    let mut done: HashMap<&str, Value> = HashMap::new();
     let mut entries = Vec::new();
     for path in paths {
         // Duplicates are considered only once, and have the same result.
-        let known = done.iter().find(|(other, _)| *other == path);
-        let entry = match known {
-            Some((_, entry)) => entry.clone(),
-            None => match create_one(call, &path, autorename) {
-                Ok(metadata) => json!({".tag": "success", "metadata": metadata}),
-                Err(error) => nested("failure", nested("path", error.into())),
-            },
-        };
+        let entry =
+            done.entry(path)
+                .or_insert_with(|| match create_one(account, path, autorename) {
+                    Ok(metadata) => json!({".tag": "success", "metadata": metadata}),
+                    Err(error) => nested("failure", nested("path", error.into())),
+                });
         entries.push(entry.clone());
-        done.push((path, entry));
     }
-    let result = json!({".tag": "complete", "entries": entries});
-    if in_background {
-        return Ok(call
-            .account
-            .launch("files/create_folder_batch", result)
-            .into());
-    }
-    Ok(result.into())
+    json!({ "entries": entries })
 }
 
 pub(super) fn check_create_batch(call: &mut Call) -> Result<Answer, Failure> {
     check_job(call, "files/create_folder_batch")
 }
 
-/// The state of a job: every job is complete by the time anybody can ask.
+/// The state of a job.
 pub(super) fn check_job(call: &mut Call, route: &'static str) -> Result<Answer, Failure> {
     let args = Args::of(&call.arg, &["async_job_id"])?;
     let id = args.filled_text("async_job_id")?;
     match call.account.jobs.get(id).filter(|job| job.route == route) {
-        Some(job) => Ok(job.result.clone().into()),
+        Some(job) => Ok(job.status().into()),
         None => Err(Failure::Route(tag("invalid_async_job_id"))),
     }
 }
@@ -111,7 +112,8 @@ fn delete_arg(args: &Args) -> Result<(String, Option<String>), Failure> {
 
 pub(super) fn delete(call: &mut Call) -> Result<Answer, Failure> {
     let (path, parent_rev) = delete_arg(&Args::of(&call.arg, &DELETE_FIELDS)?)?;
-    let metadata = delete_one(call, &path, parent_rev.as_deref()).map_err(Failure::Route)?;
+    let metadata =
+        delete_one(call.account, &path, parent_rev.as_deref()).map_err(Failure::Route)?;
     Ok(json!({ "metadata": metadata }).into())
 }
 
@@ -119,15 +121,20 @@ pub(super) fn delete_batch(call: &mut Call) -> Result<Answer, Failure> {
     let args = Args::of(&call.arg, &["entries"])?;
     let entries = args.objects("entries", 1000, &DELETE_FIELDS)?;
     let entries: Vec<_> = entries.iter().map(delete_arg).collect::<Result<_, _>>()?;
-    let mut results = Vec::new();
-    for (path, parent_rev) in entries {
-        results.push(match delete_one(call, &path, parent_rev.as_deref()) {
-            Ok(metadata) => json!({".tag": "success", "metadata": metadata}),
-            Err(error) => nested("failure", error),
-        });
-    }
-    let result = json!({".tag": "complete", "entries": results});
-    Ok(call.account.launch("files/delete_batch", result).into())
+    let work: Work = Arc::new(move |account| delete_all(account, &entries));
+    Ok(call.account.batch("files/delete_batch", true, work).into())
+}
+
+fn delete_all(account: &mut Account, entries: &[(String, Option<String>)]) -> Value {
+    let delete = |(path, parent_rev): &(String, Option<String>)| match delete_one(
+        account,
+        path,
+        parent_rev.as_deref(),
+    ) {
+        Ok(metadata) => json!({".tag": "success", "metadata": metadata}),
+        Err(error) => nested("failure", error),
+    };
+    json!({ "entries": entries.iter().map(delete).collect::<Vec<_>>() })
 }
 
 pub(super) fn check_delete_batch(call: &mut Call) -> Result<Answer, Failure> {
@@ -135,12 +142,12 @@ pub(super) fn check_delete_batch(call: &mut Call) -> Result<Answer, Failure> {
 }
 
 /// Deletes and returns the metadata of what was there, or a `DeleteError`.
-fn delete_one(call: &mut Call, path: &str, parent_rev: Option<&str>) -> Result<Value, Value> {
+fn delete_one(account: &mut Account, path: &str, parent_rev: Option<&str>) -> Result<Value, Value> {
     let lookup = |error: LookupError| nested("path_lookup", error.into());
     let write = |error: WriteError| nested("path_write", error.into());
-    let key = call.account.lookup_key(path).map_err(lookup)?;
-    let now = call.now();
-    let tree = &mut call.account.tree;
+    let key = account.lookup_key(path).map_err(lookup)?;
+    let now = account.clock.now();
+    let tree = &mut account.tree;
     let node = tree
         .live(&key)
         .ok_or_else(|| lookup(LookupError::NotFound))?;

@@ -214,6 +214,18 @@ static ROUTES: &[Route] = &[
     ),
     rpc("files/move_v2", WRITE, relocation::relocate),
     rpc("files/copy_v2", WRITE, relocation::copy),
+    rpc("files/move_batch_v2", WRITE, relocation::relocate_batch),
+    rpc(
+        "files/move_batch/check_v2",
+        WRITE,
+        relocation::check_relocate_batch,
+    ),
+    rpc("files/copy_batch_v2", WRITE, relocation::copy_batch),
+    rpc(
+        "files/copy_batch/check_v2",
+        WRITE,
+        relocation::check_copy_batch,
+    ),
 ];
 
 /// The name of the route a request is for, for rules and the log.

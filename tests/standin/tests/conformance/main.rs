@@ -6,6 +6,7 @@ mod archive;
 mod faults;
 mod folders;
 mod framing;
+mod jobs;
 mod listing;
 mod metadata;
 mod oauth;
