@@ -1,11 +1,22 @@
-//! Bringing files down: fetched by revision to a hidden temporary file beside the target, and
-//! verified by length and content hash. [`crate::landing`] puts them in place.
+//! Bringing files down: fetched by revision, or taken from the archive of a folder, to a hidden
+//! temporary file beside the target, and verified by length and content hash. [`crate::landing`]
+//! puts them in place.
+
+mod archives;
+mod moved;
+mod part;
+mod zip;
 
 use std::io::{self, Read};
 
+pub(crate) use archives::{AtHand, Wanted};
+pub(crate) use moved::GoneThere;
+pub(crate) use part::rev_of_part;
+use part::{Begun, arrived, part_name, take_up};
+
 use crate::config::ConflictPolicy;
-use crate::core::content_hash::{ContentHash, ContentHasher};
-use crate::core::decide::Action;
+use crate::core::content_hash::ContentHash;
+use crate::core::decide::{Action, Direction};
 use crate::core::path::RelPath;
 use crate::dropbox::api::Download;
 use crate::dropbox::retry::CallError;
@@ -64,22 +75,30 @@ impl Pass<'_> {
             self.tools
                 .report
                 .did(Deed::Download, &spot.subject, &in_brackets(remote.size));
-            self.note_arrival(&remote);
+            if let Some(hash) = remote.hash {
+                self.note_arrival(Direction::Down, hash);
+            }
+            return Ok(());
+        }
+        if matches!(replaces, Replaces::Nothing)
+            && (self.move_here(&spot, &remote)? || self.wants_archive(&spot.row, &remote))
+        {
             return Ok(());
         }
         let Some(path) = self.local_path(&spot) else {
             return Ok(());
         };
-        if !self.ensure_dir(&spot)? || !self.has_space(&spot, remote.size) {
-            return Ok(());
-        }
-        let temp = format!(
-            "{TEMP_PREFIX}{}{TEMP_SUFFIX}",
-            self.tools.host.random_hex(8)
-        );
+        let part = part_name(&remote);
+        let random = || self.tools.host.random_hex(8);
+        let temp = part
+            .clone()
+            .unwrap_or_else(|| format!("{TEMP_PREFIX}{}{TEMP_SUFFIX}", random()));
         let Ok(temp) = path.parent().join(&temp) else {
             return Ok(());
         };
+        if !self.ensure_dir(&spot)? || !self.has_space(&spot, &temp, remote.size) {
+            return Ok(());
+        }
         match self.fetch(&spot, &remote, &temp, replaces) {
             Ok((rev, hash)) => {
                 self.stumbles = 0;
@@ -92,7 +111,10 @@ impl Pass<'_> {
                 })
             }
             Err(failed) => {
-                self.discard(&temp);
+                // What broke off is taken up by the next run.
+                if part.is_none() || !matches!(failed, Failed::Call(_)) {
+                    self.discard(&temp);
+                }
                 self.not_fetched(&spot, failed)
             }
         }
@@ -122,10 +144,11 @@ impl Pass<'_> {
     }
 
     /// The free-space reserve is the larger of 64 MiB and 2 %.
-    fn has_space(&mut self, spot: &Spot, size: u64) -> bool {
+    fn has_space(&mut self, spot: &Spot, temp: &RelPath, size: u64) -> bool {
         let Ok(space) = self.tools.disk.space(&spot.dir) else {
             return true;
         };
+        let size = size.saturating_sub(arrived(self.tools.disk, temp));
         let reserve = RESERVE_BYTES.max(space.total / RESERVE_SHARE);
         if size.saturating_add(reserve) <= space.free {
             return true;
@@ -169,22 +192,26 @@ impl Pass<'_> {
 
     /// Streams the file into `temp`, continuing where a broken connection left off.
     fn fetch(
-        &self,
+        &mut self,
         spot: &Spot,
         remote: &RemoteFile,
         temp: &RelPath,
         replaces: Replaces,
     ) -> std::result::Result<(String, ContentHash), Failed> {
+        let access = match replaces {
+            Replaces::Nothing => Access::Shared,
+            Replaces::File(_) | Replaces::Kept(_) => Access::Private,
+        };
         let mut why = String::new();
         for _ in 0..TRIES_MAX {
-            let access = match replaces {
-                Replaces::Nothing => Access::Shared,
-                Replaces::File(_) | Replaces::Kept(_) => Access::Private,
+            let mut begun = self.open_temp(temp, remote, access).map_err(Failed::Disk)?;
+            let fetched = match self.take_at_hand(&spot.row.key) {
+                Some(body) => take(body, remote, &mut begun),
+                None => self.fetch_once(spot, remote, &mut begun),
             };
-            let mut file = self.tools.disk.create(temp, access).map_err(Failed::Disk)?;
-            match self.fetch_once(spot, remote, &mut *file) {
-                Ok((hash, client_modified)) => {
-                    self.finish_file(spot, &mut *file, &client_modified)
+            match fetched {
+                Ok((hash, modified)) => {
+                    self.finish_file(spot, &mut *begun.file, modified)
                         .map_err(Failed::Disk)?;
                     return Ok((remote.rev.clone(), hash));
                 }
@@ -194,22 +221,37 @@ impl Pass<'_> {
                 }
                 Err(failed) => return Err(failed),
             }
-            drop(file);
+            drop(begun);
             self.tools.disk.remove_file(temp).map_err(Failed::Disk)?;
         }
         Err(Failed::Differs(why))
+    }
+
+    /// The file a download goes to: what an earlier run has kept of it, or an empty one.
+    fn open_temp(&self, temp: &RelPath, remote: &RemoteFile, access: Access) -> io::Result<Begun> {
+        let disk = self.tools.disk;
+        if part_name(remote).is_some() {
+            match take_up(disk, temp, remote.size) {
+                Ok(Some(begun)) => return Ok(begun),
+                Ok(None) => {}
+                Err(error) => log::debug!("{error}"),
+            }
+            self.discard(temp);
+        }
+        disk.create(temp, access).map(Begun::empty)
     }
 
     fn fetch_once(
         &self,
         spot: &Spot,
         remote: &RemoteFile,
-        file: &mut dyn WriteFile,
-    ) -> std::result::Result<(ContentHash, String), Failed> {
-        let mut hasher = ContentHasher::new();
-        let mut offset = 0;
+        begun: &mut Begun,
+    ) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
         let mut stalls = 0;
-        loop {
+        let mut modified = remote.modified;
+        let mut announced = remote.hash;
+        while begun.offset < remote.size || remote.size == 0 {
+            let offset = begun.offset;
             let Download {
                 metadata,
                 resumed,
@@ -224,34 +266,30 @@ impl Pass<'_> {
                     "the download could not be continued".to_owned(),
                 ));
             }
-            let before = offset;
+            if metadata.size != remote.size {
+                return Err(Failed::Differs("its size is another one".to_owned()));
+            }
             let report = self.tools.report;
             let mut progress = |done| report.progress(&spot.subject, done, remote.size);
-            let whole = copy(
-                &mut *body,
-                file,
-                &mut hasher,
-                &mut offset,
-                remote.size,
-                &mut progress,
-            )?;
-            if !whole {
-                stalls = if offset > before { 0 } else { stalls + 1 };
-                if stalls >= TRIES_MAX {
-                    let text = format!("the connection broke at byte {offset} again and again");
-                    return Err(Failed::Call(CallError::Stumbled(text)));
-                }
-                continue;
+            let whole = copy(&mut *body, begun, remote.size, &mut progress)?;
+            modified = seconds_of(&metadata.client_modified).or(modified);
+            announced = announced.or_else(|| metadata.hash());
+            if whole {
+                break;
             }
-            let hash = hasher.finish();
-            let announced = remote.hash.or_else(|| metadata.hash());
-            if metadata.size != remote.size || announced.is_some_and(|expected| expected != hash) {
-                return Err(Failed::Differs(
-                    "what arrived has another content hash".to_owned(),
-                ));
+            stalls = if begun.offset > offset { 0 } else { stalls + 1 };
+            if stalls >= TRIES_MAX {
+                let text = format!("the connection broke at byte {offset} again and again");
+                return Err(Failed::Call(CallError::Stumbled(text)));
             }
-            return Ok((hash, metadata.client_modified));
         }
+        let hash = begun.hasher.clone().finish();
+        if announced.is_some_and(|expected| expected != hash) {
+            return Err(Failed::Differs(
+                "what arrived has another content hash".to_owned(),
+            ));
+        }
+        Ok((hash, modified))
     }
 
     /// Owner, permissions and time of the finished file: those of what it replaces, else the
@@ -260,7 +298,7 @@ impl Pass<'_> {
         &self,
         spot: &Spot,
         file: &mut dyn WriteFile,
-        client_modified: &str,
+        modified: Option<i64>,
     ) -> io::Result<()> {
         let is_root_user = rustix::process::geteuid().is_root();
         let owner = |status: &Status| is_root_user.then_some((status.uid, status.gid));
@@ -274,7 +312,7 @@ impl Pass<'_> {
                 }
             }
         }
-        if let Some(seconds) = seconds_of(client_modified) {
+        if let Some(seconds) = modified {
             file.set_mtime(seconds)?;
         }
         Ok(())
@@ -321,12 +359,25 @@ impl Pass<'_> {
     }
 }
 
-/// Copies the body behind `offset`; false if it ended early.
+/// Takes a file from the archive it is in; what is wrong with that is no reason to do without it.
+fn take(
+    mut body: Box<dyn Read>,
+    remote: &RemoteFile,
+    begun: &mut Begun,
+) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
+    let whole = copy(&mut *body, begun, remote.size, &mut |_| {})?;
+    let hash = begun.hasher.clone().finish();
+    if whole && remote.hash == Some(hash) {
+        Ok((hash, remote.modified))
+    } else {
+        Err(Failed::Differs("the archive has other bytes".to_owned()))
+    }
+}
+
+/// Copies the body behind what is there; false if it ended early.
 fn copy(
     body: &mut dyn Read,
-    file: &mut dyn WriteFile,
-    hasher: &mut ContentHasher,
-    offset: &mut u64,
+    begun: &mut Begun,
     size: u64,
     progress: &mut dyn FnMut(u64),
 ) -> std::result::Result<bool, Failed> {
@@ -341,18 +392,21 @@ fn copy(
                 break;
             }
         };
-        let step = *offset / PROGRESS_BYTES;
-        *offset += count as u64;
-        if *offset / PROGRESS_BYTES > step {
-            progress(*offset);
+        let step = begun.offset / PROGRESS_BYTES;
+        begun.offset += count as u64;
+        if begun.offset / PROGRESS_BYTES > step {
+            progress(begun.offset);
         }
-        if *offset > size {
+        if begun.offset > size {
             return Err(Failed::Differs(
                 "more bytes arrived than were announced".to_owned(),
             ));
         }
-        hasher.update(&buffer[..count]);
-        file.write_all(&buffer[..count]).map_err(Failed::Disk)?;
+        begun.hasher.update(&buffer[..count]);
+        begun
+            .file
+            .write_all(&buffer[..count])
+            .map_err(Failed::Disk)?;
     }
-    Ok(*offset == size)
+    Ok(begun.offset == size)
 }

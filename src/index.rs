@@ -23,7 +23,7 @@ mod row;
 mod schema;
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -34,6 +34,7 @@ pub use listing::RemoteEntry;
 pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 
+use crate::core::content_hash::ContentHash;
 use crate::core::path::{Key, fold, join};
 use crate::error::{Error, Result, state_error};
 
@@ -304,6 +305,36 @@ impl Index {
         }
     }
 
+    /// What Dropbox holds in and below a directory, as the rows tell.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn holdings(&self, dir: &str) -> Result<Holdings> {
+        let mut select = self.db.prepare_cached(schema::SELECT_HOLDINGS)?;
+        // Everything below "dir" lies between "dir/" and "dir0", the character after the slash.
+        let (start, end) = match dir {
+            "" => (String::new(), "\u{10ffff}".to_owned()),
+            dir => (format!("{dir}/"), format!("{dir}0")),
+        };
+        Ok(select.query_row(params![dir, start, end], |row| {
+            Ok(Holdings {
+                entries: row::from_sql(row.get(0)?),
+                bytes: row::from_sql(row.get(1)?),
+            })
+        })?)
+    }
+
+    /// Whether so many files of at most `small` bytes are to come down.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has_due(&self, small: u64, count: u64) -> Result<bool> {
+        let mut select = self.db.prepare_cached(schema::COUNT_DUE)?;
+        let asked = params![row::to_sql(small), row::to_sql(count)];
+        let found: i64 = select.query_row(asked, |row| row.get(0))?;
+        Ok(row::from_sql(found) >= count)
+    }
+
     /// The directories that hold rows whose remote differs from their base, in order.
     ///
     /// # Errors
@@ -370,6 +401,32 @@ impl Index {
         Ok(())
     }
 
+    /// Up to `max` files with a base that Dropbox has no more, by content.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn gone_there(&self, max: usize) -> Result<HashMap<ContentHash, Vec<Key>>> {
+        let mut select = self.db.prepare_cached(schema::SELECT_GONE)?;
+        let mut rows = select.query([i64::try_from(max).unwrap_or(i64::MAX)])?;
+        let mut gone: HashMap<ContentHash, Vec<Key>> = HashMap::new();
+        while let Some(sql) = rows.next()? {
+            let row = row::read(sql)?;
+            if let Some(base) = row.base_file() {
+                gone.entry(base.hash).or_default().push(row.key);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Whether a file of this revision is to come down into a directory.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn is_due(&self, dir: &str, rev: &str) -> Result<bool> {
+        let mut select = self.db.prepare_cached(schema::SELECT_DUE_REV)?;
+        Ok(select.exists([dir, rev])?)
+    }
+
     /// Drops the base and everything seen; what was due stays due, and no cursor counts before
     /// Dropbox has been listed again.
     ///
@@ -420,6 +477,15 @@ impl Index {
         }
         Ok(shown)
     }
+}
+
+/// What Dropbox holds in and below a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Files and folders.
+    pub entries: u64,
+    /// Bytes of all files together.
+    pub bytes: u64,
 }
 
 /// The rows of one directory, read some at a time.

@@ -10,10 +10,11 @@ use std::io;
 
 use crate::core::conflict_name::conflict_name;
 use crate::core::content_hash::ContentHash;
+use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::download::Failed;
 use crate::error::{Result, state_error};
-use crate::index::{Base, RemoteFile};
+use crate::index::Base;
 use crate::pass::{Local, Observed, Pass, Spot};
 use crate::report::{Deed, in_brackets};
 use crate::time::date_of;
@@ -193,9 +194,7 @@ impl Pass<'_> {
                     .unwrap_or_default();
                 let size = in_brackets(stamp.size);
                 self.tools.report.did(Deed::Download, &spot.subject, &size);
-                if let Some(remote) = spot.row.remote_file() {
-                    self.note_arrival(&remote);
-                }
+                self.note_arrival(Direction::Down, hash);
                 let base = self.file_base(&spot, rev, hash, stamp, self.tools.host.now_ns());
                 self.landing.renamed.push((spot, base));
             }
@@ -363,10 +362,10 @@ impl Pass<'_> {
         self.land_if_full()
     }
 
-    pub(crate) fn note_arrival(&mut self, remote: &RemoteFile) {
-        if let Some(hash) = remote.hash {
-            *self.arrived_down.entry(hash).or_default() += 1;
-        }
+    /// Takes over a file that has its name already.
+    pub(crate) fn land_moved(&mut self, spot: Spot, base: Base) -> Result<()> {
+        self.landing.renamed.push((spot, base));
+        self.land_if_full()
     }
 }
 

@@ -3,14 +3,16 @@
 //! What a phase learns is settled in the index in batches; whatever is not settled when the power
 //! fails is simply seen again.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 
 use crate::config::Config;
+use crate::core::arrivals::Arrivals;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
 use crate::core::guard::Tally;
 use crate::core::path::{BadName, Key, RelPath};
+use crate::download::{AtHand, GoneThere, Wanted};
 use crate::dropbox::api::Api;
 use crate::error::{Error, Result};
 use crate::index::{Base, BaseFile, Index, Row};
@@ -156,6 +158,10 @@ pub struct Pass<'a> {
     /// Different on both sides, no base, uploads only: a person decides.
     pub(crate) undecided: Vec<(Spot, Observed)>,
     pub(crate) landing: Landing,
+    /// The content of the file at hand, where it need not be asked for.
+    pub(crate) at_hand: Option<AtHand>,
+    /// While it is found out which folders are to come down as archives: what would.
+    pub(crate) wanted: Option<Wanted>,
     /// Files to go up together.
     pub(crate) outbox: Outbox,
     /// Folders to make in Dropbox once it is clear which of them uploads made anyway.
@@ -163,8 +169,10 @@ pub struct Pass<'a> {
     /// Keys of folders that uploads of this pass lie in.
     pub(crate) made_by_upload: HashSet<String>,
     /// How often each content arrived on a side in this pass: such a file was moved, not lost.
-    pub(crate) arrived_up: HashMap<ContentHash, u64>,
-    pub(crate) arrived_down: HashMap<ContentHash, u64>,
+    pub(crate) arrived_up: Arrivals,
+    pub(crate) arrived_down: Arrivals,
+    /// Files gone in Dropbox, once one that may have been moved was looked for.
+    pub(crate) gone_there: Option<GoneThere>,
     /// Something waits for a name that a delete of this pass frees.
     pub(crate) waiting: bool,
     /// The second round, after the deletes: what still has no name is a problem.
@@ -211,11 +219,14 @@ impl<'a> Pass<'a> {
             removed: Vec::new(),
             undecided: Vec::new(),
             landing: Landing::default(),
+            at_hand: None,
+            wanted: None,
             outbox: Outbox::default(),
             new_folders: Vec::new(),
             made_by_upload: HashSet::new(),
-            arrived_up: HashMap::new(),
-            arrived_down: HashMap::new(),
+            arrived_up: Arrivals::default(),
+            arrived_down: Arrivals::default(),
+            gone_there: None,
             waiting: false,
             last_round: false,
             unsound: BTreeSet::new(),
@@ -308,6 +319,16 @@ impl<'a> Pass<'a> {
             racy: is_racy(&stamp, read_at_ns),
             arrived,
         })
+    }
+
+    /// A file with this content arrived on a side.
+    pub(crate) fn note_arrival(&mut self, direction: Direction, hash: ContentHash) {
+        // Without a base nothing can be deleted, and so nothing be moved.
+        match direction {
+            _ if !self.had_base => {}
+            Direction::Up => self.arrived_up.note(hash),
+            Direction::Down => self.arrived_down.note(hash),
+        }
     }
 
     /// Records in the index what a row has become, with others in one transaction.

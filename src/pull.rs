@@ -12,6 +12,7 @@ use crate::dropbox::wire::Metadata;
 use crate::error::{Error, Result};
 use crate::index::{Belonging, Index, Meta, Remote, RemoteEntry, RemoteFile};
 use crate::report::printable;
+use crate::time::seconds_of;
 
 /// Pages in a row that may bring nothing, or the same cursor, although more is promised.
 const EMPTY_PAGES_MAX: u32 = 100;
@@ -327,7 +328,7 @@ impl<'a> Sink<'a> {
     /// The entry, if it lies below the remote root and can be synced at all.
     fn relative(&mut self, entry: Metadata) -> Option<RemoteEntry> {
         match beneath(&self.root, entry) {
-            Located::Entry(entry) => Some(entry),
+            Located::Entry(entry) => Some(*entry),
             Located::Root(is) => {
                 self.root_was_gone |= is != Root::Listed;
                 self.root_is = Some(is).filter(|is| *is != Root::Listed);
@@ -342,7 +343,7 @@ impl<'a> Sink<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Located {
     /// Below the remote root.
-    Entry(RemoteEntry),
+    Entry(Box<RemoteEntry>),
     /// It is the remote root itself, and this became of it.
     Root(Root),
     /// It is not mounted, of an unknown kind, outside the remote root, or no possible path.
@@ -369,13 +370,13 @@ pub fn beneath(root: &str, entry: Metadata) -> Located {
             (file.name, file.path_lower, Remote::Opaque)
         }
         Metadata::File(file) => {
-            let (hash, size) = (file.hash(), file.size);
-            let rev = file.rev;
-            (
-                file.name,
-                file.path_lower,
-                Remote::File(RemoteFile { rev, hash, size }),
-            )
+            let remote = RemoteFile {
+                hash: file.hash(),
+                rev: file.rev,
+                size: file.size,
+                modified: seconds_of(&file.client_modified),
+            };
+            (file.name, file.path_lower, Remote::File(remote))
         }
         Metadata::Folder(folder) => (folder.name, folder.path_lower, Remote::Folder),
         Metadata::Deleted(deleted) => (deleted.name, deleted.path_lower, Remote::Gone),
@@ -425,13 +426,13 @@ pub fn beneath(root: &str, entry: Metadata) -> Located {
     } else {
         key.name.clone()
     };
-    Located::Entry(RemoteEntry {
+    Located::Entry(Box::new(RemoteEntry {
         shown_dir,
         key,
         shown,
         lower,
         remote,
-    })
+    }))
 }
 
 /// Whether this can be the path of anything. A name that is merely too long for a local disk can

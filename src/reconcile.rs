@@ -44,22 +44,38 @@ impl Pass<'_> {
                 return Ok(());
             }
         };
-        let facts = Facts {
-            flow,
-            base: spot.row.base_kind(),
-            local: observed.side,
-            remote,
-            equal: self.equal(&spot, &observed),
-            reset_upload: self.reset_due
-                && self.options.up
-                && reach.up
-                && self.tools.config.sync.upload_on_reset,
-        };
-        if let (Flow::Up, Side::Gone, Side::File(_)) = (flow, facts.local, remote) {
+        if let (Flow::Up, Side::Gone, Side::File(_)) = (flow, observed.side, remote) {
             self.only_in_dropbox += u64::from(phase == Phase::Scan);
         }
-        let action = decide(facts);
+        let action = self.decision(&spot, &observed);
         self.act(phase, action, spot, observed)
+    }
+
+    fn decision(&self, spot: &Spot, observed: &Observed) -> Action {
+        let sync = &self.tools.config.sync;
+        let reach = sync.filter.reach(&spot.subject);
+        decide(Facts {
+            flow: Flow::of(self.options.mode, reach),
+            base: spot.row.base_kind(),
+            local: observed.side,
+            remote: spot.row.remote_side(),
+            equal: self.equal(spot, observed),
+            reset_upload: self.reset_due && self.options.up && reach.up && sync.upload_on_reset,
+        })
+    }
+
+    /// What is to be done about a path, if it can be told.
+    pub(crate) fn plan_for(&self, spot: &Spot) -> Option<(Action, Observed)> {
+        let observed = self.observe(spot).ok()?;
+        Some((self.decision(spot, &observed), observed))
+    }
+
+    /// Changes of this direction may be made in this pass.
+    pub(crate) fn may(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Down => self.options.down,
+            Direction::Up => self.options.up,
+        }
     }
 
     /// Dropbox has something of this name that cannot be downloaded.
@@ -110,10 +126,9 @@ impl Pass<'_> {
 
     /// Content that a pass that broke off has brought, the other name of a file that was moved.
     fn note_earlier_arrival(&mut self, hash: ContentHash) {
-        // Without a base nothing can be deleted, and so nothing be moved.
         if self.had_base {
-            self.arrived_up.entry(hash).or_insert(1);
-            self.arrived_down.entry(hash).or_insert(1);
+            self.arrived_up.note_once(hash);
+            self.arrived_down.note_once(hash);
         }
     }
 
@@ -192,12 +207,10 @@ impl Pass<'_> {
     }
 
     fn act(&mut self, phase: Phase, action: Action, spot: Spot, observed: Observed) -> Result<()> {
-        let allowed = match action.direction() {
-            Some(Direction::Down) => self.options.down,
-            Some(Direction::Up) => self.options.up,
-            None => true,
-        };
-        if !allowed {
+        if action
+            .direction()
+            .is_some_and(|direction| !self.may(direction))
+        {
             if phase == Phase::Scan {
                 let report = self.tools.report;
                 report.deferred(&spot.subject, "it waits for a pass in the other direction");
@@ -210,7 +223,8 @@ impl Pass<'_> {
             Action::Nothing => self.refresh_stamp(spot, &observed),
             Action::Adopt if tried && self.dry() => Ok(()),
             Action::Adopt => self.adopt(spot, &observed),
-            Action::Forget => self.forget(spot),
+            // A file that was moved is forgotten under its old name once the new one is durable.
+            Action::Forget if phase == Phase::Scan => self.forget(spot),
             Action::Download | Action::Conflict if !tried => self.download(spot, observed, action),
             Action::SetAside if !tried => self.set_aside(spot, observed),
             Action::MakeLocalFolder if !tried => self.make_local_folder(spot),
@@ -243,6 +257,7 @@ impl Pass<'_> {
             | Action::UploadNew
             | Action::UploadOver(_)
             | Action::MakeRemoteFolder
+            | Action::Forget
             | Action::Report(_) => Ok(()),
         }
     }

@@ -3,8 +3,9 @@
 //! A file goes only if it still equals its base: in Dropbox by `parent_rev`, locally by a fresh
 //! look. A folder goes only if it is empty now, deepest first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::core::arrivals::Arrivals;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
@@ -496,7 +497,7 @@ fn held(direction: Direction) -> Meta {
 }
 
 /// Files deletes would lose: those whose content did not arrive on that side in this pass.
-fn lost(deletes: &[Delete], direction: Direction, arrived: &HashMap<ContentHash, u64>) -> u64 {
+fn lost(deletes: &[Delete], direction: Direction, arrived: &Arrivals) -> u64 {
     let mut arrived = arrived.clone();
     let mut lost = 0;
     for delete in deletes
@@ -506,10 +507,7 @@ fn lost(deletes: &[Delete], direction: Direction, arrived: &HashMap<ContentHash,
         let Some(base) = delete.spot.row.base_file() else {
             continue;
         };
-        match arrived.get_mut(&base.hash) {
-            Some(left) if *left > 0 => *left -= 1,
-            _ => lost += 1,
-        }
+        lost += u64::from(!arrived.take(base.hash));
     }
     lost
 }

@@ -8,6 +8,7 @@ use crate::core::decide::Mode;
 use crate::core::filter::is_own_name;
 use crate::core::names::refused_by_dropbox;
 use crate::core::path::{Key, RelPath, fold, join, nfc};
+use crate::download::rev_of_part;
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
 use crate::io::disk::Status;
@@ -19,7 +20,7 @@ pub const TEMP_PREFIX: &str = ".ferrybox-";
 pub const TEMP_SUFFIX: &str = ".tmp";
 
 /// A local name with its folded form.
-struct Entry {
+pub(crate) struct Entry {
     folded: String,
     name: String,
     status: std::result::Result<Status, std::io::ErrorKind>,
@@ -37,6 +38,15 @@ pub(crate) enum Place {
     Unknown,
 }
 
+/// A directory something is to come down into, as it was when it was looked into.
+pub(crate) struct Looked {
+    /// `/real/case/path`, as subjects have it; empty for the root.
+    shown: String,
+    path: RelPath,
+    device: u64,
+    entries: Vec<Entry>,
+}
+
 /// A directory still to be walked.
 struct Dir {
     key: String,
@@ -49,6 +59,14 @@ struct Dir {
 impl Pass<'_> {
     /// First walk: everything Dropbox changed.
     pub(crate) fn walk_pending(&mut self) -> Result<()> {
+        if !self.last_round {
+            self.fetch_archives()?;
+        }
+        self.walk_pending_dirs()
+    }
+
+    /// Visits the pending rows, and lands what comes down.
+    pub(crate) fn walk_pending_dirs(&mut self) -> Result<()> {
         let mut last: Option<String> = None;
         while let Some(dir) = self.tools.index.next_pending_dir(last.as_deref())? {
             self.pending_in(&dir)?;
@@ -59,51 +77,68 @@ impl Pass<'_> {
     }
 
     fn pending_in(&mut self, dir: &str) -> Result<()> {
-        let index = self.tools.index;
-        let shown = format!("/{}", index.shown_path(dir, None)?);
+        let mut rows = self.tools.index.rows_in_dir(dir);
+        let Some(dir) = self.look_into(dir)? else {
+            return Ok(());
+        };
+        while let Some(row) = rows.next()? {
+            if (row.remote != Remote::AsBase || !row.sound)
+                && let Some(spot) = self.spot_in(&dir, row)
+            {
+                self.visit(Phase::Down, spot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks into the directory of a key, to bring something down into it; nothing if it cannot.
+    pub(crate) fn look_into(&mut self, dir: &str) -> Result<Option<Looked>> {
+        let shown = format!("/{}", self.tools.index.shown_path(dir, None)?);
         let shown = shown.trim_end_matches('/').to_owned();
-        let mut rows = index.rows_in_dir(dir);
         let (path, device, entries) = match self.place_of(dir)? {
             Place::Present(path, device) => match self.entries(&path, device) {
                 Some(entries) => (path, device, entries),
-                None => return Ok(()),
+                None => return Ok(None),
             },
             Place::Absent(path, device) => (path, device, Vec::new()),
             // What is in the way may make room: plan as if it had.
             Place::Blocked if self.dry() => (RelPath::root(), 0, Vec::new()),
             Place::Blocked => {
                 self.blocked_down(&shown);
-                return Ok(());
+                return Ok(None);
             }
-            Place::Unknown => return Ok(()),
+            Place::Unknown => return Ok(None),
         };
-        while let Some(row) = rows.next()? {
-            if row.remote == Remote::AsBase && row.sound {
-                continue;
-            }
-            let start = entries.partition_point(|entry| entry.folded < row.key.name);
-            let same = entries[start..]
-                .iter()
-                .take_while(|e| e.folded == row.key.name);
-            let found: Vec<&Entry> = same.collect();
-            let subject = format!("{shown}/{}", row.shown);
-            if self.shuts(&subject, &row.key) {
-                continue;
-            }
-            let (local, name) = one_of(&found, &row, device);
-            let dir = path.clone();
-            let spot = Spot {
-                row,
-                local,
-                dir,
-                device,
-                name,
-                subject,
-                blocked_up: false,
-            };
-            self.visit(Phase::Down, spot)?;
+        Ok(Some(Looked {
+            shown,
+            path,
+            device,
+            entries,
+        }))
+    }
+
+    /// A row with what is local at its key; nothing if it is not looked at.
+    pub(crate) fn spot_in(&self, dir: &Looked, row: Row) -> Option<Spot> {
+        let name = &row.key.name;
+        let start = dir.entries.partition_point(|entry| entry.folded < *name);
+        let same = dir.entries[start..]
+            .iter()
+            .take_while(|entry| entry.folded == *name);
+        let found: Vec<&Entry> = same.collect();
+        let subject = format!("{}/{}", dir.shown, row.shown);
+        if self.shuts(&subject, &row.key) {
+            return None;
         }
-        Ok(())
+        let (local, name) = one_of(&found, &row, dir.device);
+        Some(Spot {
+            row,
+            local,
+            dir: dir.path.clone(),
+            device: dir.device,
+            name,
+            subject,
+            blocked_up: false,
+        })
     }
 
     /// Something stands where a folder of Dropbox would have to be.
@@ -343,10 +378,13 @@ impl Pass<'_> {
 
     /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's.
     fn clean(&self, dir: &RelPath, name: &str) {
-        if self.dry() || !name.starts_with(TEMP_PREFIX) || !name.ends_with(TEMP_SUFFIX) {
-            return;
-        }
-        if self.landing.holds(dir, name) {
+        let is_temp = name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX);
+        let is_left = match rev_of_part(name) {
+            // The beginning of a large file waits for the rest as long as that is to come.
+            Some(rev) => matches!(self.tools.index.is_due(&fold(dir.as_str()), rev), Ok(false)),
+            None => is_temp,
+        };
+        if self.dry() || !is_left || self.landing.holds(dir, name) {
             return;
         }
         if let Ok(path) = dir.join(name) {

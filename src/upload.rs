@@ -20,6 +20,7 @@ use outbox::Outgoing;
 use source::{Bytes, Chunk, is_moved, is_one_version};
 
 use crate::core::content_hash::ContentHash;
+use crate::core::decide::Direction;
 use crate::core::path::{Key, RelPath, fold, join, nfc, split};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, WriteMode};
@@ -91,7 +92,7 @@ impl Pass<'_> {
             self.tools.report.did(Deed::Upload, &spot.subject, &more);
             self.note_folders_above(&spot.row.key, &spot.subject)?;
             if let Some(hash) = self.planned_hash(&spot, observed) {
-                *self.arrived_up.entry(hash).or_default() += 1;
+                self.note_arrival(Direction::Up, hash);
             }
             return Ok(());
         }
@@ -266,7 +267,7 @@ impl Pass<'_> {
             return Ok(());
         }
         self.tools.report.did(Deed::Upload, &spot.subject, more);
-        *self.arrived_up.entry(sent.hash).or_default() += 1;
+        self.note_arrival(Direction::Up, sent.hash);
         self.note_folders_above(&row.key, &spot.subject)?;
         if sent.stamp.size > self.chunk_bytes() {
             self.forget_session(&row.key)?;

@@ -312,6 +312,27 @@ impl<'a> Api<'a> {
         })
     }
 
+    /// `files/download_zip`: a folder and all below it as a zip archive. Asked for once: nothing
+    /// where it does not come, since there are other ways to the same files.
+    ///
+    /// # Errors
+    /// [`CallError`]; `too_large` and `too_many_files` are refusals.
+    pub fn download_zip(&self, path: &str) -> Call<Option<Box<dyn Read>>> {
+        let argument = header_json(&json!({ "path": path }));
+        self.run(&mut || {
+            let headers = vec![("dropbox-api-arg", argument.clone())];
+            let path = "/2/files/download_zip";
+            match self.once(Endpoint::Content, path, headers, Body::Empty) {
+                Ok(response) => Ok(Some(response.body)),
+                Err(Failure::Broken(text) | Failure::Stumbled(text)) => {
+                    log::debug!("no archive: {text}");
+                    Ok(None)
+                }
+                Err(failure) => Err(failure),
+            }
+        })
+    }
+
     pub(super) fn rpc<T: DeserializeOwned>(&self, route: &str, argument: &Value) -> Call<T> {
         let json = argument.to_string();
         self.run(&mut || self.rpc_once(route, &json))

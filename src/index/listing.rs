@@ -144,8 +144,8 @@ impl Index {
     pub fn stage(&self, entry: &RemoteEntry) -> Result<()> {
         let (rkind, file) = remote_columns(&entry.remote);
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO staged (seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, sum) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO staged (seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, rtime, \
+             sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         let (count, total) = self.staged_so_far()?;
         let seq = count + 1;
@@ -160,6 +160,7 @@ impl Index {
             file.map(|file| &file.rev),
             file.and_then(|file| file.hash).map(|hash| hash.0),
             file.map(|file| to_sql(file.size)),
+            file.and_then(|file| file.modified),
             sum,
         ])?;
         self.staged.set(Some((count + 1, total.wrapping_add(sum))));
@@ -193,12 +194,13 @@ impl Index {
     /// Whether all that was staged is there as it was staged: a lost entry would look deleted.
     fn check_staged(&self) -> Result<()> {
         let mut select = self.db.prepare(
-            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, sum FROM staged",
+            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, rtime, sum \
+             FROM staged",
         )?;
         let mut rows = select.query([])?;
         let mut found = (0_i64, 0_i64);
         while let Some(row) = rows.next()? {
-            let (staged, sum) = (read_staged(row)?, row.get(9)?);
+            let (staged, sum) = (read_staged(row)?, row.get(10)?);
             // They were numbered from 1 on: a later one would undo an earlier one.
             let is_next = staged.seq == found.0 + 1;
             if !is_next || staged_checksum(staged.seq, &staged.entry) != sum {
@@ -260,7 +262,7 @@ impl Index {
     /// The next staged keys, each with all that was staged for it, in order of arrival.
     fn staged_after(&self, key: &Key) -> Result<Vec<Staged>> {
         let mut select = self.db.prepare_cached(
-            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize FROM staged \
+            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, rtime FROM staged \
              WHERE (dir, name) > (?, ?) ORDER BY dir, name, seq LIMIT ?",
         )?;
         let rows = select.query_map(params![key.dir, key.name, ROWS_AT_ONCE], read_staged)?;
@@ -269,7 +271,7 @@ impl Index {
 
     fn last_staged(&self, key: &Key) -> Result<Option<Staged>> {
         let mut select = self.db.prepare_cached(
-            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize FROM staged \
+            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, rtime FROM staged \
              WHERE dir = ? AND name = ? ORDER BY seq DESC LIMIT 1",
         )?;
         Ok(select
@@ -429,6 +431,7 @@ fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {
             rev: sql.get(6)?,
             hash: sql.get::<_, Option<[u8; 32]>>(7)?.map(ContentHash),
             size: from_sql(sql.get(8)?),
+            modified: sql.get(9)?,
         }),
         _ => Remote::Gone,
     };

@@ -61,6 +61,8 @@ pub struct RemoteFile {
     pub hash: Option<ContentHash>,
     /// Its length in bytes.
     pub size: u64,
+    /// The time a client gave it, in seconds since 1970; only for display.
+    pub modified: Option<i64>,
 }
 
 /// Everything known about one key.
@@ -131,6 +133,7 @@ impl Row {
                 rev: base.rev.clone(),
                 hash: Some(base.hash),
                 size: base.stamp.size,
+                modified: None,
             }),
             _ => None,
         }
@@ -261,6 +264,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
             rev: sql.get(16).ok()?,
             hash: sql.get::<_, Option<[u8; 32]>>(17).ok()?.map(ContentHash),
             size: from_sql(sql.get(18).ok()?),
+            modified: sql.get(19).ok()?,
         }),
         _ => return None,
     };
@@ -273,7 +277,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         remote,
         sound: true,
     };
-    (sql.get::<_, i64>(19).ok()? == checksum(&row)).then_some(row)
+    (sql.get::<_, i64>(20).ok()? == checksum(&row)).then_some(row)
 }
 
 /// Writes a row with its checksum, which it returns.
@@ -308,6 +312,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         remote.map(|file| &file.rev),
         remote.and_then(|file| file.hash).map(|hash| hash.0),
         remote.map(|file| to_sql(file.size)),
+        remote.and_then(|file| file.modified),
         checksum,
     ])?;
     Ok(checksum)
@@ -364,6 +369,8 @@ pub fn checksum(row: &Row) -> i64 {
         sum.bytes(&[u8::from(file.hash.is_some())]);
         sum.bytes(&file.hash.map_or([0; 32], |hash| hash.0));
         sum.bytes(&file.size.to_le_bytes());
+        sum.bytes(&[u8::from(file.modified.is_some())]);
+        sum.bytes(&file.modified.unwrap_or_default().to_le_bytes());
     }
     i64::from_ne_bytes(sum.0.to_ne_bytes())
 }

@@ -1,7 +1,7 @@
 //! The tables and the statements over them.
 
 /// Version of the format, in the `meta` row `format`.
-pub const FORMAT: &str = "3";
+pub const FORMAT: &str = "4";
 
 /// Makes the tables of a new index.
 ///
@@ -20,7 +20,7 @@ CREATE TABLE entry (
     kind INTEGER NOT NULL, mount INTEGER NOT NULL,
     rev TEXT, hash BLOB, size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER,
     racy INTEGER NOT NULL, arrived INTEGER NOT NULL,
-    rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER,
+    rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER, rtime INTEGER,
     sum INTEGER NOT NULL,
     PRIMARY KEY (dir, name)
 ) WITHOUT ROWID;
@@ -29,7 +29,7 @@ CREATE TABLE staged (
     seq INTEGER PRIMARY KEY,
     dir TEXT NOT NULL, name TEXT NOT NULL,
     shown TEXT, lower TEXT,
-    rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER,
+    rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER, rtime INTEGER,
     sum INTEGER NOT NULL
 );
 ";
@@ -37,7 +37,7 @@ CREATE TABLE staged (
 macro_rules! columns {
     () => {
         "dir, name, shown, local, lower, kind, mount, rev, hash, size, mtime, ctime, inode, racy, \
-         arrived, rkind, rrev, rhash, rsize, sum"
+         arrived, rkind, rrev, rhash, rsize, rtime, sum"
     };
 }
 
@@ -69,6 +69,27 @@ pub const SELECT_BETWEEN: &str = concat!(
     " FROM entry WHERE (dir, name) > (?1, ?2) AND dir < ?3 ORDER BY dir, name LIMIT ?4"
 );
 
+/// How many things Dropbox holds in ?1 and between ?2 and ?3, and how many bytes.
+pub const SELECT_HOLDINGS: &str = "
+SELECT count(*) FILTER (WHERE rkind > 1 OR (rkind = 0 AND kind <> 0)),
+       coalesce(sum(CASE WHEN rkind = 3 THEN rsize WHEN rkind = 0 AND kind = 2 THEN size END), 0)
+FROM entry WHERE dir = ?1 OR (dir >= ?2 AND dir < ?3)";
+
+/// Up to ?2 files that are to come down and have at most ?1 bytes.
+pub const COUNT_DUE: &str = "SELECT count(*) FROM (SELECT 1 FROM entry \
+     WHERE rkind <> 0 AND rkind = 3 AND rsize <= ?1 LIMIT ?2)";
+
+/// Up to ? files with a base that Dropbox holds no more.
+pub const SELECT_GONE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE rkind <> 0 AND rkind = 1 AND kind = 2 LIMIT ?"
+);
+
+/// A file that Dropbox holds in a directory under a revision, and that is to come down.
+pub const SELECT_DUE_REV: &str =
+    "SELECT 1 FROM entry WHERE dir = ? AND rkind <> 0 AND rkind = 3 AND rrev = ?";
+
 /// All files that Dropbox holds as the base says.
 pub const SELECT_IN_STEP: &str = concat!(
     "SELECT ",
@@ -80,7 +101,7 @@ pub const SELECT_IN_STEP: &str = concat!(
 pub const UPSERT: &str = concat!(
     "INSERT OR REPLACE INTO entry (",
     columns!(),
-    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 );
 
 /// The next directory with pending rows.

@@ -127,6 +127,9 @@ pub trait Disk {
     /// Creates a file that must not exist yet.
     fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>>;
 
+    /// Opens a regular file to write at its end.
+    fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>>;
+
     /// Renames, replacing a file that has the new name.
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()>;
 

@@ -154,6 +154,22 @@ impl RealDisk {
         status
     }
 
+    /// An open file, if it is a regular one.
+    fn regular(&self, fd: OwnedFd, shown: String) -> io::Result<Box<RealFile>> {
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| said(errno, "stat", &shown))?;
+        let status = self.status_of(&stat, fd.as_fd());
+        if status.kind != Kind::File {
+            return Err(io::Error::other(format!(
+                "cannot open {shown}: not a regular file"
+            )));
+        }
+        Ok(Box::new(RealFile {
+            keeps_inodes: status.stamp.inode != 0,
+            file: File::from(fd),
+            shown,
+        }))
+    }
+
     fn rename(&self, from: &RelPath, to: &RelPath, flags: RenameFlags) -> Result<(), Errno> {
         self.in_parent(from, |from_dir, from_name| {
             self.in_parent(to, |to_dir, to_name| {
@@ -236,19 +252,7 @@ impl Disk for RealDisk {
         let fd = self
             .open_quietly(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
             .map_err(|errno| said(errno, "open", &shown))?;
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| said(errno, "stat", &shown))?;
-        let status = self.status_of(&stat, fd.as_fd());
-        if status.kind != Kind::File {
-            return Err(io::Error::other(format!(
-                "cannot open {shown}: not a regular file"
-            )));
-        }
-        let keeps_inodes = status.stamp.inode != 0;
-        Ok(Box::new(RealFile {
-            file: File::from(fd),
-            shown,
-            keeps_inodes,
-        }))
+        Ok(self.regular(fd, shown)?)
     }
 
     fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>> {
@@ -261,13 +265,16 @@ impl Disk for RealDisk {
         let fd = self
             .open_at(path, flags, mode)
             .map_err(|e| said(e, "create", &shown))?;
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| said(errno, "stat", &shown))?;
-        let keeps_inodes = self.status_of(&stat, fd.as_fd()).stamp.inode != 0;
-        Ok(Box::new(RealFile {
-            file: File::from(fd),
-            shown,
-            keeps_inodes,
-        }))
+        Ok(self.regular(fd, shown)?)
+    }
+
+    fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>> {
+        let shown = self.shown(path);
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = self
+            .open_at(path, flags, Mode::empty())
+            .map_err(|e| said(e, "open", &shown))?;
+        Ok(self.regular(fd, shown)?)
     }
 
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {

@@ -21,6 +21,7 @@ mod strace;
 mod world;
 
 mod answers;
+mod archives;
 mod authentication;
 mod batches;
 mod belonging;
@@ -39,6 +40,7 @@ mod idle;
 mod instants;
 mod kills;
 mod mounts;
+mod moves;
 mod names;
 mod power;
 mod stable;

@@ -34,6 +34,7 @@ fn rows() -> Vec<Row> {
         arrived: 1,
     });
     let seen = Remote::File(RemoteFile {
+        modified: Some(1_700_000_000),
         rev: "2".to_owned(),
         hash: Some(ContentHash([8; 32])),
         size: 5,

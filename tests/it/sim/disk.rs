@@ -227,6 +227,20 @@ impl Disk for SimDisk {
         Ok(Box::new(SimFile::new(self, ino, path)))
     }
 
+    fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>> {
+        self.call(Op::Append, path)?;
+        let mut tree = self.tree();
+        let ino = tree
+            .find(path.as_str())
+            .map_err(|e| named(e, "open", path))?;
+        if tree.status(ino).kind != ferrybox::io::disk::Kind::File {
+            return Err(io::Error::other(format!("cannot open {path}: not a file")));
+        }
+        tree.opened(ino);
+        drop(tree);
+        Ok(Box::new(SimFile::new(self, ino, path)))
+    }
+
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
         self.call(Op::Replace, to)?;
         let renamed = self.tree().rename(from.as_str(), to.as_str(), true);

@@ -20,6 +20,7 @@ pub enum Op {
     Space,
     Lock,
     Create,
+    Append,
     Write,
     SetOwner,
     SetMtime,
@@ -51,6 +52,7 @@ impl Op {
             Create | Write | SetOwner | SetMtime | Replace | RenameNew | MakeDir | RemoveFile
             | RemoveDir | SyncFile | SyncDir | SyncFilesystem => true,
             Op::Root | Op::List | Op::Status | Op::Open | Op::Read | Op::Fstat | Op::Seek => false,
+            Op::Append => false,
             Op::Space | Op::Lock | Op::Request | Op::Answer | Op::Sleep => false,
         }
     }

@@ -1,0 +1,293 @@
+//! Many small files at once: whole folders as archives (`files/download_zip`), read while they
+//! arrive. One request per file and a round trip for each is what makes a restore long.
+//!
+//! An archive promises nothing: every file in it is checked against the listing like any other
+//! download, and whatever is missing, different, or behind the point where the archive broke off
+//! is fetched alone.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use super::zip::{Archive, Head};
+use crate::core::path::{Key, fold, join};
+use crate::dropbox::retry::CallError;
+use crate::error::Result;
+use crate::index::{Remote, RemoteFile, Row};
+use crate::pass::{Pass, Phase};
+use crate::scan::Looked;
+
+/// Largest file taken from an archive, in bytes: a larger one resumes better on its own.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Fewer files are fetched one by one.
+const FILES_MIN: u64 = 8;
+/// Files and folders of one archive stay below this (`files.stone`).
+const ENTRIES_MAX: u64 = 10_000;
+/// Bytes of one archive stay below this: 20 GB (`files.stone`).
+const BYTES_MAX: u64 = 20_000_000_000;
+/// Bytes nobody asked for that are worth a round trip, per file that is due.
+const WASTE_PER_FILE: u64 = 64 << 10;
+/// LIMIT: directories whose files are counted; those in further ones are fetched one by one.
+const DIRS_MAX: usize = 20_000;
+
+/// What is to come down in small files, by directory.
+#[derive(Default)]
+pub(crate) struct Wanted(BTreeMap<String, (u64, u64)>);
+
+impl Wanted {
+    fn note(&mut self, dir: &str, bytes: u64) -> bool {
+        if !self.0.contains_key(dir) {
+            if self.0.len() >= DIRS_MAX {
+                return false;
+            }
+            self.0.insert(dir.to_owned(), (0, 0));
+        }
+        if let Some((files, sum)) = self.0.get_mut(dir) {
+            *files += 1;
+            *sum = sum.saturating_add(bytes);
+        }
+        true
+    }
+
+    /// Files and bytes in a directory and below it.
+    fn below(&self, dir: &str) -> (u64, u64) {
+        self.0
+            .iter()
+            .filter(|(path, _)| below(path, dir).is_some())
+            .fold((0, 0), |(files, bytes), (_, (f, b))| (files + f, bytes + b))
+    }
+
+    /// The folders directly in a directory that have something in or below them.
+    fn folders_in(&self, dir: &str) -> Vec<String> {
+        let names: BTreeSet<&str> = self
+            .0
+            .keys()
+            .filter_map(|path| below(path, dir)?.split('/').find(|name| !name.is_empty()))
+            .collect();
+        names.into_iter().map(|name| join(dir, name)).collect()
+    }
+}
+
+/// What of a path lies below a directory; empty for the directory itself.
+fn below<'a>(path: &'a str, dir: &str) -> Option<&'a str> {
+    match path.strip_prefix(dir)? {
+        rest if dir.is_empty() || rest.is_empty() => Some(rest),
+        rest => rest.strip_prefix('/'),
+    }
+}
+
+/// The content of one file, taken from an archive.
+pub(crate) struct AtHand {
+    key: Key,
+    body: Body,
+}
+
+/// The entry an archive is at.
+struct Body(Rc<RefCell<Archive>>);
+
+impl Read for Body {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(out)
+    }
+}
+
+impl Pass<'_> {
+    /// The content of this key, if it is at hand.
+    pub(super) fn take_at_hand(&mut self, key: &Key) -> Option<Box<dyn Read>> {
+        let at_hand = self.at_hand.take_if(|at_hand| at_hand.key == *key)?;
+        Some(Box::new(at_hand.body))
+    }
+
+    /// Notes a file that an archive may bring; says whether it waits for that.
+    pub(super) fn wants_archive(&mut self, row: &Row, file: &RemoteFile) -> bool {
+        let is_known = file.hash.is_some() && file.size <= FILE_BYTES_MAX;
+        match &mut self.wanted {
+            Some(wanted) if is_known && self.at_hand.is_none() => {
+                wanted.note(&row.key.dir, file.size)
+            }
+            _ => false,
+        }
+    }
+
+    /// First finds out what is to come down at all, then brings down as archives the folders that
+    /// are worth it. What is left is left to the walk that follows.
+    pub(crate) fn fetch_archives(&mut self) -> Result<()> {
+        if self.dry() || !self.tools.index.has_due(FILE_BYTES_MAX, FILES_MIN)? {
+            return Ok(());
+        }
+        self.wanted = Some(Wanted::default());
+        let walked = self.walk_pending_dirs();
+        let wanted = self.wanted.take().unwrap_or_default();
+        walked?;
+        // The root of everything the app may see cannot be had as an archive.
+        let mut dirs = if self.tools.config.dropbox.remote_root.is_empty() {
+            wanted.folders_in("")
+        } else {
+            vec![String::new()]
+        };
+        while let Some(dir) = dirs.pop() {
+            let (files, bytes) = wanted.below(&dir);
+            if files < FILES_MIN {
+                continue;
+            }
+            let is_done = self.is_worth_it(&dir, files, bytes)?
+                && match self.fetch_archive(&dir, files)? {
+                    Fetched::Taken => true,
+                    Fetched::TooLarge => false,
+                    // It would be no better with another folder.
+                    Fetched::Refused => return Ok(()),
+                };
+            if !is_done {
+                dirs.extend(wanted.folders_in(&dir));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether one request for everything below a folder beats one for each file that is due.
+    fn is_worth_it(&self, dir: &str, files: u64, bytes: u64) -> Result<bool> {
+        let holdings = self.tools.index.holdings(dir)?;
+        Ok(holdings.entries + 1 < ENTRIES_MAX
+            && holdings.bytes < BYTES_MAX
+            && holdings.bytes.saturating_sub(bytes) <= files.saturating_mul(WASTE_PER_FILE))
+    }
+
+    fn fetch_archive(&mut self, dir: &str, files: u64) -> Result<Fetched> {
+        let row = self.tools.index.row(&Key::of(dir))?;
+        let lower = row.map_or_else(|| dir.to_owned(), |row| row.lower_path());
+        let path = match dir {
+            "" => self.tools.config.dropbox.remote_root.clone(),
+            _ => self.lower_path(&lower),
+        };
+        let body = match self.tools.api.download_zip(&path) {
+            Ok(Some(body)) => body,
+            Ok(None) => return Ok(Fetched::Refused),
+            Err(CallError::End(error)) => return Err(error),
+            Err(CallError::Refused(error)) if error.is("too_large") => {
+                return Ok(Fetched::TooLarge);
+            }
+            Err(CallError::Refused(error)) if error.is("too_many_files") => {
+                return Ok(Fetched::TooLarge);
+            }
+            Err(error) => {
+                log::debug!("no archive of {path}: {error:?}");
+                return Ok(Fetched::Refused);
+            }
+        };
+        let mut reading = Reading {
+            archive: Rc::new(RefCell::new(Archive::new(body))),
+            dir,
+            top: fold(path.rsplit('/').next().unwrap_or_default()),
+            looked: None,
+            waste: 0,
+            waste_max: files.saturating_mul(WASTE_PER_FILE) + (1 << 20),
+        };
+        let read = loop {
+            match self.take_entry(&mut reading)? {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.finish_landing()?;
+        self.flush_settles()?;
+        if let Err(error) = read {
+            log::debug!("the archive of {path} is left: {error}");
+        }
+        Ok(Fetched::Taken)
+    }
+
+    /// Takes the next entry of an archive; false after the last one. The inner error is one of the
+    /// archive, which ends it.
+    fn take_entry(&mut self, reading: &mut Reading<'_>) -> Result<io::Result<bool>> {
+        let head = match reading.archive.borrow_mut().next() {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ok(Ok(false)),
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(row) = self.due_row(reading, &head)? {
+            let size = row.remote_file().map_or(0, |file| file.size);
+            reading.archive.borrow_mut().expect(size);
+            if reading
+                .looked
+                .as_ref()
+                .is_none_or(|(dir, _)| *dir != row.key.dir)
+            {
+                let looked = self.look_into(&row.key.dir)?;
+                reading.looked = Some((row.key.dir.clone(), looked));
+            }
+            let key = row.key.clone();
+            let looked = reading
+                .looked
+                .as_ref()
+                .and_then(|(_, looked)| looked.as_ref());
+            if let Some(spot) = looked.and_then(|looked| self.spot_in(looked, row)) {
+                self.at_hand = Some(AtHand {
+                    key,
+                    body: Body(reading.archive.clone()),
+                });
+                let visited = self.visit(Phase::Down, spot);
+                self.at_hand = None;
+                visited?;
+            }
+        }
+        let left = reading.waste_max.saturating_sub(reading.waste);
+        let skipped = reading.archive.borrow_mut().skip(left);
+        Ok(skipped.map(|skipped| {
+            reading.waste += skipped;
+            true
+        }))
+    }
+
+    /// The row of an entry, if it is a file that is to come down and whose content can be checked.
+    fn due_row(&self, reading: &Reading<'_>, head: &Head) -> Result<Option<Row>> {
+        let name = head.name.trim_start_matches('/');
+        if name.is_empty() || name.ends_with('/') {
+            return Ok(None);
+        }
+        let name = fold(name);
+        // All names begin with that of the folder itself; some archives leave it out.
+        let below = name
+            .strip_prefix(&*reading.top)
+            .and_then(|rest| rest.strip_prefix('/'));
+        for name in below.into_iter().chain([name.as_str()]) {
+            let row = self.tools.index.row(&Key::of(&join(reading.dir, name)))?;
+            let is_due = |row: &Row| match &row.remote {
+                Remote::File(file) => {
+                    let has_size = head.size.is_none_or(|size| size == file.size);
+                    row.sound && file.hash.is_some() && file.size <= FILE_BYTES_MAX && has_size
+                }
+                _ => false,
+            };
+            if let Some(row) = row.filter(is_due) {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What came of asking for an archive.
+enum Fetched {
+    /// It was read, as far as it went.
+    Taken,
+    /// Parts of the folder may be had.
+    TooLarge,
+    /// Dropbox gives no archives now.
+    Refused,
+}
+
+/// An archive being read.
+struct Reading<'a> {
+    archive: Rc<RefCell<Archive>>,
+    /// The key of the folder.
+    dir: &'a str,
+    /// Its folded name.
+    top: String,
+    /// The directory of the entry before.
+    looked: Option<(String, Option<Looked>)>,
+    /// Bytes that were read for nothing.
+    waste: u64,
+    waste_max: u64,
+}

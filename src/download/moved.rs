@@ -1,0 +1,139 @@
+//! Files that were only moved in Dropbox: the local file is given its new name.
+//!
+//! It is the delete and the download of one content at once, and so it is done only where both
+//! are allowed, and the file still equals its base.
+
+use std::collections::HashMap;
+use std::io;
+
+use crate::core::content_hash::ContentHash;
+use crate::core::decide::{Action, Direction};
+use crate::core::path::{Key, RelPath};
+use crate::error::Result;
+use crate::index::{Remote, RemoteFile};
+use crate::io::disk::Stamp;
+use crate::pass::{Local, Pass, Spot};
+use crate::report::{Deed, in_brackets};
+use crate::scan::Looked;
+
+/// LIMIT: files gone in Dropbox that a pass keeps in mind; those that moved beyond it are fetched.
+const GONE_MAX: usize = 10_000;
+
+/// Files that Dropbox has no more under the name they have here.
+#[derive(Default)]
+pub(crate) struct GoneThere {
+    by_content: HashMap<ContentHash, Vec<Key>>,
+    /// The directory the last one lies in.
+    looked: Option<(String, Option<Looked>)>,
+}
+
+impl Pass<'_> {
+    /// Gives the local file of the same content its new name; says whether there was one.
+    pub(super) fn move_here(&mut self, spot: &Spot, remote: &RemoteFile) -> Result<bool> {
+        let (Some(hash), true) = (remote.hash, self.had_base && remote.size > 0) else {
+            return Ok(false);
+        };
+        let Some((old, stamp)) = self.origin_here(hash)? else {
+            return Ok(false);
+        };
+        let (Ok(from), Some(to)) = (old.path(), self.local_path(spot)) else {
+            return Ok(false);
+        };
+        if !self.ensure_dir(spot)? {
+            return Ok(false);
+        }
+        match self.rename_here(&old, spot, &from, &to, &stamp) {
+            Ok(Some(now)) => {
+                self.touch(&old.dir);
+                self.touch(&spot.dir);
+                let more = format!("{}, moved from {}", in_brackets(now.size), old.subject);
+                let report = self.tools.report;
+                report.did(Deed::Download, &spot.subject, &more);
+                let read_at_ns = self.tools.host.now_ns();
+                let base = self.file_base(spot, remote.rev.clone(), hash, now, read_at_ns);
+                self.land_moved(spot.clone(), base)?;
+                Ok(true)
+            }
+            // It was edited in that very moment: the edit has the new name, and the next pass
+            // finds two versions there.
+            Ok(None) => {
+                let report = self.tools.report;
+                report.deferred(&spot.subject, "it changed here meanwhile");
+                Ok(true)
+            }
+            Err(error) => {
+                log::debug!("{}: not moved: {error}", spot.subject);
+                Ok(false)
+            }
+        }
+    }
+
+    /// The new stamp; nothing if the file is another one by now.
+    fn rename_here(
+        &self,
+        old: &Spot,
+        new: &Spot,
+        from: &RelPath,
+        to: &RelPath,
+        stamp: &Stamp,
+    ) -> io::Result<Option<Stamp>> {
+        let disk = self.tools.disk;
+        self.check_device(&old.dir, old.device)?;
+        self.check_device(&new.dir, new.device)?;
+        if disk.status(from)?.map(|status| status.stamp) != Some(*stamp) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        disk.rename_new(from, to)?;
+        let now = disk.status(to)?.map(|status| status.stamp);
+        let is_same = |now: &Stamp| {
+            let of = |stamp: &Stamp| (stamp.size, stamp.mtime_ns, stamp.inode);
+            of(now) == of(stamp)
+        };
+        Ok(now.filter(is_same))
+    }
+
+    /// A file with this content that is to go here because it is gone in Dropbox, with the stamp
+    /// it had when it was found unchanged.
+    fn origin_here(&mut self, hash: ContentHash) -> Result<Option<(Spot, Stamp)>> {
+        let mut gone = match self.gone_there.take() {
+            Some(gone) => gone,
+            None => GoneThere {
+                by_content: self.tools.index.gone_there(GONE_MAX)?,
+                looked: None,
+            },
+        };
+        let found = self.look_for(&mut gone, hash);
+        self.gone_there = Some(gone);
+        found
+    }
+
+    fn look_for(
+        &mut self,
+        gone: &mut GoneThere,
+        hash: ContentHash,
+    ) -> Result<Option<(Spot, Stamp)>> {
+        while let Some(key) = gone.by_content.get_mut(&hash).and_then(Vec::pop) {
+            let Some(row) = self.tools.index.row(&key)? else {
+                continue;
+            };
+            if gone.looked.as_ref().is_none_or(|(dir, _)| *dir != key.dir) {
+                gone.looked = Some((key.dir.clone(), self.look_into(&key.dir)?));
+            }
+            let looked = gone.looked.as_ref().and_then(|(_, looked)| looked.as_ref());
+            let is_gone = row.sound && row.remote == Remote::Gone;
+            let spot = looked
+                .filter(|_| is_gone)
+                .and_then(|looked| self.spot_in(looked, row));
+            let Some(spot) = spot else {
+                continue;
+            };
+            if let (Local::File(_), Some((Action::DeleteLocal, observed))) =
+                (spot.local, self.plan_for(&spot))
+                && self.may(Direction::Down)
+            {
+                return Ok(Some((spot, observed.stamp)));
+            }
+        }
+        Ok(None)
+    }
+}

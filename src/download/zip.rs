@@ -1,0 +1,309 @@
+//! Reading a zip archive while it arrives (PKWARE's APPNOTE 6.3), without its directory, which
+//! comes last.
+//!
+//! Archives made on the fly state sizes behind the data. Deflated data tells its own end; stored
+//! data does not, so whoever reads it has to know its size from elsewhere.
+
+use std::io::{self, Read};
+
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZFlush, MZStatus};
+
+/// Bytes read at a time.
+const BUFFER_BYTES: usize = 16 * 1024;
+/// Longest head of an entry, in bytes: names and extra fields have 16-bit lengths.
+const HEAD_BYTES: usize = 30;
+/// Longest descriptor with the signature of what follows it, in bytes.
+const DESCRIPTOR_BYTES: usize = 28;
+
+const ENTRY: u32 = 0x0403_4b50;
+const DESCRIPTOR: u32 = 0x0807_4b50;
+/// What may stand where no entry follows: the directory, or its end where there are no entries.
+const DIRECTORY: [u32; 3] = [0x0201_4b50, 0x0606_4b50, 0x0605_4b50];
+
+/// What an entry says of itself.
+#[derive(Debug)]
+pub struct Head {
+    /// The name as it stands there; a folder's ends with a slash.
+    pub name: String,
+    /// Its size in bytes, if that comes before the data.
+    pub size: Option<u64>,
+}
+
+/// An archive under way.
+pub struct Archive {
+    input: Box<dyn Read>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    inflate: Box<InflateState>,
+    entry: Option<Entry>,
+}
+
+/// The entry at hand.
+struct Entry {
+    is_deflated: bool,
+    sizes_follow: bool,
+    is_wide: bool,
+    size: Option<u64>,
+    /// Bytes of content handed on.
+    done: u64,
+    /// Bytes of the archive they took.
+    packed: u64,
+    /// The deflated data has told its end.
+    is_over: bool,
+}
+
+impl Archive {
+    /// The archive that arrives through `input`.
+    pub fn new(input: Box<dyn Read>) -> Archive {
+        Archive {
+            input,
+            buffer: vec![0; BUFFER_BYTES],
+            start: 0,
+            end: 0,
+            inflate: InflateState::new_boxed(DataFormat::Raw),
+            entry: None,
+        }
+    }
+
+    /// The next entry; the one before must have been read to its end.
+    ///
+    /// # Errors
+    /// What the connection says, or that this is no archive that can be read.
+    pub fn next(&mut self) -> io::Result<Option<Head>> {
+        if self.entry.is_some() {
+            return Err(malformed("an entry was not read to its end"));
+        }
+        let head = self.peek(HEAD_BYTES)?;
+        match number(head, 0, 4) {
+            Some(signature) if signature == u64::from(ENTRY) => {}
+            Some(signature) if DIRECTORY.iter().any(|d| signature == u64::from(*d)) => {
+                return Ok(None);
+            }
+            _ => return Err(malformed("neither an entry nor the directory")),
+        }
+        let field = |at, bytes| number(head, at, bytes).ok_or_else(cut);
+        let (flags, method) = (field(6, 2)?, field(8, 2)?);
+        let size = field(22, 4)?;
+        let lengths = [field(26, 2)?, field(28, 2)?];
+        let [name_bytes, extra_bytes] = lengths.map(|n| usize::try_from(n).unwrap_or(0));
+        self.start += HEAD_BYTES;
+        let name = self.take_text(name_bytes)?;
+        let extra = self.take_bytes(extra_bytes)?;
+        let wide = wide_sizes(&extra);
+        if flags & 1 != 0 || !matches!(method, 0 | 8) {
+            return Err(malformed("an entry is coded in an unknown way"));
+        }
+        let sizes_follow = flags & 8 != 0;
+        let size = match (sizes_follow, wide) {
+            _ if name.ends_with('/') && method == 0 => Some(0),
+            (true, _) => None,
+            (false, Some(wide)) if size == u64::from(u32::MAX) => Some(wide),
+            (false, _) => Some(size),
+        };
+        self.inflate.reset(DataFormat::Raw);
+        self.entry = Some(Entry {
+            is_deflated: method == 8,
+            sizes_follow,
+            is_wide: wide.is_some(),
+            size,
+            done: 0,
+            packed: 0,
+            is_over: false,
+        });
+        Ok(Some(Head { name, size }))
+    }
+
+    /// Says how large the entry at hand is, which only tells the end of stored data that does not
+    /// state it.
+    pub fn expect(&mut self, size: u64) {
+        if let Some(entry) = &mut self.entry {
+            entry.size.get_or_insert(size);
+        }
+    }
+
+    /// Reads what is left of the entry at hand, but no more than `bytes_max` bytes; says how much
+    /// there was.
+    ///
+    /// # Errors
+    /// As those of reading; also if there is more.
+    pub fn skip(&mut self, bytes_max: u64) -> io::Result<u64> {
+        let left = bytes_max.saturating_add(1);
+        let skipped = io::copy(&mut self.by_ref().take(left), &mut io::sink())?;
+        if skipped > bytes_max {
+            return Err(malformed("an entry is longer than is worth reading"));
+        }
+        Ok(skipped)
+    }
+
+    /// At least so many of the next bytes, as far as there are any.
+    fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
+        while self.end - self.start < count {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(0) => break,
+                Ok(more) => self.end += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    fn take_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(count);
+        while bytes.len() < count {
+            let ready = self.peek(1)?;
+            if ready.is_empty() {
+                return Err(cut());
+            }
+            let step = ready.len().min(count - bytes.len());
+            bytes.extend_from_slice(&ready[..step]);
+            self.start += step;
+        }
+        Ok(bytes)
+    }
+
+    fn take_text(&mut self, count: usize) -> io::Result<String> {
+        let bytes = self.take_bytes(count)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Passes what stands behind the data of the entry at hand.
+    fn end_entry(&mut self) -> io::Result<()> {
+        let Some(entry) = self.entry.take().filter(|entry| entry.sizes_follow) else {
+            return Ok(());
+        };
+        let ahead = self.peek(DESCRIPTOR_BYTES)?;
+        let fits = |signed: bool, wide: bool| {
+            let from = if signed { 4 } else { 0 };
+            let bytes = if wide { 8 } else { 4 };
+            let length = from + 4 + 2 * bytes;
+            let is = |at, value: u64| {
+                let low = if wide {
+                    value
+                } else {
+                    value & u64::from(u32::MAX)
+                };
+                number(ahead, at, bytes) == Some(low)
+            };
+            let next = number(ahead, length, 4);
+            let is_next = |signature: &u32| next == Some(u64::from(*signature));
+            let fits = (!signed || number(ahead, 0, 4) == Some(u64::from(DESCRIPTOR)))
+                && is(from + 4, entry.packed)
+                && is(from + 4 + bytes, entry.done)
+                && (is_next(&ENTRY) || DIRECTORY.iter().any(is_next));
+            fits.then_some(length)
+        };
+        let wide = entry.is_wide;
+        let length = [(true, wide), (true, !wide), (false, wide), (false, !wide)]
+            .into_iter()
+            .find_map(|(signed, wide)| fits(signed, wide));
+        match length {
+            Some(length) => {
+                self.start += length;
+                Ok(())
+            }
+            None => Err(malformed("the end of an entry is not where it should be")),
+        }
+    }
+
+    fn read_stored(&mut self, out: &mut [u8], left: u64) -> io::Result<usize> {
+        let want = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let ready = self.peek(usize::from(want > 0))?;
+        let count = want.min(ready.len());
+        out[..count].copy_from_slice(&ready[..count]);
+        self.start += count;
+        if count == 0 && want > 0 {
+            return Err(cut());
+        }
+        if let Some(entry) = &mut self.entry {
+            entry.done += count as u64;
+            entry.packed += count as u64;
+        }
+        Ok(count)
+    }
+
+    fn read_deflated(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.peek(1)?;
+            let ready = &self.buffer[self.start..self.end];
+            let step = inflate(&mut self.inflate, ready, out, MZFlush::None);
+            self.start += step.bytes_consumed;
+            if let Some(entry) = &mut self.entry {
+                entry.packed += step.bytes_consumed as u64;
+                entry.done += step.bytes_written as u64;
+                entry.is_over = step.status == Ok(MZStatus::StreamEnd);
+            }
+            match step.status {
+                Ok(MZStatus::StreamEnd) if step.bytes_written == 0 => {
+                    self.end_entry()?;
+                    return Ok(0);
+                }
+                Ok(_) if step.bytes_written > 0 => return Ok(step.bytes_written),
+                Ok(_) | Err(miniz_oxide::MZError::Buf) if step.bytes_consumed > 0 => {}
+                Ok(_) | Err(miniz_oxide::MZError::Buf) => return Err(cut()),
+                Err(_) => return Err(malformed("deflated data makes no sense")),
+            }
+        }
+    }
+}
+
+/// The content of the entry at hand, and nothing behind it.
+impl Read for Archive {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let Some(entry) = &self.entry else {
+            return Ok(0);
+        };
+        if out.is_empty() {
+            return Ok(0);
+        }
+        if entry.is_over {
+            self.end_entry()?;
+            return Ok(0);
+        }
+        if entry.is_deflated {
+            return self.read_deflated(out);
+        }
+        let Some(size) = entry.size else {
+            return Err(malformed("stored data of unknown length"));
+        };
+        if entry.done == size {
+            self.end_entry()?;
+            return Ok(0);
+        }
+        let left = size - entry.done;
+        self.read_stored(out, left)
+    }
+}
+
+/// A little-endian number of up to 8 bytes.
+fn number(bytes: &[u8], at: usize, count: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at + count)?;
+    let digits = bytes.iter().rev();
+    Some(digits.fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+}
+
+/// The uncompressed size in the zip64 extra field, if there is one.
+fn wide_sizes(mut extra: &[u8]) -> Option<u64> {
+    while let (Some(id), Some(length)) = (number(extra, 0, 2), number(extra, 2, 2)) {
+        if id == 1 {
+            return Some(number(extra, 4, 8).unwrap_or(0));
+        }
+        extra = extra.get(4 + usize::try_from(length).ok()?..)?;
+    }
+    None
+}
+
+fn malformed(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("zip archive: {text}"))
+}
+
+fn cut() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "zip archive: it broke off")
+}

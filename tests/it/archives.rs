@@ -1,0 +1,245 @@
+//! Whole folders come down as archives where that saves requests, and never anything else than
+//! what the listing has told.
+
+use dropbox_standin::{Effect, Fault, Folders, Packing, Sizes, When, ZipLimits, ZipStyle};
+
+use crate::world::{Outcome, World, world};
+
+/// A world with so many files in Dropbox, in a tree of folders.
+fn many(count: usize) -> World {
+    let world = world();
+    for i in 0..count {
+        let dir = ["Conf", "Conf/sub", "Conf/Sub2/deep", "logs"][i % 4];
+        world
+            .dropbox
+            .put(&format!("/{dir}/Ü {i:03}"), content(i).as_bytes());
+    }
+    world
+}
+
+fn content(i: usize) -> String {
+    format!("content {i} ").repeat(i * 13 % 300)
+}
+
+fn times(outcome: &Outcome, route: &str) -> usize {
+    outcome.calls.iter().filter(|call| *call == route).count()
+}
+
+#[track_caller]
+fn check_all_down(world: &World, outcome: &Outcome, count: u64) {
+    assert_eq!(outcome.counts.downloaded, count, "{outcome:?}");
+    assert_eq!(world.local_tree(), world.remote_tree());
+    world.check_settled();
+}
+
+#[test]
+fn a_restore_takes_a_request_per_folder() {
+    let world = many(100);
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "download_zip"), 2);
+    assert_eq!(times(&outcome, "download"), 0);
+    check_all_down(&world, &outcome, 100);
+}
+
+#[test]
+fn a_remote_root_comes_down_in_one_request() {
+    let world = many(100);
+    *world.dropbox_keys.borrow_mut() += "\nremote_root = \"/conf\"\n";
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "download_zip"), 1);
+    assert_eq!(times(&outcome, "download"), 0);
+    assert_eq!(outcome.counts.downloaded, 75);
+    assert_eq!(world.read("Sub2/deep/Ü 002").unwrap(), content(2));
+}
+
+#[test]
+fn times_are_those_a_client_gave_the_files() {
+    let world = many(40);
+    world.sync_ok();
+    let other = world.beside();
+    other.put("logs/x", "x");
+    other.download_only();
+    for path in ["Conf/Ü 000", "logs/Ü 003"] {
+        assert_eq!(other.mtime(path), world.mtime(path));
+    }
+    let alone = world.beside();
+    alone.dropbox.inject(Fault::new(
+        "download_zip",
+        When::Always,
+        Effect::Status(404, String::new()),
+    ));
+    alone.download_only();
+    assert_eq!(alone.mtime("logs/Ü 003"), world.mtime("logs/Ü 003"));
+}
+
+#[test]
+fn every_way_to_write_an_archive_is_read() {
+    for packing in [Packing::Stored, Packing::Deflated, Packing::Alternating] {
+        for sizes in [Sizes::Header, Sizes::Descriptor, Sizes::BareDescriptor] {
+            for folders in [Folders::Absent, Folders::Empty, Folders::LikeFiles] {
+                for flags in [0, 5, 10, 15] {
+                    let style = ZipStyle {
+                        packing,
+                        sizes,
+                        folders,
+                        top_folder: flags & 1 == 0,
+                        root_entry: flags & 2 != 0,
+                        zip64: flags & 4 != 0,
+                        unix_times: flags & 8 != 0,
+                        chunked: flags & 1 == 0,
+                    };
+                    let world = many(32);
+                    world.dropbox.set_zip_style(style);
+                    let outcome = world.sync_ok();
+                    assert_eq!(times(&outcome, "download"), 0, "{style:?}");
+                    check_all_down(&world, &outcome, 32);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_an_archive_lacks_or_spoils_is_fetched_alone() {
+    let whole = many(40);
+    whole.sync_ok();
+    for packing in [Packing::Stored, Packing::Deflated] {
+        for effect in [
+            Effect::Truncate(0),
+            Effect::Truncate(20),
+            Effect::Truncate(900),
+            Effect::Corrupt(40),
+            Effect::Corrupt(700),
+            Effect::Corrupt(2001),
+            Effect::CutBefore,
+            Effect::CutAfter,
+            Effect::Status(500, String::new()),
+            Effect::Status(404, String::new()),
+            Effect::Html,
+        ] {
+            let world = many(40);
+            world.dropbox.set_zip_style(ZipStyle {
+                packing,
+                ..ZipStyle::default()
+            });
+            let fault = Fault::new("download_zip", When::Always, effect.clone());
+            world.dropbox.inject(fault);
+            let outcome = world.sync_ok();
+            // A bit may be flipped where nobody looks.
+            let is_noticed = times(&outcome, "download") > 0;
+            let may_pass = matches!(effect, Effect::Corrupt(_));
+            assert!(is_noticed || may_pass, "{effect:?} {outcome:?}");
+            check_all_down(&world, &outcome, 40);
+        }
+    }
+}
+
+#[test]
+fn a_file_edited_while_the_archive_is_made_does_not_come_down_as_the_listed_one() {
+    let world = many(40);
+    let dropbox = world.dropbox.clone();
+    let mut once = true;
+    world.on_request(move |request| {
+        if request.target.contains("download_zip") && std::mem::take(&mut once) {
+            dropbox.put("/Conf/Ü 000", b"edited just now");
+            dropbox.remove("/Conf/Ü 004");
+        }
+    });
+    world.sync();
+    world.on_request_nothing();
+    world.sync_ok();
+    assert_eq!(world.read("Conf/Ü 000").unwrap(), "edited just now");
+    assert_eq!(world.local_tree(), world.remote_tree());
+    world.check_settled();
+}
+
+#[test]
+fn what_is_here_already_is_not_fetched_again() {
+    let world = many(100);
+    world.sync_ok();
+    world.lose_state();
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "download_zip"), 0);
+    assert_eq!(outcome.counts.adopted, 100);
+}
+
+#[test]
+fn what_may_not_come_down_does_not_call_for_an_archive_in_every_pass() {
+    let world = many(100);
+    *world.sync_keys.borrow_mut() = "download_filter = [\"/logs/.*\"]".to_owned();
+    world.sync_ok();
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.calls, ["list_folder/continue"]);
+}
+
+#[test]
+fn a_few_files_among_many_large_ones_are_fetched_alone() {
+    let world = world();
+    for i in 0..10 {
+        world.dropbox.put(&format!("/d/small {i}"), b"small");
+    }
+    world.dropbox.put("/d/large", &vec![1; 5 << 20]);
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "download_zip"), 0);
+    check_all_down(&world, &outcome, 11);
+}
+
+#[test]
+fn a_folder_too_large_for_an_archive_comes_in_parts() {
+    for limits in [
+        ZipLimits {
+            entries: 60,
+            ..ZipLimits::default()
+        },
+        ZipLimits {
+            folder_bytes: 60_000,
+            ..ZipLimits::default()
+        },
+    ] {
+        let world = many(100);
+        world.dropbox.set_zip_limits(limits);
+        let outcome = world.sync_ok();
+        assert!(times(&outcome, "download_zip") > 2, "{outcome:?}");
+        assert!(times(&outcome, "download") < 60, "{:?}", outcome.calls);
+        check_all_down(&world, &outcome, 100);
+    }
+}
+
+#[test]
+fn what_the_filters_leave_out_of_an_archive_stays_in_dropbox() {
+    let world = many(100);
+    *world.sync_keys.borrow_mut() = "exclude = [\"/Conf/sub\"]".to_owned();
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.counts.downloaded, 75, "{outcome:?}");
+    assert!(world.read("Conf/sub/Ü 001").is_none());
+    assert_eq!(times(&outcome, "download"), 0);
+}
+
+#[test]
+fn local_files_in_the_way_become_conflict_copies() {
+    let world = many(100);
+    world.put("Conf/Ü 000", "mine");
+    world.put("logs/Ü 003", &content(3));
+    let outcome = world.sync_ok();
+    assert_eq!((outcome.counts.conflicts, outcome.counts.adopted), (1, 1));
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+    assert_eq!(world.read("Conf/Ü 000").unwrap(), content(0));
+}
+
+#[test]
+fn a_rate_limit_is_waited_for_and_the_archive_asked_for_again() {
+    let world = many(40);
+    let fault = Fault::new(
+        "download_zip",
+        When::Nth(1),
+        Effect::TooManyRequests {
+            retry_after: Some(2),
+            as_text: true,
+        },
+    );
+    world.dropbox.inject(fault);
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "download"), 0, "{outcome:?}");
+    check_all_down(&world, &outcome, 40);
+}
