@@ -1,8 +1,9 @@
 //! The cursor file: how far Dropbox has been listened to, and what that belongs to.
 //!
-//! `cursor.json` is replaced atomically, after the index holds everything the cursor stands for
-//! and only when entries arrived. It is used only if all it names still holds and the index is at
-//! least as new; otherwise the remote is listed again. Deleting it is always safe.
+//! `cursor.json` is replaced atomically, after the index holds everything the cursor stands for,
+//! and only when entries arrived or a pass ended amid pages without any. It is used only if all it
+//! names still holds and the index is at least as new; otherwise the remote is listed again.
+//! Deleting it is always safe.
 
 use serde::{Deserialize, Serialize};
 

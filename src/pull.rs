@@ -165,7 +165,11 @@ impl Puller<'_> {
             if !end.has_more {
                 return Ok(Listened::UpToDate);
             }
-            pages.count(moved)?;
+            if let Err(error) = pages.count(moved) {
+                // What is promised lies behind these pages: the next pass goes on from here.
+                self.cursors.store(&cursor, self.index, self.belonging)?;
+                return Err(error);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 
 use ferrybox::commands::sync::{Machine, Wishes, run_on};
 use ferrybox::error::{Error, ExitCode};
-use ferrybox::io::http::{Http, HttpError, Request, Response};
+use ferrybox::io::http::{Body, Http, HttpError, Request, Response};
 use ferrybox::places::RealDisks;
 use ferrybox::pull::PAGES_MAX;
 use ferrybox::report::{Kind, Report};
@@ -35,15 +35,18 @@ impl Http for Liar<'_> {
             .count();
         self.calls.borrow_mut().push(route.clone());
         let answer = (self.answer)(&route, before as u32);
-        let (status, headers, body) = answer.unwrap_or_else(|| usual(&route));
-        let headers = headers
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
-        Ok(Response {
-            status,
-            headers: headers.collect(),
-            body,
-        })
+        Ok(response(answer.unwrap_or_else(|| usual(&route))))
+    }
+}
+
+fn response((status, headers, body): Answer) -> Response {
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    Response {
+        status,
+        headers: headers.collect(),
+        body,
     }
 }
 
@@ -92,20 +95,24 @@ fn pass(
     world: &World,
     answer: &dyn Fn(&str, u32) -> Option<Answer>,
 ) -> (Result<ExitCode, Error>, Vec<String>, Report) {
-    let config = world.config();
-    let report = Report::new(Kind::Deeds);
     let liar = Liar {
         answer,
         calls: RefCell::default(),
     };
+    let (result, report) = pass_on(world, &liar);
+    (result, liar.calls.into_inner(), report)
+}
+
+fn pass_on(world: &World, http: &dyn Http) -> (Result<ExitCode, Error>, Report) {
+    let config = world.config();
+    let report = Report::new(Kind::Deeds);
     let options = Wishes::default().options(&config);
     let machine = Machine {
         host: &world.clock,
         disks: &RealDisks,
-        http: &liar,
+        http,
     };
-    let result = run_on(&machine, &config, &options, &report);
-    (result, liar.calls.into_inner(), report)
+    (run_on(&machine, &config, &options, &report), report)
 }
 
 fn around(world: &World) -> Vec<String> {
@@ -303,6 +310,57 @@ fn a_listing_without_end_leaves_the_rest_to_the_next_pass() {
         let pages = calls.iter().filter(|call| call.contains("list_folder"));
         assert_eq!(pages.count(), PAGES_MAX as usize);
     }
+}
+
+/// A Dropbox whose first listing is empty, and whose news come after many pages without any. Its
+/// cursors are numbers of pages.
+struct Silent {
+    pages: u32,
+    asked: RefCell<Vec<u32>>,
+}
+
+impl Http for Silent {
+    fn send(&self, request: Request<'_>) -> Result<Response, HttpError> {
+        let asked = match &request.body {
+            Body::Bytes(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
+            Body::Empty | Body::Stream { .. } => Value::Null,
+        };
+        let numbered = |mut page: Value, number: u32| {
+            page["cursor"] = json!(number.to_string());
+            text(page)
+        };
+        Ok(response(match request.path {
+            "/2/files/list_folder" => numbered(page(&[], false), 0),
+            "/2/files/list_folder/continue" => {
+                let number: u32 = asked["cursor"].as_str().unwrap().parse().unwrap();
+                self.asked.borrow_mut().push(number);
+                match number {
+                    number if number < self.pages => numbered(page(&[], true), number + 1),
+                    number => numbered(page(&[file("/a", "a")], false), number),
+                }
+            }
+            "/2/files/download" => evil("a", b"evil"),
+            path => usual(path.trim_start_matches("/2/")),
+        }))
+    }
+}
+
+#[test]
+fn many_pages_without_entries_are_not_read_again_by_the_next_pass() {
+    let world = world();
+    let silent = Silent {
+        pages: 150,
+        asked: RefCell::default(),
+    };
+    let (result, _) = pass_on(&world, &silent);
+    assert!(matches!(result, Ok(ExitCode::Ok)), "{result:?}");
+    let (result, _) = pass_on(&world, &silent);
+    assert!(matches!(result, Err(Error::TryLater(_))), "{result:?}");
+    let read = silent.asked.take();
+    let (result, _) = pass_on(&world, &silent);
+    assert!(matches!(result, Ok(ExitCode::Ok)), "{result:?}");
+    world.check_local(&[("a", "evil")]);
+    assert_eq!(silent.asked.borrow()[0], read.last().unwrap() + 1);
 }
 
 /// Bytes without end, counted.
