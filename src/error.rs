@@ -111,9 +111,14 @@ impl From<ConfigError> for Error {
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
         use rusqlite::ErrorCode as Code;
+        let text = match error.sqlite_error() {
+            // The texts are few; what the system said is in the extended code.
+            Some(sqlite) => format!("index: {error} (SQLite code {})", sqlite.extended_code),
+            None => format!("index: {error}"),
+        };
         match error.sqlite_error_code() {
-            Some(Code::DiskFull) => Error::Full(format!("cannot write the index: {error}")),
-            // The system's doing, or another process's.
+            Some(Code::DiskFull) => Error::Full(format!("cannot write the {text}")),
+            // The system's doing, or another process's: it may be otherwise the next time.
             Some(
                 Code::SystemIoFailure
                 | Code::CannotOpen
@@ -125,10 +130,11 @@ impl From<rusqlite::Error> for Error {
                 | Code::OutOfMemory
                 | Code::OperationInterrupted
                 | Code::OperationAborted
+                | Code::AuthorizationForStatementDenied
                 | Code::NoLargeFileSupport,
-            ) => Error::Failed(format!("index: {error}")),
+            ) => Error::Failed(text),
             // Our statements never change: whatever else is wrong is wrong with the file.
-            _ => Error::Damaged(format!("index: {error}")),
+            _ => Error::Damaged(text),
         }
     }
 }
@@ -139,5 +145,72 @@ pub fn state_error(what: &str, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full(text),
         _ => Error::Failed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    /// What a result code of SQLite's comes to.
+    fn told(code: i32) -> Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn what_may_pass_does_not_drop_the_index() {
+        for code in [
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_BUSY_RECOVERY,
+            ffi::SQLITE_BUSY_SNAPSHOT,
+            ffi::SQLITE_LOCKED,
+            ffi::SQLITE_LOCKED_SHAREDCACHE,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_IOERR_NOMEM,
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_IOERR_SHORT_READ,
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_CORRUPTFS,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_READONLY_ROLLBACK,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_CANTOPEN_FULLPATH,
+            ffi::SQLITE_PERM,
+            ffi::SQLITE_AUTH,
+            ffi::SQLITE_INTERRUPT,
+            ffi::SQLITE_ABORT,
+            ffi::SQLITE_ABORT_ROLLBACK,
+            ffi::SQLITE_PROTOCOL,
+            ffi::SQLITE_NOLFS,
+        ] {
+            assert!(matches!(told(code), Error::Failed(_)), "{code}");
+        }
+        assert!(matches!(told(ffi::SQLITE_FULL), Error::Full(_)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_file_drops_the_index() {
+        for code in [
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_CORRUPT_INDEX,
+            ffi::SQLITE_NOTADB,
+            ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+            ffi::SQLITE_MISMATCH,
+            // A table or a column is missing.
+            ffi::SQLITE_ERROR,
+        ] {
+            assert!(matches!(told(code), Error::Damaged(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_extended_code_is_said() {
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_CORRUPT_INDEX] {
+            let text = told(code).to_string();
+            assert!(text.contains(&format!("SQLite code {code}")), "{text}");
+        }
     }
 }

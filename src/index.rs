@@ -27,6 +27,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use census::Census;
@@ -134,10 +135,16 @@ impl Index {
     /// What SQLite says.
     pub fn copy_in_memory(&self) -> Result<Index> {
         let mut db = Connection::open_in_memory()?;
-        let backup = rusqlite::backup::Backup::new(&self.db, &mut db)?;
-        backup.step(-1)?;
+        let backup = Backup::new(&self.db, &mut db)?;
+        let copied = backup.step(-1)?;
         drop(backup);
-        Ok(Index::over(db))
+        match copied {
+            StepResult::Done => Ok(Index::over(db)),
+            // A plan made from half of it would be of no use.
+            _ => Err(Error::Failed(
+                "index: another program has locked it".to_owned(),
+            )),
+        }
     }
 
     fn over(db: Connection) -> Index {
@@ -182,7 +189,6 @@ impl Index {
                 "index: format {} is not known here",
                 found.unwrap_or_else(|| "(none)".to_owned())
             ))),
-            Err(Error::Failed(text)) => Err(Error::Damaged(text)),
             Err(error) => Err(error),
         }
     }

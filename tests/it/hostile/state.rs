@@ -6,6 +6,8 @@
 
 use std::fs;
 
+use ferrybox::error::ExitCode;
+
 use super::story::{MODES, State, Story};
 
 const INDEX: usize = 0;
@@ -410,4 +412,21 @@ fn absurd_rows_delete_overwrite_and_leave_nothing() {
             assert!(!evil.exists());
         }
     }
+}
+
+/// Five seconds: as long as SQLite waits for the lock.
+#[test]
+fn an_index_another_program_has_locked_is_left_alone() {
+    let story = Story::new(MODES[0]);
+    let before = story.state();
+    let db = rusqlite::Connection::open(&story.files()[INDEX]).unwrap();
+    db.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let outcome = story.world.sync();
+    assert_eq!(outcome.exit, ExitCode::Failed, "{outcome:?}");
+    assert!(outcome.error.contains("locked"), "{outcome:?}");
+    assert!(outcome.error.contains("SQLite code 5"), "{outcome:?}");
+    drop(db);
+    assert_eq!(story.state(), before);
+    let outcome = story.world.sync_ok();
+    assert_eq!(outcome.calls, ["list_folder/continue"]);
 }
