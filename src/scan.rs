@@ -11,13 +11,16 @@ use crate::core::path::{Key, RelPath, fold, join, nfc};
 use crate::download::rev_of_part;
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
-use crate::io::disk::Status;
+use crate::io::disk::{Kind, Status};
 use crate::pass::{Local, Pass, Phase, Spot, local_of};
 
 /// Prefix and suffix of the temporary files of downloads.
 pub const TEMP_PREFIX: &str = ".ferrybox-";
 /// See [`TEMP_PREFIX`].
 pub const TEMP_SUFFIX: &str = ".tmp";
+
+/// What ext filesystems keep for repairs, in their topmost directory, which has this inode number.
+const LOST_AND_FOUND: (&str, u64) = ("lost+found", 2);
 
 /// A local name with its folded form.
 pub(crate) struct Entry {
@@ -221,6 +224,9 @@ impl Pass<'_> {
         dirs: &mut Vec<Dir>,
     ) -> Result<()> {
         let found: Vec<&Entry> = found.iter().collect();
+        if known.is_none() && self.is_lost_and_found(path, device, &found) {
+            return Ok(());
+        }
         let row = known.unwrap_or_else(|| {
             let name = found.first().map_or("", |entry| &entry.name);
             Row::new(Key::in_dir(&dir.key, name), &nfc(name))
@@ -292,6 +298,23 @@ impl Pass<'_> {
             blocked_up: dir.blocked_up,
         };
         self.visit(Phase::Scan, spot)
+    }
+
+    /// The filesystem's own directory for repairs: nobody put it there, and only root can read it.
+    /// One that Dropbox holds or that was in step is a folder like any other.
+    fn is_lost_and_found(&self, dir: &RelPath, device: u64, found: &[&Entry]) -> bool {
+        let (name, top) = LOST_AND_FOUND;
+        let is_it = |entry: &Entry| {
+            entry.name == name
+                && entry.status.as_ref().is_ok_and(|status| {
+                    status.kind == Kind::Folder && status.uid == 0 && status.device == device
+                })
+        };
+        let at_top = || match self.tools.disk.status(dir) {
+            Ok(Some(dir)) => dir.stamp.inode == top,
+            Ok(None) | Err(_) => false,
+        };
+        matches!(found, [entry] if is_it(entry)) && at_top()
     }
 
     /// Names Dropbox will not take are not sent to it again and again.

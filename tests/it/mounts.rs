@@ -10,6 +10,15 @@ use crate::needs;
 
 /// A user who owns nothing.
 const NOBODY: u32 = 65534;
+/// Runs what follows as that user.
+const AS_NOBODY: [&str; 6] = [
+    "setpriv",
+    "--reuid",
+    "65534",
+    "--regid",
+    "65534",
+    "--clear-groups",
+];
 
 /// Above the reserve of free space that a pass leaves.
 const MEBIBYTES: u64 = 256;
@@ -174,15 +183,9 @@ fn a_directory_its_user_may_not_read_is_left_alone() {
         return;
     }
     let mut gateway = Gateway::new();
-    // Where it was built nobody may look.
-    let binary = gateway.home.join("ferrybox");
-    fs::copy(env!("CARGO_BIN_EXE_ferrybox"), &binary).unwrap();
-    gateway.binary = binary;
+    move_binary(&mut gateway);
     settle(&gateway);
-    for dir in [&gateway.content, &gateway.state] {
-        own(dir, NOBODY);
-    }
-    own(&gateway.home.join("config.toml"), NOBODY);
+    give_to_nobody(&gateway);
     let shut = gateway.content.join("stick");
     fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
     gateway.dropbox.put("/stick/a", b"edited");
@@ -190,17 +193,8 @@ fn a_directory_its_user_may_not_read_is_left_alone() {
     gateway.dropbox.remove("/stick/b");
     gateway.dropbox.put("/plain/new", b"new");
     let before = gateway.trees();
-    let user = NOBODY.to_string();
-    let wrapper = [
-        "setpriv",
-        "--reuid",
-        &user,
-        "--regid",
-        &user,
-        "--clear-groups",
-    ];
     for _ in 0..2 {
-        let ended = gateway.run(&wrapper, &["sync"]);
+        let ended = gateway.run(&AS_NOBODY, &["sync"]);
         assert_eq!(ended.code, Some(3), "{ended:?}");
         assert!(ended.err.contains("/stick: cannot"), "{ended:?}");
         let mut now = gateway.trees();
@@ -208,10 +202,71 @@ fn a_directory_its_user_may_not_read_is_left_alone() {
         assert!(now == before);
     }
     fs::set_permissions(&shut, fs::Permissions::from_mode(0o755)).unwrap();
-    let ended = gateway.run(&wrapper, &["sync"]);
+    let ended = gateway.run(&AS_NOBODY, &["sync"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(gateway.local_tree(), before.remote);
     assert_eq!(gateway.remote_tree(), before.remote);
+}
+
+#[test]
+fn the_lost_and_found_of_its_disks_is_left_alone() {
+    if !can_mount("a lost+found") {
+        return;
+    }
+    let mut gateway = Gateway::new();
+    move_binary(&mut gateway);
+    let mut disks = Vec::new();
+    for (name, at) in [("image", ""), ("nested", "stick")] {
+        let image = Image::make(&gateway.home.join(name), MEBIBYTES).unwrap();
+        let disk = Mounted::image(&image, &gateway.content.join(at)).unwrap();
+        let lost = disk.path().join("lost+found");
+        fs::set_permissions(lost, fs::Permissions::from_mode(0o700)).unwrap();
+        disks.push(disk);
+    }
+    gateway.put("a", "a");
+    gateway.put("stick/b", "b");
+    gateway.put("stick/lost+found/fragment", "theirs");
+    gateway.put("plain/lost+found/c", "c");
+    fs::create_dir(&gateway.state).unwrap();
+    fs::set_permissions(&gateway.state, fs::Permissions::from_mode(0o700)).unwrap();
+    give_to_nobody(&gateway);
+    for disk in &disks {
+        chown(disk.path().join("lost+found"), Some(0), Some(0)).unwrap();
+    }
+    // Neither who may not read it nor who may takes it for something of a person's.
+    for (wrapper, user) in [(&AS_NOBODY[..], NOBODY), (&[], 0)] {
+        own(&gateway.home.join("config.toml"), user);
+        own(&gateway.state, user);
+        let ended = gateway.run(wrapper, &["sync"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let names: Vec<_> = gateway.remote_tree().into_keys().collect();
+        let expected = [
+            "a",
+            "plain/",
+            "plain/lost+found/",
+            "plain/lost+found/c",
+            "stick/",
+            "stick/b",
+        ];
+        assert_eq!(names, expected);
+    }
+    while let Some(disk) = disks.pop() {
+        drop(disk);
+    }
+}
+
+/// To where its user may look.
+fn move_binary(gateway: &mut Gateway) {
+    let binary = gateway.home.join("ferrybox");
+    fs::copy(&gateway.binary, &binary).unwrap();
+    gateway.binary = binary;
+}
+
+fn give_to_nobody(gateway: &Gateway) {
+    for dir in [&gateway.content, &gateway.state] {
+        own(dir, NOBODY);
+    }
+    own(&gateway.home.join("config.toml"), NOBODY);
 }
 
 /// Gives a tree to a user.

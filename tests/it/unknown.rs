@@ -77,6 +77,48 @@ fn the_one_upload_stays_due_for_names_that_clash() {
     check_all_went_up(&world);
 }
 
+/// In memory everything is root's, and the content dir is at the top of its filesystem.
+#[test]
+fn the_filesystems_lost_and_found_is_left_alone_and_hides_nothing() {
+    let world = first();
+    world.mkdir("lost+found");
+    world.hands().set_mode("lost+found", 0);
+    world.put("d/lost+found/e", "e");
+    world.sync_ok();
+    world.check_remote(&[
+        ("a", "a"),
+        ("d/", ""),
+        ("d/b", "b"),
+        ("d/lost+found/", ""),
+        ("d/lost+found/e", "e"),
+    ]);
+    // That the one upload is done shows in what comes later.
+    world.put("later", "later");
+    world.sync();
+    assert!(!world.remote_tree().contains_key("later"));
+}
+
+#[test]
+fn a_lost_and_found_that_is_in_step_is_a_folder_like_any_other() {
+    let world = World::in_memory("BIDIRECTIONAL");
+    world.mkdir("lost+found");
+    for name in ["a", "lost+found/b", "lost+found/c"] {
+        world.dropbox.put(&format!("/{name}"), name.as_bytes());
+    }
+    world.sync_ok();
+    let before = world.remote_tree();
+    assert_eq!(world.local_tree(), before);
+    world.hands().set_mode("lost+found", 0);
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert_eq!(world.remote_tree(), before);
+    world.hands().set_mode("lost+found", 0o700);
+    world.remove("lost+found/b");
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+    assert_eq!(world.local_tree().len(), 3);
+}
+
 #[test]
 fn what_a_power_cut_takes_back_was_not_settled() {
     let world = World::crashing("BIDIRECTIONAL");
