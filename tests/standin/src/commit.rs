@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::blob::{Blob, Seeded};
 use crate::clock::timestamp;
 use crate::errors::{Conflict, WriteError};
 use crate::names;
@@ -34,18 +35,26 @@ pub(crate) struct Commit {
     pub(crate) strict_conflict: bool,
 }
 
-/// Bytes with their content hash.
+/// Contents with their content hash.
 #[derive(Clone)]
 pub(crate) struct Content {
-    pub(crate) bytes: Arc<Vec<u8>>,
+    pub(crate) blob: Blob,
     pub(crate) hash: String,
 }
 
 impl Content {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         let hash = crate::content_hash(&bytes);
-        let bytes = Arc::new(bytes);
-        Self { bytes, hash }
+        let blob = Blob::Kept(Arc::new(bytes));
+        Self { blob, hash }
+    }
+
+    pub(crate) fn seeded(seed: u64, size: u64) -> Self {
+        let seeded = Seeded { seed, size };
+        Self {
+            hash: seeded.hash(),
+            blob: Blob::Seeded(seeded),
+        }
     }
 }
 
@@ -81,14 +90,14 @@ pub(crate) fn commit(
     let replaced = tree
         .file(&names::folded(&path))
         .map_or(0, |file| file.size());
-    let size = content.bytes.len() as u64;
+    let size = content.blob.size();
     if actor == Actor::App && tree.used - replaced + size > tree.quota {
         return Err(WriteError::InsufficientSpace);
     }
     let client_modified = commit.client_modified.clone();
     let version = Version {
         id: None,
-        content: Arc::clone(&content.bytes),
+        content: content.blob.clone(),
         content_hash: content.hash.clone(),
         client_modified: client_modified.unwrap_or_else(|| timestamp(now)),
         server_modified: now,
@@ -100,8 +109,7 @@ fn judge(tree: &Tree, key: &str, commit: &Commit, content: &Content) -> Verdict 
     match tree.nodes.get(key).map(|node| &node.entry) {
         Some(Entry::Folder { .. }) => Verdict::Conflict(Conflict::Folder),
         Some(Entry::File(current)) => {
-            if current.content_hash == content.hash && current.size() == content.bytes.len() as u64
-            {
+            if current.content_hash == content.hash && current.size() == content.blob.size() {
                 if commit.strict_conflict {
                     return Verdict::Conflict(Conflict::File);
                 }

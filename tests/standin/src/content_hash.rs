@@ -10,11 +10,55 @@ pub const BLOCK: usize = 4 * 1024 * 1024;
 /// The `content_hash` of some bytes, 64 lower-case hexadecimal digits.
 #[must_use]
 pub fn content_hash(bytes: &[u8]) -> String {
-    let mut outer = Sha256::new();
-    for block in bytes.chunks(BLOCK) {
-        outer.update(Sha256::digest(block));
+    let mut hasher = BlockHasher::default();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// The content hash of bytes that arrive piece by piece.
+#[derive(Clone, Default)]
+pub(crate) struct BlockHasher {
+    digests: Vec<[u8; 32]>,
+    block: Sha256,
+    filled: usize,
+}
+
+impl BlockHasher {
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (piece, rest) = bytes.split_at(bytes.len().min(BLOCK - self.filled));
+            self.block.update(piece);
+            self.filled += piece.len();
+            if self.filled == BLOCK {
+                let block = std::mem::take(&mut self.block);
+                self.digests.push(block.finalize().into());
+                self.filled = 0;
+            }
+            bytes = rest;
+        }
     }
-    hex(&outer.finalize())
+
+    /// Continues with bytes that were hashed elsewhere; only known bytes if this is in the
+    /// middle of a block.
+    pub(crate) fn append(&mut self, bytes: &[u8], hashed: BlockHasher) {
+        if self.filled > 0 {
+            return self.update(bytes);
+        }
+        self.digests.extend(hashed.digests);
+        (self.block, self.filled) = (hashed.block, hashed.filled);
+    }
+
+    /// The hash of everything so far.
+    pub(crate) fn finish(&self) -> String {
+        let mut outer = Sha256::new();
+        for digest in &self.digests {
+            outer.update(digest);
+        }
+        if self.filled > 0 {
+            outer.update(self.block.clone().finalize());
+        }
+        hex(&outer.finalize())
+    }
 }
 
 #[cfg(test)]

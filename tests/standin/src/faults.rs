@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::account::Account;
+use crate::blob::Payload;
 use crate::errors::{nested, summary, tag};
 use crate::http::{Delivery, Request, Response};
 use crate::jobs::Work;
@@ -227,9 +228,12 @@ fn lock_contention(account: &mut Account, request: &mut Request, route: &str) ->
     let error = match route {
         "files/upload" => {
             let (body, now) = (std::mem::take(&mut request.body), account.clock.now());
-            let session_id = account
-                .sessions
-                .start("standin-key", Order::Sequential, now, body);
+            let payload = Payload::from(body);
+            let hasher = payload.hasher.clone();
+            let blob = payload.into_blob(account.keep_contents);
+            let sessions = &mut account.sessions;
+            let session_id = sessions.start("standin-key", Order::Sequential, now);
+            sessions.fill(&session_id, blob, hasher);
             json!({".tag": "path", "reason": tagged, "upload_session_id": session_id})
         }
         "files/upload_session/finish_batch_v2" => {

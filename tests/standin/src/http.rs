@@ -1,10 +1,8 @@
 //! Requests and answers, independent of any socket.
 
-use std::fmt;
-use std::ops::{Deref, Range};
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blob::Body;
 use crate::encoding::form_pairs;
 
 /// The four hosts of the API.
@@ -87,49 +85,6 @@ pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<
         .iter()
         .find(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.as_str())
-}
-
-/// The bytes of an answer: a shared buffer and the part of it that is meant.
-#[derive(Clone)]
-pub struct Body {
-    bytes: Arc<Vec<u8>>,
-    range: Range<usize>,
-}
-
-impl Body {
-    pub(crate) fn part(bytes: Arc<Vec<u8>>, range: Range<usize>) -> Self {
-        Self { bytes, range }
-    }
-
-    /// A copy of the bytes.
-    #[must_use]
-    pub fn to_vec(&self) -> Vec<u8> {
-        self[..].to_vec()
-    }
-}
-
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Self {
-        let range = 0..bytes.len();
-        Self::part(Arc::new(bytes), range)
-    }
-}
-
-impl Deref for Body {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes[self.range.clone()]
-    }
-}
-
-impl fmt::Debug for Body {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.len() > 4096 {
-            return write!(formatter, "{} bytes", self.len());
-        }
-        write!(formatter, "{:?}", String::from_utf8_lossy(self))
-    }
 }
 
 /// How an answer reaches the client. A transport without a socket should honour it too.

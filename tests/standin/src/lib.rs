@@ -27,6 +27,7 @@
 
 mod account;
 mod args;
+mod blob;
 mod clock;
 mod commit;
 mod content_hash;
@@ -49,9 +50,10 @@ mod tree;
 mod zip;
 
 pub use account::Access;
+pub use blob::Body;
 pub use content_hash::{BLOCK, content_hash};
 pub use faults::{Effect, Fault, When};
-pub use http::{Body, Delivery, Endpoint, Request, Response};
+pub use http::{Delivery, Endpoint, Request, Response};
 pub use jobs::Launch;
 pub use server::Listeners;
 pub use standin::{Hook, Logged, Node, Saved, Snapshot, Standin};

@@ -19,7 +19,16 @@ impl Standin {
     /// # Panics
     /// If the path cannot be written.
     pub fn put(&self, path: &str, bytes: &[u8]) -> String {
-        self.store(path, bytes, None)
+        self.store(path, Content::new(bytes.to_vec()), None)
+    }
+
+    /// Stores a file whose bytes look random and are made from a seed whenever they are asked
+    /// for: its size costs time once, for the hash, and no memory.
+    ///
+    /// # Panics
+    /// If the path cannot be written.
+    pub fn put_seeded(&self, path: &str, size: u64, seed: u64) -> String {
+        self.store(path, Content::seeded(seed, size), None)
     }
 
     /// Stores a file with a modification time like `2024-05-06T07:08:09Z`.
@@ -31,10 +40,11 @@ impl Standin {
             is_timestamp(client_modified),
             "not a timestamp: {client_modified}"
         );
-        self.store(path, bytes, Some(client_modified.to_owned()))
+        let content = Content::new(bytes.to_vec());
+        self.store(path, content, Some(client_modified.to_owned()))
     }
 
-    fn store(&self, path: &str, bytes: &[u8], client_modified: Option<String>) -> String {
+    fn store(&self, path: &str, content: Content, client_modified: Option<String>) -> String {
         let wish = Commit {
             path: path.to_owned(),
             mode: Mode::Overwrite,
@@ -42,7 +52,6 @@ impl Standin {
             client_modified,
             strict_conflict: false,
         };
-        let content = Content::new(bytes.to_vec());
         self.edit(|account| {
             let now = account.clock.now();
             match commit(&mut account.tree, &wish, &content, now, Actor::Person) {
@@ -67,7 +76,7 @@ impl Standin {
             let now = account.clock.now();
             let version = Version {
                 id: None,
-                content: content.bytes,
+                content: content.blob,
                 content_hash: content.hash,
                 client_modified: timestamp(now),
                 server_modified: now,

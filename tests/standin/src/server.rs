@@ -194,7 +194,7 @@ fn serve(
             headers,
             body,
         };
-        let response = standin.answer(request, Patience::Longpoll, &|| state.is_stopped());
+        let response = standin.answer(request, None, Patience::Longpoll, &|| state.is_stopped());
         if !write_response(stream, state, &response, keep_alive)? || !keep_alive {
             return Ok(());
         }

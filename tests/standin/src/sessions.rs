@@ -1,11 +1,14 @@
 //! Upload sessions: bytes on their way to becoming a file.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::content_hash::BLOCK;
+use crate::blob::{Blob, Payload};
+use crate::commit::Content;
+use crate::content_hash::{BLOCK, BlockHasher};
 use crate::encoding::base64url;
 use crate::errors::tag;
 
@@ -50,21 +53,25 @@ impl From<SessionError> for Value {
     }
 }
 
-/// One session.
+/// One session. Sequential ones hash what they get as it comes.
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) order: Order,
     pub(crate) closed: bool,
     app: String,
     born: i64,
+    /// What came in order; empty if it is not kept.
     bytes: Vec<u8>,
+    size: u64,
+    hasher: BlockHasher,
+    keep: bool,
     pieces: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Session {
     /// How much has been collected without a gap.
     pub(crate) fn offset(&self) -> u64 {
-        let mut end = self.bytes.len() as u64;
+        let mut end = self.size;
         for (&start, piece) in &self.pieces {
             if start > end {
                 break;
@@ -84,21 +91,32 @@ impl Session {
         end.is_some_and(|end| end > self.offset())
     }
 
-    /// The collected bytes.
-    pub(crate) fn contents(&self) -> Vec<u8> {
-        let mut bytes = self.bytes.clone();
+    /// What was collected.
+    pub(crate) fn content(&self) -> Content {
+        if self.order == Order::Sequential {
+            let blob = if self.keep {
+                Blob::Kept(Arc::new(self.bytes.clone()))
+            } else {
+                Blob::Forgotten(self.size)
+            };
+            let hash = self.hasher.finish();
+            return Content { blob, hash };
+        }
+        let mut bytes = Vec::new();
         for (&start, piece) in &self.pieces {
             let start = usize::try_from(start).unwrap_or(usize::MAX);
             let overlap = bytes.len().saturating_sub(start).min(piece.len());
             bytes.extend_from_slice(&piece[overlap..]);
         }
-        bytes
+        Content::new(bytes)
     }
 }
 
 /// All sessions of the account.
 #[derive(Clone)]
 pub(crate) struct Sessions {
+    /// Whether contents are kept.
+    pub(crate) keep: bool,
     open: HashMap<String, Session>,
     seed: u64,
     minted: u64,
@@ -107,6 +125,7 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
+            keep: true,
             open: HashMap::new(),
             seed,
             minted: 0,
@@ -114,7 +133,7 @@ impl Sessions {
     }
 
     /// Starts a session and names it.
-    pub(crate) fn start(&mut self, app: &str, order: Order, now: i64, bytes: Vec<u8>) -> String {
+    pub(crate) fn start(&mut self, app: &str, order: Order, now: i64) -> String {
         self.minted += 1;
         let digest = Sha256::digest(format!("session {} {}", self.seed, self.minted));
         let id = format!("pid_upload_session:{}", base64url(&digest));
@@ -123,11 +142,26 @@ impl Sessions {
             closed: false,
             app: app.to_owned(),
             born: now,
-            bytes,
+            bytes: Vec::new(),
+            size: 0,
+            hasher: BlockHasher::default(),
+            keep: self.keep,
             pieces: BTreeMap::new(),
         };
         self.open.insert(id.clone(), session);
         id
+    }
+
+    /// Puts contents into a session that was just started.
+    pub(crate) fn fill(&mut self, id: &str, blob: Blob, hasher: BlockHasher) {
+        if let Some(session) = self.open.get_mut(id) {
+            session.size = blob.size();
+            session.keep = matches!(blob, Blob::Kept(_));
+            session.hasher = hasher;
+            if let Blob::Kept(bytes) = blob {
+                session.bytes = Arc::unwrap_or_clone(bytes);
+            }
+        }
     }
 
     /// The session of this app, unless it has expired.
@@ -143,13 +177,6 @@ impl Sessions {
             .ok_or(SessionError::NotFound)
     }
 
-    /// Closes a session that was found.
-    pub(crate) fn close(&mut self, id: &str) {
-        if let Some(session) = self.open.get_mut(id) {
-            session.closed = true;
-        }
-    }
-
     /// A committed session is over. The spec does not say what a second commit is told; here
     /// the session is `not_found`.
     pub(crate) fn end(&mut self, id: &str) {
@@ -162,13 +189,14 @@ impl Session {
     pub(crate) fn append(
         &mut self,
         offset: u64,
-        bytes: &[u8],
+        payload: Payload,
         close: bool,
     ) -> Result<(), SessionError> {
+        let Payload { bytes, hasher } = payload;
         if self.closed {
             return Err(SessionError::Closed);
         }
-        let correct = self.bytes.len() as u64;
+        let correct = self.size;
         if self.order == Order::Sequential && offset != correct {
             return Err(SessionError::IncorrectOffset(correct));
         }
@@ -176,7 +204,15 @@ impl Session {
             return Err(SessionError::TooLarge);
         }
         match self.order {
-            Order::Sequential => self.bytes.extend_from_slice(bytes),
+            Order::Sequential => {
+                self.size += bytes.len() as u64;
+                self.hasher.append(&bytes, hasher);
+                if self.keep && self.bytes.is_empty() {
+                    self.bytes = bytes;
+                } else if self.keep {
+                    self.bytes.extend_from_slice(&bytes);
+                }
+            }
             Order::Concurrent => {
                 if !offset.is_multiple_of(BLOCK as u64) {
                     return Err(SessionError::InvalidOffset);
@@ -185,7 +221,7 @@ impl Session {
                     return Err(SessionError::InvalidDataSize);
                 }
                 if !bytes.is_empty() {
-                    self.pieces.insert(offset, bytes.to_vec());
+                    self.pieces.insert(offset, bytes);
                 }
             }
         }

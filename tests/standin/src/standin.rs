@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::account::{Access, Account};
-use crate::faults::{self, Fault};
+use crate::content_hash::BlockHasher;
+use crate::faults::{self, Effect, Fault};
 use crate::http::{Delivery, Endpoint, Request, Response};
 use crate::jobs::Launch;
 use crate::oauth::{all_scopes, scopes_of};
@@ -98,7 +99,7 @@ impl Standin {
     /// Answers one request. A longpoll answers at once.
     #[must_use]
     pub fn handle(&self, request: Request) -> Response {
-        self.answer(request, Patience::None, &|| false)
+        self.answer(request, None, Patience::None, &|| false)
     }
 
     /// Opens four loopback listeners on ports of the system's choice.
@@ -138,6 +139,7 @@ impl Standin {
     pub(crate) fn answer(
         &self,
         mut request: Request,
+        mut hashed: Option<BlockHasher>,
         patience: Patience,
         stopped: &dyn Fn() -> bool,
     ) -> Response {
@@ -152,6 +154,9 @@ impl Standin {
             let struck = fault.strike(&route);
             found.or(struck)
         });
+        if effect == Some(Effect::CorruptUpload) {
+            hashed = None;
+        }
         let early = effect
             .as_ref()
             .and_then(|effect| faults::before(&mut account, effect, &mut request, &route));
@@ -159,7 +164,7 @@ impl Standin {
             Some(response) => response,
             None => {
                 let again = (route == "files/list_folder/longpoll").then(|| request.clone());
-                let mut response = routes::dispatch(&mut account, request);
+                let mut response = routes::dispatch(&mut account, request, hashed);
                 if let (Some(again), Patience::Longpoll) = (again, patience) {
                     let until = Instant::now() + longpoll_timeout(&again);
                     (account, response) = self.wait(account, response, &again, until, stopped);
@@ -198,7 +203,7 @@ impl Standin {
             }
             let waited = self.shared.changed.wait_timeout(account, left);
             account = waited.unwrap_or_else(PoisonError::into_inner).0;
-            response = routes::dispatch(&mut account, request.clone());
+            response = routes::dispatch(&mut account, request.clone(), None);
         }
         (account, response)
     }
@@ -253,7 +258,7 @@ impl Standin {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        let open = |method: &str| routes::dispatch(&mut self.account(), request(method));
+        let open = |method: &str| routes::dispatch(&mut self.account(), request(method), None);
         let page = open("GET");
         let answer = if page.status == 200 {
             open("POST")
@@ -375,6 +380,14 @@ impl Standin {
     /// Whether a recursive listing of a folder starts with an entry for the folder itself.
     pub fn set_listing_names_its_root(&self, names_its_root: bool) {
         self.account().listing_names_its_root = names_its_root;
+    }
+
+    /// Whether the contents of files that are uploaded from now on are kept. If not, only their
+    /// sizes and hashes are, and a download of them is answered with 500.
+    pub fn set_keep_contents(&self, keep: bool) {
+        let mut account = self.account();
+        account.keep_contents = keep;
+        account.sessions.keep = keep;
     }
 
     /// How the archives of `files/download_zip` are written from now on.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::blob::Blob;
 use crate::encoding::{base64url, hex};
 use crate::errors::{Conflict, LookupError, WriteError};
 use crate::journal::Journal;
@@ -20,7 +21,7 @@ pub(crate) struct Revision {
     pub(crate) rev: String,
     pub(crate) id: String,
     pub(crate) display: Arc<str>,
-    pub(crate) content: Arc<Vec<u8>>,
+    pub(crate) content: Blob,
     pub(crate) content_hash: String,
     pub(crate) client_modified: String,
     pub(crate) server_modified: i64,
@@ -28,7 +29,7 @@ pub(crate) struct Revision {
 
 impl Revision {
     pub(crate) fn size(&self) -> u64 {
-        self.content.len() as u64
+        self.content.size()
     }
 }
 
@@ -359,7 +360,7 @@ impl Tree {
                 Entry::File(revision) => {
                     let version = Version {
                         id: with_ids.then(|| revision.id.clone()),
-                        content: Arc::clone(&revision.content),
+                        content: revision.content.clone(),
                         content_hash: revision.content_hash.clone(),
                         client_modified: revision.client_modified.clone(),
                         server_modified: now,
@@ -399,7 +400,7 @@ impl Tree {
 pub(crate) struct Version {
     /// The id to keep; a new one otherwise.
     pub(crate) id: Option<String>,
-    pub(crate) content: Arc<Vec<u8>>,
+    pub(crate) content: Blob,
     pub(crate) content_hash: String,
     pub(crate) client_modified: String,
     pub(crate) server_modified: i64,

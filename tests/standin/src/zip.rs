@@ -8,6 +8,8 @@
 //! is what follows from that for the API; the rest can be switched, so that readers are tried
 //! with all of it. The format is that of PKWARE's APPNOTE 6.3.
 
+use std::borrow::Cow;
+
 use miniz_oxide::deflate::compress_to_vec;
 
 use crate::clock::seconds_of;
@@ -111,7 +113,7 @@ impl Default for ZipLimits {
 pub(crate) struct Item<'a> {
     /// With a slash at the end for a folder.
     pub(crate) name: String,
-    pub(crate) bytes: &'a [u8],
+    pub(crate) bytes: Cow<'a, [u8]>,
     /// A timestamp like `2024-05-06T07:08:09Z`.
     pub(crate) modified: String,
 }
@@ -124,7 +126,7 @@ const DEFLATED: u16 = 8;
 const LEVEL: u8 = 6;
 
 /// The whole archive.
-pub(crate) fn archive<'a>(style: &ZipStyle, items: impl Iterator<Item = Item<'a>>) -> Vec<u8> {
+pub(crate) fn archive(style: &ZipStyle, items: Vec<Item>) -> Vec<u8> {
     let mut writer = Writer {
         style,
         bytes: Vec::new(),
@@ -164,17 +166,17 @@ impl Writer<'_> {
         };
         let packed;
         let (method, data) = if deflated && !plain {
-            packed = compress_to_vec(item.bytes, LEVEL);
+            packed = compress_to_vec(&item.bytes, LEVEL);
             (DEFLATED, &packed[..])
         } else {
-            (STORED, item.bytes)
+            (STORED, &item.bytes[..])
         };
         let follow = self.style.sizes != Sizes::Header && !plain;
         let coded = Coded {
             flags: if follow { UTF8 | SIZES_FOLLOW } else { UTF8 },
             method,
             time: dos_time(&item.modified),
-            crc: crc32(item.bytes),
+            crc: crc32(&item.bytes),
             packed: data.len() as u64,
             size: item.bytes.len() as u64,
         };

@@ -3,11 +3,15 @@
 //! The spec does not say what becomes of files that cannot be downloaded as they are; here they
 //! are left out, as are files withheld for legal reasons.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
+use super::transfer::forgotten;
 use super::{Answer, Call};
 use crate::account::Account;
 use crate::args::{Args, PathForm};
+use crate::blob::Blob;
 use crate::clock::timestamp;
 use crate::errors::{Failure, LookupError, tag};
 use crate::metadata::{Frame, of_folder};
@@ -21,6 +25,11 @@ pub(super) fn download_zip(call: &mut Call) -> Result<Answer, Failure> {
     let account = &*call.account;
     let key = folder_key(account, path).map_err(Failure::path)?;
     check_limits(account, &key).map_err(Failure::Route)?;
+    let below = account.tree.below(&key);
+    let mut files = below.iter().filter_map(|key| account.tree.file(key));
+    if files.any(|file| matches!(file.content, Blob::Forgotten(_))) {
+        return Err(forgotten());
+    }
     let (tree, style) = (&account.tree, account.zip_style);
     let metadata = tree
         .live(&key)
@@ -32,7 +41,7 @@ pub(super) fn download_zip(call: &mut Call) -> Result<Answer, Failure> {
     Ok(Answer::Content {
         status: 200,
         result: json!({ "metadata": metadata }),
-        body: archive(&style, items(account, &key).into_iter()).into(),
+        body: archive(&style, items(account, &key)).into(),
         headers,
     })
 }
@@ -73,7 +82,7 @@ fn items<'a>(account: &'a Account, root: &str) -> Vec<Item<'a>> {
     let now = timestamp(account.clock.now());
     let folder = |name: String| Item {
         name,
-        bytes: &[],
+        bytes: Cow::Borrowed(&[]),
         modified: now.clone(),
     };
     let mut items = Vec::new();
@@ -100,7 +109,7 @@ fn items<'a>(account: &'a Account, root: &str) -> Vec<Item<'a>> {
                 if marks.is_none_or(|marks| !marks.not_downloadable && !marks.restricted) {
                     items.push(Item {
                         name,
-                        bytes: &file.content,
+                        bytes: Cow::Owned(file.content.to_vec()),
                         modified: file.client_modified.clone(),
                     });
                 }

@@ -26,7 +26,7 @@ pub(super) fn start_batch(call: &mut Call) -> Result<Answer, Failure> {
     let (app, now) = (call.app(), call.now());
     let sessions = &mut call.account.sessions;
     let ids: Vec<String> = (0..count)
-        .map(|_| sessions.start(&app, order, now, Vec::new()))
+        .map(|_| sessions.start(&app, order, now))
         .collect();
     Ok(json!({ "session_ids": ids }).into())
 }
@@ -56,7 +56,7 @@ pub(super) fn append_batch(call: &mut Call) -> Result<Answer, Failure> {
         rest = after;
         let session = call.account.sessions.find(&at.session_id, &app, now);
         results.push(
-            match session.and_then(|found| found.append(at.offset, piece, close)) {
+            match session.and_then(|found| found.append(at.offset, piece.to_vec().into(), close)) {
                 Ok(()) => tag("success"),
                 Err(error) => nested("failure", error.into()),
             },

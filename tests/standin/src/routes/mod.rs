@@ -18,9 +18,11 @@ mod users;
 use serde_json::{Value, json};
 
 use crate::account::Account;
+use crate::blob::Body;
+use crate::content_hash::BlockHasher;
 use crate::encoding::ascii_json;
 use crate::errors::{Failure, summary, tag};
-use crate::http::{Body, Endpoint, Request, Response};
+use crate::http::{Endpoint, Request, Response};
 use crate::oauth::Grant;
 
 pub(crate) use transfer::PAYLOAD_MAX;
@@ -61,6 +63,8 @@ pub(crate) struct Call<'a> {
     token: String,
     arg: Value,
     body: Vec<u8>,
+    /// The hash of the body, if it was made while that came in.
+    hashed: Option<BlockHasher>,
     headers: Vec<(String, String)>,
 }
 
@@ -237,7 +241,11 @@ pub(crate) fn name_of(request: &Request) -> String {
 }
 
 /// Answers one request.
-pub(crate) fn dispatch(account: &mut Account, request: Request) -> Response {
+pub(crate) fn dispatch(
+    account: &mut Account,
+    request: Request,
+    hashed: Option<BlockHasher>,
+) -> Response {
     let size = |(name, value): &(String, String)| name.len() + value.len() + 4;
     if request.headers.iter().map(size).sum::<usize>() > HEADERS_MAX {
         return Response::text(431, "Request Header Fields Too Large");
@@ -250,7 +258,7 @@ pub(crate) fn dispatch(account: &mut Account, request: Request) -> Response {
     if !request.path().starts_with("/2/") || request.endpoint == Endpoint::Www {
         return Response::text(404, "Not Found");
     }
-    match call(account, request, &name) {
+    match call(account, request, hashed, &name) {
         Ok(Answer::Json(value)) => Response::json(200, &value),
         Ok(Answer::Content {
             status,
@@ -295,7 +303,12 @@ fn refusal(account: &Account, name: &str, failure: Failure) -> Response {
     }
 }
 
-fn call(account: &mut Account, request: Request, name: &str) -> Result<Answer, Failure> {
+fn call(
+    account: &mut Account,
+    request: Request,
+    hashed: Option<BlockHasher>,
+    name: &str,
+) -> Result<Answer, Failure> {
     let unknown = || Failure::Text(400, format!("Unknown API function: \"{name}\""));
     let route = ROUTES
         .iter()
@@ -342,6 +355,7 @@ fn call(account: &mut Account, request: Request, name: &str) -> Result<Answer, F
         token,
         arg,
         body,
+        hashed,
         headers,
     };
     (route.run)(&mut call).map_err(|failure| match failure {

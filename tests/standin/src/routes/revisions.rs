@@ -125,7 +125,7 @@ pub(super) fn restore(call: &mut Call) -> Result<Answer, Failure> {
         strict_conflict: false,
     };
     let content = Content {
-        bytes: Arc::clone(&revision.content),
+        blob: revision.content.clone(),
         hash: revision.content_hash.clone(),
     };
     match save(call, wish, &content, Frame::Plain) {

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::transfer::{COMMIT_FIELDS, check_payload, save};
+use super::transfer::{COMMIT_FIELDS, save, taken};
 use super::{Answer, Call};
 use crate::args::Args;
-use crate::commit::{Commit, Content};
+use crate::blob::Payload;
+use crate::commit::Commit;
 use crate::errors::{Failure, nested, tag};
 use crate::metadata::Frame;
 use crate::sessions::{Order, SessionError};
@@ -39,18 +40,22 @@ pub(super) fn session_type(args: &Args) -> Result<Order, Failure> {
 pub(super) fn start(call: &mut Call) -> Result<Answer, Failure> {
     let args = Args::of(&call.arg, &["close", "session_type", "content_hash"])?;
     let (close, order) = (args.flag("close", false)?, session_type(&args)?);
-    check_payload(&call.body, args.content_hash()?).map_err(Failure::Route)?;
-    if order == Order::Concurrent && !call.body.is_empty() {
+    let payload =
+        taken(&mut call.body, &mut call.hashed, args.content_hash()?).map_err(Failure::Route)?;
+    if order == Order::Concurrent && !payload.bytes.is_empty() {
         return Err(Failure::Route(tag("concurrent_session_data_not_allowed")));
     }
     if order == Order::Concurrent && close {
         return Err(Failure::Route(tag("concurrent_session_close_not_allowed")));
     }
     let (app, now) = (call.app(), call.now());
-    let bytes = std::mem::take(&mut call.body);
-    let session_id = call.account.sessions.start(&app, order, now, bytes);
-    if close {
-        call.account.sessions.close(&session_id);
+    let sessions = &mut call.account.sessions;
+    let session_id = sessions.start(&app, order, now);
+    if order == Order::Sequential {
+        let session = sessions.find(&session_id, &app, now);
+        session
+            .and_then(|session| session.append(0, payload, close))
+            .map_err(|error| Failure::Route(error.into()))?;
     }
     Ok(json!({ "session_id": session_id }).into())
 }
@@ -59,22 +64,22 @@ pub(super) fn append(call: &mut Call) -> Result<Answer, Failure> {
     let args = Args::of(&call.arg, &["cursor", "close", "content_hash"])?;
     let at = at(&args.object("cursor", &CURSOR_FIELDS)?)?;
     let close = args.flag("close", false)?;
-    check_payload(&call.body, args.content_hash()?).map_err(Failure::Route)?;
-    add(call, &at, close)
+    let payload =
+        taken(&mut call.body, &mut call.hashed, args.content_hash()?).map_err(Failure::Route)?;
+    add(call, &at, payload, close)
 }
 
 pub(super) fn append_legacy(call: &mut Call) -> Result<Answer, Failure> {
     let at = at(&Args::of(&call.arg, &CURSOR_FIELDS)?)?;
-    check_payload(&call.body, None).map_err(Failure::Route)?;
-    add(call, &at, false)
+    let payload = taken(&mut call.body, &mut call.hashed, None).map_err(Failure::Route)?;
+    add(call, &at, payload, false)
 }
 
-fn add(call: &mut Call, at: &At, close: bool) -> Result<Answer, Failure> {
+fn add(call: &mut Call, at: &At, payload: Payload, close: bool) -> Result<Answer, Failure> {
     let (app, now) = (call.app(), call.now());
-    let bytes = std::mem::take(&mut call.body);
     let session = call.account.sessions.find(&at.session_id, &app, now);
     session
-        .and_then(|session| session.append(at.offset, &bytes, close))
+        .and_then(|session| session.append(at.offset, payload, close))
         .map_err(|error| Failure::Route(error.into()))?;
     Ok(Value::Null.into())
 }
@@ -90,18 +95,19 @@ pub(super) fn finish_arg(args: &Args) -> Result<(At, Commit), Failure> {
 pub(super) fn finish(call: &mut Call) -> Result<Answer, Failure> {
     let args = Args::of(&call.arg, &FINISH_FIELDS)?;
     let (mut at, wish) = finish_arg(&args)?;
-    check_payload(&call.body, args.content_hash()?).map_err(Failure::Route)?;
-    let bytes = std::mem::take(&mut call.body);
-    if !bytes.is_empty() {
-        append_last(call, &at, &bytes).map_err(Failure::Route)?;
-        at.offset += bytes.len() as u64;
+    let payload =
+        taken(&mut call.body, &mut call.hashed, args.content_hash()?).map_err(Failure::Route)?;
+    let size = payload.bytes.len() as u64;
+    if size > 0 {
+        append_last(call, &at, payload).map_err(Failure::Route)?;
+        at.offset += size;
     }
     let metadata = conclude(call, &at, wish, Frame::Plain).map_err(Failure::Route)?;
     Ok(metadata.into())
 }
 
 /// Data sent with `finish` is kept even if the commit then fails.
-fn append_last(call: &mut Call, at: &At, bytes: &[u8]) -> Result<(), Value> {
+fn append_last(call: &mut Call, at: &At, payload: Payload) -> Result<(), Value> {
     let (app, now) = (call.app(), call.now());
     let session = call
         .account
@@ -112,7 +118,7 @@ fn append_last(call: &mut Call, at: &At, bytes: &[u8]) -> Result<(), Value> {
         return Err(tag("concurrent_session_data_not_allowed"));
     }
     session
-        .append(at.offset, bytes, false)
+        .append(at.offset, payload, false)
         .map_err(lookup_failed)
 }
 
@@ -145,7 +151,7 @@ pub(super) fn conclude(
     if correct != at.offset {
         return Err(lookup_failed(SessionError::IncorrectOffset(correct)));
     }
-    let content = Content::new(session.contents());
+    let content = session.content();
     let metadata =
         save(call, wish, &content, frame).map_err(|error| nested("path", error.into()))?;
     call.account.sessions.end(&at.session_id);

@@ -1,15 +1,16 @@
 //! `files/upload` and `files/download`.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{Answer, Call};
 use crate::args::{Args, PathForm};
+use crate::blob::{Blob, Body, Payload};
 use crate::commit::{Commit, Content, commit};
+use crate::content_hash::BlockHasher;
 use crate::errors::{Failure, LookupError, WriteError, tag};
-use crate::http::{Body, header};
+use crate::http::header;
 use crate::metadata::{Frame, of_live_file, of_revision};
 use crate::sessions::Order;
 use crate::tree::Actor;
@@ -60,22 +61,51 @@ pub(super) fn upload(call: &mut Call) -> Result<Answer, Failure> {
     known.push("content_hash");
     let args = Args::of(&call.arg, &known)?;
     let (wish, hash) = (args.commit()?, args.content_hash()?);
-    check_payload(&call.body, hash).map_err(Failure::Route)?;
-    let content = Content::new(std::mem::take(&mut call.body));
+    let payload = taken(&mut call.body, &mut call.hashed, hash).map_err(Failure::Route)?;
+    let hash = payload.hasher.finish();
+    let hasher = payload.hasher.clone();
+    let blob = payload.into_blob(call.account.keep_contents);
+    let content = Content { blob, hash };
     match save(call, wish, &content, Frame::Plain) {
         Ok(metadata) => Ok(metadata.into()),
-        Err(error) => Err(Failure::Route(write_failed(call, error, content))),
+        Err(error) => Err(Failure::Route(write_failed(call, error, content, hasher))),
     }
 }
 
+/// The bytes of a call with their hash, both checked.
+pub(super) fn taken(
+    body: &mut Vec<u8>,
+    hashed: &mut Option<BlockHasher>,
+    hash: Option<&str>,
+) -> Result<Payload, Value> {
+    let bytes = std::mem::take(body);
+    check_payload(&bytes, None)?;
+    let payload = match hashed.take() {
+        Some(hasher) => Payload { bytes, hasher },
+        None => Payload::from(bytes),
+    };
+    match hash {
+        Some(hash) if hash != payload.hasher.finish() => Err(tag("content_hash_mismatch")),
+        _ => Ok(payload),
+    }
+}
+
+/// What is told about contents that were not kept; a mistake in the test.
+pub(super) fn forgotten() -> Failure {
+    Failure::Text(500, "the contents of this file were not kept".into())
+}
+
 /// `UploadWriteFailed`: the data waits in a session for another try.
-fn write_failed(call: &mut Call, error: WriteError, content: Content) -> Value {
+fn write_failed(
+    call: &mut Call,
+    error: WriteError,
+    content: Content,
+    hasher: BlockHasher,
+) -> Value {
     let (app, now) = (call.app(), call.now());
-    let bytes = Arc::unwrap_or_clone(content.bytes);
-    let session_id = call
-        .account
-        .sessions
-        .start(&app, Order::Sequential, now, bytes);
+    let sessions = &mut call.account.sessions;
+    let session_id = sessions.start(&app, Order::Sequential, now);
+    sessions.fill(&session_id, content.blob, hasher);
     json!({
         ".tag": "path",
         "reason": Value::from(error),
@@ -115,7 +145,10 @@ pub(super) fn download(call: &mut Call) -> Result<Answer, Failure> {
     };
     let result = result
         .unwrap_or_else(|| of_revision(&account.tree, revision, &revision.display, Frame::Plain));
-    let size = revision.content.len();
+    if matches!(revision.content, Blob::Forgotten(_)) {
+        return Err(forgotten());
+    }
+    let size = usize::try_from(revision.size()).unwrap_or(usize::MAX);
     let mut headers = vec![("ETag", etag), ("Accept-Ranges", "bytes".to_owned())];
     let (status, range) = match header(&call.headers, "Range").and_then(|range| part(range, size)) {
         None => (200, 0..size),
@@ -135,7 +168,7 @@ pub(super) fn download(call: &mut Call) -> Result<Answer, Failure> {
             });
         }
     };
-    let body = Body::part(Arc::clone(&revision.content), range);
+    let body = Body::part(revision.content.clone(), range);
     Ok(Answer::Content {
         status,
         result,

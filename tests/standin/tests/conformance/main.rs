@@ -3,6 +3,7 @@
 //! Everything goes through the public API; `verbs` holds the few calls all tests share.
 
 mod archive;
+mod contents;
 mod faults;
 mod folders;
 mod framing;
