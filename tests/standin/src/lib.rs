@@ -23,7 +23,8 @@
 //! # Layers
 //! `http` (requests and answers), `routes` (arguments in, unions out), `tree`, `commit` and
 //! `journal` (the namespace and its changes), `oauth`, `sessions`; `standin` and `person` are what
-//! a test uses, `faults` what it breaks, `server` the sockets.
+//! a test uses, `faults` what it breaks, `server`, `wire` and `tls`
+//! the sockets, `traffic` what goes over them.
 
 mod account;
 mod args;
@@ -46,7 +47,10 @@ mod routes;
 mod server;
 mod sessions;
 mod standin;
+mod tls;
+mod traffic;
 mod tree;
+mod wire;
 mod zip;
 
 pub use account::Access;
@@ -57,4 +61,5 @@ pub use http::{Delivery, Endpoint, Request, Response};
 pub use jobs::Launch;
 pub use server::Listeners;
 pub use standin::{Hook, Logged, Node, Saved, Snapshot, Standin};
+pub use traffic::{Link, Traffic};
 pub use zip::{Folders, Packing, Sizes, ZipLimits, ZipStyle};

@@ -1,52 +1,58 @@
 //! The listeners: HTTP/1.1 over loopback, a thread for each connection.
 //!
-//! Understood are keep-alive, `Content-Length` and chunked request bodies and
-//! `Expect: 100-continue`. Answers carry `Content-Length`, also one that is cut short, unless
-//! they say that they are sent in chunks.
+//! Four plain ones, one per host. Beside them there can be one that speaks TLS and serves all
+//! hosts by the `Host` header, and a proxy that understands `CONNECT` to Dropbox's names and then
+//! is that TLS server: a client needs no other setting than the proxy and the CA.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::json;
+
 use crate::http::{Delivery, Endpoint, Request, Response, header};
-use crate::routes::PAYLOAD_MAX;
 use crate::standin::{Patience, Standin};
+use crate::tls::{self, Wire};
+use crate::traffic::{self, Counted, Latency, Link, Meter, Traffic};
+use crate::wire::{Head, Refusal, read_body, read_head, refuse, sink, write_response};
 
-/// The largest request head that is read at all; the API's own limit is smaller.
-const HEAD_MAX: usize = 256 * 1024;
-
-/// The largest body that is read; a little more than a call may carry.
-const BODY_MAX: usize = PAYLOAD_MAX + 1024 * 1024;
-
-/// The size of one chunk of an answer that is sent in chunks.
-const CHUNK: usize = 32 * 1024;
-
-/// The most header lines of one request.
-const HEADERS_MAX: usize = 128;
-
-/// Four open listeners. They stop when this is dropped.
+/// Open listeners. They stop when this is dropped.
 pub struct Listeners {
     addresses: [SocketAddr; 4],
+    secure: Option<Secure>,
     state: Arc<State>,
     standin: Standin,
     threads: Vec<JoinHandle<()>>,
 }
 
+/// The addresses of what speaks TLS, and the CA.
+struct Secure {
+    tls: SocketAddr,
+    proxy: SocketAddr,
+    ca_pem: String,
+}
+
+#[derive(Default)]
 struct State {
     stopped: AtomicBool,
-    connections: Mutex<HashMap<u64, TcpStream>>,
+    sockets: Mutex<HashMap<u64, TcpStream>>,
     opened: AtomicU64,
+    meters: Mutex<Vec<Arc<Meter>>>,
+    latency: Latency,
 }
 
 impl State {
-    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, TcpStream>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn sockets(&self) -> MutexGuard<'_, HashMap<u64, TcpStream>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn meters(&self) -> MutexGuard<'_, Vec<Arc<Meter>>> {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_stopped(&self) -> bool {
@@ -54,34 +60,57 @@ impl State {
     }
 }
 
+/// What a listener is for.
+#[derive(Clone)]
+enum Door {
+    Plain(Endpoint),
+    Tls(Arc<ServerConfig>),
+    Proxy(Arc<ServerConfig>),
+}
+
 impl Listeners {
     pub(crate) fn open(standin: &Standin, port: Option<u16>) -> io::Result<Self> {
-        let state = Arc::new(State {
-            stopped: AtomicBool::new(false),
-            connections: Mutex::new(HashMap::new()),
-            opened: AtomicU64::new(0),
-        });
-        let mut addresses = Vec::new();
-        let mut threads = Vec::new();
         let mut listeners = Vec::new();
         for (index, endpoint) in (0u16..).zip(Endpoint::ALL) {
             let port = port.map_or(0, |port| port.saturating_add(index));
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-            addresses.push(listener.local_addr()?);
-            listeners.push((endpoint, listener));
+            listeners.push((endpoint, bind(port)?));
         }
-        for (endpoint, listener) in listeners {
-            let (standin, state) = (standin.clone(), Arc::clone(&state));
-            threads.push(thread::spawn(move || {
-                accept(&standin, &state, endpoint, &listener)
-            }));
-        }
-        Ok(Self {
-            addresses: [addresses[0], addresses[1], addresses[2], addresses[3]],
-            state,
+        let address = |index: usize| listeners[index].1.local_addr();
+        let mut open = Self {
+            addresses: [address(0)?, address(1)?, address(2)?, address(3)?],
+            secure: None,
+            state: Arc::new(State::default()),
             standin: standin.clone(),
-            threads,
-        })
+            threads: Vec::new(),
+        };
+        for (endpoint, listener) in listeners {
+            open.attend(Door::Plain(endpoint), listener);
+        }
+        Ok(open)
+    }
+
+    /// Opens the TLS listener and the proxy, on ports of the system's choice or on two in a row.
+    ///
+    /// # Errors
+    /// If a port cannot be opened.
+    pub fn open_tls(&mut self, port: Option<u16>) -> io::Result<()> {
+        let (config, ca_pem) = tls::identity()?;
+        let tls = bind(port.unwrap_or(0))?;
+        let proxy = bind(port.map_or(0, |port| port.saturating_add(1)))?;
+        self.secure = Some(Secure {
+            tls: tls.local_addr()?,
+            proxy: proxy.local_addr()?,
+            ca_pem,
+        });
+        self.attend(Door::Tls(Arc::clone(&config)), tls);
+        self.attend(Door::Proxy(config), proxy);
+        Ok(())
+    }
+
+    fn attend(&mut self, door: Door, listener: TcpListener) {
+        let (standin, state) = (self.standin.clone(), Arc::clone(&self.state));
+        let thread = thread::spawn(move || accept(&standin, &state, &door, &listener));
+        self.threads.push(thread);
     }
 
     /// The address of one endpoint.
@@ -100,6 +129,48 @@ impl Listeners {
     pub fn url(&self, endpoint: Endpoint) -> String {
         format!("http://{}", self.address(endpoint))
     }
+
+    /// The address of the TLS listener, if it is open.
+    #[must_use]
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.secure.as_ref().map(|secure| secure.tls)
+    }
+
+    /// The base URL of the proxy, if it is open.
+    #[must_use]
+    pub fn proxy_url(&self) -> Option<String> {
+        let secure = self.secure.as_ref()?;
+        Some(format!("http://{}", secure.proxy))
+    }
+
+    /// The CA that signed the certificate of the TLS listener, if it is open.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.secure.as_ref().map(|secure| secure.ca_pem.as_str())
+    }
+
+    /// Makes every request take so much longer, and every new connection.
+    pub fn set_latency(&self, request: Duration, connection: Duration) {
+        self.state.latency.set(request, connection);
+    }
+
+    /// Every connection since the counting began, in the order in which they were opened.
+    #[must_use]
+    pub fn links(&self) -> Vec<Link> {
+        let meters = self.state.meters();
+        meters.iter().map(|meter| meter.link()).collect()
+    }
+
+    /// The sum of all connections. Those without a request count too.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        traffic::sum(self.links().into_iter())
+    }
+
+    /// Begins the counting anew. Connections that are open are no longer counted.
+    pub fn reset_traffic(&self) {
+        self.state.meters().clear();
+    }
 }
 
 impl Drop for Listeners {
@@ -107,20 +178,25 @@ impl Drop for Listeners {
         self.state.stopped.store(true, Ordering::SeqCst);
         // Taking the account's lock in between makes sure that no longpoll misses the call.
         self.standin.edit(|_| ());
-        for address in self.addresses {
+        let secure = self.secure.iter().flat_map(|it| [it.tls, it.proxy]);
+        for address in self.addresses.into_iter().chain(secure) {
             // Only to wake the thread that accepts; it closes the connection.
             let _ = TcpStream::connect(address);
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        for connection in self.state.connections().values() {
-            let _ = connection.shutdown(Shutdown::Both);
+        for socket in self.state.sockets().values() {
+            let _ = socket.shutdown(Shutdown::Both);
         }
     }
 }
 
-fn accept(standin: &Standin, state: &Arc<State>, endpoint: Endpoint, listener: &TcpListener) {
+fn bind(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+}
+
+fn accept(standin: &Standin, state: &Arc<State>, door: &Door, listener: &TcpListener) {
     for stream in listener.incoming() {
         if state.is_stopped() {
             return;
@@ -128,322 +204,182 @@ fn accept(standin: &Standin, state: &Arc<State>, endpoint: Endpoint, listener: &
         let Ok(stream) = stream else {
             continue;
         };
-        let (standin, state) = (standin.clone(), Arc::clone(state));
+        let (standin, state, door) = (standin.clone(), Arc::clone(state), door.clone());
         thread::spawn(move || {
             let number = state.opened.fetch_add(1, Ordering::SeqCst);
             if let Ok(stream) = stream.try_clone() {
-                state.connections().insert(number, stream);
+                state.sockets().insert(number, stream);
             }
+            let meter = Arc::new(Meter::default());
+            state.meters().push(Arc::clone(&meter));
             let connection = Connection {
+                standin,
                 state,
                 number,
-                stream,
+                socket: stream,
+                meter,
             };
             // An error ends the connection; the client notices by itself.
-            let _ = serve(&standin, &connection.state, endpoint, &connection.stream);
+            let _ = connection.attend(&door);
         });
     }
 }
 
 /// Ends a connection for both sides, also when a hook panics under way.
 struct Connection {
+    standin: Standin,
     state: Arc<State>,
     number: u64,
-    stream: TcpStream,
+    socket: TcpStream,
+    meter: Arc<Meter>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.stream.shutdown(Shutdown::Both);
-        self.state.connections().remove(&self.number);
+        let _ = self.socket.shutdown(Shutdown::Both);
+        self.meter.is_closed.store(true, Ordering::SeqCst);
+        self.state.sockets().remove(&self.number);
     }
 }
 
-fn serve(
-    standin: &Standin,
-    state: &State,
-    endpoint: Endpoint,
-    stream: &TcpStream,
-) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut reader = BufReader::with_capacity(64 * 1024, stream);
-    while !state.is_stopped() {
+impl Connection {
+    fn attend(&self, door: &Door) -> io::Result<()> {
+        self.socket.set_nodelay(true)?;
+        thread::sleep(self.state.latency.of_connection());
+        let counted = Counted {
+            stream: &self.socket,
+            meter: &self.meter,
+        };
+        match door {
+            Door::Plain(endpoint) => self.serve(counted, Some(*endpoint)),
+            Door::Tls(config) => self.serve_tls(counted, config),
+            Door::Proxy(config) => self.serve_proxy(counted, config),
+        }
+    }
+
+    /// Opens a tunnel, at the other end of which is this server itself.
+    fn serve_proxy(&self, counted: Counted, config: &Arc<ServerConfig>) -> io::Result<()> {
+        let mut reader = BufReader::new(counted);
         let head = match read_head(&mut reader) {
             Ok(Some(head)) => head,
             Ok(None) => return Ok(()),
             Err(Refusal::Io(error)) => return Err(error),
-            Err(Refusal::Status(status)) => return refuse(stream, status),
+            Err(Refusal::Status(status)) => {
+                return refuse(reader.get_mut(), &self.socket, status);
+            }
         };
-        let body = match read_body(&mut reader, stream, &head) {
-            Ok(body) => body,
-            Err(Refusal::Io(error)) => return Err(error),
-            Err(Refusal::Status(status)) => return refuse(stream, status),
+        if head.method != "CONNECT" {
+            return refuse(reader.get_mut(), &self.socket, 405);
+        }
+        if endpoint_of(&head.target).is_none() {
+            return refuse(reader.get_mut(), &self.socket, 502);
+        }
+        reader
+            .get_mut()
+            .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+        // A client says nothing before it has the answer, so nothing is left in the buffer.
+        self.serve_tls(reader.into_inner(), config)
+    }
+
+    fn serve_tls(&self, counted: Counted, config: &Arc<ServerConfig>) -> io::Result<()> {
+        self.meter.is_tls.store(true, Ordering::SeqCst);
+        let session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+        self.serve(StreamOwned::new(session, counted), None)
+    }
+
+    fn serve(&self, wire: impl Wire, fixed: Option<Endpoint>) -> io::Result<()> {
+        let mut reader = BufReader::with_capacity(64 * 1024, wire);
+        while !self.state.is_stopped() {
+            match self.serve_one(&mut reader, fixed) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(Refusal::Io(error)) => return Err(error),
+                Err(Refusal::Status(status)) => {
+                    return refuse(reader.get_mut(), &self.socket, status);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers one request; false if the connection is over.
+    fn serve_one<S: Wire>(
+        &self,
+        reader: &mut BufReader<S>,
+        fixed: Option<Endpoint>,
+    ) -> Result<bool, Refusal> {
+        let Some(head) = read_head(reader)? else {
+            return Ok(false);
+        };
+        let host = header(&head.headers, "Host").unwrap_or_default();
+        let Some(endpoint) = fixed.or_else(|| endpoint_of(host)) else {
+            return Err(Refusal::Status(404));
         };
         let keep_alive = head.keep_alive();
-        let Head {
-            method,
-            target,
-            headers,
-            ..
-        } = head;
+        let response = if head.method == "PUT" && head.target.starts_with("/sink") {
+            let (size, hash) = sink(reader, &head)?;
+            self.meter.requests.fetch_add(1, Ordering::SeqCst);
+            Response::json(200, &json!({"size": size, "content_hash": hash}))
+        } else {
+            self.answer(reader, head, endpoint)?
+        };
+        thread::sleep(self.state.latency.of_request());
+        let Some(sent) = self.delivered(&response) else {
+            return Ok(false);
+        };
+        let goes_on = write_response(reader.get_mut(), &response, sent, keep_alive)?;
+        if goes_on && !keep_alive {
+            reader.get_mut().end();
+        }
+        Ok(goes_on && keep_alive)
+    }
+
+    fn answer<S: Wire>(
+        &self,
+        reader: &mut BufReader<S>,
+        head: Head,
+        endpoint: Endpoint,
+    ) -> Result<Response, Refusal> {
+        let (body, hashed) = read_body(reader, &head)?;
+        self.meter.requests.fetch_add(1, Ordering::SeqCst);
         let request = Request {
             endpoint,
-            method,
-            target,
-            headers,
+            method: head.method,
+            target: head.target,
+            headers: head.headers,
             body,
         };
-        let response = standin.answer(request, None, Patience::Longpoll, &|| state.is_stopped());
-        if !write_response(stream, state, &response, keep_alive)? || !keep_alive {
-            return Ok(());
-        }
+        let stopped = || self.state.is_stopped();
+        let patience = Patience::Longpoll;
+        Ok(self.standin.answer(request, hashed, patience, &stopped))
     }
-    Ok(())
-}
 
-enum Refusal {
-    Io(io::Error),
-    Status(u16),
-}
-
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-struct Head {
-    method: String,
-    target: String,
-    version: u8,
-    headers: Vec<(String, String)>,
-}
-
-impl Head {
-    fn keep_alive(&self) -> bool {
-        match header(&self.headers, "Connection").map(str::to_ascii_lowercase) {
-            Some(value) if value.contains("close") => false,
-            Some(value) if value.contains("keep-alive") => true,
-            _ => self.version == 1,
-        }
-    }
-}
-
-/// Reads up to the empty line; `None` if the client has closed the connection.
-fn read_head(reader: &mut impl BufRead) -> Result<Option<Head>, Refusal> {
-    let mut bytes = Vec::new();
-    loop {
-        let start = bytes.len();
-        let left = HEAD_MAX.saturating_sub(start) as u64;
-        if reader.by_ref().take(left).read_until(b'\n', &mut bytes)? == 0 {
-            return if start == 0 {
-                Ok(None)
-            } else {
-                Err(Refusal::Status(431))
-            };
-        }
-        if bytes.len() >= HEAD_MAX {
-            return Err(Refusal::Status(431));
-        }
-        match &bytes[start..] {
-            // Empty lines before a request are allowed.
-            b"\r\n" | b"\n" if start == 0 => bytes.clear(),
-            b"\r\n" | b"\n" => break,
-            _ => {}
-        }
-    }
-    let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut parsed = httparse::Request::new(&mut lines);
-    match parsed.parse(&bytes) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) | Err(_) => return Err(Refusal::Status(400)),
-    }
-    let text = |value: &[u8]| match std::str::from_utf8(value) {
-        Ok(text) => text.to_owned(),
-        Err(_) => value.iter().map(|&byte| char::from(byte)).collect(),
-    };
-    let headers = parsed.headers.iter();
-    Ok(Some(Head {
-        method: parsed.method.unwrap_or_default().to_owned(),
-        target: parsed.path.unwrap_or_default().to_owned(),
-        version: parsed.version.unwrap_or(0),
-        headers: headers
-            .map(|line| (line.name.to_owned(), text(line.value)))
-            .collect(),
-    }))
-}
-
-fn read_body(
-    reader: &mut impl BufRead,
-    mut stream: &TcpStream,
-    head: &Head,
-) -> Result<Vec<u8>, Refusal> {
-    let coding = header(&head.headers, "Transfer-Encoding").map(str::to_ascii_lowercase);
-    let length = header(&head.headers, "Content-Length");
-    let length = match (&coding, length) {
-        (Some(coding), _) if coding.trim() == "chunked" => None,
-        (Some(_), _) => return Err(Refusal::Status(501)),
-        (None, None) => return Ok(Vec::new()),
-        (None, Some(text)) => {
-            let length: usize = text.trim().parse().map_err(|_| Refusal::Status(400))?;
-            if length > BODY_MAX {
-                return Err(Refusal::Status(413));
+    /// How much of the body is delivered, once it is time; `None` if there is no answer at all.
+    fn delivered(&self, response: &Response) -> Option<usize> {
+        let whole = response.body.len();
+        match response.delivery {
+            Delivery::Whole => Some(whole),
+            Delivery::Cut(bytes) => Some(bytes.min(whole)),
+            Delivery::NoAnswer => None,
+            Delivery::Stall(time) => {
+                let until = Instant::now() + time;
+                while Instant::now() < until && !self.state.is_stopped() {
+                    let left = until.saturating_duration_since(Instant::now());
+                    thread::sleep(left.min(Duration::from_millis(20)));
+                }
+                Some(whole)
             }
-            Some(length)
-        }
-    };
-    let expect = header(&head.headers, "Expect").map(str::to_ascii_lowercase);
-    if expect.as_deref() == Some("100-continue") {
-        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-    }
-    match length {
-        Some(length) => {
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body)?;
-            Ok(body)
-        }
-        None => read_chunks(reader),
-    }
-}
-
-fn read_chunks(reader: &mut impl BufRead) -> Result<Vec<u8>, Refusal> {
-    let mut body = Vec::new();
-    loop {
-        let line = read_line(reader)?;
-        let digits = line.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(digits, 16).map_err(|_| Refusal::Status(400))?;
-        if body.len().saturating_add(size) > BODY_MAX {
-            return Err(Refusal::Status(413));
-        }
-        if size == 0 {
-            while !read_line(reader)?.trim().is_empty() {}
-            return Ok(body);
-        }
-        let start = body.len();
-        body.resize(start + size, 0);
-        reader.read_exact(&mut body[start..])?;
-        if !read_line(reader)?.trim().is_empty() {
-            return Err(Refusal::Status(400));
         }
     }
 }
 
-fn read_line(reader: &mut impl BufRead) -> Result<String, Refusal> {
-    let mut line = Vec::new();
-    if reader.by_ref().take(4096).read_until(b'\n', &mut line)? == 0 {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+/// The endpoint that goes by a name, with or without a port.
+fn endpoint_of(authority: &str) -> Option<Endpoint> {
+    let host = authority.split(':').next().unwrap_or_default();
+    if host == "www.dropboxapi.com" {
+        return Some(Endpoint::Www);
     }
-    String::from_utf8(line).map_err(|_| Refusal::Status(400))
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        206 => "Partial Content",
-        302 => "Found",
-        304 => "Not Modified",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        409 => "Conflict",
-        413 => "Payload Too Large",
-        416 => "Range Not Satisfiable",
-        422 => "Unprocessable Entity",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        503 => "Service Unavailable",
-        _ => "Status",
-    }
-}
-
-/// Refuses what could not be read, and ends the connection.
-fn refuse(mut stream: &TcpStream, status: u16) -> io::Result<()> {
-    let text = reason(status);
-    write!(
-        stream,
-        "HTTP/1.1 {status} {text}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n{text}",
-        text.len()
-    )?;
-    drain(stream)
-}
-
-/// Reads what the client still sends, so that closing does not destroy the answer under way.
-fn drain(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
-    let mut sink = vec![0; 64 * 1024];
-    let until = Instant::now() + Duration::from_secs(5);
-    while stream.read(&mut sink)? > 0 && Instant::now() < until {}
-    Ok(())
-}
-
-/// Delivers an answer as it wants to be; false if the connection is over.
-fn write_response(
-    mut stream: &TcpStream,
-    state: &State,
-    response: &Response,
-    keep_alive: bool,
-) -> io::Result<bool> {
-    let sent = match response.delivery {
-        Delivery::Whole => response.body.len(),
-        Delivery::Cut(bytes) => bytes.min(response.body.len()),
-        Delivery::NoAnswer => return Ok(false),
-        Delivery::Stall(time) => {
-            let until = Instant::now() + time;
-            while Instant::now() < until && !state.is_stopped() {
-                let left = until.saturating_duration_since(Instant::now());
-                thread::sleep(left.min(Duration::from_millis(20)));
-            }
-            response.body.len()
-        }
-    };
-    let status = response.status;
-    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
-    for (name, value) in &response.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    let coding = response.header("Transfer-Encoding");
-    let chunked = coding.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
-    if status != 304 && !chunked {
-        head.push_str(&format!("Content-Length: {}\r\n", response.body.len()));
-    }
-    head.push_str(if keep_alive {
-        "\r\n"
-    } else {
-        "Connection: close\r\n\r\n"
-    });
-    let mut bytes = head.into_bytes();
-    if chunked {
-        stream.write_all(&bytes)?;
-        write_chunks(stream, &response.body[..sent], sent == response.body.len())?;
-        return Ok(sent == response.body.len());
-    }
-    let rest = if sent <= 16 * 1024 {
-        // One packet for small answers.
-        bytes.extend_from_slice(&response.body[..sent]);
-        &[]
-    } else {
-        &response.body[..sent]
-    };
-    stream.write_all(&bytes)?;
-    stream.write_all(rest)?;
-    Ok(sent == response.body.len())
-}
-
-/// Sends a body in chunks; the last, empty one only if nothing was cut off.
-fn write_chunks(mut stream: &TcpStream, body: &[u8], is_whole: bool) -> io::Result<()> {
-    for chunk in body.chunks(CHUNK) {
-        let mut bytes = format!("{:x}\r\n", chunk.len()).into_bytes();
-        bytes.extend_from_slice(chunk);
-        bytes.extend_from_slice(b"\r\n");
-        stream.write_all(&bytes)?;
-    }
-    if is_whole {
-        stream.write_all(b"0\r\n\r\n")?;
-    }
-    Ok(())
+    let mut all = Endpoint::ALL.into_iter();
+    all.find(|endpoint| endpoint.host().eq_ignore_ascii_case(host))
 }
