@@ -23,15 +23,17 @@
 //! # Layers
 //! `http` (requests and answers), `routes` (arguments in, unions out), `tree`, `commit` and
 //! `journal` (the namespace and its changes), `oauth`, `sessions`; `standin` and `person` are what
-//! a test uses, `faults` what it breaks, `server`, `wire` and `tls`
-//! the sockets, `traffic` what goes over them.
+//! a test uses, `faults` what it breaks, `server`, `wire` and `tls` the
+//! sockets, `traffic` what goes over them; `command` and `control` make it a program.
 
 mod account;
 mod args;
 mod blob;
 mod clock;
+mod command;
 mod commit;
 mod content_hash;
+mod control;
 mod cursor;
 mod encoding;
 mod errors;
@@ -55,6 +57,7 @@ mod zip;
 
 pub use account::Access;
 pub use blob::Body;
+pub use command::serve;
 pub use content_hash::{BLOCK, content_hash};
 pub use faults::{Effect, Fault, When};
 pub use http::{Delivery, Endpoint, Request, Response};
