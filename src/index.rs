@@ -16,6 +16,7 @@
 //!
 //! Opening, reading and closing write nothing (rollback journal, no pragma that writes).
 
+mod brief;
 mod census;
 mod listing;
 mod meta;
@@ -30,6 +31,7 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+pub use brief::Brief;
 use census::Census;
 pub use listing::RemoteEntry;
 pub use meta::{Belonging, Meta};
@@ -39,6 +41,8 @@ use crate::core::content_hash::ContentHash;
 use crate::core::path::{Key, fold, join};
 use crate::error::{Error, Result, state_error};
 
+/// Cache, in KiB.
+const CACHE_KIB: u32 = 256;
 /// Rows read at a time when a directory is walked.
 const ROWS_AT_ONCE: i64 = 256;
 
@@ -170,10 +174,10 @@ impl Index {
     }
 
     fn tune(&self) -> Result<()> {
-        self.db.execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY; \
-             PRAGMA trusted_schema = OFF;",
-        )?;
+        self.db.execute_batch(&format!(
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -{CACHE_KIB}; \
+                 PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+        ))?;
         self.db.set_prepared_statement_cache_capacity(32);
         Ok(())
     }

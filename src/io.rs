@@ -1,10 +1,11 @@
 //! The three narrow seams to the world: [`host`] (clock, sleep, randomness), [`disk`] (the content
-//! dir and the small state files) and [`http`]. Everything above them runs unchanged in a
-//! simulator.
+//! dir, by [`listing`]s of its directories, and the small state files) and [`http`]. Everything
+//! above them runs unchanged in a simulator.
 
 pub mod disk;
 pub mod host;
 pub mod http;
+pub mod listing;
 mod real_disk;
 mod real_http;
 

@@ -362,9 +362,10 @@ impl Pass<'_> {
         self.land_if_full()
     }
 
-    /// Takes over a file that has its name already.
-    pub(crate) fn land_moved(&mut self, spot: Spot, base: Base) -> Result<()> {
-        self.landing.renamed.push((spot, base));
+    /// Takes over a file that has its new name already.
+    pub(crate) fn land_moved(&mut self, old: Spot, new: Spot, base: Base) -> Result<()> {
+        self.landing.renamed.push((new, base));
+        self.landing.renamed.push((old, Base::None));
         self.land_if_full()
     }
 }

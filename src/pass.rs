@@ -172,7 +172,7 @@ pub struct Pass<'a> {
     pub(crate) arrived_up: Arrivals,
     pub(crate) arrived_down: Arrivals,
     /// Files gone in Dropbox, once one that may have been moved was looked for.
-    pub(crate) gone_there: Option<GoneThere>,
+    pub(crate) gone_there: Option<GoneThere<'a>>,
     /// Something waits for a name that a delete of this pass frees.
     pub(crate) waiting: bool,
     /// The second round, after the deletes: what still has no name is a problem.

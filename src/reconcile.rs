@@ -224,7 +224,8 @@ impl Pass<'_> {
             Action::Adopt if tried && self.dry() => Ok(()),
             Action::Adopt => self.adopt(spot, &observed),
             // A file that was moved is forgotten under its old name once the new one is durable.
-            Action::Forget if phase == Phase::Scan => self.forget(spot),
+            Action::Forget if phase == Phase::Down && self.is_moving(&spot.row.key) => Ok(()),
+            Action::Forget => self.forget(spot),
             Action::Download | Action::Conflict if !tried => self.download(spot, observed, action),
             Action::SetAside if !tried => self.set_aside(spot, observed),
             Action::MakeLocalFolder if !tried => self.make_local_folder(spot),
@@ -257,7 +258,6 @@ impl Pass<'_> {
             | Action::UploadNew
             | Action::UploadOver(_)
             | Action::MakeRemoteFolder
-            | Action::Forget
             | Action::Report(_) => Ok(()),
         }
     }

@@ -412,7 +412,7 @@ impl Pass<'_> {
         let spot = delete.spot;
         let Ok(path) = spot.path() else { return };
         let is_empty = match self.tools.disk.list(&path) {
-            Ok(entries) => entries.is_empty(),
+            Ok(listed) => listed.names.is_empty() && listed.odd.is_empty(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
             Err(error) => return self.folder_stays(&spot.subject, &error),
         };

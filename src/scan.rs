@@ -4,14 +4,18 @@
 //! that directory's rows, so memory is bounded by the largest directory. A directory that cannot
 //! be read is unknown: nothing below it is visited, so nothing follows from its silence.
 
-use crate::core::decide::Mode;
+use std::io;
+use std::ops::Range;
+
+use crate::core::decide::{Flow, Mode};
 use crate::core::filter::is_own_name;
 use crate::core::names::refused_by_dropbox;
 use crate::core::path::{Key, RelPath, fold, join, nfc};
 use crate::download::rev_of_part;
 use crate::error::Result;
-use crate::index::{Base, Remote, Row};
+use crate::index::{Base, Brief, Remote, Row};
 use crate::io::disk::{Kind, Status};
+use crate::io::listing::{Listing, Look, Names};
 use crate::pass::{Local, Pass, Phase, Spot, local_of};
 
 /// Prefix and suffix of the temporary files of downloads.
@@ -22,11 +26,44 @@ pub const TEMP_SUFFIX: &str = ".tmp";
 /// What ext filesystems keep for repairs, in their topmost directory, which has this inode number.
 const LOST_AND_FOUND: (&str, u64) = ("lost+found", 2);
 
-/// A local name with its folded form.
-pub(crate) struct Entry {
-    folded: String,
+/// A local name and what it stands for.
+struct Entry {
     name: String,
-    status: std::result::Result<Status, std::io::ErrorKind>,
+    status: io::Result<Status>,
+}
+
+/// The local names of a directory, sorted by key.
+struct Entries<'d> {
+    names: Names,
+    look: Option<Box<dyn Look + 'd>>,
+}
+
+impl Entries<'_> {
+    /// Those of a directory that is not there.
+    fn none() -> Self {
+        Entries {
+            names: Names::default(),
+            look: None,
+        }
+    }
+
+    /// What the names at these places stand for, right now.
+    fn look_at(&self, places: Range<usize>) -> Vec<Entry> {
+        let entry = |at| {
+            let name = self.names.get(at)?;
+            let status = match self.look.as_ref()?.status(name) {
+                Ok(Some(status)) => Ok(status),
+                // Removed since it was listed: perhaps renamed, and then listed under no name.
+                Ok(None) => Err(io::ErrorKind::NotFound.into()),
+                Err(error) => Err(error),
+            };
+            Some(Entry {
+                name: name.to_owned(),
+                status,
+            })
+        };
+        places.filter_map(entry).collect()
+    }
 }
 
 /// Where the directory of a key is locally.
@@ -42,12 +79,12 @@ pub(crate) enum Place {
 }
 
 /// A directory something is to come down into, as it was when it was looked into.
-pub(crate) struct Looked {
+pub(crate) struct Looked<'d> {
     /// `/real/case/path`, as subjects have it; empty for the root.
     shown: String,
     path: RelPath,
     device: u64,
-    entries: Vec<Entry>,
+    entries: Entries<'d>,
 }
 
 /// A directory still to be walked.
@@ -59,7 +96,7 @@ struct Dir {
     blocked_up: bool,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     /// First walk: everything Dropbox changed.
     pub(crate) fn walk_pending(&mut self) -> Result<()> {
         if !self.last_round {
@@ -95,7 +132,7 @@ impl Pass<'_> {
     }
 
     /// Looks into the directory of a key, to bring something down into it; nothing if it cannot.
-    pub(crate) fn look_into(&mut self, dir: &str) -> Result<Option<Looked>> {
+    pub(crate) fn look_into(&mut self, dir: &str) -> Result<Option<Looked<'a>>> {
         let shown = format!("/{}", self.tools.index.shown_path(dir, None)?);
         let shown = shown.trim_end_matches('/').to_owned();
         let (path, device, entries) = match self.place_of(dir)? {
@@ -103,9 +140,9 @@ impl Pass<'_> {
                 Some(entries) => (path, device, entries),
                 None => return Ok(None),
             },
-            Place::Absent(path, device) => (path, device, Vec::new()),
+            Place::Absent(path, device) => (path, device, Entries::none()),
             // What is in the way may make room: plan as if it had.
-            Place::Blocked if self.dry() => (RelPath::root(), 0, Vec::new()),
+            Place::Blocked if self.dry() => (RelPath::root(), 0, Entries::none()),
             Place::Blocked => {
                 self.blocked_down(&shown);
                 return Ok(None);
@@ -121,17 +158,13 @@ impl Pass<'_> {
     }
 
     /// A row with what is local at its key; nothing if it is not looked at.
-    pub(crate) fn spot_in(&self, dir: &Looked, row: Row) -> Option<Spot> {
-        let name = &row.key.name;
-        let start = dir.entries.partition_point(|entry| entry.folded < *name);
-        let same = dir.entries[start..]
-            .iter()
-            .take_while(|entry| entry.folded == *name);
-        let found: Vec<&Entry> = same.collect();
+    pub(crate) fn spot_in(&self, dir: &Looked<'_>, row: Row) -> Option<Spot> {
         let subject = format!("{}/{}", dir.shown, row.shown);
         if self.shuts(&subject, &row.key) {
             return None;
         }
+        let places = dir.entries.names.with_key(&row.key.name);
+        let found = dir.entries.look_at(places);
         let (local, name) = one_of(&found, &row, dir.device);
         Some(Spot {
             row,
@@ -186,31 +219,75 @@ impl Pass<'_> {
                 Some(entries) => (path.clone(), *device, entries),
                 None => return Ok(()),
             },
-            Place::Absent(path, device) => (path.clone(), *device, Vec::new()),
+            Place::Absent(path, device) => (path.clone(), *device, Entries::none()),
             Place::Blocked | Place::Unknown => return Ok(()),
         };
         let index = self.tools.index;
-        let mut rows = index.rows_in_dir(&dir.key);
-        let mut row = rows.next()?;
-        let mut entries = entries.into_iter().peekable();
+        let mut briefs = index.briefs_in_dir(&dir.key);
+        let mut brief = briefs.next()?;
+        let names = &entries.names;
+        let mut at = 0;
         loop {
-            let name = match (&row, entries.peek()) {
+            let local = names.folded(at);
+            let name = match (&brief, &local) {
                 (None, None) => return Ok(()),
-                (Some(row), None) => row.key.name.clone(),
-                (None, Some(entry)) => entry.folded.clone(),
-                (Some(row), Some(entry)) => (&row.key.name).min(&entry.folded).clone(),
+                (Some(brief), None) => brief.name.as_str(),
+                (None, Some(local)) => local,
+                (Some(brief), Some(local)) => brief.name.as_str().min(local),
             };
-            let mut found = Vec::new();
-            while let Some(entry) = entries.next_if(|entry| entry.folded == name) {
-                found.push(entry);
+            let start = at;
+            while names.folded(at).as_deref() == Some(name) {
+                at += 1;
             }
-            let known = if row.as_ref().is_some_and(|row| row.key.name == name) {
-                std::mem::replace(&mut row, rows.next()?)
+            let found = entries.look_at(start..at);
+            let known = if brief.as_ref().is_some_and(|brief| brief.name == name) {
+                std::mem::replace(&mut brief, briefs.next()?)
             } else {
                 None
             };
-            self.walk_key(&dir, &path, device, known, &found, dirs)?;
+            if let (Some(known), [found]) = (&known, &*found)
+                && self.is_in_step(&dir, known, found)
+            {
+                continue;
+            }
+            let known = known
+                .map(|known| index.row_of(&dir.key, known))
+                .transpose()?;
+            self.walk_key(&dir, &path, device, known.flatten(), &found, dirs)?;
         }
+    }
+
+    /// Nothing has happened to a file, and it is counted: so it is with nearly all of them in
+    /// nearly every pass. Any doubt is left to the closer look.
+    fn is_in_step(&mut self, dir: &Dir, known: &Brief, found: &Entry) -> bool {
+        let is_same = match &found.status {
+            Ok(status) => status.kind == Kind::File && Some(status.stamp) == known.stamp,
+            Err(_) => false,
+        };
+        if !is_same || known.arrived > self.passes_done {
+            return false;
+        }
+        let filter = &self.tools.config.sync.filter;
+        let shown = known.shown.as_ref().unwrap_or(&known.name);
+        let flow = if filter.takes_everything() && self.tools.own_keys.is_empty() {
+            // What is below a barred directory is never visited.
+            if filter.bars(shown) {
+                return true;
+            }
+            Flow::Both
+        } else {
+            let subject = format!("{}/{shown}", dir.shown);
+            if self.shuts(&subject, &Key::in_dir(&dir.key, &known.name)) {
+                return true;
+            }
+            Flow::of(self.options.mode, filter.reach(&subject))
+        };
+        if flow != Flow::Neither {
+            self.tally.base_files += 1;
+            self.tally.local_files += 1;
+            self.tally.remote_files += 1;
+        }
+        true
     }
 
     /// One key of a directory: its row, if any, and the local names that have this key.
@@ -223,8 +300,7 @@ impl Pass<'_> {
         found: &[Entry],
         dirs: &mut Vec<Dir>,
     ) -> Result<()> {
-        let found: Vec<&Entry> = found.iter().collect();
-        if known.is_none() && self.is_lost_and_found(path, device, &found) {
+        if known.is_none() && self.is_lost_and_found(path, device, found) {
             return Ok(());
         }
         let row = known.unwrap_or_else(|| {
@@ -240,17 +316,19 @@ impl Pass<'_> {
         if self.shuts(&subject, &row.key) {
             return Ok(());
         }
-        let (local, name) = one_of(&found, &row, device);
+        let (local, name) = one_of(found, &row, device);
         if found.len() > 1 {
             self.blind_spot();
-            self.clash(&dir.shown, &found);
+            self.clash(&dir.shown, found);
         }
-        for entry in &found {
-            if let Err(kind) = &entry.status {
+        for entry in found {
+            if let Err(error) = &entry.status {
                 self.blind_spot();
-                self.tools
-                    .report
-                    .problem(&subject, &format!("cannot look at it: {kind}"));
+                let report = self.tools.report;
+                match error.kind() {
+                    io::ErrorKind::NotFound => report.deferred(&subject, "it was just removed"),
+                    _ => report.problem(&subject, &format!("cannot look at it: {error}")),
+                }
             }
         }
         if self.lost_mount(&row, &local) {
@@ -302,7 +380,7 @@ impl Pass<'_> {
 
     /// The filesystem's own directory for repairs: nobody put it there, and only root can read it.
     /// One that Dropbox holds or that was in step is a folder like any other.
-    fn is_lost_and_found(&self, dir: &RelPath, device: u64, found: &[&Entry]) -> bool {
+    fn is_lost_and_found(&self, dir: &RelPath, device: u64, found: &[Entry]) -> bool {
         let (name, top) = LOST_AND_FOUND;
         let is_it = |entry: &Entry| {
             entry.name == name
@@ -336,7 +414,7 @@ impl Pass<'_> {
         self.options.up && reach.up && (once || self.options.mode != Mode::DropboxToLocal)
     }
 
-    fn clash(&mut self, shown: &str, found: &[&Entry]) {
+    fn clash(&mut self, shown: &str, found: &[Entry]) {
         for entry in found {
             let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
             let other = others.first().map_or("", |e| e.name.as_str());
@@ -354,7 +432,7 @@ impl Pass<'_> {
     }
 
     /// The entries of a directory, sorted by key; nothing if it cannot be read.
-    fn entries(&mut self, path: &RelPath, device: u64) -> Option<Vec<Entry>> {
+    fn entries(&mut self, path: &RelPath, device: u64) -> Option<Entries<'a>> {
         let listed = self.tools.disk.list(path);
         // An unmounted disk leaves an empty directory: look after listing.
         let listed = listed.and_then(|listed| self.check_device(path, device).map(|()| listed));
@@ -364,7 +442,7 @@ impl Pass<'_> {
                 self.blind_spot();
                 let report = self.tools.report;
                 match error.kind() {
-                    std::io::ErrorKind::NotFound => {
+                    io::ErrorKind::NotFound => {
                         report.deferred(&path.slashed(), "it was just removed");
                     }
                     _ => report.problem(&path.slashed(), &error.to_string()),
@@ -372,31 +450,31 @@ impl Pass<'_> {
                 return None;
             }
         };
-        let mut entries = Vec::with_capacity(listed.len());
-        for item in listed {
-            if is_own_name(&item.name) {
-                self.clean(path, &item.name);
-                continue;
+        let Listing { names, odd, look } = listed;
+        if self.options.mode != Mode::DropboxToLocal {
+            for name in odd.iter().filter(|name| !name.starts_with('.')) {
+                self.tools.report.problem(
+                    &path.join(name).unwrap_or_default().slashed(),
+                    "the name is not UTF-8, Dropbox cannot hold it: rename it",
+                );
             }
-            if !item.utf8 {
-                let hidden = item.name.starts_with('.');
-                if !hidden && self.options.mode != Mode::DropboxToLocal {
-                    self.tools.report.problem(
-                        &path.join(&item.name).unwrap_or_default().slashed(),
-                        "the name is not UTF-8, Dropbox cannot hold it: rename it",
-                    );
-                }
-                continue;
-            }
-            let folded = fold(&item.name);
-            entries.push(Entry {
-                folded,
-                name: item.name,
-                status: item.status,
-            });
         }
-        entries.sort_unstable_by(|a, b| (&a.folded, &a.name).cmp(&(&b.folded, &b.name)));
-        Some(entries)
+        let own: Vec<usize> = (0..names.len())
+            .filter(|at| names.get(*at).is_some_and(is_own_name))
+            .collect();
+        let mut names = if own.is_empty() {
+            names
+        } else {
+            own.iter()
+                .filter_map(|at| names.get(*at))
+                .for_each(|name| self.clean(path, name));
+            names.without(&own)
+        };
+        names.sort();
+        Some(Entries {
+            names,
+            look: Some(look),
+        })
     }
 
     /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's.
@@ -471,14 +549,12 @@ impl Pass<'_> {
         let Ok(listed) = disk.list(dir) else {
             return Place::Unknown;
         };
-        let mut same = listed
-            .iter()
-            .filter(|item| item.utf8 && fold(&item.name) == folded);
+        let mut same = listed.names.iter().filter(|name| fold(name) == folded);
         match (same.next(), same.next()) {
             (None, _) => Place::Absent(exact, device),
-            (Some(item), None) => match (&item.status, dir.join(&item.name)) {
-                (Ok(status), Ok(path))
-                    if matches!(local_of(status, device), Local::Folder { .. }) =>
+            (Some(name), None) => match (listed.look.status(name), dir.join(name)) {
+                (Ok(Some(status)), Ok(path))
+                    if matches!(local_of(&status, device), Local::Folder { .. }) =>
                 {
                     Place::Present(path, status.device)
                 }
@@ -490,7 +566,7 @@ impl Pass<'_> {
 }
 
 /// What is local at a key, and under which name.
-fn one_of(found: &[&Entry], row: &Row, device: u64) -> (Local, String) {
+fn one_of(found: &[Entry], row: &Row, device: u64) -> (Local, String) {
     match found {
         [] => (Local::Gone, row.local_name().to_owned()),
         [entry] => {

@@ -118,7 +118,14 @@ impl Filter {
         self.fingerprint.clone()
     }
 
-    fn bars(&self, name: &str) -> bool {
+    /// Whether every path travels both ways whose names are not [`barred`](Filter::bars).
+    pub fn takes_everything(&self) -> bool {
+        let all = |list: &[Matcher]| matches!(list, [Matcher::Start(start)] if start == "/");
+        self.exclude.is_empty() && all(&self.upload) && all(&self.download)
+    }
+
+    /// Whether nothing of this name is looked at, wherever it is.
+    pub fn bars(&self, name: &str) -> bool {
         (!self.hidden && name.starts_with('.')) || is_own_name(name) || is_dbx_name(name)
     }
 

@@ -92,7 +92,7 @@ impl Read for Body {
     }
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     /// The content of this key, if it is at hand.
     pub(super) fn take_at_hand(&mut self, key: &Key) -> Option<Box<dyn Read>> {
         let at_hand = self.at_hand.take_if(|at_hand| at_hand.key == *key)?;
@@ -200,7 +200,7 @@ impl Pass<'_> {
 
     /// Takes the next entry of an archive; false after the last one. The inner error is one of the
     /// archive, which ends it.
-    fn take_entry(&mut self, reading: &mut Reading<'_>) -> Result<io::Result<bool>> {
+    fn take_entry(&mut self, reading: &mut Reading<'_, 'a>) -> Result<io::Result<bool>> {
         let head = match reading.archive.borrow_mut().next() {
             Ok(Some(head)) => head,
             Ok(None) => return Ok(Ok(false)),
@@ -241,7 +241,7 @@ impl Pass<'_> {
     }
 
     /// The row of an entry, if it is a file that is to come down and whose content can be checked.
-    fn due_row(&self, reading: &Reading<'_>, head: &Head) -> Result<Option<Row>> {
+    fn due_row(&self, reading: &Reading<'_, '_>, head: &Head) -> Result<Option<Row>> {
         let name = head.name.trim_start_matches('/');
         if name.is_empty() || name.ends_with('/') {
             return Ok(None);
@@ -279,14 +279,14 @@ enum Fetched {
 }
 
 /// An archive being read.
-struct Reading<'a> {
+struct Reading<'a, 'd> {
     archive: Rc<RefCell<Archive>>,
     /// The key of the folder.
     dir: &'a str,
     /// Its folded name.
     top: String,
     /// The directory of the entry before.
-    looked: Option<(String, Option<Looked>)>,
+    looked: Option<(String, Option<Looked<'d>>)>,
     /// Bytes that were read for nothing.
     waste: u64,
     waste_max: u64,

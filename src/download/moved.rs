@@ -3,7 +3,7 @@
 //! It is the delete and the download of one content at once, and so it is done only where both
 //! are allowed, and the file still equals its base.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::core::content_hash::ContentHash;
@@ -21,13 +21,15 @@ const GONE_MAX: usize = 10_000;
 
 /// Files that Dropbox has no more under the name they have here.
 #[derive(Default)]
-pub(crate) struct GoneThere {
+pub(crate) struct GoneThere<'d> {
     by_content: HashMap<ContentHash, Vec<Key>>,
+    /// Old names of files that were moved and are not settled yet.
+    moving: HashSet<Key>,
     /// The directory the last one lies in.
-    looked: Option<(String, Option<Looked>)>,
+    looked: Option<(String, Option<Looked<'d>>)>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     /// Gives the local file of the same content its new name; says whether there was one.
     pub(super) fn move_here(&mut self, spot: &Spot, remote: &RemoteFile) -> Result<bool> {
         let (Some(hash), true) = (remote.hash, self.had_base && remote.size > 0) else {
@@ -51,7 +53,10 @@ impl Pass<'_> {
                 report.did(Deed::Download, &spot.subject, &more);
                 let read_at_ns = self.tools.host.now_ns();
                 let base = self.file_base(spot, remote.rev.clone(), hash, now, read_at_ns);
-                self.land_moved(spot.clone(), base)?;
+                if let Some(gone) = &mut self.gone_there {
+                    gone.moving.insert(old.row.key.clone());
+                }
+                self.land_moved(old, spot.clone(), base)?;
                 Ok(true)
             }
             // It was edited in that very moment: the edit has the new name, and the next pass
@@ -66,6 +71,12 @@ impl Pass<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// The file of this key has another name by now, which may not be durable yet.
+    pub(crate) fn is_moving(&self, key: &Key) -> bool {
+        let gone = self.gone_there.as_ref();
+        gone.is_some_and(|gone| gone.moving.contains(key))
     }
 
     /// The new stamp; nothing if the file is another one by now.
@@ -99,7 +110,7 @@ impl Pass<'_> {
             Some(gone) => gone,
             None => GoneThere {
                 by_content: self.tools.index.gone_there(GONE_MAX)?,
-                looked: None,
+                ..GoneThere::default()
             },
         };
         let found = self.look_for(&mut gone, hash);
@@ -109,7 +120,7 @@ impl Pass<'_> {
 
     fn look_for(
         &mut self,
-        gone: &mut GoneThere,
+        gone: &mut GoneThere<'a>,
         hash: ContentHash,
     ) -> Result<Option<(Spot, Stamp)>> {
         while let Some(key) = gone.by_content.get_mut(&hash).and_then(Vec::pop) {

@@ -6,7 +6,10 @@
 //! `staged`, appended in order of arrival (random inserts into `entry` would write 20 MiB a page
 //! at 500,000 rows), and are merged in key order in one transaction at the end.
 
-use rusqlite::{OptionalExtension, Row as SqlRow, params};
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::{Row as SqlRow, params};
 
 use super::row::{checksum, from_sql, remote_columns, to_sql};
 use super::{Base, Index, Meta, Remote, RemoteFile, Row, schema};
@@ -17,6 +20,8 @@ use crate::error::{Error, Result};
 
 /// Rows read at a time during a merge.
 const ROWS_AT_ONCE: i64 = 256;
+/// Cache while a listing is sorted, in KiB: the larger, the fewer times it is written.
+const SORT_CACHE_KIB: u32 = 1536;
 
 /// One entry of a listing, relative to the remote root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +44,10 @@ struct StagedMerge<'a> {
     index: &'a Index,
     filter: &'a Filter,
     dir: Option<Dir>,
+    /// When keys that were listed as folders, too, last became something else.
+    ends: HashMap<String, i64>,
+    /// The staged entries can be found by key.
+    has_key_index: bool,
 }
 
 /// What the merge knows about the directory it is in.
@@ -46,7 +55,7 @@ struct Dir {
     key: String,
     shown: String,
     /// Entries that arrived up to here were deleted with an ancestor later on.
-    dead_up_to: i64,
+    dead_up_to: Option<i64>,
     has_folder: bool,
 }
 
@@ -237,18 +246,38 @@ impl Index {
     /// What SQLite says.
     pub fn merge_staged(&self, filter: &Filter) -> Result<()> {
         self.check_staged()?;
-        // Not `DROP TABLE`: statements over the table stay prepared.
-        self.db
-            .execute_batch("CREATE INDEX staged_key ON staged (dir, name, seq)")?;
-        StagedMerge {
+        self.sort_in_files(true)?;
+        let merged = StagedMerge {
             index: self,
             filter,
             dir: None,
+            ends: HashMap::new(),
+            has_key_index: false,
         }
-        .run()?;
-        self.db.execute_batch("DROP INDEX staged_key")?;
+        .run();
+        self.sort_in_files(false)?;
+        merged?;
         self.unstage()?;
         self.clear_meta(Meta::RelistDue)
+    }
+
+    /// Whether what does not fit into the cache is sorted in files, beside the index itself, or in
+    /// memory. SQLite removes such a file as soon as it has opened it.
+    fn sort_in_files(&self, in_files: bool) -> Result<()> {
+        let path = self.db.path().filter(|path| !path.is_empty());
+        let Some(dir) = path.and_then(|path| Path::new(path).parent()) else {
+            return Ok(());
+        };
+        let (store, cache) = if in_files {
+            ("FILE", SORT_CACHE_KIB)
+        } else {
+            ("MEMORY", super::CACHE_KIB)
+        };
+        let dir = dir.display().to_string().replace('\'', "''");
+        Ok(self.db.execute_batch(&format!(
+            "PRAGMA temp_store_directory = '{dir}'; PRAGMA temp_store = {store}; \
+             PRAGMA cache_size = -{cache};"
+        ))?)
     }
 
     fn rows_after(&self, key: &Key) -> Result<Vec<Row>> {
@@ -259,24 +288,12 @@ impl Index {
         Ok(rows)
     }
 
-    /// The next staged keys, each with all that was staged for it, in order of arrival.
-    fn staged_after(&self, key: &Key) -> Result<Vec<Staged>> {
+    fn staged(&self, seq: i64) -> Result<Staged> {
         let mut select = self.db.prepare_cached(
             "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, rtime FROM staged \
-             WHERE (dir, name) > (?, ?) ORDER BY dir, name, seq LIMIT ?",
+             WHERE seq = ?",
         )?;
-        let rows = select.query_map(params![key.dir, key.name, ROWS_AT_ONCE], read_staged)?;
-        Ok(rows.collect::<std::result::Result<_, _>>()?)
-    }
-
-    fn last_staged(&self, key: &Key) -> Result<Option<Staged>> {
-        let mut select = self.db.prepare_cached(
-            "SELECT seq, dir, name, shown, lower, rkind, rrev, rhash, rsize, rtime FROM staged \
-             WHERE dir = ? AND name = ? ORDER BY seq DESC LIMIT 1",
-        )?;
-        Ok(select
-            .query_row(params![key.dir, key.name], read_staged)
-            .optional()?)
+        Ok(select.query_row([seq], read_staged)?)
     }
 
     /// When the key last became a file or nothing, which takes what was below it along.
@@ -292,44 +309,73 @@ impl StagedMerge<'_> {
     /// Merges row by row in key order. What the merge itself writes lies at or before the key at
     /// hand, so neither side is read again once it has come to its end.
     fn run(mut self) -> Result<()> {
+        let mut select = self
+            .index
+            .db
+            .prepare("SELECT seq FROM staged ORDER BY dir, name, seq")?;
+        let mut order = select.query([])?;
+        let mut staged = self.next(&mut order)?;
         let mut rows = Vec::new().into_iter().peekable();
-        let mut staged = Vec::new().into_iter().peekable();
-        let (mut more_rows, mut more_staged) = (true, true);
+        let mut more_rows = true;
         let mut last = Key::default();
         loop {
             if more_rows && rows.peek().is_none() {
                 rows = self.index.rows_after(&last)?.into_iter().peekable();
                 more_rows = rows.peek().is_some();
             }
-            if more_staged && staged.peek().is_none() {
-                staged = self.index.staged_after(&last)?.into_iter().peekable();
-                more_staged = staged.peek().is_some();
-            }
-            let key = match (rows.peek(), staged.peek()) {
-                (None, None) => return Ok(()),
+            let key = match (rows.peek(), &staged) {
+                (None, None) => break,
                 (Some(row), None) => row.key.clone(),
                 (None, Some(staged)) => staged.entry.key.clone(),
                 (Some(row), Some(staged)) => (&row.key).min(&staged.entry.key).clone(),
             };
             let row = rows.next_if(|row| row.key == key);
-            let mut named = false;
-            while staged.next_if(|staged| staged.entry.key == key).is_some() {
-                named = true;
+            let mut entry = None;
+            let (mut was_folder, mut end) = (false, None);
+            while let Some(found) = staged.take_if(|staged| staged.entry.key == key) {
+                match found.entry.remote {
+                    Remote::Folder => was_folder = true,
+                    _ => end = Some(found.seq),
+                }
+                entry = Some(found);
+                staged = self.next(&mut order)?;
             }
-            // A key's entries may go on in the next batch: the last one is asked for by key.
-            let entry = if named {
-                self.index.last_staged(&key)?
-            } else {
-                None
-            };
+            if let (true, Some(end)) = (was_folder, end) {
+                self.ends.insert(key.path(), end);
+            }
             last.clone_from(&key);
             self.merge(key, row, entry)?;
+        }
+        drop(order);
+        drop(select);
+        if self.has_key_index {
+            self.index.db.execute_batch("DROP INDEX staged_key")?;
+        }
+        Ok(())
+    }
+
+    fn next(&self, order: &mut rusqlite::Rows<'_>) -> Result<Option<Staged>> {
+        match order.next()? {
+            Some(row) => Ok(Some(self.index.staged(row.get(0)?)?)),
+            None => Ok(None),
         }
     }
 
     fn merge(&mut self, key: Key, before: Option<Row>, staged: Option<Staged>) -> Result<()> {
         let index = self.index;
-        let dead_up_to = self.enter(&key.dir)?.dead_up_to;
+        let named = staged.as_ref().map_or(&*key.name, |s| &s.entry.shown);
+        let shown = format!("/{}", join(&self.enter(&key.dir)?.shown, named));
+        if self.filter.shuts(&shown) {
+            return if before.is_some() {
+                index.remove(&key)
+            } else {
+                Ok(())
+            };
+        }
+        let dead_up_to = match &staged {
+            Some(_) => self.dead_up_to(&key.dir)?,
+            None => 0,
+        };
         let entry = staged.filter(|s| s.seq > dead_up_to).map(|s| s.entry);
         let remote = entry
             .as_ref()
@@ -374,28 +420,57 @@ impl StagedMerge<'_> {
     }
 
     /// The directory of the key at hand. Its own row comes before those in it, so it is merged.
-    fn enter(&mut self, dir: &str) -> Result<&Dir> {
+    fn enter(&mut self, dir: &str) -> Result<&mut Dir> {
         if self.dir.as_ref().is_none_or(|known| known.key != dir) {
-            let mut dead_up_to = 0;
-            let mut above = dir;
-            while !above.is_empty() {
-                let (parent, name) = split(above);
-                let key = Key {
-                    dir: parent.to_owned(),
-                    name: name.to_owned(),
-                };
-                dead_up_to = dead_up_to.max(self.index.last_end_of_children(&key)?);
-                above = parent;
-            }
             self.dir = Some(Dir {
                 key: dir.to_owned(),
                 shown: self.index.shown_path(dir, None)?,
-                dead_up_to,
+                dead_up_to: None,
                 has_folder: dir.is_empty(),
             });
         }
         // It was filled in above.
-        Ok(self.dir.as_ref().expect("a directory has been entered"))
+        Ok(self.dir.as_mut().expect("a directory has been entered"))
+    }
+
+    /// Up to where what arrived for a directory went with one of the folders above it.
+    fn dead_up_to(&mut self, dir: &str) -> Result<i64> {
+        if let Some(known) = self.enter(dir)?.dead_up_to {
+            return Ok(known);
+        }
+        let mut dead_up_to = 0;
+        let mut above = dir;
+        while !above.is_empty() {
+            let (parent, name) = split(above);
+            let key = Key {
+                dir: parent.to_owned(),
+                name: name.to_owned(),
+            };
+            let row = self.index.row(&key)?;
+            let is_folder = row.is_some_and(|row| row.sound && row.remote_is_folder());
+            let end = match self.ends.get(above) {
+                Some(end) => *end,
+                // It was only ever listed as a folder, or as something below it was.
+                None if is_folder => 0,
+                None => self.end_of(&key)?,
+            };
+            dead_up_to = dead_up_to.max(end);
+            above = parent;
+        }
+        self.enter(dir)?.dead_up_to = Some(dead_up_to);
+        Ok(dead_up_to)
+    }
+
+    /// Dropbox listed something below what it did not list as a folder: rare enough to be looked
+    /// for.
+    fn end_of(&mut self, key: &Key) -> Result<i64> {
+        if !self.has_key_index {
+            self.index
+                .db
+                .execute_batch("CREATE INDEX staged_key ON staged (dir, name, seq)")?;
+            self.has_key_index = true;
+        }
+        self.index.last_end_of_children(key)
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::core::path::RelPath;
 use crate::error;
+use crate::io::listing::Listing;
 
 /// What kind of thing a directory entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +49,6 @@ pub struct Status {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-}
-
-/// One entry of a directory; a name that is not UTF-8 is given lossily and marked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// The name, one component.
-    pub name: String,
-    /// Whether `name` is exact. Dropbox has no place for other names.
-    pub utf8: bool,
-    /// What `stat` said; an error counts as a special entry would, but is reported.
-    pub status: Result<Status, io::ErrorKind>,
 }
 
 /// LIMIT: a state file is a few KiB. What lies beyond is not read, so a larger file is cut and
@@ -115,8 +105,8 @@ pub trait Disk {
     /// What `stat` says about the root.
     fn root(&self) -> io::Result<Status>;
 
-    /// All entries of a directory, unordered. An error means that nothing is known about it.
-    fn list(&self, dir: &RelPath) -> io::Result<Vec<Listed>>;
+    /// All names in a directory. An error means that nothing is known about it.
+    fn list(&self, dir: &RelPath) -> io::Result<Listing<'_>>;
 
     /// What is at `path`, or nothing.
     fn status(&self, path: &RelPath) -> io::Result<Option<Status>>;

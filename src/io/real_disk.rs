@@ -12,14 +12,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat};
 use rustix::fs::{Gid, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::core::path::RelPath;
-use crate::io::disk::{
-    Access, Disk, Kind, Listed, Lock, ReadFile, Space, Stamp, Status, WriteFile,
-};
+use crate::io::disk::{Access, Disk, Kind, Lock, ReadFile, Space, Stamp, Status, WriteFile};
+use crate::io::listing::{Listing, Look, Names};
 
 /// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
 /// cifs, smb2 (magic numbers of `statfs(2)`).
@@ -33,13 +32,17 @@ const NO_INODE_MAGIC: [u64; 7] = [
     0xfe53_4d42,
 ];
 
+/// Bytes of directory entries read at a time.
+const LIST_BYTES: usize = 32 * 1024;
+
 /// A directory tree on a real filesystem.
 pub struct RealDisk {
     path: PathBuf,
     root: OwnedFd,
     has_openat2: Cell<bool>,
-    /// Per device: whether inode and ctime are kept.
+    /// Per device: whether inode and ctime are kept; and the device asked about last.
     keeps_inodes: RefCell<HashMap<u64, bool>>,
+    last_device: Cell<Option<(u64, bool)>>,
     is_root_user: bool,
 }
 
@@ -57,6 +60,7 @@ impl RealDisk {
             root,
             has_openat2: Cell::new(true),
             keeps_inodes: RefCell::default(),
+            last_device: Cell::new(None),
             is_root_user: rustix::process::geteuid().is_root(),
         })
     }
@@ -143,10 +147,17 @@ impl RealDisk {
         if status.kind != Kind::File {
             return status;
         }
-        let mut known = self.keeps_inodes.borrow_mut();
-        let keeps = *known
-            .entry(status.device)
-            .or_insert_with(|| keeps_inodes(fd));
+        let keeps = match self.last_device.get() {
+            Some((device, keeps)) if device == status.device => keeps,
+            _ => {
+                let mut known = self.keeps_inodes.borrow_mut();
+                let keeps = *known
+                    .entry(status.device)
+                    .or_insert_with(|| keeps_inodes(fd));
+                self.last_device.set(Some((status.device, keeps)));
+                keeps
+            }
+        };
         if !keeps {
             status.stamp.ctime_ns = 0;
             status.stamp.inode = 0;
@@ -195,6 +206,22 @@ impl RealDisk {
     }
 }
 
+/// A directory that was listed.
+struct OpenDir<'d> {
+    disk: &'d RealDisk,
+    fd: OwnedFd,
+}
+
+impl Look for OpenDir<'_> {
+    fn status(&self, name: &str) -> io::Result<Option<Status>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(self.disk.status_of(&stat, self.fd.as_fd()))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
 impl Disk for RealDisk {
     fn root(&self) -> io::Result<Status> {
         let stat = rustix::fs::fstat(&self.root)
@@ -202,33 +229,25 @@ impl Disk for RealDisk {
         Ok(self.status_of(&stat, self.root.as_fd()))
     }
 
-    fn list(&self, dir: &RelPath) -> io::Result<Vec<Listed>> {
+    fn list(&self, dir: &RelPath) -> io::Result<Listing<'_>> {
         let wrap = |errno| said(errno, "read directory", &self.shown(dir));
         let fd = self
             .open_quietly(dir, OFlags::DIRECTORY | OFlags::RDONLY)
             .map_err(wrap)?;
-        let mut listed = Vec::new();
-        for entry in Dir::read_from(&fd).map_err(wrap)? {
+        let mut names = Names::default();
+        let mut odd = Vec::new();
+        let mut buffer = Vec::with_capacity(LIST_BYTES);
+        let mut entries = RawDir::new(&fd, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
             let entry = entry.map_err(wrap)?;
-            let raw = entry.file_name();
-            if matches!(raw.to_bytes(), b"." | b"..") {
-                continue;
+            match entry.file_name().to_str() {
+                Ok("." | "..") => {}
+                Ok(name) => names.push(name)?,
+                Err(_) => odd.push(entry.file_name().to_string_lossy().into_owned()),
             }
-            let status = match rustix::fs::statat(&fd, raw, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => Ok(self.status_of(&stat, fd.as_fd())),
-                // Removed since it was listed: as if it had never been there.
-                Err(Errno::NOENT) => continue,
-                Err(errno) => Err(io::Error::from(errno).kind()),
-            };
-            let name = raw.to_string_lossy();
-            let utf8 = raw.to_str().is_ok();
-            listed.push(Listed {
-                name: name.into_owned(),
-                utf8,
-                status,
-            });
         }
-        Ok(listed)
+        let look = Box::new(OpenDir { disk: self, fd });
+        Ok(Listing { names, odd, look })
     }
 
     fn status(&self, path: &RelPath) -> io::Result<Option<Status>> {

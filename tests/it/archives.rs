@@ -136,7 +136,7 @@ fn what_an_archive_lacks_or_spoils_is_fetched_alone() {
 
 #[test]
 fn a_file_edited_while_the_archive_is_made_does_not_come_down_as_the_listed_one() {
-    let world = many(40);
+    let world = many(32);
     let dropbox = world.dropbox.clone();
     let mut once = true;
     world.on_request(move |request| {
@@ -217,7 +217,7 @@ fn what_the_filters_leave_out_of_an_archive_stays_in_dropbox() {
 
 #[test]
 fn local_files_in_the_way_become_conflict_copies() {
-    let world = many(100);
+    let world = many(24);
     world.put("Conf/Ü 000", "mine");
     world.put("logs/Ü 003", &content(3));
     let outcome = world.sync_ok();

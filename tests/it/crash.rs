@@ -8,8 +8,18 @@ use std::process::Command;
 
 use crate::world::{COUNTS_FILE, TempDir};
 
-/// Modules whose tests are scenarios of a [`crate::world::World`].
-const SCENARIOS: [&str; 11] = [
+/// Modules whose tests are scenarios of a [`crate::world::World`], and some scenarios of others.
+const SCENARIOS: [&str; 22] = [
+    "archives::a_file_edited_while",
+    "archives::local_files_in_the_way",
+    "batches::a_copy_of_a_version",
+    "batches::a_delete_of_a_version",
+    "batches::a_file_dropbox_refuses",
+    "batches::a_name_taken",
+    "batches::a_renamed_file",
+    "batches::a_tree_of_folders",
+    "batches::edited_files",
+    "batches::equal_files",
     "conflicts::",
     "decisions::",
     "deletes::",
@@ -18,6 +28,7 @@ const SCENARIOS: [&str; 11] = [
     "folders::",
     "halts::",
     "idle::",
+    "moves::",
     "names::",
     "state::",
     "transfers::",

@@ -43,6 +43,7 @@ mod mounts;
 mod moves;
 mod names;
 mod power;
+mod resume;
 mod stable;
 mod state;
 mod tidy;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ferrybox::core::path::RelPath;
-use ferrybox::io::disk::{Access, Disk, Listed, Lock, ReadFile, Space, Status, WriteFile};
+use ferrybox::io::disk::{Access, Disk, Lock, ReadFile, Space, Status, WriteFile};
+use ferrybox::io::listing::{Listing, Look, Names};
 
 use super::seam::{Op, Seam};
 use super::tree::{Content, Ino, ROOT, Tree};
@@ -165,25 +166,24 @@ impl Disk for SimDisk {
         Ok(self.tree().status(ROOT))
     }
 
-    fn list(&self, dir: &RelPath) -> io::Result<Vec<Listed>> {
+    fn list(&self, dir: &RelPath) -> io::Result<Listing<'_>> {
         self.call(Op::List, dir)?;
         let tree = self.tree();
         let listed = tree.list(dir.as_str());
-        let searchable = tree
-            .find(dir.as_str())
-            .is_ok_and(|ino| tree.status(ino).mode & 0o100 != 0);
-        let entry = |(name, status): (String, Status)| Listed {
-            utf8: !name.contains('\u{fffd}'),
-            name,
-            status: searchable
-                .then_some(status)
-                .ok_or(ErrorKind::PermissionDenied),
-        };
-        Ok(listed
-            .map_err(|e| named(e, "read directory", dir))?
-            .into_iter()
-            .map(entry)
-            .collect())
+        let listed = listed.map_err(|e| named(e, "read directory", dir))?;
+        let ino = tree.find(dir.as_str())?;
+        drop(tree);
+        let mut names = Names::default();
+        let mut odd = Vec::new();
+        for (name, _) in listed {
+            if name.contains('\u{fffd}') {
+                odd.push(name);
+            } else {
+                names.push(&name)?;
+            }
+        }
+        let look = Box::new(OpenDir { disk: self, ino });
+        Ok(Listing { names, odd, look })
     }
 
     fn status(&self, path: &RelPath) -> io::Result<Option<Status>> {
@@ -311,6 +311,19 @@ impl Disk for SimDisk {
         }
         let held: Box<dyn Any> = Box::new(Held(self.locked.clone()));
         Ok(Some(Lock(held)))
+    }
+}
+
+/// A directory that was listed. Looking at what is in it is no call of its own: there would be as
+/// many as files, and nothing happens between them that could not happen before all of them.
+struct OpenDir<'d> {
+    disk: &'d SimDisk,
+    ino: Ino,
+}
+
+impl Look for OpenDir<'_> {
+    fn status(&self, name: &str) -> io::Result<Option<Status>> {
+        self.disk.tree().look(self.ino, name)
     }
 }
 

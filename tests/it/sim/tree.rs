@@ -212,6 +212,18 @@ impl Tree {
         Ok(entries.iter().map(status).collect())
     }
 
+    /// What has this name in an open directory, which may be gone itself.
+    pub fn look(&self, dir: Ino, name: &str) -> io::Result<Option<Status>> {
+        let Some(node) = self.nodes.get(&dir) else {
+            return Ok(None);
+        };
+        if node.mode & 0o100 == 0 {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        let found = node.entries()?.get(name);
+        Ok(found.map(|ino| self.status(self.mounted(*ino))))
+    }
+
     fn free_ino(&self) -> Ino {
         let taken = |ino: &Ino| self.nodes.contains_key(ino) || self.durable.contains_key(ino);
         (ROOT + 1..).find(|ino| !taken(ino)).unwrap()
