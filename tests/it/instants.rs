@@ -150,20 +150,18 @@ fn a_file_removed_while_its_equal_came_down_is_not_removed_in_dropbox() {
     world.check_both(&[("f", "same"), ("g", "g")]);
 }
 
-#[test]
-fn a_disk_without_room_keeps_the_old_file_and_the_cursor() {
+/// A file in step that then got larger in Dropbox.
+fn with_an_edit_to_fetch() -> World {
     let world = world();
     world.put("f", "base");
     world.sync_ok();
     world.dropbox.put("/f", &[b'x'; 5000]);
-    world.disk().tree().capacity = 64 * MIB + 4000;
-    let outcome = world.sync();
-    assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
-    assert_eq!(
-        outcome.calls,
-        ["list_folder/continue"],
-        "it is not asked for"
-    );
+    world
+}
+
+/// It is untouched, and comes down once there is room.
+#[track_caller]
+fn check_fetched_with_room(world: &World) {
     world.check_local(&[("f", "base")]);
     world.disk().tree().capacity = 1 << 34;
     let outcome = world.sync_ok();
@@ -172,19 +170,26 @@ fn a_disk_without_room_keeps_the_old_file_and_the_cursor() {
 }
 
 #[test]
+fn a_disk_without_room_keeps_the_old_file_and_the_cursor() {
+    let world = with_an_edit_to_fetch();
+    world.disk().tree().capacity = 64 * MIB + 4000;
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
+    assert_eq!(
+        outcome.calls,
+        ["list_folder/continue"],
+        "it is not asked for"
+    );
+    check_fetched_with_room(&world);
+}
+
+#[test]
 fn a_disk_that_fills_up_under_a_download_keeps_the_old_file_and_the_cursor() {
-    let world = world();
-    world.put("f", "base");
-    world.sync_ok();
-    world.dropbox.put("/f", &[b'x'; 5000]);
+    let world = with_an_edit_to_fetch();
     let writes = |call: &Call| call.on == "content" && call.op == Op::Write;
     let (outcome, _) = world.sync_but_when(writes, |disk| disk.tree().capacity = 1000);
     assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
-    world.check_local(&[("f", "base")]);
-    world.disk().tree().capacity = 1 << 34;
-    let outcome = world.sync_ok();
-    assert_eq!(outcome.calls, ["list_folder/continue", "download"]);
-    assert_eq!(world.local_tree(), world.remote_tree());
+    check_fetched_with_room(&world);
 }
 
 #[test]
