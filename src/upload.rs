@@ -308,11 +308,10 @@ impl Pass<'_> {
                 return self.met_another(spot, observed);
             }
             Failed::Call(CallError::Refused(error)) if error.is("path/conflict") => {
+                // What has its name may be gone by the second round of this pass.
                 self.waiting = true;
                 if self.last_round {
                     report.problem(subject, &format!("not uploaded: {}", error.text()));
-                } else {
-                    report.deferred(subject, "something else has its name in Dropbox");
                 }
             }
             Failed::Call(CallError::Refused(error)) => {

@@ -1,5 +1,8 @@
 //! What is synced and what is left alone.
 
+use ferrybox::error::ExitCode;
+use ferrybox::report::Counts;
+
 use crate::world::{World, world};
 
 fn with_keys(mode: &'static str, keys: &str) -> World {
@@ -226,4 +229,20 @@ fn a_name_dropbox_has_but_the_filters_leave_out_is_a_problem_and_no_listing() {
     assert!(outcome.problems.contains_key("/theirs.txt"), "{outcome:?}");
     assert!(!outcome.calls.contains(&"list_folder".to_owned()));
     assert_eq!(world.written(), before);
+}
+
+/// Upper and lower case are the same to Dropbox and not to filters.
+#[test]
+fn a_folder_whose_name_an_excluded_file_has_is_a_problem_and_nothing_is_put_off() {
+    let world = with_keys("BIDIRECTIONAL", "exclude = ['/d']");
+    world.dropbox.put("/d", b"d");
+    world.put("D/x", "x");
+    for _ in 0..2 {
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+        assert!(outcome.problems.contains_key("/D/x"), "{outcome:?}");
+        assert_eq!(outcome.counts, Counts::default(), "{outcome:?}");
+    }
+    world.check_remote(&[("d", "d")]);
+    world.check_local(&[("D/", ""), ("D/x", "x")]);
 }
