@@ -307,9 +307,11 @@ impl<'a> Pass<'a> {
             (before.local, before.row.remote_side()),
             (Local::File(_), Side::File(_))
         );
-        let arrived = match before.row.base_file() {
-            Some(base) if was_on_both => base.arrived,
-            _ => self.passes_done + 1,
+        let now = self.passes_done + 1;
+        let (arrived, came_back) = match before.row.base_file() {
+            Some(base) if was_on_both => (base.arrived, base.came_back),
+            Some(base) => (now, base.came_back || base.arrived < now),
+            None => (now, false),
         };
         self.has_arrivals |= arrived > self.passes_done;
         Base::File(BaseFile {
@@ -318,6 +320,7 @@ impl<'a> Pass<'a> {
             stamp,
             racy: is_racy(&stamp, read_at_ns),
             arrived,
+            came_back,
         })
     }
 

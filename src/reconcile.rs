@@ -93,7 +93,8 @@ impl Pass<'_> {
 
     /// Counts what the guards ask about: files that may travel only, and of them those that were
     /// where they are before the agent began to move files around, in this pass or in one that
-    /// broke off before its guards were asked.
+    /// broke off before its guards were asked. A file that it has brought back was in step, but
+    /// speaks for no side.
     fn count(&mut self, spot: &Spot, remote: Side) {
         let base = spot.row.base_file();
         if base.is_some() {
@@ -101,10 +102,14 @@ impl Pass<'_> {
         }
         if let Some(base) = base.filter(|base| base.arrived > self.passes_done) {
             self.has_arrivals = true;
-            let arrived = &mut self.tally.arrived;
-            arrived.base += 1;
-            arrived.local += u64::from(matches!(spot.local, Local::File(_)));
-            arrived.remote += u64::from(matches!(remote, Side::File(_)));
+            if base.came_back {
+                self.tally.base_files += 1;
+            } else {
+                let arrived = &mut self.tally.arrived;
+                arrived.base += 1;
+                arrived.local += u64::from(matches!(spot.local, Local::File(_)));
+                arrived.remote += u64::from(matches!(remote, Side::File(_)));
+            }
             if let (Local::File(_), Side::File(Content::Same)) = (spot.local, remote) {
                 self.note_earlier_arrival(base.hash);
             }
@@ -328,7 +333,14 @@ impl Pass<'_> {
             _ => return Ok(()),
         };
         let mut row = spot.row;
+        let was_in_step = row.base_file().is_some();
         row.settle(base, &spot.name);
+        if let (Base::File(base), true) = (&mut row.base, was_in_step) {
+            // It may have been brought back by a pass that broke off before it could settle it.
+            base.arrived = self.passes_done + 1;
+            base.came_back = true;
+            self.has_arrivals = true;
+        }
         self.settle(row)
     }
 

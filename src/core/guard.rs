@@ -22,7 +22,7 @@ pub struct Limits {
 /// What one pass saw and wants to delete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Files in the base that this pass looked at.
+    /// Files in the base that this pass looked at, those that came back included.
     pub base_files: u64,
     /// Managed files the content dir holds.
     pub local_files: u64,

@@ -35,6 +35,8 @@ pub struct BaseFile {
     pub racy: bool,
     /// The pass in which it last came to be on a side where it was not.
     pub arrived: u64,
+    /// It came back then: it had been in step when the guards were last asked.
+    pub came_back: bool,
 }
 
 /// What Dropbox was seen to hold.
@@ -238,6 +240,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
     let shown: Option<String> = sql.get(2).ok()?;
     let mount: i64 = sql.get(6).ok()?;
     let racy: i64 = sql.get(13).ok()?;
+    let arrived: i64 = sql.get(14).ok()?;
     let base = match sql.get::<_, i64>(5).ok()? {
         0 => Base::None,
         1 => Base::Folder { mount: mount != 0 },
@@ -251,7 +254,8 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
                 inode: from_sql(sql.get(12).ok()?),
             },
             racy: racy != 0,
-            arrived: from_sql(sql.get(14).ok()?),
+            arrived: arrived.unsigned_abs(),
+            came_back: arrived < 0,
         }),
         _ => return None,
     };
@@ -290,6 +294,10 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
     };
     let base = row.base_file();
     let stamp = base.map(|base| base.stamp);
+    let arrived = base.map_or(0, |base| {
+        let pass = to_sql(base.arrived);
+        if base.came_back { -pass } else { pass }
+    });
     let (rkind, remote) = remote_columns(&row.remote);
     let mut upsert = db.prepare_cached(super::schema::UPSERT)?;
     upsert.execute(params![
@@ -307,7 +315,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         stamp.map(|stamp| stamp.ctime_ns),
         stamp.map(|stamp| to_sql(stamp.inode)),
         base.is_some_and(|base| base.racy),
-        to_sql(base.map_or(0, |base| base.arrived)),
+        arrived,
         rkind,
         remote.map(|file| &file.rev),
         remote.and_then(|file| file.hash).map(|hash| hash.0),
@@ -351,7 +359,7 @@ pub fn checksum(row: &Row) -> i64 {
         Base::None => sum.bytes(&[0]),
         Base::Folder { mount } => sum.bytes(&[1, u8::from(*mount)]),
         Base::File(file) => {
-            sum.bytes(&[2, u8::from(file.racy)]);
+            sum.bytes(&[2, u8::from(file.racy) | u8::from(file.came_back) << 1]);
             sum.bytes(&file.arrived.to_le_bytes());
             sum.text(&file.rev);
             sum.bytes(&file.hash.0);

@@ -9,7 +9,7 @@ pub const FORMAT: &str = "4";
 /// base, 1 nothing, 2 a folder, 3 a file, 4 something that cannot be downloaded). `shown` is
 /// Dropbox's real-case name where it is not the folded one, `local` the local name where it is not
 /// `shown`, `lower` the server's own folded path where it is not the key; `arrived` the pass in
-/// which a file last came to be where none was.
+/// which a file last came to be where none was, negative if it came back.
 pub const CREATE: &str = "
 CREATE TABLE meta (
     name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL

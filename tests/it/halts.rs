@@ -106,6 +106,41 @@ fn a_download_that_was_not_settled_does_not_hide_an_emptied_side() {
     assert!(world.dropbox.read("/d/4").is_some());
 }
 
+#[test]
+fn a_file_that_is_fetched_again_does_not_hide_an_emptied_content_dir() {
+    let world = world();
+    for name in ["a", "b", "c"] {
+        world.put(name, name);
+    }
+    world.sync_ok();
+    for name in ["a", "b", "c"] {
+        world.remove(name);
+    }
+    world.dropbox.put("/a", b"edited");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
+    assert!(outcome.error.contains("3 were in step"), "{outcome:?}");
+    world.check_local(&[("a", "edited")]);
+    world.check_remote(&[("a", "edited"), ("b", "b"), ("c", "c")]);
+}
+
+#[test]
+fn a_file_that_is_sent_again_does_not_hide_an_emptied_dropbox() {
+    let world = world();
+    for name in ["a", "b", "c"] {
+        world.put(name, name);
+    }
+    world.sync_ok();
+    for name in ["a", "b", "c"] {
+        world.dropbox.remove(&format!("/{name}"));
+    }
+    world.put("a", "edited");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
+    world.check_local(&[("a", "edited"), ("b", "b"), ("c", "c")]);
+    world.check_remote(&[("a", "edited")]);
+}
+
 /// A world whose first pass of ten files, all on one side, was broken off near its end.
 fn broken_off_first(puts: impl Fn(&World, usize), count: usize, uploads_until: u32) -> World {
     let world = world();

@@ -32,6 +32,7 @@ fn rows() -> Vec<Row> {
         stamp: Stamp::default(),
         racy: true,
         arrived: 1,
+        came_back: true,
     });
     let seen = Remote::File(RemoteFile {
         modified: Some(1_700_000_000),
