@@ -2,9 +2,11 @@
 //! invariants are checked.
 //!
 //! *Safety*, with faults on: no content of a person's is lost, no path ever shows a part or a
-//! mixture of contents, nothing in Dropbox is replaced or deleted without naming its version, a
-//! dry run changes nothing. *Liveness*, with faults off: a fix point, equal sides, a pass that does
+//! mixture of contents, nothing in Dropbox is replaced or deleted without naming its version, no
+//! more is deleted unasked than the guards allow, a dry run changes nothing. *Liveness*, with faults off: a fix point, equal sides, a pass that does
 //! nothing.
+
+mod rest;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -14,26 +16,21 @@ use std::sync::{Arc, Mutex};
 use dropbox_standin::Standin;
 use ferrybox::commands::sync::Wishes;
 use ferrybox::config::Config;
-use ferrybox::core::path::fold;
 use ferrybox::dropbox::auth;
 use ferrybox::dropbox::tokens::{StoredToken, TokenFiles};
 use ferrybox::error::ExitCode;
 use ferrybox::report::{Counts, Kind, Report};
 
+use super::guards::Watch;
 use super::machine::{End, Gateway};
-use super::oracle::shown;
 use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Way};
 use super::random::Random;
-use super::scene::{Files, Scene, deletes_folder};
+use super::scene::{Scene, deletes_folder};
 use super::seam::{Call, Script, Verdict};
 use crate::world::TempDir;
 
 /// Calls after which a run counts as endless.
 const CALLS_MAX: u64 = 200_000;
-/// Runs of all gateways that change no file before they change nothing at all.
-const QUIET_ROUNDS_MAX: usize = 2;
-/// Runs of all gateways until nothing changes any more.
-const ROUNDS_MAX: usize = 6;
 
 /// What a history came to.
 #[derive(Default)]
@@ -247,12 +244,19 @@ impl History {
         });
         self.dropbox.clear_requests();
         let script = self.script(run);
-        let end = device.gateway.run(&config, &options, &report, Some(script));
-        let calls = device.gateway.seam.stop();
+        let gateway = &device.gateway;
+        self.scene.lock().unwrap().watch = Some(device.filters)
+            .filter(|filters| *filters == 0 && approved.is_empty())
+            .and_then(|_| Watch::begin(&gateway.content, &self.dropbox, &gateway.index_file()));
+        let end = gateway.run(&config, &options, &report, Some(script));
+        let calls = gateway.seam.stop();
+        let watch = self.scene.lock().unwrap().watch.take();
+        let unasked = watch.and_then(|watch| watch.objection(&config, &report));
         self.dropbox.clear_faults();
         self.tally.runs += 1;
         self.tally.calls += calls;
-        if let Some(violation) = self.scene.lock().unwrap().violation.take() {
+        let violation = self.scene.lock().unwrap().violation.take();
+        if let Some(violation) = violation.or(unasked) {
             return Err(violation);
         }
         let (exit, error) = match end {
@@ -376,6 +380,8 @@ impl History {
                 }
             }
             Event::Unmount => gateway.content.tree().unmount_all(),
+            Event::TakeOff => self.scene.lock().unwrap().take_off(side - 1),
+            Event::PutBack => self.scene.lock().unwrap().put_back(side - 1),
             Event::MountAgain => gateway.content.tree().mount_again(),
             Event::Filters(filters) => device.filters = *filters,
             Event::Mode(mode) => device.mode = *mode,
@@ -393,133 +399,6 @@ impl History {
             Some(violation) => Err(violation),
             None => scene.nothing_lost(),
         }
-    }
-
-    /// Faults off: passes until nothing changes, then one that does nothing at all.
-    fn settle_down(&mut self, when: &str) -> Result<(), String> {
-        self.dropbox.set_quota(1 << 31);
-        self.dropbox.clear_faults();
-        for device in &self.devices {
-            let mut tree = device.gateway.content.tree();
-            tree.capacity = 1 << 34;
-            tree.allow_all();
-            tree.mount_again();
-        }
-        let (mut rounds, mut quiet_rounds) = (0, 0);
-        loop {
-            let (mut has_changed, mut has_written) = (false, false);
-            for side in 1..=self.devices.len() {
-                let before = Fingerprint::of(&self.devices[side - 1]);
-                let outcome = self.plain_run(side, when)?;
-                has_changed |= outcome.counts != Counts::default();
-                has_written |= Fingerprint::of(&self.devices[side - 1]) != before;
-            }
-            self.check_safety()?;
-            // A pass that finds its index damaged only notes that all is to be listed again.
-            if !has_changed && (!has_written || quiet_rounds == QUIET_ROUNDS_MAX) {
-                break;
-            }
-            if !has_changed {
-                quiet_rounds += 1;
-                continue;
-            }
-            rounds += 1;
-            let bound = if self.devices.len() == 1 {
-                2
-            } else {
-                ROUNDS_MAX
-            };
-            if rounds > bound {
-                return Err(format!("{when}: no fix point after {rounds} rounds"));
-            }
-        }
-        for side in 1..=self.devices.len() {
-            let before = Fingerprint::of(&self.devices[side - 1]);
-            let outcome = self.plain_run(side, when)?;
-            if outcome.counts != Counts::default() {
-                return Err(format!("{when}: the idle pass did {:?}", outcome.counts));
-            }
-            if outcome.problems > 0 {
-                continue;
-            }
-            if outcome.routes != ["files/list_folder/continue"] {
-                return Err(format!("{when}: the idle pass asked {:?}", outcome.routes));
-            }
-            if Fingerprint::of(&self.devices[side - 1]) != before {
-                return Err(format!("{when}: the idle pass wrote something"));
-            }
-        }
-        Ok(())
-    }
-
-    /// A run without faults that must end well; halts are approved.
-    fn plain_run(&mut self, side: Side, when: &str) -> Result<Outcome, String> {
-        self.devices[side - 1]
-            .gateway
-            .seam
-            .pass_time(10_000_000_000);
-        let run = Run {
-            side,
-            way: Way::Both,
-            edits: Vec::new(),
-            mishaps: Vec::new(),
-            end: None,
-            approves: true,
-            seed: 0,
-        };
-        let mut approved = Vec::new();
-        for _ in 0..5 {
-            let outcome = self.attempt(&run, &approved)?;
-            match outcome.exit {
-                Some(ExitCode::Ok | ExitCode::SomeFiles) => return Ok(outcome),
-                Some(ExitCode::Halted) => match approval_in(&outcome.error) {
-                    Some(id) => approved.push(id),
-                    None => return Err(format!("{when}: no way out of: {}", outcome.error)),
-                },
-                exit => return Err(format!("{when}: ended with {exit:?}: {}", outcome.error)),
-            }
-        }
-        Err(format!("{when}: halts again and again"))
-    }
-
-    /// Both sides hold the same, but for what is reported as a problem.
-    fn check_equal(&mut self) -> Result<(), String> {
-        let remote: Files = self
-            .scene
-            .lock()
-            .unwrap()
-            .remote_files()
-            .into_iter()
-            .map(|(path, bytes)| (fold(&path), bytes))
-            .collect();
-        for side in 1..=self.devices.len() {
-            let outcome = self.plain_run(side, "at the end")?;
-            if outcome.problems > 0 {
-                *self
-                    .tally
-                    .ends
-                    .entry("settled with problems".to_owned())
-                    .or_default() += 1;
-                continue;
-            }
-            let local = self.scene.lock().unwrap().local_files(side - 1);
-            let local: Files = local
-                .into_iter()
-                .map(|(path, bytes)| (fold(&path), bytes))
-                .collect();
-            if local != remote {
-                let list = |tree: &Files| {
-                    let lines = tree.iter().map(|(p, b)| format!("{p} {}", shown(b)));
-                    lines.collect::<Vec<_>>()
-                };
-                return Err(format!(
-                    "gateway {side} differs from Dropbox:\n{:#?}\n{:#?}",
-                    list(&local),
-                    list(&remote)
-                ));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Deed {
     /// Writes what the path holds on another side.
     Copy(&'static str, Side),
     Remove(&'static str),
+    /// Removes everything, or each file with this chance in a hundred.
+    Purge(u64),
     Rename(&'static str, &'static str),
     MakeDir(&'static str),
     Touch(&'static str),
@@ -98,6 +100,10 @@ pub enum Event {
     /// All such disks come off, or are put back.
     Unmount,
     MountAgain,
+    /// The disk of the whole content dir comes off, and an empty directory is in its place; or it
+    /// is put back.
+    TakeOff,
+    PutBack,
     Filters(usize),
     Mode(usize),
     Capacity(u64),
@@ -136,7 +142,14 @@ pub const FILTERS: [&str; 6] = [
     "exclude = ['.*x']\ndownload_filter = ['/d/.*']",
 ];
 
-const GUARDS: [&str; 3] = ["", "", "max_delete_count = 1\nmax_delete_share = 0.3"];
+const GUARDS: [&str; 6] = [
+    "",
+    "",
+    "max_delete_count = 1\nmax_delete_share = 0.3",
+    "max_delete_count = 1\nmax_delete_share = 0.3",
+    "max_delete_count = 0\nmax_delete_share = 0.5",
+    "max_delete_count = 2\nmax_delete_share = 0.1",
+];
 
 const PLAIN: [&str; 9] = ["a", "b", "c.txt", "d", "d/x", "d/y", "d/e", "d/e/z", "g/h"];
 const CASES: [&str; 9] = [
@@ -241,7 +254,12 @@ impl Draw {
 
     fn step(&self, random: &mut Random) -> Step {
         match random.below(100) {
-            0..50 => Step::Edit(self.edit(random)),
+            0..44 => Step::Edit(self.edit(random)),
+            44..50 => {
+                let deed = Deed::Purge(*random.pick(&[100, 100, 60]));
+                let edit = self.edit(random);
+                Step::Edit(Edit { deed, ..edit })
+            }
             50..60 if self.events => {
                 let side = self.gateway(random);
                 Step::Event(side, self.event(random), random.next())
@@ -322,7 +340,7 @@ impl Draw {
     }
 
     fn event(&self, random: &mut Random) -> Event {
-        match random.below(19) {
+        match random.below(22) {
             0 => Event::PowerCut,
             1 => Event::LoseCursor,
             2 => Event::LoseIndex,
@@ -355,6 +373,8 @@ impl Draw {
             14 => Event::PageLimit(2000),
             15 | 16 => Event::Mount(self.path(random)),
             17 => Event::Unmount,
+            18 | 19 => Event::TakeOff,
+            20 => Event::PutBack,
             _ => Event::MountAgain,
         }
     }

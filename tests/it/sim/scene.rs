@@ -4,23 +4,27 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use dropbox_standin::{Effect, Fault, Node, Standin, When};
+use dropbox_standin::{Effect, Fault, Standin, When};
 use ferrybox::core::path::{fold, nfc};
 
 use super::disk::SimDisk;
+use super::files::{Files, files_of, files_on, is_own};
+use super::guards::Watch;
 use super::oracle::{Oracle, shown};
 use super::plan::{Deed, Edit, Mishap, Side};
 use super::random::Random;
 use super::seam::{Call, Op, Verdict};
-
-/// Contents by path.
-pub type Files = BTreeMap<String, Arc<Vec<u8>>>;
+use super::tree::Tree;
 
 /// The people at all sides, and what must hold for them.
 pub struct Scene {
     oracle: Oracle,
     dropbox: Standin,
     disks: Vec<SimDisk>,
+    /// What was in the content dirs whose disk came off.
+    away: Vec<Option<Tree>>,
+    /// Counts what the running pass deletes.
+    pub watch: Option<Watch>,
     pub violation: Option<String>,
     /// How often each kind of fault struck.
     pub faults: BTreeMap<String, u64>,
@@ -43,7 +47,9 @@ impl Scene {
                 writes: vec![0; disks.len()],
                 position: 0,
             },
+            away: disks.iter().map(|_| None).collect(),
             disks,
+            watch: None,
             violation: None,
             faults: BTreeMap::new(),
         }
@@ -110,6 +116,9 @@ impl Scene {
     // People.
 
     pub fn edit(&mut self, edit: &Edit) {
+        if let Some(watch) = &mut self.watch {
+            watch.is_meddled = true;
+        }
         let mut random = Random::new(edit.seed);
         let path_origin = |path: &str| format!("{path} by side {}", edit.side);
         match edit.deed {
@@ -139,19 +148,8 @@ impl Scene {
                     }
                 }
             }
-            Deed::Remove(path) => {
-                let gone = self.at_or_below(edit.side, path);
-                if gone.is_empty() {
-                    return;
-                }
-                for bytes in gone.values() {
-                    self.oracle.supersede(bytes);
-                }
-                match edit.side {
-                    0 => drop(self.dropbox.remove(&format!("/{}", nfc(path)))),
-                    side => self.disks[side - 1].remove(path),
-                }
-            }
+            Deed::Remove(path) => self.remove(edit.side, path),
+            Deed::Purge(percent) => self.purge(edit.side, percent, &mut random),
             Deed::Rename(from, to) => self.rename(edit.side, from, to),
             Deed::MakeDir(path) if self.may_make_dir(edit.side, path) => match edit.side {
                 0 => self.dropbox.mkdir(&format!("/{path}")),
@@ -193,6 +191,58 @@ impl Scene {
             side if by_rename => self.disks[side - 1].put_by_rename(path, bytes),
             side => self.disks[side - 1].put(path, bytes),
         }
+    }
+
+    fn remove(&mut self, side: Side, path: &str) {
+        let gone = self.at_or_below(side, path);
+        if gone.is_empty() {
+            return;
+        }
+        for bytes in gone.values() {
+            self.oracle.supersede(bytes);
+        }
+        match side {
+            0 => drop(self.dropbox.remove(&format!("/{}", nfc(path)))),
+            side => self.disks[side - 1].remove(path),
+        }
+    }
+
+    /// Everything goes, with the folders, or files here and there.
+    fn purge(&mut self, side: Side, percent: u64, random: &mut Random) {
+        for path in self.files(side).into_keys().filter(|path| !is_own(path)) {
+            let name = path.trim_end_matches('/');
+            let goes = if percent == 100 {
+                !name.contains('/')
+            } else {
+                name == path && random.chance(percent)
+            };
+            if goes {
+                self.remove(side, name);
+            }
+        }
+    }
+
+    /// The disk of a content dir comes off.
+    pub fn take_off(&mut self, disk: usize) {
+        if self.away[disk].is_none() {
+            self.away[disk] = Some(self.disks[disk].saved());
+            self.exchange(disk, &Tree::new(0));
+        }
+    }
+
+    /// It is put back; what was written in its place cannot be seen any more.
+    pub fn put_back(&mut self, disk: usize) {
+        if let Some(tree) = self.away[disk].take() {
+            for bytes in self.local_files(disk).values() {
+                self.oracle.supersede(bytes);
+            }
+            self.exchange(disk, &tree);
+        }
+    }
+
+    fn exchange(&mut self, disk: usize, tree: &Tree) {
+        self.disks[disk].restore(tree);
+        self.checked.writes[disk] = u64::MAX;
     }
 
     fn rename(&mut self, side: Side, from: &str, to: &str) {
@@ -317,20 +367,11 @@ impl Scene {
     }
 
     pub fn remote_files(&self) -> Files {
-        let entry = |(path, node): (String, Node)| {
-            let name = path.trim_start_matches('/').to_owned();
-            match node {
-                Node::Folder => (format!("{name}/"), Arc::default()),
-                Node::File { .. } => (name, Arc::new(self.dropbox.read(&path).unwrap_or_default())),
-            }
-        };
-        self.dropbox.tree().into_iter().map(entry).collect()
+        files_of(&self.dropbox)
     }
 
     pub fn local_files(&self, disk: usize) -> Files {
-        let mut files = self.disks[disk].tree().files();
-        files.retain(|path, _| !is_own(path));
-        files
+        files_on(&self.disks[disk])
     }
 
     // What always holds.
@@ -341,6 +382,9 @@ impl Scene {
             return;
         }
         self.check_all();
+        if let Some(watch) = &mut self.watch {
+            watch.note(call);
+        }
         if let Some(violation) = &mut self.violation {
             violation.push_str(&format!(" (before call {call:?})"));
         }
@@ -411,6 +455,11 @@ impl Scene {
             let away = disk.tree().files_away().into_iter().enumerate();
             trees.push(away.map(|(at, bytes)| (at.to_string(), bytes)).collect());
         }
+        for tree in self.away.iter().flatten() {
+            trees.push(tree.files());
+            let away = tree.files_away().into_iter().enumerate();
+            trees.push(away.map(|(at, bytes)| (at.to_string(), bytes)).collect());
+        }
         let remote = self.remote_files();
         trees.push(remote);
         // What an upload replaced under its rev stays in Dropbox's history.
@@ -436,13 +485,6 @@ impl Scene {
 
 fn parent(path: &str) -> String {
     path.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned()
-}
-
-fn is_own(path: &str) -> bool {
-    path.rsplit('/')
-        .next()
-        .unwrap_or(path)
-        .starts_with(".ferrybox-")
 }
 
 pub fn deletes_folder(call: &Call) -> bool {
