@@ -133,7 +133,10 @@ impl Scene {
                     && there.as_ref() != Some(&bytes)
                 {
                     self.put(edit.side, path, &bytes, false);
-                    self.oracle.revive(&bytes);
+                    // On a gateway that still has it as its base it looks as if it had never gone.
+                    if edit.side == 0 {
+                        self.oracle.revive(&bytes);
+                    }
                 }
             }
             Deed::Append(path) => {
