@@ -4,7 +4,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Action, Content, Direction, Facts, Flow, Note, Replaces, Side, decide};
 use crate::dropbox::wire::WriteMode;
 use crate::error::Result;
-use crate::index::{Base, Remote};
+use crate::index::{Base, BaseFile, Remote};
 use crate::io::disk::Stamp;
 use crate::pass::{Delete, Local, Observed, Pass, Phase, Spot, is_racy};
 use crate::read::{self, Unread};
@@ -230,7 +230,7 @@ impl Pass<'_> {
             Action::Adopt => self.adopt(spot, &observed),
             // A file that was moved is forgotten under its old name once the new one is durable.
             Action::Forget if phase == Phase::Down && self.is_moving(&spot.row.key) => Ok(()),
-            Action::Forget => self.forget(spot),
+            Action::Forget => self.forget(phase, spot),
             Action::Download | Action::Conflict if !tried => self.download(spot, observed, action),
             Action::SetAside if !tried => self.set_aside(spot, observed),
             Action::MakeLocalFolder if !tried => self.make_local_folder(spot),
@@ -344,8 +344,13 @@ impl Pass<'_> {
         self.settle(row)
     }
 
-    fn forget(&mut self, spot: Spot) -> Result<()> {
+    fn forget(&mut self, phase: Phase, spot: Spot) -> Result<()> {
         let mut row = spot.row;
+        let was_settled = |base: &BaseFile| base.came_back || base.arrived <= self.passes_done;
+        if phase == Phase::Down && row.base_file().is_some_and(was_settled) {
+            // It was in step, and has no base any more when the others are counted.
+            self.tally.base_files += 1;
+        }
         row.rebase(Base::None);
         self.settle(row)
     }

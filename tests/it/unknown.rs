@@ -147,3 +147,26 @@ fn a_local_delete_is_on_the_medium_before_it_is_settled() {
         world.check_both(&[("a", "a"), ("c", "c")]);
     }
 }
+
+#[test]
+fn a_base_that_is_forgotten_does_not_hide_an_emptied_dropbox() {
+    for (mode, edited) in [("DROPBOX_TO_LOCAL", true), ("BIDIRECTIONAL", false)] {
+        let world = World::in_memory(mode);
+        for name in ["a", "b", "c"] {
+            world.dropbox.put(&format!("/{name}"), name.as_bytes());
+        }
+        world.sync_ok();
+        for name in ["a", "b", "c"] {
+            world.dropbox.remove(&format!("/{name}"));
+        }
+        if edited {
+            world.put("a", "edited");
+        } else {
+            world.remove("a");
+        }
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::Halted, "{mode}: {outcome:?}");
+        assert!(outcome.error.contains("3 were in step"), "{outcome:?}");
+        assert!(world.read("b").is_some() && world.read("c").is_some());
+    }
+}
