@@ -243,11 +243,12 @@ impl Gateway {
         let entry = |(path, node): (String, Node)| {
             let name = path.trim_start_matches('/').to_owned();
             match node {
-                Node::Folder => (format!("{name}/"), Vec::new()),
-                Node::File { .. } => (name, self.dropbox.read(&path).unwrap_or_default()),
+                Node::Folder => Some((format!("{name}/"), Vec::new())),
+                // The last request of a killed pass may still be carried out, and delete it.
+                Node::File { .. } => Some((name, self.dropbox.read(&path)?)),
             }
         };
-        self.dropbox.tree().into_iter().map(entry).collect()
+        self.dropbox.tree().into_iter().filter_map(entry).collect()
     }
 
     pub fn trees(&self) -> Trees {
