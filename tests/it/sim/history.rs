@@ -3,8 +3,8 @@
 //!
 //! *Safety*, with faults on: no content of a person's is lost, no path ever shows a part or a
 //! mixture of contents, nothing in Dropbox is replaced or deleted without naming its version, no
-//! more is deleted unasked than the guards allow, a dry run changes nothing. *Liveness*, with faults off: a fix point, equal sides, a pass that does
-//! nothing.
+//! more is deleted unasked than the guards allow, a dry run changes nothing. *Liveness*, with
+//! faults off: a fix point, equal sides, a pass that does nothing.
 
 mod rest;
 
