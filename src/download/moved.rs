@@ -10,7 +10,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Action, Direction};
 use crate::core::path::{Key, RelPath};
 use crate::error::Result;
-use crate::index::{Remote, RemoteFile};
+use crate::index::{Base, Remote, RemoteFile};
 use crate::io::disk::Stamp;
 use crate::pass::{Local, Pass, Spot};
 use crate::report::{Deed, in_brackets};
@@ -52,7 +52,12 @@ impl<'a> Pass<'a> {
                 let report = self.tools.report;
                 report.did(Deed::Download, &spot.subject, &more);
                 let read_at_ns = self.tools.host.now_ns();
-                let base = self.file_base(spot, remote.rev.clone(), hash, now, read_at_ns);
+                let mut base = self.file_base(spot, remote.rev.clone(), hash, now, read_at_ns);
+                // It is the same file, and counts as it did under its old name.
+                if let (Base::File(new), Some(before)) = (&mut base, old.row.base_file()) {
+                    new.arrived = before.arrived;
+                    new.came_back = before.came_back;
+                }
                 if let Some(gone) = &mut self.gone_there {
                     gone.moving.insert(old.row.key.clone());
                 }

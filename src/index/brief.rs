@@ -62,7 +62,6 @@ impl Briefs<'_> {
     ///
     /// # Errors
     /// What SQLite says; [`Error::Damaged`] if the rows are out of order.
-    #[expect(clippy::should_implement_trait, reason = "it can fail")]
     pub fn next(&mut self) -> Result<Option<Brief>> {
         if self.batch.as_slice().is_empty() && !self.is_over {
             let briefs = self.read()?;
