@@ -91,6 +91,12 @@ impl Seeded {
     }
 }
 
+/// The bytes of a file that was put with [`Standin::put_seeded`](crate::Standin::put_seeded).
+#[must_use]
+pub fn seeded_bytes(size: u64, seed: u64) -> Vec<u8> {
+    Blob::Seeded(Seeded { seed, size }).to_vec()
+}
+
 /// The bytes of an answer: contents and the part of them that is meant.
 #[derive(Clone)]
 pub struct Body {

@@ -56,7 +56,7 @@ mod wire;
 mod zip;
 
 pub use account::Access;
-pub use blob::Body;
+pub use blob::{Body, seeded_bytes};
 pub use command::serve;
 pub use content_hash::{BLOCK, content_hash};
 pub use faults::{Effect, Fault, When};

@@ -1,6 +1,6 @@
 //! Contents that are made from a seed, or not kept.
 
-use dropbox_standin::content_hash;
+use dropbox_standin::{content_hash, seeded_bytes};
 use serde_json::json;
 
 use crate::verbs::{client, told};
@@ -13,6 +13,7 @@ fn seeded_file_is_like_any_other() {
         .rpc("files/get_metadata", json!({"path": "/A/f"}))
         .ok();
     let bytes = client.standin.read("/A/f").unwrap();
+    assert_eq!(bytes, seeded_bytes(9_000_000, 3));
     assert_eq!(told["size"], bytes.len());
     assert_eq!(told["content_hash"], content_hash(&bytes));
     let part = client.download("/A/f", &[("Range", "bytes=65530-70000")]);
