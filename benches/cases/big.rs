@@ -1,0 +1,130 @@
+//! One large file.
+
+use std::io;
+
+use super::{Bench, expect};
+use crate::child::{Cost, median, run};
+use crate::dropbox::{Dropbox, Traffic};
+use crate::files::{count, touch_up, write_big};
+use crate::gateway::{Gateway, REMOTE};
+use crate::table::{self, Row, ratio};
+use crate::tools;
+
+/// The latencies at which these are measured, in milliseconds.
+const LATENCIES: [u64; 2] = [0, 50];
+
+const MIB: u64 = 1024 * 1024;
+
+fn row(case: &str, latency_ms: u64, tool: &str, cost: Cost, note: String) -> Row {
+    Row {
+        case: case.to_owned(),
+        latency_ms,
+        tool: tool.to_owned(),
+        cost,
+        traffic: None,
+        note,
+    }
+}
+
+/// The file changes before each round, so that it travels anew.
+pub fn up(bench: &Bench) -> io::Result<()> {
+    let size = bench.pick(512, 64) * MIB;
+    let case = format!("{} MiB up", size / MIB);
+    for latency in bench.latencies(&LATENCIES) {
+        let mut dropbox = Dropbox::start(&bench.scratch)?;
+        dropbox.tell("keep no")?;
+        dropbox.tell(&format!("latency {latency}"))?;
+        let gateway = Gateway::new(&bench.scratch, &dropbox, "LOCAL_TO_DROPBOX")?;
+        let file = gateway.content.join("big");
+        write_big(&file, size)?;
+        let (mut ours, mut sent, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut traffic = Traffic::default();
+        for round in 0..bench.rounds() {
+            touch_up(&file, round)?;
+            dropbox.reset()?;
+            ours.push(gateway.sync()?);
+            traffic = dropbox.traffic()?;
+            if traffic.sent < size {
+                return Err(io::Error::other("the file was not sent"));
+            }
+            if bench.with_tools {
+                sent.push(run(&mut tools::curl_up(&dropbox, &file))?);
+                hashed.push(run(&mut tools::openssl(&file))?);
+            }
+        }
+        let rounds = bench.rounds();
+        let (ours, sent, hashed) = (median(ours), median(sent), median(hashed));
+        let times = ratio(ours.wall, sent.wall + hashed.wall);
+        let mut note = format!("median of {rounds}");
+        if bench.with_tools {
+            note.push_str(&format!(", {times:.2} times curl and openssl"));
+        }
+        table::print(&Row {
+            traffic: Some(traffic),
+            ..row(&case, latency, "ferrybox", ours, note)
+        });
+        if bench.with_tools {
+            let note = || format!("median of {rounds}");
+            table::print(&row(&case, latency, "curl -T", sent, note()));
+            let tool = "openssl dgst -sha256";
+            table::print(&row(&case, latency, tool, hashed, note()));
+        }
+        let from = file.to_string_lossy().into_owned();
+        let words = ["copyto", &from, "d:rclone/big"];
+        bench.rclone(&case, latency, &mut dropbox, &words, ours)?;
+    }
+    Ok(())
+}
+
+/// The file is another one in each round.
+pub fn down(bench: &Bench) -> io::Result<()> {
+    let size = bench.pick(512, 64) * MIB;
+    let case = format!("{} MiB down", size / MIB);
+    let path = format!("{REMOTE}/big");
+    let other = bench.scratch.join("other");
+    for latency in bench.latencies(&LATENCIES) {
+        let mut dropbox = Dropbox::start(&bench.scratch)?;
+        dropbox.tell(&format!("latency {latency}"))?;
+        let gateway = Gateway::new(&bench.scratch, &dropbox, "DROPBOX_TO_LOCAL")?;
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut traffic = Traffic::default();
+        for round in 0..bench.rounds() {
+            dropbox.tell(&format!("put {path} {size} {round}"))?;
+            dropbox.reset()?;
+            ours.push(gateway.sync()?);
+            traffic = dropbox.traffic()?;
+            if traffic.received < size {
+                return Err(io::Error::other("the file was not received"));
+            }
+            if bench.with_tools {
+                theirs.push(run(&mut tools::curl_down(&dropbox, &path, &other))?);
+            }
+        }
+        expect("big-down", count(&gateway.content)?, 1)?;
+        let rounds = bench.rounds();
+        let (ours, theirs) = (median(ours), median(theirs));
+        let mut note = format!("median of {rounds}");
+        if bench.with_tools {
+            let times = ratio(ours.wall, theirs.wall);
+            note.push_str(&format!(
+                ", {times:.2} times curl, which makes nothing durable"
+            ));
+        }
+        table::print(&Row {
+            traffic: Some(traffic),
+            ..row(&case, latency, "ferrybox", ours, note)
+        });
+        if bench.with_tools {
+            let note = format!("median of {rounds}");
+            table::print(&row(&case, latency, "curl -o", theirs, note));
+        }
+        let to = bench
+            .scratch
+            .join("rclone-big")
+            .to_string_lossy()
+            .into_owned();
+        let words = ["copyto", "d:ferrybox/big", &to];
+        bench.rclone(&case, latency, &mut dropbox, &words, ours)?;
+    }
+    Ok(())
+}

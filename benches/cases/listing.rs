@@ -1,0 +1,32 @@
+//! The first look at a large account.
+
+use std::fs;
+use std::io;
+
+use super::Bench;
+use crate::dropbox::Dropbox;
+use crate::files::Tree;
+use crate::gateway::{Gateway, REMOTE};
+
+/// Everything is listed, nothing is to be transferred but one file of our own.
+pub fn first(bench: &Bench) -> io::Result<()> {
+    let tree = Tree {
+        count: bench.pick(1_000_000, 50_000),
+        size: 0,
+        each: 100,
+    };
+    for latency in bench.latencies(&[0]) {
+        let mut dropbox = Dropbox::start(&bench.scratch)?;
+        let gateway = Gateway::new(&bench.scratch, &dropbox, "LOCAL_TO_DROPBOX")?;
+        dropbox.tell(&tree.fill(REMOTE))?;
+        fs::write(gateway.content.join("own"), b"ours")?;
+        let case = format!("first listing, {} files", tree.count);
+        let ours = bench.pass(&case, latency, &mut dropbox, &gateway)?;
+        // It asks for every folder by itself: at a million files that takes minutes.
+        if tree.count < 100_000 {
+            let words = ["lsf", "-R", "--fast-list", "d:ferrybox"];
+            bench.rclone(&case, latency, &mut dropbox, &words, ours)?;
+        }
+    }
+    Ok(())
+}
