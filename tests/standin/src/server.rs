@@ -247,10 +247,7 @@ impl Connection {
     fn attend(&self, door: &Door) -> io::Result<()> {
         self.socket.set_nodelay(true)?;
         thread::sleep(self.state.latency.of_connection());
-        let counted = Counted {
-            stream: &self.socket,
-            meter: &self.meter,
-        };
+        let counted = Counted::new(&self.socket, &self.meter);
         match door {
             Door::Plain(endpoint) => self.serve(counted, Some(*endpoint)),
             Door::Tls(config) => self.serve_tls(counted, config),

@@ -1,6 +1,6 @@
 //! What goes over the listeners: connections, requests and bytes, and how slow it is.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,10 +66,19 @@ pub(crate) fn sum(links: impl Iterator<Item = Link>) -> Traffic {
     })
 }
 
-/// A socket whose bytes are counted.
+/// A socket whose bytes are counted. It is read in large pieces: TLS asks for small ones.
 pub(crate) struct Counted<'a> {
-    pub(crate) stream: &'a TcpStream,
-    pub(crate) meter: &'a Meter,
+    stream: BufReader<&'a TcpStream>,
+    meter: &'a Meter,
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) fn new(stream: &'a TcpStream, meter: &'a Meter) -> Self {
+        Self {
+            stream: BufReader::with_capacity(128 * 1024, stream),
+            meter,
+        }
+    }
 }
 
 impl Read for Counted<'_> {
@@ -84,7 +93,7 @@ impl Read for Counted<'_> {
 
 impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.stream.write(bytes)?;
+        let count = self.stream.get_mut().write(bytes)?;
         self.meter
             .bytes_out
             .fetch_add(count as u64, Ordering::SeqCst);
@@ -92,7 +101,7 @@ impl Write for Counted<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
+        self.stream.get_mut().flush()
     }
 }
 
