@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut dirs: Vec<_> = ["src", "tests", "examples"]
+    let mut dirs: Vec<_> = ["src", "tests", "examples", "benches"]
         .map(|dir| root.join(dir))
         .into();
     let mut files = Vec::new();
