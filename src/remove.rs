@@ -3,13 +3,13 @@
 //! A file goes only if it still equals its base: in Dropbox by `parent_rev`, locally by a fresh
 //! look. A folder goes only if it is empty now, deepest first.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod trees;
 
 use crate::core::arrivals::Arrivals;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
-use crate::core::path::{Key, RelPath, fold};
+use crate::core::path::RelPath;
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{Metadata, WriteMode};
@@ -57,7 +57,7 @@ impl Pass<'_> {
             .partition(|delete| delete.direction == Direction::Up);
         let (files, folders): (Vec<_>, Vec<_>) = remote.into_iter().partition(is_file);
         self.delete_remote_files(files)?;
-        for delete in self.delete_remote_trees(folders)? {
+        for delete in self.delete_empty_trees(folders)? {
             self.delete_remote_folder(delete)?;
         }
         for delete in local {
@@ -216,9 +216,9 @@ impl Pass<'_> {
             let named = |delete: &Delete| {
                 let row = &delete.spot.row;
                 let rev = row.base_file().map(|base| base.rev.clone());
-                (self.lower_path(&row.lower_path()), rev.unwrap_or_default())
+                (self.lower_path(&row.lower_path()), rev)
             };
-            let named: Vec<(String, String)> = files.iter().map(named).collect();
+            let named: Vec<(String, Option<String>)> = files.iter().map(named).collect();
             let outcomes = match self.tools.api.delete_batch(&named) {
                 Ok(outcomes) => outcomes,
                 Err(CallError::End(error)) => return Err(error),
@@ -241,7 +241,7 @@ impl Pass<'_> {
             .try_for_each(|delete| self.delete_remote_file(delete))
     }
 
-    fn deleted_in_dropbox(&mut self, spot: Spot, more: &str) -> Result<()> {
+    pub(crate) fn deleted_in_dropbox(&mut self, spot: Spot, more: &str) -> Result<()> {
         self.committed += 1;
         self.stumbles = 0;
         let report = self.tools.report;
@@ -249,43 +249,6 @@ impl Pass<'_> {
         let mut row = spot.row;
         row.settle(Base::None, &spot.name);
         self.settle(row)
-    }
-
-    /// Deletes whole trees of folders that hold nothing but each other; the folders of other
-    /// trees come back, deepest first.
-    fn delete_remote_trees(&mut self, folders: Vec<Delete>) -> Result<Vec<Delete>> {
-        let keys: BTreeSet<Key> = folders.iter().map(|d| d.spot.row.key.clone()).collect();
-        let mut trees: BTreeMap<Key, Vec<Delete>> = BTreeMap::new();
-        for delete in folders {
-            let mut top = delete.spot.row.key.clone();
-            while let Some(above) = top.parent().filter(|above| keys.contains(above)) {
-                top = above;
-            }
-            trees.entry(top).or_default().push(delete);
-        }
-        let mut left = Vec::new();
-        for (_, mut tree) in trees {
-            // They come deepest first, so the last one is the top.
-            let Some(top) = tree.last().filter(|_| tree.len() > 1) else {
-                left.append(&mut tree);
-                continue;
-            };
-            let path = self.lower_path(&top.spot.row.lower_path());
-            let known: HashSet<String> = tree
-                .iter()
-                .map(|delete| fold(&self.lower_path(&delete.spot.row.lower_path())))
-                .collect();
-            match self.tools.api.delete_folders(&path, &known) {
-                Ok(true) => {
-                    for delete in tree {
-                        self.deleted_in_dropbox(delete.spot, "(empty folder)")?;
-                    }
-                }
-                Err(CallError::End(error)) => return Err(error),
-                Ok(false) | Err(_) => left.append(&mut tree),
-            }
-        }
-        Ok(left)
     }
 
     fn delete_remote_file(&mut self, delete: Delete) -> Result<()> {

@@ -4,88 +4,27 @@
 //! that directory's rows, so memory is bounded by the largest directory. A directory that cannot
 //! be read is unknown: nothing below it is visited, so nothing follows from its silence.
 
+mod entries;
+mod place;
+
 use std::io;
-use std::ops::Range;
+
+use entries::{Entries, Entry, one_of};
+pub(crate) use place::{Looked, Place};
 
 use crate::core::decide::{Flow, Mode};
-use crate::core::filter::is_own_name;
+use crate::core::filter::Reach;
 use crate::core::names::refused_by_dropbox;
-use crate::core::path::{Key, RelPath, fold, join, nfc};
-use crate::download::rev_of_part;
+use crate::core::path::{Key, RelPath, nfc};
 use crate::error::Result;
 use crate::index::{Base, Brief, Remote, Row};
-use crate::io::disk::{Kind, Status};
-use crate::io::listing::{Listing, Look, Names};
-use crate::pass::{Local, Pass, Phase, Spot, local_of};
+use crate::io::disk::Kind;
+use crate::pass::{Local, Pass, Phase, Spot};
 
 /// Prefix and suffix of the temporary files of downloads.
 pub const TEMP_PREFIX: &str = ".ferrybox-";
 /// See [`TEMP_PREFIX`].
 pub const TEMP_SUFFIX: &str = ".tmp";
-
-/// What ext filesystems keep for repairs, in their topmost directory, which has this inode number.
-const LOST_AND_FOUND: (&str, u64) = ("lost+found", 2);
-
-/// A local name and what it stands for.
-struct Entry {
-    name: String,
-    status: io::Result<Status>,
-}
-
-/// The local names of a directory, sorted by key.
-struct Entries<'d> {
-    names: Names,
-    look: Option<Box<dyn Look + 'd>>,
-}
-
-impl Entries<'_> {
-    /// Those of a directory that is not there.
-    fn none() -> Self {
-        Entries {
-            names: Names::default(),
-            look: None,
-        }
-    }
-
-    /// What the names at these places stand for, right now.
-    fn look_at(&self, places: Range<usize>) -> Vec<Entry> {
-        let entry = |at| {
-            let name = self.names.get(at)?;
-            let status = match self.look.as_ref()?.status(name) {
-                Ok(Some(status)) => Ok(status),
-                // Removed since it was listed: perhaps renamed, and then listed under no name.
-                Ok(None) => Err(io::ErrorKind::NotFound.into()),
-                Err(error) => Err(error),
-            };
-            Some(Entry {
-                name: name.to_owned(),
-                status,
-            })
-        };
-        places.filter_map(entry).collect()
-    }
-}
-
-/// Where the directory of a key is locally.
-pub(crate) enum Place {
-    /// It is there, on this device.
-    Present(RelPath, u64),
-    /// It is not there; this is where it would be, and on which device.
-    Absent(RelPath, u64),
-    /// A file, a link or a clash is in the way.
-    Blocked,
-    /// It cannot be told; the second walk says why.
-    Unknown,
-}
-
-/// A directory something is to come down into, as it was when it was looked into.
-pub(crate) struct Looked<'d> {
-    /// `/real/case/path`, as subjects have it; empty for the root.
-    shown: String,
-    path: RelPath,
-    device: u64,
-    entries: Entries<'d>,
-}
 
 /// A directory still to be walked.
 struct Dir {
@@ -96,7 +35,53 @@ struct Dir {
     blocked_up: bool,
 }
 
-impl<'a> Pass<'a> {
+/// The same while others are walked. A directory may hold tens of thousands of them, and mostly
+/// its key and its local path are what is shown.
+struct Waiting {
+    shown: Box<str>,
+    key: Option<Box<str>>,
+    path: Option<RelPath>,
+    device: u64,
+    is_present: bool,
+    blocked_up: bool,
+}
+
+impl Waiting {
+    fn new(dir: Dir) -> Option<Waiting> {
+        let (path, device, is_present) = match dir.place {
+            Place::Present(path, device) => (path, device, true),
+            Place::Absent(path, device) => (path, device, false),
+            Place::Blocked | Place::Unknown => return None,
+        };
+        let plain = dir.shown.strip_prefix('/');
+        Some(Waiting {
+            key: (plain != Some(&dir.key)).then(|| dir.key.into_boxed_str()),
+            path: Some(path).filter(|path| plain != Some(path.as_str())),
+            shown: dir.shown.into_boxed_str(),
+            device,
+            is_present,
+            blocked_up: dir.blocked_up,
+        })
+    }
+
+    fn dir(self) -> Dir {
+        let plain = self.shown.strip_prefix('/').unwrap_or_default();
+        let path = self.path.map_or_else(|| RelPath::parse(plain), Ok);
+        let place = match (path, self.is_present) {
+            (Ok(path), true) => Place::Present(path, self.device),
+            (Ok(path), false) => Place::Absent(path, self.device),
+            (Err(_), _) => Place::Unknown,
+        };
+        Dir {
+            key: self.key.map_or_else(|| plain.to_owned(), String::from),
+            shown: self.shown.into_string(),
+            place,
+            blocked_up: self.blocked_up,
+        }
+    }
+}
+
+impl Pass<'_> {
     /// First walk: everything Dropbox changed.
     pub(crate) fn walk_pending(&mut self) -> Result<()> {
         if !self.last_round {
@@ -131,52 +116,6 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Looks into the directory of a key, to bring something down into it; nothing if it cannot.
-    pub(crate) fn look_into(&mut self, dir: &str) -> Result<Option<Looked<'a>>> {
-        let shown = format!("/{}", self.tools.index.shown_path(dir, None)?);
-        let shown = shown.trim_end_matches('/').to_owned();
-        let (path, device, entries) = match self.place_of(dir)? {
-            Place::Present(path, device) => match self.entries(&path, device) {
-                Some(entries) => (path, device, entries),
-                None => return Ok(None),
-            },
-            Place::Absent(path, device) => (path, device, Entries::none()),
-            // What is in the way may make room: plan as if it had.
-            Place::Blocked if self.dry() => (RelPath::root(), 0, Entries::none()),
-            Place::Blocked => {
-                self.blocked_down(&shown);
-                return Ok(None);
-            }
-            Place::Unknown => return Ok(None),
-        };
-        Ok(Some(Looked {
-            shown,
-            path,
-            device,
-            entries,
-        }))
-    }
-
-    /// A row with what is local at its key; nothing if it is not looked at.
-    pub(crate) fn spot_in(&self, dir: &Looked<'_>, row: Row) -> Option<Spot> {
-        let subject = format!("{}/{}", dir.shown, row.shown);
-        if self.shuts(&subject, &row.key) {
-            return None;
-        }
-        let places = dir.entries.names.with_key(&row.key.name);
-        let found = dir.entries.look_at(places);
-        let (local, name) = one_of(&found, &row, dir.device);
-        Some(Spot {
-            row,
-            local,
-            dir: dir.path.clone(),
-            device: dir.device,
-            name,
-            subject,
-            blocked_up: false,
-        })
-    }
-
     /// Something stands where a folder of Dropbox would have to be.
     fn blocked_down(&mut self, shown: &str) {
         if self.last_round {
@@ -198,22 +137,24 @@ impl<'a> Pass<'a> {
                 return Err(crate::error::state_error("look at the content dir", &error));
             }
         };
-        let mut dirs = vec![Dir {
+        let mut dirs = Vec::new();
+        let mut next = Some(Dir {
             key: String::new(),
             shown: String::new(),
             place: Place::Present(root, device),
             blocked_up: false,
-        }];
-        while let Some(dir) = dirs.pop() {
+        });
+        while let Some(dir) = next {
             let from = dirs.len();
             self.walk_dir(dir, &mut dirs)?;
             dirs[from..].reverse();
+            next = dirs.pop().map(Waiting::dir);
         }
         self.finish_landing()?;
         self.flush_settles()
     }
 
-    fn walk_dir(&mut self, dir: Dir, dirs: &mut Vec<Dir>) -> Result<()> {
+    fn walk_dir(&mut self, dir: Dir, dirs: &mut Vec<Waiting>) -> Result<()> {
         let (path, device, entries) = match &dir.place {
             Place::Present(path, device) => match self.entries(path, *device) {
                 Some(entries) => (path.clone(), *device, entries),
@@ -245,9 +186,12 @@ impl<'a> Pass<'a> {
             } else {
                 None
             };
-            if let (Some(known), [found]) = (&known, &*found)
-                && self.is_in_step(&dir, known, found)
-            {
+            let is_done = match (&known, &*found) {
+                (Some(known), [found]) => self.is_in_step(&dir, known, found),
+                (Some(known), []) => self.stays_there(&dir, known),
+                _ => false,
+            };
+            if is_done {
                 continue;
             }
             let known = known
@@ -267,27 +211,50 @@ impl<'a> Pass<'a> {
         if !is_same || known.arrived > self.passes_done {
             return false;
         }
-        let filter = &self.tools.config.sync.filter;
-        let shown = known.shown.as_ref().unwrap_or(&known.name);
-        let flow = if filter.takes_everything() && self.tools.own_keys.is_empty() {
-            // What is below a barred directory is never visited.
-            if filter.bars(shown) {
-                return true;
-            }
-            Flow::Both
-        } else {
-            let subject = format!("{}/{shown}", dir.shown);
-            if self.shuts(&subject, &Key::in_dir(&dir.key, &known.name)) {
-                return true;
-            }
-            Flow::of(self.options.mode, filter.reach(&subject))
-        };
-        if flow != Flow::Neither {
+        if self
+            .flow_of(dir, known)
+            .is_some_and(|flow| flow != Flow::Neither)
+        {
             self.tally.base_files += 1;
             self.tally.local_files += 1;
             self.tally.remote_files += 1;
         }
         true
+    }
+
+    /// A file only Dropbox has, where nothing may come down, and it is counted.
+    fn stays_there(&mut self, dir: &Dir, known: &Brief) -> bool {
+        if !known.is_only_there {
+            return false;
+        }
+        match self.flow_of(dir, known) {
+            Some(Flow::Up) => {
+                self.tally.remote_files += 1;
+                self.only_in_dropbox += 1;
+                true
+            }
+            Some(Flow::Both | Flow::Down) => false,
+            Some(Flow::Neither) | None => true,
+        }
+    }
+
+    /// Which way a file may travel; nothing if it is not looked at.
+    fn flow_of(&self, dir: &Dir, known: &Brief) -> Option<Flow> {
+        let filter = &self.tools.config.sync.filter;
+        let shown = known.shown.as_ref().unwrap_or(&known.name);
+        if filter.takes_everything() && self.tools.own_keys.is_empty() {
+            // What is below a barred directory is never visited.
+            let all = Reach {
+                up: true,
+                down: true,
+            };
+            return (!filter.bars(shown)).then(|| Flow::of(self.options.mode, all));
+        }
+        let subject = format!("{}/{shown}", dir.shown);
+        if self.shuts(&subject, &Key::in_dir(&dir.key, &known.name)) {
+            return None;
+        }
+        Some(Flow::of(self.options.mode, filter.reach(&subject)))
     }
 
     /// One key of a directory: its row, if any, and the local names that have this key.
@@ -298,7 +265,7 @@ impl<'a> Pass<'a> {
         device: u64,
         known: Option<Row>,
         found: &[Entry],
-        dirs: &mut Vec<Dir>,
+        dirs: &mut Vec<Waiting>,
     ) -> Result<()> {
         if known.is_none() && self.is_lost_and_found(path, device, found) {
             return Ok(());
@@ -358,12 +325,12 @@ impl<'a> Pass<'a> {
                 Local::Gone | Local::File(_) | Local::Unknown => None,
             };
             if let Some(place) = place {
-                dirs.push(Dir {
+                dirs.extend(Waiting::new(Dir {
                     key: row.key.path(),
                     shown: subject.clone(),
                     place,
                     blocked_up: dir.blocked_up || row.remote_file().is_some(),
-                });
+                }));
             }
         }
         let spot = Spot {
@@ -376,23 +343,6 @@ impl<'a> Pass<'a> {
             blocked_up: dir.blocked_up,
         };
         self.visit(Phase::Scan, spot)
-    }
-
-    /// The filesystem's own directory for repairs: nobody put it there, and only root can read it.
-    /// One that Dropbox holds or that was in step is a folder like any other.
-    fn is_lost_and_found(&self, dir: &RelPath, device: u64, found: &[Entry]) -> bool {
-        let (name, top) = LOST_AND_FOUND;
-        let is_it = |entry: &Entry| {
-            entry.name == name
-                && entry.status.as_ref().is_ok_and(|status| {
-                    status.kind == Kind::Folder && status.uid == 0 && status.device == device
-                })
-        };
-        let at_top = || match self.tools.disk.status(dir) {
-            Ok(Some(dir)) => dir.stamp.inode == top,
-            Ok(None) | Err(_) => false,
-        };
-        matches!(found, [entry] if is_it(entry)) && at_top()
     }
 
     /// Names Dropbox will not take are not sent to it again and again.
@@ -429,159 +379,5 @@ impl<'a> Pass<'a> {
     fn lost_mount(&self, row: &Row, local: &Local) -> bool {
         matches!(row.base, Base::Folder { mount: true })
             && matches!(local, Local::Folder { mount: false, .. })
-    }
-
-    /// The entries of a directory, sorted by key; nothing if it cannot be read.
-    fn entries(&mut self, path: &RelPath, device: u64) -> Option<Entries<'a>> {
-        let listed = self.tools.disk.list(path);
-        // An unmounted disk leaves an empty directory: look after listing.
-        let listed = listed.and_then(|listed| self.check_device(path, device).map(|()| listed));
-        let listed = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
-                self.blind_spot();
-                let report = self.tools.report;
-                match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        report.deferred(&path.slashed(), "it was just removed");
-                    }
-                    _ => report.problem(&path.slashed(), &error.to_string()),
-                }
-                return None;
-            }
-        };
-        let Listing { names, odd, look } = listed;
-        if self.options.mode != Mode::DropboxToLocal {
-            for name in odd.iter().filter(|name| !name.starts_with('.')) {
-                self.tools.report.problem(
-                    &path.join(name).unwrap_or_default().slashed(),
-                    "the name is not UTF-8, Dropbox cannot hold it: rename it",
-                );
-            }
-        }
-        let own: Vec<usize> = (0..names.len())
-            .filter(|at| names.get(*at).is_some_and(is_own_name))
-            .collect();
-        let mut names = if own.is_empty() {
-            names
-        } else {
-            own.iter()
-                .filter_map(|at| names.get(*at))
-                .for_each(|name| self.clean(path, name));
-            names.without(&own)
-        };
-        names.sort();
-        Some(Entries {
-            names,
-            look: Some(look),
-        })
-    }
-
-    /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's.
-    fn clean(&self, dir: &RelPath, name: &str) {
-        let is_temp = name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX);
-        let is_left = match rev_of_part(name) {
-            // The beginning of a large file waits for the rest as long as that is to come.
-            Some(rev) => matches!(self.tools.index.is_due(&fold(dir.as_str()), rev), Ok(false)),
-            None => is_temp,
-        };
-        if self.dry() || !is_left || self.landing.holds(dir, name) {
-            return;
-        }
-        if let Ok(path) = dir.join(name) {
-            match self.tools.disk.remove_file(&path) {
-                Ok(()) => log::debug!("removed a leftover of an earlier run: {path}"),
-                Err(error) => log::debug!("{error}"),
-            }
-        }
-    }
-
-    /// Finds the local directory of a key, following names from the root: the exact local name
-    /// first, then any name with the same key.
-    pub(crate) fn place_of(&self, dir: &str) -> Result<Place> {
-        let disk = self.tools.disk;
-        let mut key = String::new();
-        let Ok(root) = disk.root() else {
-            return Ok(Place::Unknown);
-        };
-        let mut place = Place::Present(RelPath::root(), root.device);
-        for component in dir.split('/').filter(|c| !c.is_empty()) {
-            let at = Key {
-                dir: key,
-                name: component.to_owned(),
-            };
-            key = at.path();
-            let row = self.tools.index.row(&at)?;
-            let name = row.as_ref().map_or(component, Row::local_name);
-            place = match place {
-                Place::Blocked | Place::Unknown => return Ok(place),
-                Place::Absent(path, device) => match path.join(name) {
-                    Ok(path) => Place::Absent(path, device),
-                    Err(_) => return Ok(Place::Blocked),
-                },
-                Place::Present(path, device) => {
-                    let mounted = Base::Folder { mount: true };
-                    let was_mount = row.as_ref().is_some_and(|row| row.base == mounted);
-                    match self.step(&path, name, component, device) {
-                        // Nothing is put where a disk is no longer mounted.
-                        Place::Present(_, here) if was_mount && here == device => Place::Unknown,
-                        place => place,
-                    }
-                }
-            };
-        }
-        Ok(place)
-    }
-
-    fn step(&self, dir: &RelPath, name: &str, folded: &str, device: u64) -> Place {
-        let disk = self.tools.disk;
-        let Ok(exact) = dir.join(name) else {
-            return Place::Blocked;
-        };
-        match disk.status(&exact) {
-            Ok(Some(status)) => match local_of(&status, device) {
-                Local::Folder { .. } => return Place::Present(exact, status.device),
-                Local::File(_) | Local::Unknown | Local::Gone => return Place::Blocked,
-            },
-            Ok(None) => {}
-            Err(_) => return Place::Unknown,
-        }
-        let Ok(listed) = disk.list(dir) else {
-            return Place::Unknown;
-        };
-        let mut same = listed.names.iter().filter(|name| fold(name) == folded);
-        match (same.next(), same.next()) {
-            (None, _) => Place::Absent(exact, device),
-            (Some(name), None) => match (listed.look.status(name), dir.join(name)) {
-                (Ok(Some(status)), Ok(path))
-                    if matches!(local_of(&status, device), Local::Folder { .. }) =>
-                {
-                    Place::Present(path, status.device)
-                }
-                _ => Place::Blocked,
-            },
-            (Some(_), Some(_)) => Place::Blocked,
-        }
-    }
-}
-
-/// What is local at a key, and under which name.
-fn one_of(found: &[Entry], row: &Row, device: u64) -> (Local, String) {
-    match found {
-        [] => (Local::Gone, row.local_name().to_owned()),
-        [entry] => {
-            let local = match &entry.status {
-                Ok(status) => local_of(status, device),
-                Err(_) => Local::Unknown,
-            };
-            if local == Local::Unknown {
-                log::debug!(
-                    "{}: not a file or folder: skipped",
-                    join(&row.key.dir, &entry.name)
-                );
-            }
-            (local, entry.name.clone())
-        }
-        [entry, ..] => (Local::Unknown, entry.name.clone()),
     }
 }

@@ -1,6 +1,5 @@
 //! One method per route, typed, with retries and token renewal inside.
 
-use std::collections::HashSet;
 use std::io::Read;
 
 use serde::de::DeserializeOwned;
@@ -8,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::content_hash::ContentHash;
-use crate::core::path::fold;
 use crate::dropbox::auth::{self, Refusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
 use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
@@ -189,38 +187,6 @@ impl<'a> Api<'a> {
         self.run(&mut || {
             let listing: Listing = self.rpc_once("files/list_folder", &list)?;
             if !listing.entries.is_empty() || listing.has_more {
-                return Ok(false);
-            }
-            self.rpc_once::<Value>("files/delete_v2", &delete)?;
-            Ok(true)
-        })
-    }
-
-    /// Deletes a folder whose tree holds no files and no folders but those in `known`, by folded
-    /// path, right now (`files/list_folder`, recursive); says whether it did. What holds of
-    /// [`Api::delete_empty_folder`] holds here.
-    ///
-    /// # Errors
-    /// [`CallError`]; `not_found` means that it is gone already.
-    pub fn delete_folders(&self, path: &str, known: &HashSet<String>) -> Call<bool> {
-        #[derive(Deserialize)]
-        struct Listing {
-            entries: Vec<Metadata>,
-            has_more: bool,
-        }
-        let is_known = |entry: &Metadata| match entry {
-            Metadata::Folder(folder) => {
-                let path = folder.path_lower.as_deref().map(fold);
-                path.is_some_and(|path| known.contains(&path))
-            }
-            Metadata::File(_) | Metadata::Deleted(_) | Metadata::Other => false,
-        };
-        let limit = known.len().saturating_add(1).min(2000);
-        let list = json!({ "path": path, "recursive": true, "limit": limit }).to_string();
-        let delete = json!({ "path": path }).to_string();
-        self.run(&mut || {
-            let listing: Listing = self.rpc_once("files/list_folder", &list)?;
-            if listing.has_more || !listing.entries.iter().all(is_known) {
                 return Ok(false);
             }
             self.rpc_once::<Value>("files/delete_v2", &delete)?;

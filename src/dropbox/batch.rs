@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::dropbox::api::{Api, Call, Upload, stumbled};
+use crate::dropbox::api::{Api, Call, PageSink, Upload, stumbled};
 use crate::dropbox::retry::{CallError, Failure};
 use crate::dropbox::wire::{ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor};
 
@@ -21,6 +21,12 @@ const JOB_WAIT: Duration = Duration::from_millis(250);
 const JOB_WAIT_MAX: Duration = Duration::from_secs(8);
 /// Looks at one job, about a quarter of an hour.
 const JOB_LOOKS_MAX: u32 = 120;
+
+/// Chooses among folders by what a listing tells.
+pub trait Choice: PageSink {
+    /// The paths of those to delete, as far as the listing has gone.
+    fn chosen(&self) -> Vec<String>;
+}
 
 const INCOMPLETE: &str = "Dropbox answered for another number of entries than were asked about";
 
@@ -193,17 +199,58 @@ impl Api<'_> {
         complete(outcomes.into_iter().flatten().collect(), entries.len())
     }
 
-    /// `files/delete_batch` of exactly these revisions of files, as (path, rev).
+    /// `files/delete_batch` of exactly these revisions of files, and of folders, as (path, rev).
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn delete_batch(&self, files: &[(String, String)]) -> Call<Vec<Outcome<()>>> {
-        let entry = |(path, rev): &(String, String)| json!({ "path": path, "parent_rev": rev });
+    pub fn delete_batch(&self, files: &[(String, Option<String>)]) -> Call<Vec<Outcome<()>>> {
+        let entry = |(path, rev): &(String, Option<String>)| match rev {
+            Some(rev) => json!({ "path": path, "parent_rev": rev }),
+            None => json!({ "path": path }),
+        };
         let entries: Vec<Value> = files.iter().map(entry).collect();
         let launch = json!({ "entries": entries });
         let answers: Vec<Flat<Done>> = self.job("files/delete_batch", "check", &launch)?;
         let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
         complete(outcomes.collect(), files.len())
+    }
+
+    /// Deletes folders (`files/delete_batch`) that hold nothing right now, as one listing of all
+    /// below `path` tells (`files/list_folder`, recursive); says which were chosen and what became
+    /// of them. There is no guard for folders, so every repetition looks again.
+    ///
+    /// RACE: as with [`Api::delete_empty_folder`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn delete_empty_folders(
+        &self,
+        path: &str,
+        look: &mut dyn Choice,
+    ) -> Call<Vec<(String, Outcome<()>)>> {
+        self.run(&mut || {
+            let mut end = self.list_folder(path, look).map_err(failure)?;
+            while end.has_more {
+                end = self
+                    .list_folder_continue(&end.cursor, look)
+                    .map_err(failure)?;
+            }
+            let mut chosen = look.chosen();
+            chosen.truncate(ENTRIES_MAX);
+            if chosen.is_empty() {
+                return Ok(Vec::new());
+            }
+            let entry = |path: &String| json!({ "path": path });
+            let entries: Vec<Value> = chosen.iter().map(entry).collect();
+            let launch = json!({ "entries": entries }).to_string();
+            let (route, check) = ("files/delete_batch", "files/delete_batch/check");
+            let answers: Vec<Flat<Done>> = self.job_once(route, check, &launch)?;
+            if answers.len() != chosen.len() {
+                return Err(stumbled(INCOMPLETE));
+            }
+            let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
+            Ok(chosen.into_iter().zip(outcomes).collect())
+        })
     }
 
     /// `files/create_folder_batch`, autorename off.
@@ -265,37 +312,49 @@ impl Api<'_> {
         launch: &Value,
     ) -> Call<Vec<T>> {
         let launch = launch.to_string();
-        self.run(&mut || {
-            let mut job: Job<T> = self.rpc_once(route, &launch)?;
-            let mut id = String::new();
-            let mut wait = JOB_WAIT;
-            for _ in 0..JOB_LOOKS_MAX {
-                match job {
-                    Job::Complete(answer) => return Ok(answer.entries),
-                    Job::Failed { failed } => {
-                        let error = refusal(failed);
-                        return Err(if error.has("too_many_write_operations") {
-                            Failure::RateLimited(None)
-                        } else {
-                            Failure::Refused(error)
-                        });
-                    }
-                    Job::Other => return Err(Failure::Refused(refusal(json!("other")))),
-                    Job::AsyncJobId { async_job_id } => id = async_job_id,
-                    Job::InProgress => {}
+        self.run(&mut || self.job_once(route, check, &launch))
+    }
+
+    fn job_once<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        check: &str,
+        launch: &str,
+    ) -> Result<Vec<T>, Failure> {
+        let mut job: Job<T> = self.rpc_once(route, launch)?;
+        let mut id = String::new();
+        let mut wait = JOB_WAIT;
+        for _ in 0..JOB_LOOKS_MAX {
+            match job {
+                Job::Complete(answer) => return Ok(answer.entries),
+                Job::Failed { failed } => {
+                    let error = refusal(failed);
+                    return Err(if error.has("too_many_write_operations") {
+                        Failure::RateLimited(None)
+                    } else {
+                        Failure::Refused(error)
+                    });
                 }
-                self.host.sleep(wait);
-                wait = (wait * 2).min(JOB_WAIT_MAX);
-                let look = json!({ "async_job_id": id });
-                job = self.rpc(check, &look).map_err(|error| match error {
-                    CallError::Refused(error) => Failure::Refused(error),
-                    CallError::Stumbled(text) => Failure::Stumbled(text),
-                    CallError::Local(error) => Failure::Local(error),
-                    CallError::End(error) => Failure::Final(error),
-                })?;
+                Job::Other => return Err(Failure::Refused(refusal(json!("other")))),
+                Job::AsyncJobId { async_job_id } => id = async_job_id,
+                Job::InProgress => {}
             }
-            Err(stumbled(&format!("{route} does not come to an end")))
-        })
+            self.host.sleep(wait);
+            wait = (wait * 2).min(JOB_WAIT_MAX);
+            let look = json!({ "async_job_id": id });
+            job = self.rpc(check, &look).map_err(failure)?;
+        }
+        Err(stumbled(&format!("{route} does not come to an end")))
+    }
+}
+
+/// A call inside another one has been repeated as often as it may be.
+fn failure(error: CallError) -> Failure {
+    match error {
+        CallError::Refused(error) => Failure::Refused(error),
+        CallError::Stumbled(text) => Failure::Stumbled(text),
+        CallError::Local(error) => Failure::Local(error),
+        CallError::End(error) => Failure::Final(error),
     }
 }
 

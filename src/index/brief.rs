@@ -21,6 +21,8 @@ pub struct Brief {
     pub stamp: Option<Stamp>,
     /// The pass in which the file last came to be where none was.
     pub arrived: u64,
+    /// Dropbox holds a file, and there is no base.
+    pub is_only_there: bool,
 }
 
 /// The outlines of the rows of one directory, in order of names, read some at a time. Rows may be
@@ -95,7 +97,9 @@ impl Briefs<'_> {
                 name: sql.get(0)?,
                 shown: sql.get(1)?,
                 stamp,
+                // Of one that came back it is negative: too large here, so it is looked at closely.
                 arrived: from_sql(sql.get(7)?),
+                is_only_there: sql.get(8)?,
             })
         })?;
         Ok(briefs.collect::<std::result::Result<_, _>>()?)

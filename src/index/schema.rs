@@ -56,8 +56,10 @@ pub const SELECT_IN_DIR: &str = concat!(
 );
 
 /// The same, of each as much as tells a file that is in step.
-pub const SELECT_BRIEFS: &str = "SELECT name, shown, kind = 2 AND rkind = 0 AND racy = 0, size, mtime, ctime, inode, arrived \
-     FROM entry WHERE dir = ? AND name > ? ORDER BY name LIMIT ?";
+pub const SELECT_BRIEFS: &str = "
+SELECT name, shown, kind = 2 AND rkind = 0 AND racy = 0, size, mtime, ctime, inode, arrived,
+       kind = 0 AND rkind = 3
+FROM entry WHERE dir = ? AND name > ? ORDER BY name LIMIT ?";
 
 /// The next rows of the whole index, in order of directory and name.
 pub const SELECT_AFTER: &str = concat!(

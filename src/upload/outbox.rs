@@ -260,6 +260,7 @@ impl Pass<'_> {
         let pieces = parcels.iter_mut().map(|parcel| &mut parcel.piece).collect();
         let mut bytes = Joined::new(self.tools.disk, pieces);
         let outcomes = self.tools.api.append_batch(argument, count, &mut bytes)?;
+        bytes.end();
         for (parcel, outcome) in parcels.iter_mut().zip(outcomes) {
             parcel.has_arrived = match outcome {
                 Ok(()) => true,
@@ -277,6 +278,7 @@ impl Pass<'_> {
     fn fill_session(&self, parcel: &mut Parcel) -> std::result::Result<(), CallError> {
         let mut bytes = Joined::new(self.tools.disk, vec![&mut parcel.piece]);
         let started = self.tools.api.session_start(true, &mut bytes)?;
+        bytes.end();
         parcel.session = started.session_id;
         parcel.has_arrived = true;
         Ok(())

@@ -85,8 +85,15 @@ fn empty_files_and_large_ones_travel_beside_a_batch() {
     world.put("empty", "");
     world.put("also empty", "");
     world.put_bytes("large", &vec![7; 5 << 20]);
-    assert_eq!(world.sync_ok().counts.uploaded, 13);
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.counts.uploaded, 13);
+    assert_eq!(times(&outcome, "upload"), 1, "{:?}", outcome.calls);
     check_all_up(&world, 13);
+    let world = crate::world::world();
+    (0..10).for_each(|i| world.put(&format!("{i}"), ""));
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "upload"), 0, "{:?}", outcome.calls);
+    check_all_up(&world, 10);
 }
 
 #[test]
@@ -251,6 +258,21 @@ fn a_thousand_deletes_take_at_most_ten_calls() {
     assert_eq!(outcome.counts.deleted_in_dropbox, 1013);
     assert!(outcome.calls.len() <= 10, "{:?}", outcome.calls);
     world.check_both(&[("keep", "k")]);
+}
+
+#[test]
+fn deletes_that_empty_many_folders_take_as_few_calls() {
+    let world = world();
+    for i in 0..1000 {
+        world.put(&format!("d{:02}/{i:03}", i % 50), &content(i));
+        world.put(&format!("kept/{:02}/{i:03}", i % 50), &content(i + 1));
+    }
+    world.sync_ok();
+    (0..50).for_each(|i| world.remove(&format!("d{i:02}")));
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.counts.deleted_in_dropbox, 1050);
+    assert!(outcome.calls.len() <= 10, "{:?}", outcome.calls);
+    assert_eq!(world.remote_tree(), world.local_tree());
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! Questions to the index that are not about one key: what is worth an archive, what was moved.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::params;
+
+use super::{Index, Row, row, schema};
+use crate::core::content_hash::ContentHash;
+use crate::core::path::Key;
+use crate::error::Result;
+
+/// What Dropbox holds in and below a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Files and folders.
+    pub entries: u64,
+    /// Bytes of all files together.
+    pub bytes: u64,
+}
+
+impl Index {
+    /// What Dropbox holds in and below a directory, as the rows tell.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn holdings(&self, dir: &str) -> Result<Holdings> {
+        let mut select = self.db.prepare_cached(schema::SELECT_HOLDINGS)?;
+        // Everything below "dir" lies between "dir/" and "dir0", the character after the slash.
+        let (start, end) = match dir {
+            "" => (String::new(), "\u{10ffff}".to_owned()),
+            dir => (format!("{dir}/"), format!("{dir}0")),
+        };
+        Ok(select.query_row(params![dir, start, end], |row| {
+            Ok(Holdings {
+                entries: row::from_sql(row.get(0)?),
+                bytes: row::from_sql(row.get(1)?),
+            })
+        })?)
+    }
+
+    /// Whether so many files of at most `small` bytes are to come down.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has_due(&self, small: u64, count: u64) -> Result<bool> {
+        let mut select = self.db.prepare_cached(schema::COUNT_DUE)?;
+        let asked = params![row::to_sql(small), row::to_sql(count)];
+        let found: i64 = select.query_row(asked, |row| row.get(0))?;
+        Ok(row::from_sql(found) >= count)
+    }
+
+    /// Hands the files of these sizes that Dropbox holds as the base says to `visit`, directory by
+    /// directory, until it says that it has enough.
+    ///
+    /// # Errors
+    /// What SQLite or `visit` says.
+    pub fn each_in_step(
+        &self,
+        sizes: &HashSet<u64>,
+        visit: &mut dyn FnMut(Row) -> Result<bool>,
+    ) -> Result<()> {
+        let mut select = self.db.prepare_cached(schema::SELECT_IN_STEP)?;
+        let mut rows = select.query([])?;
+        while let Some(sql) = rows.next()? {
+            if !sizes.contains(&row::size(sql)?) {
+                continue;
+            }
+            let row = row::read(sql)?;
+            if row.sound && !visit(row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Up to `max` files with a base that Dropbox has no more, by content.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn gone_there(&self, max: usize) -> Result<HashMap<ContentHash, Vec<Key>>> {
+        let mut select = self.db.prepare_cached(schema::SELECT_GONE)?;
+        let mut rows = select.query([i64::try_from(max).unwrap_or(i64::MAX)])?;
+        let mut gone: HashMap<ContentHash, Vec<Key>> = HashMap::new();
+        while let Some(sql) = rows.next()? {
+            let row = row::read(sql)?;
+            if let Some(base) = row.base_file() {
+                gone.entry(base.hash).or_default().push(row.key);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Whether a file of this revision is to come down into a directory.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn is_due(&self, dir: &str, rev: &str) -> Result<bool> {
+        let mut select = self.db.prepare_cached(schema::SELECT_DUE_REV)?;
+        Ok(select.exists([dir, rev])?)
+    }
+}
