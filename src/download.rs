@@ -71,24 +71,26 @@ impl Pass<'_> {
         if let (Replaces::Kept(_), true) = (replaces, self.dry()) {
             self.report_conflict(&spot, "");
         }
+        let is_new = matches!(replaces, Replaces::Nothing);
         if self.dry() {
             self.tools
                 .report
                 .did(Deed::Download, &spot.subject, &in_brackets(remote.size));
-            if let Some(hash) = remote.hash {
+            if let Some(hash) = remote.hash
+                && !(is_new && self.would_move_here(&remote)?)
+            {
                 self.note_arrival(Direction::Down, hash);
             }
             return Ok(());
         }
-        if matches!(replaces, Replaces::Nothing)
-            && (self.move_here(&spot, &remote)? || self.wants_archive(&spot.row, &remote))
-        {
+        if is_new && self.move_here(&spot, &remote)? {
             return Ok(());
         }
         let Some(path) = self.local_path(&spot) else {
             return Ok(());
         };
-        let part = part_name(&remote);
+        // A revision is one content, but nobody keeps a Dropbox from saying otherwise.
+        let part = part_name(&remote).filter(|part| !self.landing.holds(&path.parent(), part));
         let random = || self.tools.host.random_hex(8);
         let temp = part
             .clone()
@@ -97,6 +99,12 @@ impl Pass<'_> {
             return Ok(());
         };
         if !self.ensure_dir(&spot)? || !self.has_space(&spot, &temp, remote.size) {
+            return Ok(());
+        }
+        if self.wanted.is_some() {
+            if is_new {
+                self.note_wanted(&spot.row, &remote, &temp);
+            }
             return Ok(());
         }
         match self.fetch(&spot, &remote, &temp, replaces) {

@@ -367,6 +367,9 @@ impl Pass<'_> {
     }
 
     fn collect(&mut self, action: Action, spot: Spot) {
+        if self.dry() && self.is_moving(&spot.row.key) {
+            return;
+        }
         let direction = if action == Action::DeleteLocal {
             Direction::Down
         } else {

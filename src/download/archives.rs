@@ -7,14 +7,16 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::rc::Rc;
 
 use super::zip::{Archive, Head};
-use crate::core::path::{Key, fold, join};
+use crate::core::path::{Key, RelPath, fold, join};
 use crate::dropbox::retry::CallError;
 use crate::error::Result;
 use crate::index::{Remote, RemoteFile, Row};
+use crate::io::disk::Access;
 use crate::pass::{Pass, Phase};
 use crate::scan::Looked;
 
@@ -36,18 +38,14 @@ const DIRS_MAX: usize = 20_000;
 pub(crate) struct Wanted(BTreeMap<String, (u64, u64)>);
 
 impl Wanted {
-    fn note(&mut self, dir: &str, bytes: u64) -> bool {
-        if !self.0.contains_key(dir) {
-            if self.0.len() >= DIRS_MAX {
-                return false;
-            }
+    fn note(&mut self, dir: &str, bytes: u64) {
+        if self.0.len() < DIRS_MAX && !self.0.contains_key(dir) {
             self.0.insert(dir.to_owned(), (0, 0));
         }
         if let Some((files, sum)) = self.0.get_mut(dir) {
             *files += 1;
             *sum = sum.saturating_add(bytes);
         }
-        true
     }
 
     /// Files and bytes in a directory and below it.
@@ -99,14 +97,21 @@ impl<'a> Pass<'a> {
         Some(Box::new(at_hand.body))
     }
 
-    /// Notes a file that an archive may bring; says whether it waits for that.
-    pub(super) fn wants_archive(&mut self, row: &Row, file: &RemoteFile) -> bool {
-        let is_known = file.hash.is_some() && file.size <= FILE_BYTES_MAX;
-        match &mut self.wanted {
-            Some(wanted) if is_known && self.at_hand.is_none() => {
-                wanted.note(&row.key.dir, file.size)
-            }
-            _ => false,
+    /// Notes a file that an archive may bring. Where nothing can be written no archive helps, and
+    /// none is asked for in pass after pass.
+    pub(super) fn note_wanted(&mut self, row: &Row, file: &RemoteFile, temp: &RelPath) {
+        let disk = self.tools.disk;
+        let dir = &row.key.dir;
+        let can_write = || {
+            let made = disk.create(temp, Access::Shared);
+            made.and_then(|_| disk.remove_file(temp)).is_ok()
+        };
+        if let Some(wanted) = &mut self.wanted
+            && file.hash.is_some()
+            && file.size <= FILE_BYTES_MAX
+            && (wanted.0.contains_key(dir) || can_write())
+        {
+            wanted.note(dir, file.size);
         }
     }
 
@@ -180,6 +185,8 @@ impl<'a> Pass<'a> {
             dir,
             top: fold(path.rsplit('/').next().unwrap_or_default()),
             looked: None,
+            entries: 0,
+            taken: BTreeSet::new(),
             waste: 0,
             waste_max: files.saturating_mul(WASTE_PER_FILE) + (1 << 20),
         };
@@ -206,7 +213,15 @@ impl<'a> Pass<'a> {
             Ok(None) => return Ok(Ok(false)),
             Err(error) => return Ok(Err(error)),
         };
-        if let Some(row) = self.due_row(reading, &head)? {
+        reading.entries += 1;
+        if reading.entries > ENTRIES_MAX {
+            return Ok(Err(io::Error::other(
+                "it has more entries than there can be",
+            )));
+        }
+        // What was taken once may still wait to be settled.
+        let due = self.due_row(reading, &head)?;
+        if let Some(row) = due.filter(|row| reading.taken.insert(short(&row.key))) {
             let size = row.remote_file().map_or(0, |file| file.size);
             reading.archive.borrow_mut().expect(size);
             if reading
@@ -268,6 +283,13 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// Tells keys apart; one taken for another is fetched alone.
+fn short(key: &Key) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What came of asking for an archive.
 enum Fetched {
     /// It was read, as far as it went.
@@ -285,6 +307,10 @@ struct Reading<'a, 'd> {
     dir: &'a str,
     /// Its folded name.
     top: String,
+    /// Entries so far.
+    entries: u64,
+    /// What was taken.
+    taken: BTreeSet<u64>,
     /// The directory of the entry before.
     looked: Option<(String, Option<Looked<'d>>)>,
     /// Bytes that were read for nothing.

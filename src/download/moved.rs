@@ -78,6 +78,21 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// What a dry run has instead: whether a local file would be given the new name. It is not
+    /// among the deletes then, whose approval the id stands for.
+    pub(super) fn would_move_here(&mut self, remote: &RemoteFile) -> Result<bool> {
+        let (Some(hash), true) = (remote.hash, self.had_base && remote.size > 0) else {
+            return Ok(false);
+        };
+        let Some((old, _)) = self.origin_here(hash)? else {
+            return Ok(false);
+        };
+        if let Some(gone) = &mut self.gone_there {
+            gone.moving.insert(old.row.key);
+        }
+        Ok(true)
+    }
+
     /// The file of this key has another name by now, which may not be durable yet.
     pub(crate) fn is_moving(&self, key: &Key) -> bool {
         let gone = self.gone_there.as_ref();

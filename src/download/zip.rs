@@ -11,6 +11,8 @@ use miniz_oxide::{DataFormat, MZFlush, MZStatus};
 
 /// Bytes read at a time.
 const BUFFER_BYTES: usize = 16 * 1024;
+/// Deflated bytes that may stand for nothing: empty blocks can follow each other without end.
+const BARREN_BYTES_MAX: u64 = 64 * 1024;
 /// Longest head of an entry, in bytes: names and extra fields have 16-bit lengths.
 const HEAD_BYTES: usize = 30;
 /// Longest descriptor with the signature of what follows it, in bytes.
@@ -230,7 +232,12 @@ impl Archive {
     }
 
     fn read_deflated(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let from = self.entry.as_ref().map_or(0, |entry| entry.packed);
         loop {
+            let packed = self.entry.as_ref().map_or(0, |entry| entry.packed);
+            if packed - from > BARREN_BYTES_MAX {
+                return Err(malformed("deflated data stands for nothing"));
+            }
             self.peek(1)?;
             let ready = &self.buffer[self.start..self.end];
             let step = inflate(&mut self.inflate, ready, out, MZFlush::None);

@@ -3,7 +3,7 @@
 
 use dropbox_standin::{Effect, Fault, Folders, Packing, Sizes, When, ZipLimits, ZipStyle};
 
-use crate::world::{Outcome, World, world};
+use crate::world::{Hands, Outcome, World, world};
 
 /// A world with so many files in Dropbox, in a tree of folders.
 fn many(count: usize) -> World {
@@ -242,4 +242,54 @@ fn a_rate_limit_is_waited_for_and_the_archive_asked_for_again() {
     let outcome = world.sync_ok();
     assert_eq!(times(&outcome, "download"), 0, "{outcome:?}");
     check_all_down(&world, &outcome, 40);
+}
+
+/// A world to which ten small files of a folder are to come down, in passes that cannot take them.
+#[track_caller]
+fn check_no_archive(world: &World, name: &dyn Fn(usize) -> String) {
+    for i in 0..10 {
+        let path = format!("/d/{}", name(i));
+        world.dropbox.put(&path, content(i + 1).as_bytes());
+    }
+    for _ in 0..2 {
+        let outcome = world.sync();
+        assert_eq!(times(&outcome, "download_zip"), 0, "{outcome:?}");
+        assert_eq!(times(&outcome, "download"), 0, "{outcome:?}");
+        assert!(!outcome.problems.is_empty());
+    }
+}
+
+#[test]
+fn what_cannot_be_stored_is_not_asked_for_in_each_pass() {
+    let long = "\u{6f22}".repeat(90);
+    check_no_archive(&world(), &|i| format!("{long}{i}"));
+    for is_full in [true, false] {
+        let world = World::in_memory("BIDIRECTIONAL");
+        world.put("d/keep", "k");
+        world.sync_ok();
+        match world.hands() {
+            Hands::Sim(disk) if is_full => disk.tree().capacity = 1 << 20,
+            hands => hands.set_mode("d", 0o555),
+        }
+        check_no_archive(&world, &|i| i.to_string());
+    }
+}
+
+#[test]
+fn a_large_file_beside_an_archive_gets_as_many_tries_as_alone() {
+    for small in [0, 10] {
+        let world = world();
+        world.dropbox.put("/big", &vec![7; 5 << 20]);
+        for i in 0..small {
+            world.dropbox.put(&format!("/d/{i}"), content(i).as_bytes());
+        }
+        let dropbox = world.dropbox.clone();
+        world.on_request(move |request| {
+            if request.target.ends_with("files/download") {
+                let spoilt = Effect::Corrupt(1 << 20);
+                dropbox.inject(Fault::new("files/download", When::First(1), spoilt));
+            }
+        });
+        assert_eq!(times(&world.sync(), "download"), 3, "{small}");
+    }
 }

@@ -208,3 +208,21 @@ fn a_dry_run_with_an_index_damaged_in_the_middle_plans_without_it() {
     world.sync_ok();
     assert_eq!(world.local_tree(), world.remote_tree());
 }
+
+#[test]
+fn what_would_only_be_moved_here_is_not_among_the_deletes() {
+    let world = world();
+    *world.guard_keys.borrow_mut() = "max_delete_count = 2\nmax_delete_share = 0.1".to_owned();
+    for i in 0..10 {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    world.dropbox.rename("/d/0", "/d/moved");
+    for i in 1..6 {
+        world.dropbox.remove(&format!("/d/{i}"));
+    }
+    let planned = world.dry_run();
+    let real = world.sync();
+    assert_eq!(real.exit, ExitCode::Halted);
+    assert_eq!(planned.error, real.error, "the same id");
+}

@@ -412,3 +412,112 @@ fn an_answer_without_end_is_cut_off() {
         }
     }
 }
+
+/// So many times the same bytes, counted.
+struct Again {
+    bytes: Vec<u8>,
+    at: usize,
+    left: u64,
+    read: std::rc::Rc<Cell<u64>>,
+}
+
+impl Read for Again {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Ok(0);
+        }
+        let count = buffer.len().min(self.bytes.len() - self.at);
+        buffer[..count].copy_from_slice(&self.bytes[self.at..self.at + count]);
+        self.at += count;
+        if self.at == self.bytes.len() {
+            self.at = 0;
+            self.left -= 1;
+        }
+        self.read.set(self.read.get() + count as u64);
+        Ok(count)
+    }
+}
+
+fn zip_head(name: &str, method: u16, flags: u16, size: u32) -> Vec<u8> {
+    let mut head = 0x0403_4b50_u32.to_le_bytes().to_vec();
+    head.extend([20, 0]);
+    head.extend(flags.to_le_bytes());
+    head.extend(method.to_le_bytes());
+    head.extend([0; 8]);
+    head.extend(size.to_le_bytes());
+    head.extend(size.to_le_bytes());
+    head.extend((name.len() as u16).to_le_bytes());
+    head.extend([0, 0]);
+    head.extend(name.as_bytes());
+    head
+}
+
+#[test]
+fn an_archive_without_end_is_left() {
+    let files: Vec<Value> = (0..10)
+        .map(|i| file(&format!("/d/{i}"), &i.to_string()))
+        .collect();
+    let mut good = zip_head("d/3", 0, 0, 4);
+    good.extend(b"evil");
+    let empty_blocks = [0_u8, 0, 0, 0xff, 0xff].repeat(1000);
+    for (first, again) in [
+        (Vec::new(), zip_head("d/x", 0, 0, 0)),
+        (Vec::new(), zip_head("d/x/", 0, 0, 0)),
+        (Vec::new(), good),
+        (zip_head("d/3", 8, 8, 0), empty_blocks),
+    ] {
+        let world = world();
+        let read = std::rc::Rc::new(Cell::new(0));
+        let (result, _, _) = pass(&world, &|asked, _| match asked {
+            "files/list_folder" => Some(text(page(&files, false))),
+            "files/download_zip" => {
+                let body = Again {
+                    bytes: again.clone(),
+                    at: 0,
+                    left: (8 << 20) / again.len() as u64,
+                    read: read.clone(),
+                };
+                let body = io::Cursor::new(first.clone()).chain(body);
+                Some((200, Vec::new(), Box::new(body)))
+            }
+            "files/download" => Some(evil("a", b"evil")),
+            _ => None,
+        });
+        assert!(matches!(result, Ok(ExitCode::Ok)), "{result:?}");
+        assert!(read.get() < 1 << 20, "{} bytes were read", read.get());
+        assert_eq!(world.local_tree().len(), 11, "ten files in a folder");
+    }
+}
+
+#[test]
+fn files_of_one_revision_do_not_take_each_others_bytes() {
+    let (a, b) = (vec![1_u8; 5 << 20], vec![2_u8; 5 << 20]);
+    let of = |path: &str, name: &str, bytes: &[u8]| {
+        let mut file = file(path, name);
+        file["size"] = json!(bytes.len());
+        file["content_hash"] = json!(dropbox_standin::content_hash(bytes));
+        file
+    };
+    let files = [of("/a", "a", &a), of("/b", "b", &b)];
+    let world = world();
+    let (result, _, _) = pass(&world, &|asked, call| match asked {
+        "files/list_folder" => Some(text(page(&files, false))),
+        "files/download" => {
+            let (file, bytes) = match call {
+                0 => (&files[0], &a),
+                _ => (&files[1], &b),
+            };
+            Some((
+                200,
+                vec![("dropbox-api-result", file.to_string())],
+                Box::new(io::Cursor::new(bytes.clone())),
+            ))
+        }
+        _ => None,
+    });
+    assert!(matches!(result, Ok(ExitCode::Ok)), "{result:?}");
+    for (name, bytes) in [("a", &a), ("b", &b)] {
+        let found = fs::read(world.content().join(name)).unwrap();
+        assert!(found == *bytes, "{name} holds other bytes");
+    }
+}
