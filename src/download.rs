@@ -90,7 +90,8 @@ impl Pass<'_> {
             return Ok(());
         };
         // A revision is one content, but nobody keeps a Dropbox from saying otherwise.
-        let part = part_name(&remote).filter(|part| !self.landing.holds(&path.parent(), part));
+        let part = part_name(&remote, replaces.access())
+            .filter(|part| !self.landing.holds(&path.parent(), part));
         let random = || self.tools.host.random_hex(8);
         let temp = part
             .clone()
@@ -206,10 +207,7 @@ impl Pass<'_> {
         temp: &RelPath,
         replaces: Replaces,
     ) -> std::result::Result<(String, ContentHash), Failed> {
-        let access = match replaces {
-            Replaces::Nothing => Access::Shared,
-            Replaces::File(_) | Replaces::Kept(_) => Access::Private,
-        };
+        let access = replaces.access();
         let mut why = String::new();
         for _ in 0..TRIES_MAX {
             let mut begun = self.open_temp(temp, remote, access).map_err(Failed::Disk)?;
@@ -238,7 +236,7 @@ impl Pass<'_> {
     /// The file a download goes to: what an earlier run has kept of it, or an empty one.
     fn open_temp(&self, temp: &RelPath, remote: &RemoteFile, access: Access) -> io::Result<Begun> {
         let disk = self.tools.disk;
-        if part_name(remote).is_some() {
+        if part_name(remote, access).is_some() {
             match take_up(disk, temp, remote.size) {
                 Ok(Some(begun)) => return Ok(begun),
                 Ok(None) => {}

@@ -15,6 +15,7 @@ use crate::core::path::RelPath;
 use crate::download::Failed;
 use crate::error::{Result, state_error};
 use crate::index::Base;
+use crate::io::disk::Access;
 use crate::pass::{Local, Observed, Pass, Spot};
 use crate::report::{Deed, in_brackets};
 use crate::time::date_of;
@@ -60,6 +61,16 @@ pub(crate) enum Replaces {
     File(Observed),
     /// A file that is kept as a conflict copy.
     Kept(Observed),
+}
+
+impl Replaces {
+    /// Who may read the new file before it takes over the permissions of the old one.
+    pub(crate) fn access(self) -> Access {
+        match self {
+            Replaces::Nothing => Access::Shared,
+            Replaces::File(_) | Replaces::Kept(_) => Access::Private,
+        }
+    }
 }
 
 impl Pass<'_> {

@@ -56,15 +56,18 @@ enum Failed {
 
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Failed {
-        Failed::Disk(error)
+        if is_moved(&error) {
+            Failed::Restless
+        } else {
+            Failed::Disk(error)
+        }
     }
 }
 
 impl From<CallError> for Failed {
     fn from(error: CallError) -> Failed {
         match error {
-            CallError::Local(error) if is_moved(&error) => Failed::Restless,
-            CallError::Local(error) => Failed::Disk(error),
+            CallError::Local(error) => Failed::from(error),
             error => Failed::Call(error),
         }
     }

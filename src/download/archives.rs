@@ -48,19 +48,27 @@ impl Wanted {
         }
     }
 
+    fn in_and_below(&self, dir: &str) -> impl Iterator<Item = (&String, &(u64, u64))> {
+        // Everything below "dir" lies between "dir/" and "dir0", the character after the slash.
+        let (start, end) = match dir {
+            "" => (String::new(), "\u{10ffff}".to_owned()),
+            dir => (format!("{dir}/"), format!("{dir}0")),
+        };
+        let itself = self.0.get_key_value(dir).filter(|_| !dir.is_empty());
+        itself.into_iter().chain(self.0.range(start..end))
+    }
+
     /// Files and bytes in a directory and below it.
     fn below(&self, dir: &str) -> (u64, u64) {
-        self.0
-            .iter()
-            .filter(|(path, _)| below(path, dir).is_some())
+        self.in_and_below(dir)
             .fold((0, 0), |(files, bytes), (_, (f, b))| (files + f, bytes + b))
     }
 
     /// The folders directly in a directory that have something in or below them.
     fn folders_in(&self, dir: &str) -> Vec<String> {
         let names: BTreeSet<&str> = self
-            .0
-            .keys()
+            .in_and_below(dir)
+            .map(|(path, _)| path)
             .filter_map(|path| below(path, dir)?.split('/').find(|name| !name.is_empty()))
             .collect();
         names.into_iter().map(|name| join(dir, name)).collect()

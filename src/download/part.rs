@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use crate::core::content_hash::ContentHasher;
 use crate::core::path::RelPath;
 use crate::index::RemoteFile;
-use crate::io::disk::{Disk, Kind, WriteFile};
+use crate::io::disk::{Access, Disk, Kind, WriteFile};
 use crate::read::BUFFER_BYTES;
 use crate::scan::TEMP_PREFIX;
 
@@ -15,6 +15,8 @@ use crate::scan::TEMP_PREFIX;
 const SMALL_MAX: u64 = 4 << 20;
 /// Suffix of such a file.
 const SUFFIX: &str = ".part";
+/// Marks one that is readable by its owner only.
+const PRIVATE: &str = ".private";
 /// Longest revision that makes a file name, in bytes; Dropbox's own have about 30.
 const REV_BYTES_MAX: usize = 64;
 
@@ -36,17 +38,21 @@ impl Begun {
     }
 }
 
-/// The name under which the beginning of a file waits for the rest; nothing for small ones.
-pub(super) fn part_name(remote: &RemoteFile) -> Option<String> {
+/// The name under which the beginning of a file waits for the rest; nothing for small ones. One
+/// that nobody else may read yet is not taken for another.
+pub(super) fn part_name(remote: &RemoteFile, access: Access) -> Option<String> {
     let rev = &remote.rev;
     let is_name = rev.len() <= REV_BYTES_MAX && rev.bytes().all(|b| b.is_ascii_alphanumeric());
-    (remote.size > SMALL_MAX && is_name && remote.hash.is_some())
-        .then(|| format!("{TEMP_PREFIX}{rev}{SUFFIX}"))
+    (remote.size > SMALL_MAX && is_name && remote.hash.is_some()).then(|| match access {
+        Access::Shared => format!("{TEMP_PREFIX}{rev}{SUFFIX}"),
+        Access::Private => format!("{TEMP_PREFIX}{rev}{PRIVATE}{SUFFIX}"),
+    })
 }
 
 /// The revision whose beginning a local file of this name is.
 pub(crate) fn rev_of_part(name: &str) -> Option<&str> {
-    name.strip_prefix(TEMP_PREFIX)?.strip_suffix(SUFFIX)
+    let rev = name.strip_prefix(TEMP_PREFIX)?.strip_suffix(SUFFIX)?;
+    Some(rev.strip_suffix(PRIVATE).unwrap_or(rev))
 }
 
 /// How much has arrived, if anything has.

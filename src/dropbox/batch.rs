@@ -344,7 +344,8 @@ impl Api<'_> {
             let look = json!({ "async_job_id": id });
             job = self.rpc(check, &look).map_err(failure)?;
         }
-        Err(stumbled(&format!("{route} does not come to an end")))
+        log::debug!("{route} does not come to an end");
+        Err(Failure::Refused(refusal(json!("unfinished"))))
     }
 }
 

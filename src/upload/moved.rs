@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::outbox::Outgoing;
 use super::{Sent, WriteMode};
 use crate::core::content_hash::ContentHash;
+use crate::core::path::Key;
 use crate::dropbox::batch::Outcome;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::FileMetadata;
@@ -20,9 +21,14 @@ use crate::scan::Place;
 /// LIMIT: files that are gone here, of the sizes looked for, which one search keeps in mind.
 const GONE_MAX: usize = 4000;
 
+/// LIMIT: searches that find nothing gone; each reads the whole index. After a first upload that
+/// broke off there would be one for every thousand files.
+const SEARCHES_IN_VAIN_MAX: u32 = 8;
+
 /// A new file whose content Dropbox has under the name of a gone one.
 struct Moved {
     file: Outgoing,
+    old: Key,
     from: String,
     to: String,
     hash: ContentHash,
@@ -41,15 +47,20 @@ impl Pass<'_> {
             .filter(|file| is_new(file))
             .map(|file| file.observed.stamp.size)
             .collect();
+        if self.outbox.found_nothing >= SEARCHES_IN_VAIN_MAX {
+            return Ok(files);
+        }
         let gone = self.gone_files(&sizes)?;
+        self.outbox.found_nothing += u32::from(gone.is_empty());
         let mut moved = Vec::new();
         let mut left = Vec::new();
         for file in files {
             match self.origin(&file, &gone) {
-                Some((from, hash, stamp, read_at_ns)) => moved.push(Moved {
+                Some((old, hash, stamp, read_at_ns)) => moved.push(Moved {
                     to: self.remote_path(&file.spot.subject),
                     file,
-                    from,
+                    from: self.lower_path(&old.lower_path()),
+                    old: old.key.clone(),
                     hash,
                     stamp,
                     read_at_ns,
@@ -84,7 +95,10 @@ impl Pass<'_> {
                 }
                 _ => false,
             };
-            if is_gone && let Some(base) = row.base_file() {
+            if is_gone
+                && !self.outbox.copied.contains(&row.key)
+                && let Some(base) = row.base_file()
+            {
                 count += 1;
                 found.entry(base.stamp.size).or_default().push(row);
             }
@@ -94,11 +108,11 @@ impl Pass<'_> {
     }
 
     /// Where Dropbox has the content of a new file; it is read only if a gone one had its size.
-    fn origin(
+    fn origin<'g>(
         &self,
         file: &Outgoing,
-        gone: &HashMap<u64, Vec<Row>>,
-    ) -> Option<(String, ContentHash, Stamp, i128)> {
+        gone: &'g HashMap<u64, Vec<Row>>,
+    ) -> Option<(&'g Row, ContentHash, Stamp, i128)> {
         if !is_new(file) {
             return None;
         }
@@ -107,7 +121,7 @@ impl Pass<'_> {
         let (hash, stamp) = read::hash(self.tools.disk, &file.spot.path().ok()?).ok()?;
         let same = |row: &&Row| row.base_file().is_some_and(|base| base.hash == hash);
         let from = candidates.iter().find(same)?;
-        Some((self.lower_path(&from.lower_path()), hash, stamp, read_at_ns))
+        Some((from, hash, stamp, read_at_ns))
     }
 
     fn copy_all(&mut self, moved: &[Moved]) -> Result<Vec<Outcome<FileMetadata>>> {
@@ -137,6 +151,7 @@ impl Pass<'_> {
     fn copied(&mut self, moved: Moved, outcome: Outcome<FileMetadata>) -> Result<Option<Outgoing>> {
         let Moved {
             mut file,
+            old,
             from,
             hash,
             stamp,
@@ -152,6 +167,7 @@ impl Pass<'_> {
                 };
                 let more = format!("{}, copied in Dropbox from {from}", file.more);
                 self.uploaded(file.spot, sent, read_at_ns, &more)?;
+                self.outbox.copied.insert(old);
                 Ok(None)
             }
             // Another version was there by then, and is now under this name, too.

@@ -4,9 +4,12 @@
 //! What does not arrive this way goes in a call of its own, which knows how to fail. Where Dropbox
 //! refuses a batch for itself, the rest of the run does without.
 
+use std::collections::HashSet;
+
 use super::joined::{Joined, Piece, State};
 use super::{Failed, Sent, verified};
 use crate::core::content_hash::ContentHash;
+use crate::core::path::Key;
 use crate::dropbox::batch::{Append, ENTRIES_MAX, Finish, Outcome};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{
@@ -44,6 +47,10 @@ pub(crate) struct Outbox {
     argument_bytes: usize,
     /// Dropbox could not answer for the batch at hand; single calls tell what is wrong.
     has_stumbled: bool,
+    /// Searches for moved files that found none.
+    pub(super) found_nothing: u32,
+    /// Old names of files that were copied: they need not be found again.
+    pub(super) copied: HashSet<Key>,
 }
 
 /// The best way to send many files that Dropbox has not refused in this run.
@@ -65,6 +72,8 @@ impl Default for Outbox {
             lane: Lane::Batches,
             argument_bytes: ARGUMENT_BYTES,
             has_stumbled: false,
+            found_nothing: 0,
+            copied: HashSet::new(),
         }
     }
 }

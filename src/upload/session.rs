@@ -13,7 +13,10 @@ use crate::dropbox::wire::{CommitInfo, Metadata, SessionCursor};
 use crate::error::Result;
 use crate::index::Meta;
 use crate::io::disk::{ReadFile, Stamp};
-use crate::pass::Pass;
+use crate::pass::{Pass, is_racy};
+
+/// Times one file goes on elsewhere than it was, in one run.
+const STEPS_BACK_MAX: u32 = 16;
 
 /// The upload session that was under way when a run ended.
 #[derive(Serialize, Deserialize)]
@@ -59,6 +62,7 @@ impl Pass<'_> {
         };
         let progress = |at| self.tools.report.progress(commit.path, at, stamp.size);
         progress(source.offset());
+        let mut steps_back = 0;
         while stamp.size - source.offset() > chunk_bytes {
             let cursor = SessionCursor {
                 session_id: &session,
@@ -66,7 +70,7 @@ impl Pass<'_> {
             };
             match self.tools.api.session_append(&cursor, &mut source) {
                 Ok(()) => source.advance_to(source.offset() + chunk_bytes),
-                Err(error) => go_on(&mut source, error)?,
+                Err(error) => go_on(&mut source, error, &mut steps_back)?,
             }
             progress(source.offset());
         }
@@ -106,9 +110,14 @@ impl Pass<'_> {
     }
 
     fn begin(&self, key: &Key, source: &mut Chunk<'_>) -> std::result::Result<String, Failed> {
+        let opened_at_ns = self.tools.host.now_ns();
         let session = self.tools.api.session_start(false, source)?.session_id;
         source.advance_to(source.chunk_bytes());
         let stamp = source.stamp();
+        // A file written to just now may come to be another one under the same stamp.
+        if is_racy(stamp, opened_at_ns) {
+            return Ok(session);
+        }
         let begun = Begun {
             key: key.path(),
             session_id: session.clone(),
@@ -134,6 +143,7 @@ impl Pass<'_> {
     ) -> std::result::Result<Sent, Failed> {
         let api = self.tools.api;
         let stamp = *source.stamp();
+        let mut steps_back = 0;
         loop {
             let cursor = SessionCursor {
                 session_id: session,
@@ -149,7 +159,7 @@ impl Pass<'_> {
                     });
                 }
                 Err(CallError::Refused(error)) if error.is("lookup_failed/incorrect_offset") => {
-                    go_on(&mut source, CallError::Refused(error))?;
+                    go_on(&mut source, CallError::Refused(error), &mut steps_back)?;
                 }
                 // The finish whose answer was lost has used the session up.
                 Err(CallError::Refused(error)) if error.is("lookup_failed") => {
@@ -188,10 +198,17 @@ impl Pass<'_> {
     }
 }
 
-/// Goes on where Dropbox says the session is.
-fn go_on(source: &mut Chunk<'_>, error: CallError) -> std::result::Result<(), Failed> {
+/// Goes on where Dropbox says the session is; not for ever, if that changes its mind.
+fn go_on(
+    source: &mut Chunk<'_>,
+    error: CallError,
+    steps_back: &mut u32,
+) -> std::result::Result<(), Failed> {
+    *steps_back += 1;
     match error {
-        CallError::Refused(error) if error.has("incorrect_offset") => {
+        CallError::Refused(error)
+            if error.has("incorrect_offset") && *steps_back <= STEPS_BACK_MAX =>
+        {
             let correct = error.number("correct_offset");
             // Beyond what was read nothing can have arrived.
             match correct.filter(|c| *c != source.offset() && *c <= source.read_to()) {

@@ -156,8 +156,9 @@ const CASES: [&str; 9] = [
     "a", "A", "d/x", "D/x", "D/X", "d", "\u{e4}", "a\u{308}", "d/\u{c4}",
 ];
 const SWAPS: [&str; 9] = ["f", "f/x", "f/y", "g", "g/f", "g/f/x", "f/x/y", "h", "F"];
-const MANY: [&str; 12] = [
-    "m/1", "m/2", "m/3", "m/4", "m/5", "m/6", "m/7", "n/1", "n/2", "n/3", "m", "n",
+const MANY: [&str; 18] = [
+    "m/1", "m/2", "m/3", "m/4", "m/5", "m/6", "m/7", "m/8", "m/9", "m/a", "m/b/1", "m/b/2",
+    "m/b/3", "n/1", "n/2", "n/3", "m", "n",
 ];
 
 /// What a seed stands for.
