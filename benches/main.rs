@@ -13,6 +13,7 @@ mod dropbox;
 mod files;
 mod gateway;
 mod options;
+mod peak;
 mod table;
 mod tools;
 

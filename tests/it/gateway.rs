@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, UNIX_EPOCH};
@@ -380,10 +380,13 @@ pub fn no_children() -> RwLockReadGuard<'static, ()> {
 /// Runs a command to its end.
 pub fn output(command: &mut Command) -> io::Result<Output> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
-    let child = command.spawn()?;
-    drop(alone);
-    child.wait_with_output()
+    started(command)?.wait_with_output()
+}
+
+/// Starts a command.
+pub fn started(command: &mut Command) -> io::Result<Child> {
+    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
 }
 
 /// Says something whether or not the test's output is shown.
