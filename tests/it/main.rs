@@ -16,6 +16,8 @@ mod gateway;
 mod histories;
 mod images;
 mod needs;
+#[path = "../../benches/peak.rs"]
+mod peak;
 mod sim;
 mod strace;
 mod world;
@@ -25,6 +27,7 @@ mod archives;
 mod authentication;
 mod batches;
 mod belonging;
+mod budgets;
 mod commands;
 mod conflicts;
 mod crash;

@@ -9,7 +9,7 @@ use crate::images::{Image, Mounted};
 
 /// Whether a test has what it needs. If not, that is said and counted; where everything must run
 /// it is a failure.
-pub fn has(test: &str, need: &Result<(), String>) -> bool {
+pub fn has<T>(test: &str, need: &Result<T, String>) -> bool {
     static SKIPPED: AtomicU32 = AtomicU32::new(0);
     let Err(why) = need else { return true };
     let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
@@ -33,6 +33,21 @@ pub fn strace() -> &'static Result<(), String> {
             return Err(format!("strace cannot kill: {killed:?}"));
         }
         Ok(())
+    })
+}
+
+/// Instructions can be counted.
+pub fn valgrind() -> &'static Result<(), String> {
+    static NEED: OnceLock<Result<(), String>> = OnceLock::new();
+    NEED.get_or_init(|| {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "true"]);
+        let counted = output(&mut valgrind).map_err(|error| format!("valgrind: {error}"))?;
+        if counted.status.success() {
+            Ok(())
+        } else {
+            Err(format!("valgrind cannot count: {counted:?}"))
+        }
     })
 }
 

@@ -25,12 +25,21 @@ pub struct Call {
     pub name: String,
     pub nth: usize,
     pub text: String,
+    /// What it returned; nothing if that is no plain number.
+    pub result: Option<i64>,
 }
 
 impl Call {
     /// Whether it is about a file, not a connection.
     pub fn is_on_files(&self) -> bool {
         !SOCKETS.contains(&self.name.as_str())
+    }
+
+    /// How many bytes it wrote to a file.
+    pub fn written(&self) -> u64 {
+        let is_write = matches!(self.name.as_str(), "write" | "pwrite64");
+        let count = self.result.filter(|_| is_write).unwrap_or(0);
+        u64::try_from(count).unwrap_or(0)
     }
 }
 
@@ -70,11 +79,13 @@ pub fn record(gateway: &Gateway) -> Vec<Call> {
         if (is_opening && !more.contains("O_CREAT")) || is_talk {
             continue;
         }
+        let result = more.rsplit(" = ").next().and_then(|text| text.parse().ok());
         let text = format!("{name}({more}");
         calls.push(Call {
             name: name.to_owned(),
             nth: *count,
             text: text.chars().take(120).collect(),
+            result,
         });
     }
     calls
