@@ -31,18 +31,28 @@
 //! 1. [`commands::sync`] assembles what a pass works with and takes the locks; [`sync`] runs it.
 //! 2. [`root`] asks whether the content dir is the one we know.
 //! 3. [`pull`] writes what Dropbox tells into the [`index`], then the cursor into [`cursor`]'s
-//!    file. A full listing is staged and causes nothing before it is complete.
+//!    file. A full listing is staged (`index::listing`) and causes nothing before it is complete
+//!    and merged (`index::merge`).
 //! 4. [`scan`] walks twice: the pending rows first, then the whole tree, merging each directory
-//!    with its rows. [`reconcile`] observes one key, decides, and acts.
-//! 5. [`download`] fetches and verifies, [`landing`] puts in place and keeps conflict copies;
-//!    [`upload`] sends, each write naming what it may replace, and [`remote_folders`] makes what
-//!    that does not; [`read`] reads one version of a file or none.
-//! 6. [`remove`] deletes last, under guard ([`core::guard`]); what waited for a freed name comes in
-//!    a second round.
-//! 7. [`report`] says what was done. Its problems and [`error`] give the exit code.
+//!    with its rows. [`io::listing`] packs the names of a directory, and `index::brief` reads no
+//!    more of a row than it takes to see that a file is in step. [`reconcile`] observes one key,
+//!    decides, and acts.
+//! 5. [`download`] fetches and verifies, [`landing`] puts in place and keeps conflict copies.
+//!    Folders of small files come as archives (`download::archives`, read as they arrive by
+//!    `download::zip`), the beginning of a large file waits for the rest (`download::part`), and
+//!    what only has another name now is renamed (`download::moved`).
+//! 6. [`upload`] sends, each write naming what it may replace; [`read`] reads one version of a file
+//!    or none. Small files wait in `upload::outbox` until a batch is full, which `upload::joined`
+//!    strings together; large ones go in a session that a later run takes up
+//!    (`upload::session`); what was renamed is copied by Dropbox (`upload::moved`).
+//!    [`remote_folders`] makes what that does not.
+//! 7. [`remove`] deletes last, under guard ([`core::guard`], which [`core::arrivals`] tells what
+//!    was only moved); whole trees are looked into and deleted together (`remove::trees`). What
+//!    waited for a freed name comes in a second round.
+//! 8. [`report`] says what was done. Its problems and [`error`] give the exit code.
 //!
-//! [`pass`] holds what these phases share. [`dropbox`] is the API; [`io`] has the three seams to
-//! the world, which a simulator replaces.
+//! [`pass`] holds what these phases share. [`dropbox`] is the API, [`dropbox::batch`] its calls for
+//! many things at once; [`io`] has the three seams to the world, which a simulator replaces.
 //!
 //! # What always holds
 //! - **Unknown is not absent.** A directory that cannot be read, a listing that is not complete, a
@@ -59,7 +69,8 @@
 //! - **Nothing outside the content dir** is opened, created or removed; links are not followed.
 //! - **Clocks never decide.** Rev, hash and stamp do.
 //! - **No secret** leaves the private token files: not in logs, not in arguments, not in errors.
-//! - **An idle pass is one request and writes nothing.**
+//! - **An idle pass is one request and writes nothing.** What a pass may cost at most, in memory,
+//!   requests, bytes and syncs, is held by tests (`tests/it/budgets.rs`).
 //!
 //! Bounds are marked `LIMIT:` where they stand, with their reason.
 

@@ -1,6 +1,6 @@
 //! Sending files up: small ones many at a time, larger ones in one call, large ones in a session.
 //!
-//! Files gather in the [`Outbox`] and leave it together: those that were only moved are copied
+//! Files gather in the outbox and leave it together: those that were only moved are copied
 //! within Dropbox, the others are sent. Every write names what it may replace (`add`, or `update`
 //! with a rev), autorename is off, and nothing is settled before Dropbox's content hash equals that
 //! of the bytes sent. A file is only committed as one version of itself: in a single call the last
