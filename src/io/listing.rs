@@ -34,7 +34,16 @@ pub trait Look {
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     text: String,
-    spans: Vec<(u32, u32)>,
+    spans: Vec<Span>,
+}
+
+/// Where a name begins and ends.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
+    /// It is its own key, as most are.
+    is_folded: bool,
 }
 
 impl Names {
@@ -47,7 +56,11 @@ impl Names {
         let start = u32::try_from(self.text.len()).map_err(full)?;
         let end = u32::try_from(self.text.len() + name.len()).map_err(full)?;
         self.text.push_str(name);
-        self.spans.push((start, end));
+        self.spans.push(Span {
+            start,
+            end,
+            is_folded: is_folded(name),
+        });
         Ok(())
     }
 
@@ -74,13 +87,19 @@ impl Names {
 
     /// The name at this place.
     pub fn get(&self, at: usize) -> Option<&str> {
-        let (start, end) = *self.spans.get(at)?;
-        self.text.get(start as usize..end as usize)
+        let span = self.spans.get(at)?;
+        self.text.get(span.start as usize..span.end as usize)
     }
 
     /// The key of the name at this place.
     pub fn folded(&self, at: usize) -> Option<Cow<'_, str>> {
-        self.get(at).map(folded)
+        let name = self.get(at)?;
+        let is_folded = self.spans.get(at).is_some_and(|span| span.is_folded);
+        Some(if is_folded {
+            Cow::Borrowed(name)
+        } else {
+            Cow::Owned(fold(name))
+        })
     }
 
     /// All of them.
@@ -91,15 +110,20 @@ impl Names {
     /// Sorts them by key, and equal keys by name.
     pub fn sort(&mut self) {
         let text = &self.text;
-        let name = |(start, end): (u32, u32)| &text[start as usize..end as usize];
-        self.spans
-            .sort_unstable_by(|a, b| compare(name(*a), name(*b)));
+        let name = |span: &Span| &text[span.start as usize..span.end as usize];
+        self.spans.sort_unstable_by(|a, b| {
+            if a.is_folded && b.is_folded {
+                name(a).cmp(name(b))
+            } else {
+                compare(name(a), name(b))
+            }
+        });
     }
 
     /// Where the names with this key stand among sorted ones.
     pub fn with_key(&self, key: &str) -> Range<usize> {
-        let is_below = |at: &(u32, u32)| {
-            let name = self.text.get(at.0 as usize..at.1 as usize);
+        let is_below = |span: &Span| {
+            let name = self.text.get(span.start as usize..span.end as usize);
             name.is_some_and(|name| *folded(name) < *key)
         };
         let start = self.spans.partition_point(is_below);
@@ -108,9 +132,13 @@ impl Names {
     }
 }
 
+fn is_folded(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+}
+
 fn folded(name: &str) -> Cow<'_, str> {
-    let is_folded = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
-    if name.bytes().all(is_folded) {
+    if is_folded(name) {
         Cow::Borrowed(name)
     } else {
         Cow::Owned(fold(name))

@@ -82,6 +82,9 @@ impl Pass<'_> {
     /// Deletes folders in Dropbox that hold nothing but each other, where one look at all of them
     /// is less than a look at each; the others come back as they came.
     pub(super) fn delete_empty_trees(&mut self, folders: Vec<Delete>) -> Result<Vec<Delete>> {
+        if folders.len() < 2 {
+            return Ok(folders);
+        }
         // What was deleted in them does not count any more.
         self.flush_settles()?;
         let named: BTreeMap<Key, String> = folders
@@ -93,7 +96,7 @@ impl Pass<'_> {
             .collect();
         let dir = common_dir(named.keys());
         let pages = self.tools.index.holdings(&dir)?.entries / PAGE_ENTRIES + 1;
-        if folders.len() < 2 || pages >= folders.len() as u64 {
+        if pages >= folders.len() as u64 {
             return Ok(folders);
         }
         let remote_root = &self.tools.config.dropbox.remote_root;
