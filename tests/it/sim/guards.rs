@@ -55,7 +55,7 @@ impl Watch {
     /// Right before the pass; nothing where the index cannot be read to its end.
     pub fn begin(disk: &SimDisk, dropbox: &Standin, index: &Path) -> Option<Watch> {
         let before = match Index::open(index) {
-            Ok(Some(index)) => in_step(&index).ok()?,
+            Ok(Some(open)) => in_step(&open, dirs_of(index)?).ok()?,
             // Without an index nothing was in step.
             Ok(None) | Err(_) => InStep::default(),
         };
@@ -88,14 +88,13 @@ impl Watch {
 
     /// Before each call.
     pub fn note(&mut self, call: &Call) {
-        let (route, arg) = call.path.split_once(' ').unwrap_or((&call.path, ""));
         if call.on == "content" && call.op == Op::RemoveFile && !is_own(&call.path) {
             let found = files_on(&self.disk).remove_entry(&call.path);
             self.deleted[HERE].extend(found);
-        } else if call.op == Op::Request && route == "/2/files/delete_v2" {
-            let arg: serde_json::Value = serde_json::from_str(arg).unwrap_or_default();
-            let path = arg["path"].as_str().unwrap_or_default();
-            let rev = arg["parent_rev"].as_str();
+        }
+        for delete in call.deletes().iter().filter(|_| call.op == Op::Request) {
+            let path = delete["path"].as_str().unwrap_or_default();
+            let rev = delete["parent_rev"].as_str();
             if rev.is_some()
                 && self.dropbox.rev(path).as_deref() == rev
                 && let Some(bytes) = self.dropbox.read(path)
@@ -145,7 +144,15 @@ fn keys_of(files: &Files) -> BTreeSet<String> {
     files.keys().map(|path| fold(path)).collect()
 }
 
-fn in_step(index: &Index) -> Result<InStep> {
+/// The directories that hold rows; those between need not have one.
+fn dirs_of(index: &Path) -> Option<Vec<String>> {
+    let db = rusqlite::Connection::open(index).ok()?;
+    let mut select = db.prepare("SELECT DISTINCT dir FROM entry").ok()?;
+    let dirs = select.query_map([], |row| row.get(0)).ok()?;
+    dirs.collect::<rusqlite::Result<_>>().ok()
+}
+
+fn in_step(index: &Index, dirs: Vec<String>) -> Result<InStep> {
     let passes_done = index.meta(Meta::PassesDone)?;
     let passes_done = passes_done.and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut found = InStep {
@@ -155,8 +162,7 @@ fn in_step(index: &Index) -> Result<InStep> {
         ],
         ..InStep::default()
     };
-    let mut dirs = vec![String::new()];
-    while let Some(dir) = dirs.pop() {
+    for dir in dirs {
         let mut rows = index.rows_in_dir(&dir);
         while let Some(row) = rows.next()? {
             match row.base_file() {
@@ -164,7 +170,6 @@ fn in_step(index: &Index) -> Result<InStep> {
                 Some(_) => found.settled.push(row.key.path()),
                 None => {}
             }
-            dirs.push(row.key.path());
         }
     }
     Ok(found)

@@ -430,23 +430,20 @@ impl Scene {
 
     /// A write that does not name the version it replaces or removes.
     fn careless(&self, call: &Call) -> Option<&'static str> {
-        let (route, arg) = call.path.split_once(' ').unwrap_or((&call.path, ""));
-        let arg: serde_json::Value = serde_json::from_str(arg).unwrap_or_default();
-        match route {
-            "/2/files/upload" => {
-                let is_add = arg["mode"] == "add" || arg["mode"][".tag"] == "add";
-                let is_update = arg["mode"][".tag"] == "update";
-                let renames = arg["autorename"] == true;
-                (!(is_add || is_update) || renames).then_some("an upload without a condition")
-            }
-            "/2/files/delete_v2" if arg.get("parent_rev").is_none() => {
-                let path = arg["path"].as_str().unwrap_or_default();
-                let left = self.at_or_below(0, path.trim_start_matches('/'));
-                let holds_file = left.keys().any(|path| !path.ends_with('/'));
-                holds_file.then_some("a delete in Dropbox without a version")
-            }
-            _ => None,
+        let is_guarded = |commit: &serde_json::Value| {
+            let is_add = commit["mode"] == "add" || commit["mode"][".tag"] == "add";
+            let is_update = commit["mode"][".tag"] == "update";
+            (is_add || is_update) && commit["autorename"] != true
+        };
+        if !call.commits().iter().all(is_guarded) {
+            return Some("an upload without a condition");
         }
+        let is_careful = |delete: &serde_json::Value| {
+            let path = delete["path"].as_str().unwrap_or_default();
+            let left = self.at_or_below(0, path.trim_start_matches('/'));
+            delete.get("parent_rev").is_some() || left.keys().all(|path| path.ends_with('/'))
+        };
+        (!call.deletes().iter().all(is_careful)).then_some("a delete in Dropbox without a version")
     }
 
     /// Every value nobody replaced or removed is somewhere.

@@ -5,6 +5,8 @@ use std::io;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use serde_json::Value;
+
 use super::random::mix;
 
 /// What is called.
@@ -72,6 +74,39 @@ pub struct Call {
     pub on: &'static str,
     /// The path, or the route.
     pub path: String,
+}
+
+impl Call {
+    fn argument(&self) -> (&str, Value) {
+        let (route, argument) = self.path.split_once(' ').unwrap_or((&self.path, ""));
+        (route, serde_json::from_str(argument).unwrap_or_default())
+    }
+
+    /// What a request asks Dropbox to delete, alone or among others.
+    pub fn deletes(&self) -> Vec<Value> {
+        match self.argument() {
+            ("/2/files/delete_v2", argument) => vec![argument],
+            ("/2/files/delete_batch", argument) => entries(&argument),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a request commits, alone or among others.
+    pub fn commits(&self) -> Vec<Value> {
+        match self.argument() {
+            ("/2/files/upload", argument) => vec![argument],
+            ("/2/files/upload_session/finish", argument) => vec![argument["commit"].clone()],
+            ("/2/files/upload_session/finish_batch_v2", argument) => entries(&argument)
+                .iter()
+                .map(|entry| entry["commit"].clone())
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn entries(argument: &Value) -> Vec<Value> {
+    argument["entries"].as_array().cloned().unwrap_or_default()
 }
 
 /// What becomes of a call.
