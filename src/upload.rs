@@ -21,13 +21,14 @@ use source::{Bytes, Chunk, is_moved, is_one_version};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
-use crate::core::path::{Key, RelPath, fold, join, nfc, split};
+use crate::core::path::{Key, RelPath, fold, join, nfc};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, WriteMode};
 use crate::error::Result;
 use crate::index::Row;
 use crate::io::disk::{ReadFile, Stamp};
 use crate::pass::{Local, Observed, Pass, Spot};
+use crate::pull::{Located, beneath, root_key};
 use crate::read;
 use crate::report::{Deed, in_brackets};
 use crate::time::timestamp_of;
@@ -348,16 +349,17 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// No listing will ever tell of a file of this name in Dropbox at this spot's key.
-    fn is_out_of_sight(&self, spot: &Spot, name: &str) -> bool {
-        let (dir, _) = split(&spot.subject);
-        let reach = self
-            .tools
-            .config
-            .sync
-            .filter
-            .reach(&format!("{dir}/{name}"));
-        fold(name) != spot.row.key.name || !(reach.up || reach.down)
+    /// No listing will ever tell of this file in Dropbox at this spot's key. The filters are asked
+    /// about the path Dropbox shows: a folder here may differ from it in case.
+    fn is_out_of_sight(&self, spot: &Spot, file: &FileMetadata) -> bool {
+        let root = root_key(&self.tools.config.dropbox.remote_root);
+        let Located::Entry(entry) = beneath(&root, Metadata::File(file.clone())) else {
+            return true;
+        };
+        let dir = entry.shown_dir.as_deref().unwrap_or(&entry.key.dir);
+        let shown = format!("/{}", join(dir, &file.name));
+        let reach = self.tools.config.sync.filter.reach(&shown);
+        fold(&file.name) != spot.row.key.name || !(reach.up || reach.down)
     }
 
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
@@ -377,7 +379,7 @@ impl Pass<'_> {
         };
         if let Some(Metadata::File(file)) = &found
             && spot.row.is_void()
-            && self.is_out_of_sight(&spot, &file.name)
+            && self.is_out_of_sight(&spot, file)
         {
             let text = format!(
                 "Dropbox has {} here, which the filters leave out or which folds differently: \
