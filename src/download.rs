@@ -102,7 +102,8 @@ impl Pass<'_> {
         if !self.ensure_dir(&spot)? || !self.has_space(&spot, &temp, remote.size) {
             return Ok(());
         }
-        if self.wanted.is_some() {
+        if let Some(wanted) = &mut self.wanted {
+            wanted.has_waiting = true;
             if is_new {
                 self.note_wanted(&spot.row, &remote, &temp);
             }

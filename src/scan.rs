@@ -84,10 +84,11 @@ impl Waiting {
 impl Pass<'_> {
     /// First walk: everything Dropbox changed.
     pub(crate) fn walk_pending(&mut self) -> Result<()> {
-        if !self.last_round {
-            self.fetch_archives()?;
+        if self.last_round || self.fetch_archives()? {
+            self.walk_pending_dirs()
+        } else {
+            Ok(())
         }
-        self.walk_pending_dirs()
     }
 
     /// Visits the pending rows, and lands what comes down.

@@ -35,14 +35,19 @@ const DIRS_MAX: usize = 20_000;
 
 /// What is to come down in small files, by directory.
 #[derive(Default)]
-pub(crate) struct Wanted(BTreeMap<String, (u64, u64)>);
+pub(crate) struct Wanted {
+    /// Files and bytes in each directory.
+    dirs: BTreeMap<String, (u64, u64)>,
+    /// Something is to come down, one way or the other.
+    pub(super) has_waiting: bool,
+}
 
 impl Wanted {
     fn note(&mut self, dir: &str, bytes: u64) {
-        if self.0.len() < DIRS_MAX && !self.0.contains_key(dir) {
-            self.0.insert(dir.to_owned(), (0, 0));
+        if self.dirs.len() < DIRS_MAX && !self.dirs.contains_key(dir) {
+            self.dirs.insert(dir.to_owned(), (0, 0));
         }
-        if let Some((files, sum)) = self.0.get_mut(dir) {
+        if let Some((files, sum)) = self.dirs.get_mut(dir) {
             *files += 1;
             *sum = sum.saturating_add(bytes);
         }
@@ -54,8 +59,8 @@ impl Wanted {
             "" => (String::new(), "\u{10ffff}".to_owned()),
             dir => (format!("{dir}/"), format!("{dir}0")),
         };
-        let itself = self.0.get_key_value(dir).filter(|_| !dir.is_empty());
-        itself.into_iter().chain(self.0.range(start..end))
+        let itself = self.dirs.get_key_value(dir).filter(|_| !dir.is_empty());
+        itself.into_iter().chain(self.dirs.range(start..end))
     }
 
     /// Files and bytes in a directory and below it.
@@ -117,22 +122,25 @@ impl<'a> Pass<'a> {
         if let Some(wanted) = &mut self.wanted
             && file.hash.is_some()
             && file.size <= FILE_BYTES_MAX
-            && (wanted.0.contains_key(dir) || can_write())
+            && (wanted.dirs.contains_key(dir) || can_write())
         {
             wanted.note(dir, file.size);
         }
     }
 
     /// First finds out what is to come down at all, then brings down as archives the folders that
-    /// are worth it. What is left is left to the walk that follows.
-    pub(crate) fn fetch_archives(&mut self) -> Result<()> {
+    /// are worth it. Says whether anything is left to the walk that follows.
+    pub(crate) fn fetch_archives(&mut self) -> Result<bool> {
         if self.dry() || !self.tools.index.has_due(FILE_BYTES_MAX, FILES_MIN)? {
-            return Ok(());
+            return Ok(true);
         }
         self.wanted = Some(Wanted::default());
         let walked = self.walk_pending_dirs();
         let wanted = self.wanted.take().unwrap_or_default();
         walked?;
+        if !wanted.has_waiting {
+            return Ok(false);
+        }
         // The root of everything the app may see cannot be had as an archive.
         let mut dirs = if self.tools.config.dropbox.remote_root.is_empty() {
             wanted.folders_in("")
@@ -149,13 +157,13 @@ impl<'a> Pass<'a> {
                     Fetched::Taken => true,
                     Fetched::TooLarge => false,
                     // It would be no better with another folder.
-                    Fetched::Refused => return Ok(()),
+                    Fetched::Refused => return Ok(true),
                 };
             if !is_done {
                 dirs.extend(wanted.folders_in(&dir));
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether one request for everything below a folder beats one for each file that is due.
