@@ -34,6 +34,12 @@ fn check_all_up(world: &World, count: usize) {
     world.check_settled();
 }
 
+#[track_caller]
+fn check_nothing_sent(outcome: &Outcome) {
+    let is_upload = |call: &String| call.starts_with("upload");
+    assert!(!outcome.calls.iter().any(is_upload), "{:?}", outcome.calls);
+}
+
 #[test]
 fn a_thousand_small_files_go_up_in_at_most_thirty_calls() {
     let world = many(1000);
@@ -367,11 +373,7 @@ fn a_renamed_file_moves_no_bytes() {
     world.rename("old/big", "new");
     let outcome = world.sync_ok();
     assert_eq!(times(&outcome, "copy_v2"), 1, "{:?}", outcome.calls);
-    assert!(
-        !outcome.calls.iter().any(|call| call.starts_with("upload")),
-        "{:?}",
-        outcome.calls
-    );
+    check_nothing_sent(&outcome);
     assert_eq!(outcome.counts.deleted_in_dropbox, 1);
     check_all_up(&world, 3);
 }
@@ -384,16 +386,12 @@ fn a_renamed_directory_moves_no_bytes() {
     world.rename("a", "moved");
     let outcome = world.sync_ok();
     assert!(outcome.calls.len() <= 12, "{:?}", outcome.calls);
-    assert!(
-        !outcome.calls.iter().any(|call| call.starts_with("upload")),
-        "{:?}",
-        outcome.calls
-    );
+    check_nothing_sent(&outcome);
     check_all_up(&world, 62);
 }
 
-#[test]
-fn a_copy_of_a_version_that_was_replaced_meanwhile_is_made_good() {
+/// A world in which a file was renamed, and somebody puts one into Dropbox right before the copy.
+fn renamed_while(path: &'static str, bytes: &'static [u8]) -> World {
     let world = world();
     world.put("old", "content");
     world.put("keep", "k");
@@ -403,9 +401,15 @@ fn a_copy_of_a_version_that_was_replaced_meanwhile_is_made_good() {
     let mut once = true;
     world.on_request(move |request| {
         if request.target.contains("copy") && std::mem::take(&mut once) {
-            dropbox.put("/old", b"edited there");
+            dropbox.put(path, bytes);
         }
     });
+    world
+}
+
+#[test]
+fn a_copy_of_a_version_that_was_replaced_meanwhile_is_made_good() {
+    let world = renamed_while("/old", b"edited there");
     world.sync_ok();
     assert_eq!(world.dropbox.read("/new").unwrap(), b"content");
     assert_eq!(world.dropbox.read("/old").unwrap(), b"edited there");
@@ -415,18 +419,7 @@ fn a_copy_of_a_version_that_was_replaced_meanwhile_is_made_good() {
 
 #[test]
 fn a_name_taken_in_dropbox_meanwhile_is_not_copied_over() {
-    let world = world();
-    world.put("old", "content");
-    world.put("keep", "k");
-    world.sync_ok();
-    world.rename("old", "new");
-    let dropbox = world.dropbox.clone();
-    let mut once = true;
-    world.on_request(move |request| {
-        if request.target.contains("copy") && std::mem::take(&mut once) {
-            dropbox.put("/new", b"somebody else's");
-        }
-    });
+    let world = renamed_while("/new", b"somebody else's");
     world.sync();
     assert_eq!(world.dropbox.read("/new").unwrap(), b"somebody else's");
     assert!(world.read("new").is_some());

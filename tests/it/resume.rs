@@ -101,14 +101,20 @@ fn an_upload_session_that_is_too_old_is_begun_anew() {
     world.check_settled();
 }
 
-#[test]
-fn a_large_download_goes_on_in_the_next_run() {
+/// A world in which a download of 20 MiB broke off after 15.
+fn broken_download(path: &str) -> (World, Vec<u8>) {
     let world = world();
     let bytes = noise(20 * MIB);
-    world.dropbox.put("/d/big", &bytes);
+    world.dropbox.put(path, &bytes);
     let cut = Fault::new("download", When::Nth(1), Effect::Truncate(15 * MIB));
     world.dropbox.inject(cut);
     broken_at(&world, "files/download", 2);
+    (world, bytes)
+}
+
+#[test]
+fn a_large_download_goes_on_in_the_next_run() {
+    let (world, bytes) = broken_download("/d/big");
     assert!(world.read("d/big").is_none(), "nothing half is in place");
     let mut range = None;
     let seen = Arc::new(std::sync::Mutex::new(None));
@@ -127,11 +133,7 @@ fn a_large_download_goes_on_in_the_next_run() {
 
 #[test]
 fn the_beginning_of_a_version_that_was_replaced_is_of_no_use() {
-    let world = world();
-    world.dropbox.put("/big", &noise(20 * MIB));
-    let cut = Fault::new("download", When::Nth(1), Effect::Truncate(15 * MIB));
-    world.dropbox.inject(cut);
-    broken_at(&world, "files/download", 2);
+    let (world, _) = broken_download("/big");
     world.dropbox.put("/big", &vec![1; 20 * MIB]);
     world.sync_ok();
     let names: Vec<_> = std::fs::read_dir(world.content())
@@ -145,12 +147,7 @@ fn the_beginning_of_a_version_that_was_replaced_is_of_no_use() {
 
 #[test]
 fn the_beginning_of_a_download_waits_through_other_passes_and_is_never_sent_up() {
-    let world = world();
-    let bytes = noise(20 * MIB);
-    world.dropbox.put("/big", &bytes);
-    let cut = Fault::new("download", When::Nth(1), Effect::Truncate(15 * MIB));
-    world.dropbox.inject(cut);
-    broken_at(&world, "files/download", 2);
+    let (world, bytes) = broken_download("/big");
     world.put("new", "n");
     world.upload_only();
     assert_eq!(world.dropbox.read("/new").unwrap(), b"n");
@@ -162,12 +159,7 @@ fn the_beginning_of_a_download_waits_through_other_passes_and_is_never_sent_up()
 
 #[test]
 fn a_spoilt_beginning_costs_a_download_and_nothing_else() {
-    let world = world();
-    let bytes = noise(20 * MIB);
-    world.dropbox.put("/big", &bytes);
-    let cut = Fault::new("download", When::Nth(1), Effect::Truncate(15 * MIB));
-    world.dropbox.inject(cut);
-    broken_at(&world, "files/download", 2);
+    let (world, bytes) = broken_download("/big");
     let part = std::fs::read_dir(world.content())
         .unwrap()
         .map(|entry| entry.unwrap().path())
