@@ -1,7 +1,7 @@
 //! Many things in few calls: uploads, deletes, folders and renames, and what becomes of single
 //! entries when a call for many of them fails.
 
-use dropbox_standin::{Effect, Fault, When};
+use dropbox_standin::{Effect, Fault, Launch, When};
 use ferrybox::error::ExitCode;
 
 use crate::sim::seam::Op;
@@ -48,6 +48,21 @@ fn a_thousand_small_files_go_up_in_at_most_thirty_calls() {
     assert!(outcome.calls.len() <= 30, "{:?}", outcome.calls);
     assert_eq!(times(&outcome, "upload_session/finish_batch_v2"), 1);
     check_all_up(&world, 1000);
+}
+
+#[test]
+fn a_batch_holds_at_most_32_mib() {
+    let world = world();
+    for i in 0..20 {
+        world.put_bytes(&format!("{i:02}"), &vec![i; 2 << 20]);
+    }
+    world.on_request(|request| {
+        let is_append = request.target.contains("append_batch");
+        assert!(!is_append || request.body.len() <= 32 << 20);
+    });
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "upload_session/finish_batch_v2"), 2);
+    check_all_up(&world, 20);
 }
 
 #[test]
@@ -279,6 +294,29 @@ fn deletes_that_empty_many_folders_take_as_few_calls() {
     assert_eq!(outcome.counts.deleted_in_dropbox, 1050);
     assert!(outcome.calls.len() <= 10, "{:?}", outcome.calls);
     assert_eq!(world.remote_tree(), world.local_tree());
+}
+
+#[test]
+fn a_job_that_takes_a_while_is_asked_after_ever_less_often() {
+    let world = many(20);
+    world.put("keep", "k");
+    world.sync_ok();
+    world.dropbox.set_jobs(Launch::Job, 6);
+    world.rename("a", "moved");
+    world.remove("b/c/0001");
+    world.remove("b/c/0003");
+    world.mkdir("new/1");
+    world.mkdir("new/2");
+    let before = world.clock.waited();
+    let outcome = world.sync_ok();
+    // A quarter of a second first, twice as long each time: three jobs of at least five looks.
+    let waited = world.clock.waited() - before;
+    assert!(
+        waited.as_millis() >= 3 * 250 * 31,
+        "{waited:?}: {outcome:?}"
+    );
+    assert!(outcome.calls.len() <= 35, "{:?}", outcome.calls);
+    check_all_up(&world, 20);
 }
 
 #[test]
