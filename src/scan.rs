@@ -6,11 +6,13 @@
 
 mod entries;
 mod place;
+mod waiting;
 
 use std::io;
 
 use entries::{Entries, Entry, one_of};
 pub(crate) use place::{Looked, Place};
+use waiting::{Dir, Waiting};
 
 use crate::core::decide::{Flow, Mode};
 use crate::core::filter::Reach;
@@ -25,61 +27,6 @@ use crate::pass::{Local, Pass, Phase, Spot};
 pub const TEMP_PREFIX: &str = ".ferrybox-";
 /// See [`TEMP_PREFIX`].
 pub const TEMP_SUFFIX: &str = ".tmp";
-
-/// A directory still to be walked.
-struct Dir {
-    key: String,
-    /// `/real/case/path`, as subjects have it; empty for the root.
-    shown: String,
-    place: Place,
-    blocked_up: bool,
-}
-
-/// The same while others are walked. A directory may hold tens of thousands of them, and mostly
-/// its key and its local path are what is shown.
-struct Waiting {
-    shown: Box<str>,
-    key: Option<Box<str>>,
-    path: Option<RelPath>,
-    device: u64,
-    is_present: bool,
-    blocked_up: bool,
-}
-
-impl Waiting {
-    fn new(dir: Dir) -> Option<Waiting> {
-        let (path, device, is_present) = match dir.place {
-            Place::Present(path, device) => (path, device, true),
-            Place::Absent(path, device) => (path, device, false),
-            Place::Blocked | Place::Unknown => return None,
-        };
-        let plain = dir.shown.strip_prefix('/');
-        Some(Waiting {
-            key: (plain != Some(&dir.key)).then(|| dir.key.into_boxed_str()),
-            path: Some(path).filter(|path| plain != Some(path.as_str())),
-            shown: dir.shown.into_boxed_str(),
-            device,
-            is_present,
-            blocked_up: dir.blocked_up,
-        })
-    }
-
-    fn dir(self) -> Dir {
-        let plain = self.shown.strip_prefix('/').unwrap_or_default();
-        let path = self.path.map_or_else(|| RelPath::parse(plain), Ok);
-        let place = match (path, self.is_present) {
-            (Ok(path), true) => Place::Present(path, self.device),
-            (Ok(path), false) => Place::Absent(path, self.device),
-            (Err(_), _) => Place::Unknown,
-        };
-        Dir {
-            key: self.key.map_or_else(|| plain.to_owned(), String::from),
-            shown: self.shown.into_string(),
-            place,
-            blocked_up: self.blocked_up,
-        }
-    }
-}
 
 impl Pass<'_> {
     /// First walk: everything Dropbox changed.
@@ -138,7 +85,7 @@ impl Pass<'_> {
                 return Err(crate::error::state_error("look at the content dir", &error));
             }
         };
-        let mut dirs = Vec::new();
+        let mut dirs = Waiting::default();
         let mut next = Some(Dir {
             key: String::new(),
             shown: String::new(),
@@ -146,16 +93,16 @@ impl Pass<'_> {
             blocked_up: false,
         });
         while let Some(dir) = next {
-            let from = dirs.len();
+            let mark = dirs.mark();
             self.walk_dir(dir, &mut dirs)?;
-            dirs[from..].reverse();
-            next = dirs.pop().map(Waiting::dir);
+            dirs.close(mark);
+            next = dirs.pop();
         }
         self.finish_landing()?;
         self.flush_settles()
     }
 
-    fn walk_dir(&mut self, dir: Dir, dirs: &mut Vec<Waiting>) -> Result<()> {
+    fn walk_dir(&mut self, dir: Dir, dirs: &mut Waiting) -> Result<()> {
         let (path, device, entries) = match &dir.place {
             Place::Present(path, device) => match self.entries(path, *device) {
                 Some(entries) => (path.clone(), *device, entries),
@@ -266,7 +213,7 @@ impl Pass<'_> {
         device: u64,
         known: Option<Row>,
         found: &[Entry],
-        dirs: &mut Vec<Waiting>,
+        dirs: &mut Waiting,
     ) -> Result<()> {
         if known.is_none() && self.is_lost_and_found(path, device, found) {
             return Ok(());
@@ -326,12 +273,12 @@ impl Pass<'_> {
                 Local::Gone | Local::File(_) | Local::Unknown => None,
             };
             if let Some(place) = place {
-                dirs.extend(Waiting::new(Dir {
+                dirs.push(&Dir {
                     key: row.key.path(),
                     shown: subject.clone(),
                     place,
                     blocked_up: dir.blocked_up || row.remote_file().is_some(),
-                }));
+                })?;
             }
         }
         let spot = Spot {
