@@ -1,72 +1,176 @@
-//! Crontab lines, which is what most people write first, shown in the form of Quartz.
+//! Crontab lines of five fields (`*/5 * * * *`), as crontab(5) reads them: minute, hour, day of the
+//! month, month, day of the week with Sunday as 0 or 7.
+//!
+//! Where both day fields are restricted, a day in either of them counts; a field that begins with
+//! `*` restricts nothing by itself, and then both must hold.
 
-use crate::core::quartz::{FIELDS, Quartz};
+use crate::core::quartz::{Days, Field, HOUR, MINUTE, MONTH, OF_MONTH, OF_WEEK, Quartz};
 
-/// What to tell whoever wrote five fields; `None` if `parts` are not five.
-pub(crate) fn remedy(parts: &[&str]) -> Option<String> {
-    let [minute, hour, of_month, month, of_week] = parts else {
-        return None;
-    };
-    let (day_of_month, day_of_week) = match (*of_month, shift(of_week).as_str()) {
-        (of_month, "*") => (of_month, "?".to_owned()),
-        (_, of_week) => ("?", of_week.to_owned()),
-    };
-    let six = format!("0 {minute} {hour} {day_of_month} {month} {day_of_week}");
-    let remedy = match Quartz::parse(&six) {
-        Ok(_) if *of_month != "*" && *of_week != "*" => {
-            format!("here only one of the day fields counts, as in '{six}'")
+/// Reads the five fields of `text`, in upper case. The error is `what is wrong; what to write`.
+pub(super) fn parse(text: &str, fields: [&str; 5]) -> Result<Quartz, String> {
+    let [minute, hour, of_month, month, of_week] = fields;
+    let either = !of_month.starts_with('*') && !of_week.starts_with('*');
+    Ok(Quartz {
+        text: text.to_owned(),
+        seconds: 1,
+        minutes: set(&MINUTE, minute)?,
+        hours: set(&HOUR, hour)?,
+        days: Days::OfCrontab {
+            of_month: set(&OF_MONTH, of_month)?,
+            of_week: days_of_week(of_week)?,
+            either,
+        },
+        months: set(&MONTH, month)?,
+        years: None,
+    })
+}
+
+fn set(field: &Field, text: &str) -> Result<u64, String> {
+    for element in text.split(',') {
+        let range = element.split('/').next().unwrap_or_default();
+        if range == "*" {
+            continue;
         }
-        Ok(_) => format!("write '{six}' (seconds first, Sunday is 1)"),
-        Err(_) => format!("write {FIELDS}, such as '0 0 2 * * ?'"),
-    };
-    Some(format!("this is a crontab line of 5 fields; {remedy}"))
-}
-
-/// Crontab's Sunday is 0 or 7, that of Quartz is 1; steps and names stay as they are.
-fn shift(of_week: &str) -> String {
-    let elements = of_week.split(',').map(|element| {
-        let (range, step) = element.split_at(element.find('/').unwrap_or(element.len()));
-        let range = match range.split_once('-') {
-            Some(("0", "7")) => "*".to_owned(),
-            Some((from, to)) => format!("{}-{}", shift_day(from), shift_day(to)),
-            None => shift_day(range),
+        let (from, to) = match range.split_once('-') {
+            Some((from, to)) => (from, Some(to)),
+            None => (range, None),
         };
-        format!("{range}{step}")
-    });
-    elements.collect::<Vec<_>>().join(",")
+        if to.is_none() && element.contains('/') {
+            return Err(format!(
+                "{}: '{element}' has a step but no range; write '*/5' or '10-50/5' in a crontab line",
+                field.name
+            ));
+        }
+        if let (Ok(from), Some(Ok(to))) = (from.parse::<u64>(), to.map(str::parse::<u64>))
+            && from > to
+        {
+            return Err(format!(
+                "{}: '{element}' runs backwards; write the smaller one first in a crontab line",
+                field.name
+            ));
+        }
+    }
+    field.set(text)
 }
 
-fn shift_day(day: &str) -> String {
-    match day.parse::<u8>() {
-        Ok(number @ 0..=7) => (number % 7 + 1).to_string(),
-        _ => day.to_owned(),
+/// Sunday, which crontab calls 0 or 7, is 1 here.
+fn days_of_week(text: &str) -> Result<u64, String> {
+    let mut set = 0;
+    for element in text.split(',') {
+        let (range, step) = match element.split_once('/') {
+            Some((range, step)) => (range, step),
+            None => (element, "1"),
+        };
+        let bounds = match range.split_once('-') {
+            _ if range == "*" => Some((0, 6)),
+            Some((from, to)) => day(from).zip(day(to)),
+            None if element.contains('/') => None,
+            None => day(range).zip(day(range)),
+        };
+        // `5-0` is what people write for `5-7`, and so is `FRI-SUN`.
+        let bounds = bounds.map(|(from, to)| (from, if to == 0 && from > 0 { 7 } else { to }));
+        let step = step
+            .parse::<usize>()
+            .ok()
+            .filter(|step| (1..=7).contains(step));
+        let (Some((from, to)), Some(step)) = (bounds.filter(|(from, to)| from <= to), step) else {
+            return Err(format!(
+                "{}: '{element}' is not allowed; write 0 to 7 (Sunday is 0 or 7) or SUN to SAT, \
+                 'MON-FRI' or '*/2' in a crontab line",
+                OF_WEEK.name
+            ));
+        };
+        for day in (from..=to).step_by(step) {
+            set |= 1 << (day % 7 + 1);
+        }
     }
+    Ok(set)
+}
+
+fn day(text: &str) -> Option<u64> {
+    const NAMES: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+    if let Some(at) = NAMES.iter().position(|name| *name == text) {
+        return u64::try_from(at).ok();
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|day| digits && *day <= 7)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_crontab_line_is_refused_with_its_six_field_form() {
-        for (crontab, six) in [
-            ("*/5 * * * *", "'0 */5 * * * ?'"),
-            ("0 2 * * 1-5", "'0 0 2 ? * 2-6'"),
-            ("0 2 * * 0", "'0 0 2 ? * 1'"),
-            ("0 2 * * 5-7", "'0 0 2 ? * 6-1'"),
-            ("0 2 * * 0-7", "'0 0 2 * * ?'"),
-            ("0 2 1 * *", "'0 0 2 1 * ?'"),
-            ("0 2 * * mon", "'0 0 2 ? * MON'"),
-            ("0 2 1 * 1", "only one of"),
-            ("99 2 1 * *", "sec min hour"),
-        ] {
-            let message = Quartz::parse(crontab).expect_err(crontab);
-            assert!(
-                message.contains("crontab") && message.contains(six),
-                "{crontab}: {message}"
-            );
-            let is_cut = message.contains("only one of");
-            assert_eq!(is_cut, six == "only one of", "{crontab}: {message}");
+    fn days_of(line: &str) -> (u64, u64, bool) {
+        match Quartz::parse(line).expect(line).days {
+            Days::OfCrontab {
+                of_month,
+                of_week,
+                either,
+            } => (of_month, of_week, either),
+            other => panic!("{line}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn five_fields_are_a_crontab_line() {
+        let line = Quartz::parse("*/20 2-4 * JAN-mar *").unwrap();
+        let twenties = 1 | 1 << 20 | 1 << 40;
+        assert_eq!((line.seconds, line.minutes), (1, twenties));
+        assert_eq!((line.hours, line.months), (0b1_1100, 0b1110));
+        assert_eq!(line.text(), "*/20 2-4 * JAN-mar *");
+    }
+
+    #[test]
+    fn sunday_is_0_and_7() {
+        let all = 0b1111_1110;
+        for (of_week, expected) in [
+            ("0", 0b10),
+            ("7", 0b10),
+            ("1-5", 0b111_1100),
+            ("5-7", 0b1100_0010),
+            ("5-0", 0b1100_0010),
+            ("fri-sun", 0b1100_0010),
+            ("0-7", all),
+            ("*/2", 0b1010_1010),
+            ("1-7/2", 0b0101_0110),
+            ("mon,6", 0b1000_0100),
+        ] {
+            let (_, days, _) = days_of(&format!("0 2 * * {of_week}"));
+            assert_eq!(days, expected, "{of_week}");
+        }
+    }
+
+    #[test]
+    fn two_restricted_day_fields_add_up_and_a_star_restricts_nothing() {
+        assert!(days_of("0 2 1 * 1").2);
+        for line in ["0 2 * * 1", "0 2 1 * *", "0 2 */2 * 1", "0 2 1 * */2"] {
+            assert!(!days_of(line).2, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_crontab_does_not_know_is_refused_with_a_remedy() {
+        for line in [
+            "60 2 * * *",
+            "0 24 * * *",
+            "0 2 0 * *",
+            "0 2 * * 8",
+            "0 2 * * 6-2",
+            "0 2 * * +1",
+            "0 2 * * 1/2",
+            "5/10 2 * * *",
+            "0 20-4 * * *",
+            "0 2 ? * 1",
+            "0 2 L * *",
+            "0 2 * * 5L",
+            "0 2 * * MON#1",
+            "*/0 * * * *",
+            "0 2 * * */8",
+            "0 2 31 2 *",
+        ] {
+            let message = Quartz::parse(line).expect_err(line);
+            assert!(message.contains("; "), "{line}: {message}");
+        }
+        assert!(Quartz::parse("0 2 31 2 1").is_ok(), "Mondays count");
     }
 }

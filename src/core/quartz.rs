@@ -1,10 +1,13 @@
-//! Quartz expressions (`0 0/5 * * * ?`): read and checked in full, nothing computed.
+//! Quartz expressions (`0 0/5 * * * ?`): read and checked in full; when they fire is computed in
+//! `fires.rs`.
 //!
 //! `sec min hour day-of-month month day-of-week [year]`, as Quartz 2 reads them: Sunday is 1,
 //! ranges may wrap around (`FRI-MON`), exactly one of the two day fields is `?`. Stricter than
 //! Quartz in four places where it drops half of what is written: `L`, `W` and `#` stand alone in
 //! their field, a step is at least 1, a step after names counts (`MON-FRI/2`), and a date that
 //! no calendar has (30 February) is refused here instead of never firing.
+//!
+//! Five fields are a line of a crontab (`*/5 * * * *`), where Sunday is 0.
 //!
 //! Numbers are kept as sets of bits: bit `n` stands for the value `n`.
 
@@ -13,7 +16,7 @@ use crate::core::crontab;
 /// A checked Quartz expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quartz {
-    text: String,
+    pub(super) text: String,
     /// Bits 0 to 59.
     pub seconds: u64,
     /// Bits 0 to 59.
@@ -56,18 +59,33 @@ pub enum Days {
         /// 1 to 5.
         nth: u8,
     },
+    /// A crontab line: days of the month (bits 1 to 31) and of the week (bits 1 to 7).
+    OfCrontab {
+        /// Days of the month.
+        of_month: u64,
+        /// Days of the week, Sunday as bit 1.
+        of_week: u64,
+        /// Both fields are restricted: it fires on days that are in either.
+        either: bool,
+    },
 }
 
 impl Quartz {
-    /// Reads an expression. The error is one line: `what is wrong; what to write`.
+    /// Reads an expression of 6 or 7 fields, or a crontab line of 5. The error is one line: `what
+    /// is wrong; what to write`.
     pub fn parse(text: &str) -> Result<Quartz, String> {
         let parts: Vec<String> = text
             .split_whitespace()
             .map(str::to_ascii_uppercase)
             .collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        if let [minute, hour, of_month, month, of_week] = parts[..] {
+            let quartz = crontab::parse(text, [minute, hour, of_month, month, of_week])?;
+            quartz.must_fire()?;
+            return Ok(quartz);
+        }
         let [second, minute, hour, of_month, month, of_week, year @ ..] = parts.as_slice() else {
-            return Err(wrong_count(&parts));
+            return Err(wrong_count(parts.len()));
         };
         let years = match year {
             [] | ["*"] => None,
@@ -113,7 +131,15 @@ impl Quartz {
             Days::LastOfMonth { days_before } | Days::LastWeekdayOfMonth { days_before } => {
                 u32::from(days_before) + 1
             }
-            Days::OfWeek(_) | Days::LastOfWeek(_) | Days::NthOfWeek { .. } => 1,
+            Days::OfCrontab {
+                of_month,
+                either: false,
+                ..
+            } => of_month.trailing_zeros(),
+            Days::OfWeek(_)
+            | Days::LastOfWeek(_)
+            | Days::NthOfWeek { .. }
+            | Days::OfCrontab { .. } => 1,
         };
         if longest.is_some_and(|days| first <= days) {
             return Ok(());
@@ -126,11 +152,11 @@ impl Quartz {
 }
 
 /// The fields, for messages.
-pub(crate) const FIELDS: &str = "sec min hour day-of-month month day-of-week [year]";
+const FIELDS: &str = "sec min hour day-of-month month day-of-week [year]";
 
 /// A field of numbers.
-struct Field {
-    name: &'static str,
+pub(super) struct Field {
+    pub(super) name: &'static str,
     min: u64,
     max: u64,
     /// Upper-case names of `min`, `min + 1` and so on; three letters each.
@@ -138,11 +164,11 @@ struct Field {
 }
 
 const SECOND: Field = field("seconds", 0, 59, &[]);
-const MINUTE: Field = field("minutes", 0, 59, &[]);
-const HOUR: Field = field("hours", 0, 23, &[]);
-const OF_MONTH: Field = field("day-of-month", 1, 31, &[]);
-const MONTH: Field = field("month", 1, 12, &MONTHS);
-const OF_WEEK: Field = field("day-of-week", 1, 7, &WEEKDAYS);
+pub(super) const MINUTE: Field = field("minutes", 0, 59, &[]);
+pub(super) const HOUR: Field = field("hours", 0, 23, &[]);
+pub(super) const OF_MONTH: Field = field("day-of-month", 1, 31, &[]);
+pub(super) const MONTH: Field = field("month", 1, 12, &MONTHS);
+pub(super) const OF_WEEK: Field = field("day-of-week", 1, 7, &WEEKDAYS);
 const YEAR: Field = field("year", 1970, 2099, &[]);
 
 const fn field(name: &'static str, min: u64, max: u64, names: &'static [&'static str]) -> Field {
@@ -160,7 +186,7 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 impl Field {
-    fn set(&self, text: &str) -> Result<u64, String> {
+    pub(super) fn set(&self, text: &str) -> Result<u64, String> {
         Ok(self
             .values(text)?
             .into_iter()
@@ -259,11 +285,11 @@ fn number(text: &str) -> Option<u64> {
     if digits { text.parse().ok() } else { None }
 }
 
-fn wrong_count(parts: &[&str]) -> String {
-    crontab::remedy(parts).unwrap_or_else(|| {
-        let count = parts.len();
-        format!("{count} fields where 6 or 7 are needed; write {FIELDS}, such as '0 0 2 * * ?'")
-    })
+fn wrong_count(count: usize) -> String {
+    format!(
+        "{count} fields where 6 or 7 are needed (5 for a crontab line); write {FIELDS}, such as \
+         '0 0 2 * * ?'"
+    )
 }
 
 /// Exactly one of the two fields must be `?`, as Quartz demands.
@@ -348,6 +374,9 @@ fn day_of_week(text: &str) -> Result<Days, String> {
     }
 }
 
+mod fires;
+#[cfg(test)]
+mod fires_tests;
 #[cfg(test)]
 mod grammar_tests;
 #[cfg(test)]
