@@ -6,14 +6,19 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode as ProcessExit;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use log::{Level, LevelFilter};
+use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::commands::run::{self, Habits};
+use crate::commands::schedule::next_runs;
 use crate::commands::{authentication, sync};
 use crate::config::Config;
 use crate::error::{ExitCode, Result};
+use crate::io::host::{Host, RealHost};
+use crate::logging::{self, WATCHER};
 use crate::places;
 use crate::report::{CLEAR_LINE, Counts, Kind, Problem, Report};
 
@@ -23,7 +28,7 @@ const SCHEMA_VERSION: u32 = 1;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in step            6  another run holds the lock
-  1  failed                           7  offline, rate limited: try later
+  1  failed                           7  offline, out of time: try later
   2  wrong usage                      8  Dropbox or disk full
   3  some files have problems        78  bad configuration
   4  authentication needed
@@ -53,6 +58,12 @@ struct Cli {
 enum Command {
     /// Run one pass: bring changes down, send changes up.
     Sync(SyncArgs),
+    /// Keep running: passes at the times of [schedule] in the configuration.
+    ///
+    /// One pass at the start makes up for what was missed. SIGHUP reads the configuration again.
+    Run(Limits),
+    /// Print when "run" would start the next ten passes.
+    Schedule,
     /// Print the link and the three steps that connect this machine to a Dropbox account.
     #[command(name = "startAuthentication")]
     #[command(visible_alias = "login", alias = "start-authentication")]
@@ -87,6 +98,38 @@ struct SyncArgs {
     /// Allow exactly what a halted pass printed under this id, once.
     #[arg(long, value_name = "ID")]
     approve: Vec<String>,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// What a pass keeps to.
+#[derive(Args)]
+struct Limits {
+    /// End a pass after this time (90, 90s, 10m, 2h); the next one goes on from there.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    max_time: Option<Duration>,
+    /// Wait up to this time first, so that many gateways do not start together.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    jitter: Option<Duration>,
+}
+
+/// A time of the command line.
+fn time(text: &str) -> std::result::Result<Duration, String> {
+    let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(digits) => (digits, &text[digits.len()..]),
+        None => (text, "s"),
+    };
+    let scale = match unit {
+        "h" => 3600,
+        "m" => 60,
+        _ => 1,
+    };
+    let seconds = digits.parse::<u64>().ok().filter(|seconds| *seconds > 0);
+    seconds
+        .and_then(|seconds| seconds.checked_mul(scale))
+        .filter(|seconds| *seconds <= 7 * 24 * 3600)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "write seconds, or a number with s, m or h, up to a week".to_owned())
 }
 
 /// Keeps tokens out of core dumps, and other processes of the same user out of our memory.
@@ -114,7 +157,7 @@ pub fn main() -> ProcessExit {
             });
         }
     };
-    start_log(cli.verbose);
+    logging::start(cli.verbose);
     let outcome = run(&cli);
     let exit = match &outcome.result {
         Ok(exit) => *exit,
@@ -123,6 +166,7 @@ pub fn main() -> ProcessExit {
             error.exit_code()
         }
     };
+    logging::flush();
     if cli.json {
         print_json(&outcome, exit);
     } else if let Some(answer) = &outcome.answer {
@@ -155,10 +199,17 @@ impl Outcome {
             Err(error) => (Err(error), None),
         };
         Outcome {
+            answer,
+            ..Outcome::ended(command, result)
+        }
+    }
+
+    fn ended(command: &'static str, result: Result<ExitCode>) -> Outcome {
+        Outcome {
             command,
             dry_run: false,
             result,
-            answer,
+            answer: None,
             counts: Counts::default(),
             problems: Vec::new(),
             conflicts: Vec::new(),
@@ -170,6 +221,8 @@ impl Outcome {
 fn run(cli: &Cli) -> Outcome {
     let name = match &cli.command {
         Command::Sync(_) => "sync",
+        Command::Run(_) => "run",
+        Command::Schedule => "schedule",
         Command::StartAuthentication => "startAuthentication",
         Command::FinishAuthentication { .. } => "finishAuthentication",
         Command::Logout => "logout",
@@ -180,6 +233,14 @@ fn run(cli: &Cli) -> Outcome {
     };
     match &cli.command {
         Command::Sync(args) => run_sync(cli, &config, args),
+        Command::Run(limits) => {
+            let habits = Habits {
+                max_time: limits.max_time,
+                jitter: limits.jitter.unwrap_or_default(),
+            };
+            Outcome::ended(name, run::run(config, habits))
+        }
+        Command::Schedule => Outcome::of(name, Ok(next_runs(&config, Timestamp::now()))),
         Command::StartAuthentication => Outcome::of(name, authentication::start(&config)),
         Command::FinishAuthentication { code } => {
             Outcome::of(name, authentication::finish(&config, code.as_deref()))
@@ -198,6 +259,7 @@ fn load(cli: &Cli) -> Result<Config> {
     // Our own configuration is recognised by its absolute path.
     let path = std::path::absolute(&path).unwrap_or(path);
     let config = Config::load(&path)?;
+    logging::to_file(&config)?;
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
@@ -210,7 +272,12 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
         upload_only: args.upload_only,
         dry_run: args.dry_run,
         approved: args.approve.clone(),
+        max_time: args.limits.max_time,
     };
+    if let Some(most) = args.limits.jitter {
+        let host = RealHost::new();
+        host.sleep(run::jitter(&host, most));
+    }
     let options = wishes.options(config);
     let report = Report::new(match (options.dry_run, cli.json) {
         (false, _) => Kind::Deeds,
@@ -220,9 +287,13 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
     let is_watched = std::io::stderr().is_terminal() && !cli.json;
     let report = if is_watched { report.watched() } else { report };
     if rustix::process::geteuid().is_root() {
-        log::info!("running as root; better give ferrybox a user of its own who owns the files");
+        log::info!(
+            target: WATCHER,
+            "running as root; better give ferrybox a user of its own who owns the files"
+        );
     }
     log::info!(
+        target: WATCHER,
         "{} <-> Dropbox {}/ ({})",
         config.sync.content_dir.display(),
         config.dropbox.remote_root,
@@ -254,41 +325,9 @@ fn summarize(report: &Report, options: &crate::pass::Options, result: &Result<Ex
     match report.summary() {
         Some(summary) if report.problems().is_empty() => log::info!("{dry}{summary}"),
         Some(summary) => log::warn!("{dry}{summary}"),
-        None if result.is_ok() => log::info!("nothing to do"),
+        None if result.is_ok() => log::info!(target: WATCHER, "nothing to do"),
         None => {}
     }
-}
-
-/// Warnings only, unless somebody watches or asks for more.
-fn start_log(verbose: u8) {
-    let watched = std::io::stderr().is_terminal();
-    let level = match verbose {
-        0 if watched => LevelFilter::Info,
-        0 => LevelFilter::Warn,
-        1 => LevelFilter::Info,
-        _ => LevelFilter::Debug,
-    };
-    let journal = places::env("JOURNAL_STREAM").is_some() && !watched;
-    // Only our own lines: below debug the HTTP layer would print headers.
-    let _ = env_logger::Builder::new()
-        .filter_module("ferrybox", level)
-        .format(move |out, record| {
-            let priority = match record.level() {
-                Level::Error => "<3>",
-                Level::Warn => "<4>",
-                Level::Info => "<6>",
-                Level::Debug | Level::Trace => "<7>",
-            };
-            let prefix = match record.level() {
-                _ if journal => priority,
-                Level::Error => "ferrybox: ",
-                Level::Warn => "warning: ",
-                Level::Info | Level::Debug | Level::Trace => "",
-            };
-            let clear = if watched { CLEAR_LINE } else { "" };
-            writeln!(out, "{clear}{prefix}{}", record.args())
-        })
-        .try_init();
 }
 
 #[derive(Serialize)]

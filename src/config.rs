@@ -46,6 +46,8 @@ pub struct Config {
     pub guard: Guard,
     /// `[schedule]`: when `ferrybox run` starts a pass.
     pub schedule: Schedule,
+    /// `[log]`: a file beside stderr.
+    pub log: LogSection,
     /// `[network]`: time limits, proxy and certificates.
     pub network: Network,
     /// `[endpoints]`: the hosts of the Dropbox API.
@@ -117,7 +119,31 @@ pub struct Schedule {
     /// `0 0 2 * * ?` by default: every day at 02:00 (`uploadInterval`).
     pub upload_interval: Quartz,
     /// `0 0/5 * * * ?` by default: every five minutes (`downloadInterval`).
-    pub download_interval: Quartz,
+    pub download_interval: DownloadInterval,
+    /// Whether changes in the content dir wake an upload as well; off by default.
+    pub watch: bool,
+    /// Seconds of quiet after such a change; 5 by default, 1 to 3,600.
+    pub settle_s: u64,
+}
+
+/// When changes in Dropbox are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DownloadInterval {
+    /// At these times.
+    At(Quartz),
+    /// As soon as Dropbox tells of them (`files/list_folder/longpoll`).
+    Push,
+}
+
+/// `[log]`: a file beside stderr.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSection {
+    /// Where it is, absolute; none by default.
+    pub file: Option<PathBuf>,
+    /// KiB after which it becomes the old generation; 256 by default, 16 to 65,536.
+    pub max_kib: u64,
+    /// Whether it may lie on a disk.
+    pub force: bool,
 }
 
 /// `[network]`.
@@ -206,7 +232,14 @@ impl Config {
             },
             schedule: Schedule {
                 upload_interval: quartz(&doc.required("schedule.upload_interval")?)?,
-                download_interval: quartz(&doc.required("schedule.download_interval")?)?,
+                download_interval: download_interval(&doc.required("schedule.download_interval")?)?,
+                watch: doc.required("schedule.watch")?.flag()?,
+                settle_s: doc.required("schedule.settle_s")?.whole(1..=3600)?,
+            },
+            log: LogSection {
+                file: optional(&doc, "log.file", paths::absolute)?,
+                max_kib: doc.required("log.max_kib")?.whole(16..=65_536)?,
+                force: doc.required("log.force")?.flag()?,
             },
             network: Network {
                 timeout_s: doc.required("network.timeout_s")?.whole(5..=600)?,
@@ -356,6 +389,13 @@ fn chunk_mib(item: &Item) -> Result<u64, ConfigError> {
             &format!("{mib} is not a multiple of 4"),
             &format!("write {}", mib / 4 * 4),
         )),
+    }
+}
+
+fn download_interval(item: &Item) -> Result<DownloadInterval, ConfigError> {
+    match item.text()? {
+        text if text.eq_ignore_ascii_case("push") => Ok(DownloadInterval::Push),
+        _ => quartz(item).map(DownloadInterval::At),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pure core: what is decided, without any I/O, clock, log or randomness.
 
+pub mod agenda;
 pub mod arrivals;
 pub mod conflict_name;
 pub mod content_hash;

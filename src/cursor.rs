@@ -44,6 +44,13 @@ impl<'a> CursorFile<'a> {
         Ok(CursorFile { disk, path, writes })
     }
 
+    /// The cursor as it is, to ask Dropbox whether there is something new.
+    pub fn peek(&self) -> Option<String> {
+        let bytes = self.disk?.read(&self.path).ok()??;
+        let stored: Stored = serde_json::from_slice(&bytes).ok()?;
+        Some(stored.cursor)
+    }
+
     /// The cursor, if it may be used with this index for what `now` says.
     ///
     /// # Errors

@@ -276,8 +276,11 @@ impl Pass<'_> {
             if metadata.size != remote.size {
                 return Err(Failed::Differs("its size is another one".to_owned()));
             }
-            let report = self.tools.report;
-            let mut progress = |done| report.progress(&spot.subject, done, remote.size);
+            let (report, api) = (self.tools.report, self.tools.api);
+            let mut progress = |done| {
+                report.progress(&spot.subject, done, remote.size);
+                api.in_time().is_ok()
+            };
             let whole = copy(&mut *body, begun, remote.size, &mut progress)?;
             modified = seconds_of(&metadata.client_modified).or(modified);
             announced = announced.or_else(|| metadata.hash());
@@ -372,7 +375,7 @@ fn take(
     remote: &RemoteFile,
     begun: &mut Begun,
 ) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
-    let whole = copy(&mut *body, begun, remote.size, &mut |_| {})?;
+    let whole = copy(&mut *body, begun, remote.size, &mut |_| true)?;
     let hash = begun.hasher.clone().finish();
     if whole && remote.hash == Some(hash) {
         Ok((hash, remote.modified))
@@ -381,15 +384,16 @@ fn take(
     }
 }
 
-/// Copies the body behind what is there; false if it ended early.
+/// Copies the body behind what is there; false if it ended early, or `progress` says so.
 fn copy(
     body: &mut dyn Read,
     begun: &mut Begun,
     size: u64,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64) -> bool,
 ) -> std::result::Result<bool, Failed> {
     let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
+    let mut goes_on = true;
+    while goes_on {
         let count = match body.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => count,
@@ -402,7 +406,7 @@ fn copy(
         let step = begun.offset / PROGRESS_BYTES;
         begun.offset += count as u64;
         if begun.offset / PROGRESS_BYTES > step {
-            progress(begun.offset);
+            goes_on = progress(begun.offset);
         }
         if begun.offset > size {
             return Err(Failed::Differs(

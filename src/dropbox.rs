@@ -5,6 +5,7 @@
 pub mod api;
 pub mod auth;
 pub mod batch;
+pub mod longpoll;
 pub mod page;
 pub mod retry;
 pub mod tokens;

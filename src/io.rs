@@ -6,8 +6,12 @@ pub mod disk;
 pub mod host;
 pub mod http;
 pub mod listing;
+mod patience;
 mod real_disk;
 mod real_http;
+pub mod systemd;
+pub mod zone;
 
+pub use patience::Stop;
 pub use real_disk::RealDisk;
 pub use real_http::RealHttp;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::core::arrivals::Arrivals;
@@ -42,6 +43,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Ids a person approved.
     pub approved: Vec<String>,
+    /// How much time the pass may take.
+    pub max_time: Option<Duration>,
 }
 
 /// What a pass works with.

@@ -6,6 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -67,7 +69,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn changes(&self) -> u64 {
+    /// What was changed on either side.
+    pub fn changes(&self) -> u64 {
         self.uploaded
             + self.downloaded
             + self.deleted_locally
@@ -86,6 +89,9 @@ pub struct Problem {
     pub text: String,
 }
 
+/// How often problems that stay are told of.
+const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
+
 /// Wipes a line of progress.
 pub const CLEAR_LINE: &str = "\r\x1b[K";
 
@@ -100,9 +106,47 @@ pub enum Kind {
     CollectedPlan,
 }
 
+/// The problems of the passes before, which are not told again each time.
+#[derive(Default)]
+pub struct Known {
+    problems: Rc<BTreeMap<String, String>>,
+    told: Option<Instant>,
+}
+
+impl Known {
+    /// Takes over the problems of a pass. Whether they are worth a line: there are new ones, or
+    /// they have not been told for a day.
+    pub fn learn(&mut self, report: &Report) -> bool {
+        let now = report.problems.borrow();
+        for path in self.problems.keys().filter(|path| !now.contains_key(*path)) {
+            log::info!("{path}: no longer a problem");
+        }
+        let is_new = now
+            .iter()
+            .any(|(path, text)| self.problems.get(path) != Some(text));
+        let is_old = self.told.is_none_or(|told| told.elapsed() >= REMIND_EVERY);
+        let is_due = !now.is_empty() && (is_new || is_old);
+        if is_due {
+            self.told = Some(Instant::now());
+        }
+        self.problems = Rc::new(now.clone());
+        is_due
+    }
+
+    /// How many there are, for people; nothing if there are none.
+    pub fn text(&self) -> Option<String> {
+        match self.problems.len() {
+            0 => None,
+            1 => Some("1 path has a problem".to_owned()),
+            count => Some(format!("{count} paths have problems")),
+        }
+    }
+}
+
 /// Collects what a pass does.
 pub struct Report {
     kind: Kind,
+    known: Rc<BTreeMap<String, String>>,
     is_watched: bool,
     plan: RefCell<Vec<String>>,
     counts: Cell<Counts>,
@@ -115,6 +159,7 @@ impl Report {
     pub fn new(kind: Kind) -> Report {
         Report {
             kind,
+            known: Rc::default(),
             is_watched: false,
             plan: RefCell::default(),
             counts: Cell::default(),
@@ -128,6 +173,15 @@ impl Report {
     pub fn watched(self) -> Report {
         Report {
             is_watched: true,
+            ..self
+        }
+    }
+
+    /// The same after other passes: what they told is not told again.
+    #[must_use]
+    pub fn knowing(self, known: &Known) -> Report {
+        Report {
+            known: Rc::clone(&known.problems),
             ..self
         }
     }
@@ -199,7 +253,10 @@ impl Report {
             .insert(path.clone(), text.clone())
             .is_none()
         {
-            log::warn!("{path}: {text}");
+            match self.known.get(&path) == Some(&text) {
+                true => log::debug!("{path}: {text}"),
+                false => log::warn!("{path}: {text}"),
+            }
         }
     }
 

@@ -55,6 +55,7 @@ impl Pass<'_> {
             return Ok(());
         };
         while let Some(row) = rows.next()? {
+            self.tools.api.in_time()?;
             if (row.remote != Remote::AsBase || !row.sound)
                 && let Some(spot) = self.spot_in(&dir, row)
             {
@@ -103,6 +104,7 @@ impl Pass<'_> {
     }
 
     fn walk_dir(&mut self, dir: Dir, dirs: &mut Waiting) -> Result<()> {
+        self.tools.api.in_time()?;
         let (path, device, entries) = match &dir.place {
             Place::Present(path, device) => match self.entries(path, *device) {
                 Some(entries) => (path.clone(), *device, entries),
@@ -215,6 +217,7 @@ impl Pass<'_> {
         found: &[Entry],
         dirs: &mut Waiting,
     ) -> Result<()> {
+        self.tools.api.in_time()?;
         if known.is_none() && self.is_lost_and_found(path, device, found) {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! `sync`: assembles what one pass works with, runs it, and says how it went.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::commands::authentication::{banner_for, credential_of};
 use crate::config::{Config, ConfigError};
@@ -15,6 +16,7 @@ use crate::io::RealHttp;
 use crate::io::disk::{Disk, Disks, Lock};
 use crate::io::host::{Host, RealHost};
 use crate::io::http::Http;
+use crate::logging::WATCHER;
 use crate::pass::{Options, Tools};
 use crate::places::{self, RealDisks};
 use crate::report::Report;
@@ -33,6 +35,8 @@ pub struct Wishes {
     pub dry_run: bool,
     /// Approved ids.
     pub approved: Vec<String>,
+    /// How much time the pass may take.
+    pub max_time: Option<Duration>,
 }
 
 impl Wishes {
@@ -53,6 +57,7 @@ impl Wishes {
             up,
             dry_run,
             approved: self.approved.clone(),
+            max_time: self.max_time,
         }
     }
 }
@@ -164,7 +169,7 @@ fn attempt(
     };
     let runtime = machine.disks.runtime();
     let access = Access::new(credential, runtime.as_deref(), !options.dry_run);
-    let api = Api::new(machine.http, host, access);
+    let api = Api::new(machine.http, host, access).within(options.max_time);
     let belonging = belonging(config, files.as_ref(), &api, options.dry_run)?;
     let tools = Tools {
         config,
@@ -233,7 +238,10 @@ fn credential(
 ) -> Result<Credential> {
     if config.dropbox.personal_access_token.is_some() {
         if config.dropbox.app_key.is_some() {
-            log::info!("dropbox.personal_access_token wins over dropbox.app_key");
+            log::info!(
+                target: WATCHER,
+                "dropbox.personal_access_token wins over dropbox.app_key"
+            );
         }
         return credential_of(config, None).ok_or_else(|| unauthenticated("", None));
     }

@@ -58,7 +58,7 @@ const fn formerly(key: Key, alias: &'static str) -> Key {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [Key; 27] = [
+pub(super) const KEYS: [Key; 32] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -92,6 +92,11 @@ pub(super) const KEYS: [Key; 27] = [
         key("schedule.download_interval", r#""0 0/5 * * * ?""#),
         "downloadInterval",
     ),
+    key("schedule.watch", "false"),
+    key("schedule.settle_s", "5"),
+    unset("log.file", r#""/run/ferrybox/ferrybox.log""#),
+    key("log.max_kib", "256"),
+    key("log.force", "false"),
     key("network.timeout_s", "60"),
     unset("network.proxy", r#""http://proxy.lan:3128""#),
     unset("network.ca_file", r#""/etc/ssl/own-ca.pem""#),
@@ -104,11 +109,12 @@ pub(super) const KEYS: [Key; 27] = [
 ];
 
 /// The sections, in the order of the example file.
-pub(super) const SECTIONS: [&str; 7] = [
+pub(super) const SECTIONS: [&str; 8] = [
     "dropbox",
     "sync",
     "sync.guard",
     "schedule",
+    "log",
     "network",
     "endpoints",
     "state",

@@ -99,7 +99,11 @@ fn the_example_and_the_least_configuration_mean_the_same() {
             }
         );
         assert_eq!(config.schedule.upload_interval.text(), "0 0 2 * * ?");
-        assert_eq!(config.schedule.download_interval.text(), "0 0/5 * * * ?");
+        let every_five = Quartz::parse("0 0/5 * * * ?").unwrap();
+        assert_eq!(
+            config.schedule.download_interval,
+            DownloadInterval::At(every_five)
+        );
         assert_eq!((config.network.timeout_s, &config.state_dir), (60, &None));
         assert_eq!(config.endpoints.www, "https://www.dropbox.com");
     }
@@ -253,13 +257,16 @@ fn values_are_checked_one_by_one() {
             "'~' and variables are not replaced",
         ),
         (
-            "[schedule]\nuploadInterval = '0 2 * * *'",
-            "crontab line of 5 fields; write '0 0 2",
+            "[schedule]\nuploadInterval = '0 2 * * 8'",
+            "'8' is not allowed; write 0 to 7 (Sunday is 0 or 7)",
         ),
         (
-            "[schedule]\ndownload_interval = 'push'",
-            "1 fields where 6 or 7 are needed; write sec",
+            "[schedule]\nupload_interval = 'push'",
+            "1 fields where 6 or 7 are needed (5 for a crontab line); write sec",
         ),
+        ("[schedule]\nsettle_s = 0", "1 to 3600"),
+        ("[log]\nfile = 'ferrybox.log'", "write the whole path"),
+        ("[log]\nmax_kib = 1", "16 to 65536"),
     ]);
 }
 

@@ -37,7 +37,8 @@ fn set(field: &Field, text: &str) -> Result<u64, String> {
         };
         if to.is_none() && element.contains('/') {
             return Err(format!(
-                "{}: '{element}' has a step but no range; write '*/5' or '10-50/5' in a crontab line",
+                "{}: '{element}' has a step but no range; write '*/5' or '10-50/5' in a crontab \
+                 line",
                 field.name
             ));
         }

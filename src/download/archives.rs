@@ -207,6 +207,7 @@ impl<'a> Pass<'a> {
             waste_max: files.saturating_mul(WASTE_PER_FILE) + (1 << 20),
         };
         let read = loop {
+            self.tools.api.in_time()?;
             match self.take_entry(&mut reading)? {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),

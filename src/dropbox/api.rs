@@ -1,6 +1,7 @@
 //! One method per route, typed, with retries and token renewal inside.
 
 use std::io::Read;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,24 @@ impl<'a> Api<'a> {
             access,
             retry: Retry::new(),
         }
+    }
+
+    /// The same for a pass that is over after so much time.
+    #[must_use]
+    pub fn within(self, time: Option<Duration>) -> Api<'a> {
+        let retry = time.map(|time| Retry::within(self.host, time));
+        Api {
+            retry: retry.unwrap_or_default(),
+            ..self
+        }
+    }
+
+    /// Gives a sign of life, and ends a pass whose time is over.
+    ///
+    /// # Errors
+    /// [`Error::TryLater`].
+    pub fn in_time(&self) -> Result<(), Error> {
+        self.retry.in_time(self.host)
     }
 
     /// Exchanges a pasted code (`/oauth2/token`); `form` is from [`auth::code_form`].
@@ -329,6 +348,7 @@ impl<'a> Api<'a> {
             ];
             let len = bytes.len();
             let reader = bytes.rewind().map_err(Failure::Local)?;
+            let reader = &mut InTime { api: self, reader };
             let body = Body::Stream { len, reader };
             let answer = self.once(Endpoint::Content, &format!("/2/{route}"), headers, body);
             if let Some(error) = bytes.failure() {
@@ -458,6 +478,19 @@ impl<'a> Api<'a> {
                 user_message: Some(crate::dropbox::wire::UserMessage { text }),
             }),
         }
+    }
+}
+
+/// Bytes that give out when the time of the pass is over.
+struct InTime<'a> {
+    api: &'a Api<'a>,
+    reader: &'a mut dyn Read,
+}
+
+impl Read for InTime<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.api.in_time().map_err(std::io::Error::other)?;
+        self.reader.read(out)
     }
 }
 

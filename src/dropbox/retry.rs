@@ -71,6 +71,8 @@ impl CallError {
 pub struct Retry {
     rate_waited: Cell<Duration>,
     rate_wait_max: Duration,
+    /// When the pass is over, as the host's clock that never goes back counts.
+    end: Option<Duration>,
 }
 
 impl Retry {
@@ -79,7 +81,41 @@ impl Retry {
         Retry {
             rate_waited: Cell::new(Duration::ZERO),
             rate_wait_max: RATE_WAIT_MAX,
+            end: None,
         }
+    }
+
+    /// A budget of so much time in all, waiting included.
+    pub fn within(host: &dyn Host, time: Duration) -> Retry {
+        Retry {
+            rate_wait_max: time,
+            end: host.elapsed().checked_add(time),
+            ..Retry::new()
+        }
+    }
+
+    /// Gives a sign of life, and ends a pass whose time is over.
+    ///
+    /// # Errors
+    /// [`Error::TryLater`].
+    pub fn in_time(&self, host: &dyn Host) -> Result<(), Error> {
+        host.beat();
+        self.in_time_after(host, Duration::ZERO)
+    }
+
+    fn in_time_after(&self, host: &dyn Host, wait: Duration) -> Result<(), Error> {
+        match self.end {
+            Some(end) if host.elapsed().saturating_add(wait) >= end => Err(Error::TryLater(
+                "the time given with --max-time is over; the next run goes on from here".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn sleep(&self, host: &dyn Host, wait: Duration) -> Result<(), CallError> {
+        self.in_time_after(host, wait).map_err(CallError::End)?;
+        host.sleep(wait);
+        Ok(())
     }
 
     /// Repeats `attempt` until it succeeds, is refused, or patience ends. `refresh` is asked once
@@ -97,6 +133,7 @@ impl Retry {
         let (mut broken, mut limited) = (0, 0);
         let mut refreshed = false;
         loop {
+            self.in_time(host).map_err(CallError::End)?;
             match attempt() {
                 Ok(value) => return Ok(value),
                 Err(Failure::Refused(error)) => return Err(CallError::Refused(error)),
@@ -118,7 +155,7 @@ impl Retry {
                         return Err(CallError::End(Error::TryLater(text)));
                     }
                     log::debug!("{text}; trying again");
-                    host.sleep(jittered(host, Duration::from_secs(1 << broken)));
+                    self.sleep(host, jittered(host, Duration::from_secs(1 << broken)))?;
                 }
                 Err(Failure::Stumbled(text)) => {
                     broken += 1;
@@ -126,7 +163,7 @@ impl Retry {
                         return Err(CallError::Stumbled(text));
                     }
                     log::debug!("{text}; trying again");
-                    host.sleep(jittered(host, Duration::from_secs(1 << broken)));
+                    self.sleep(host, jittered(host, Duration::from_secs(1 << broken)))?;
                 }
                 Err(Failure::RateLimited(asked_s)) => {
                     limited += 1;
@@ -147,6 +184,7 @@ impl Retry {
             host,
             Duration::from_secs(asked_s.unwrap_or(backoff_s).max(1)),
         );
+        self.in_time_after(host, wait).map_err(CallError::End)?;
         let total = self.rate_waited.get().saturating_add(wait);
         if total > self.rate_wait_max {
             return Err(CallError::End(Error::TryLater(format!(
@@ -257,6 +295,30 @@ mod tests {
                 Err(CallError::End(Error::TryLater(_)))
             ));
         }
+    }
+
+    #[test]
+    fn a_pass_with_an_end_waits_no_longer_and_begins_nothing_after_it() {
+        let host = Asleep::default();
+        let retry = Retry::within(&host, Duration::from_secs(20));
+        let mut calls = 0;
+        let mut limited = || {
+            calls += 1;
+            Err::<(), _>(Failure::RateLimited(Some(7)))
+        };
+        let end = retry.run(&host, &|| Ok(()), &mut limited);
+        assert!(matches!(end, Err(CallError::End(Error::TryLater(_)))));
+        assert!(host.elapsed() < Duration::from_secs(20));
+        assert_eq!(calls, 3, "two waits of 7 s, and no third");
+        host.sleep(Duration::from_secs(20));
+        let mut calls = 0;
+        let mut fine = || {
+            calls += 1;
+            Ok(())
+        };
+        let late = retry.run(&host, &|| Ok(()), &mut fine);
+        assert!(matches!(late, Err(CallError::End(Error::TryLater(_)))));
+        assert_eq!(calls, 0);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::io::systemd::Systemd;
+
 /// What the agent asks of the machine it runs on.
 pub trait Host {
     /// Wall clock, nanoseconds since 1970 (negative before).
@@ -20,6 +22,9 @@ pub trait Host {
 
     /// Fills `bytes` with randomness fit for secrets.
     fn random(&self, bytes: &mut [u8]);
+
+    /// A sign of life for whoever watches over the process; cheap.
+    fn beat(&self) {}
 
     /// Wall clock in whole seconds since 1970.
     fn now_s(&self) -> i64 {
@@ -38,6 +43,7 @@ pub trait Host {
 pub struct RealHost {
     start: Instant,
     random: SystemRandom,
+    systemd: Systemd,
 }
 
 impl RealHost {
@@ -46,7 +52,13 @@ impl RealHost {
         RealHost {
             start: Instant::now(),
             random: SystemRandom::new(),
+            systemd: Systemd::new(),
         }
+    }
+
+    /// Who watches over the process.
+    pub fn systemd(&self) -> &Systemd {
+        &self.systemd
     }
 }
 
@@ -70,6 +82,10 @@ impl Host for RealHost {
 
     fn sleep(&self, time: Duration) {
         std::thread::sleep(time);
+    }
+
+    fn beat(&self) {
+        self.systemd.beat();
     }
 
     fn random(&self, bytes: &mut [u8]) {

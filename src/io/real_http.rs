@@ -9,15 +9,21 @@ use std::time::Duration;
 use rustls::CipherSuite;
 use rustls::crypto::CryptoProvider;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Proxy, SendBody};
 
 use crate::config::{Config, ConfigError};
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
+use crate::io::patience::{Patient, Stop};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Buffers per connection, in bytes: as fast as the default of 128 KiB, which costs 0.4 MiB more.
 const BUFFER_BYTES: usize = 16 * 1024;
+/// Longest wait for an answer that comes when something happens: 480 seconds, up to 90 that Dropbox
+/// adds (`files.stone`), and a little more.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// What a TLS record holds at most, in bytes (RFC 8446, 5.1).
 const RECORD_BYTES: usize = 16 * 1024;
 /// A TLS record and what it is wrapped in (RFC 8446, 5.2), so that it leaves in one call.
@@ -26,6 +32,8 @@ const OUTPUT_BYTES: usize = 16 * 1024 + 256;
 /// The network itself.
 pub struct RealHttp {
     agent: Agent,
+    /// For what is waited for minutes.
+    patient: Option<Agent>,
     api: String,
     content: String,
     notify: String,
@@ -37,6 +45,19 @@ impl RealHttp {
     /// # Errors
     /// A [`ConfigError`] when the CA file or the proxy cannot be used.
     pub fn new(config: &Config) -> Result<RealHttp, ConfigError> {
+        RealHttp::with(config, None)
+    }
+
+    /// The same, able to wait for an answer of [`Endpoint::Notify`] for minutes, until `stop`
+    /// says so.
+    ///
+    /// # Errors
+    /// As [`RealHttp::new`].
+    pub fn patient(config: &Config, stop: Stop) -> Result<RealHttp, ConfigError> {
+        RealHttp::with(config, Some(stop))
+    }
+
+    fn with(config: &Config, stop: Option<Stop>) -> Result<RealHttp, ConfigError> {
         let idle = Duration::from_secs(config.network.timeout_s);
         let endpoints = &config.endpoints;
         let uses_tls = [&endpoints.api, &endpoints.content, &endpoints.notify]
@@ -52,34 +73,45 @@ impl RealHttp {
             })?),
             None => None,
         };
-        let mut builder = Agent::config_builder()
-            .http_status_as_error(false)
-            .https_only(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(proxy)
-            .user_agent(concat!("ferrybox/", env!("CARGO_PKG_VERSION")))
-            .accept("")
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(idle))
-            .timeout_per_read(Some(idle))
-            .timeout_per_write(Some(idle))
-            .input_buffer_size(BUFFER_BYTES)
-            .output_buffer_size(OUTPUT_BYTES)
-            .max_idle_connections_per_host(1)
-            .max_idle_connections(3);
-        if uses_tls {
-            let roots = roots(config)?;
+        let tls = if uses_tls {
             let provider = Arc::new(provider(has_aes()));
-            builder = builder.tls_config(
-                TlsConfig::builder()
-                    .root_certs(roots)
-                    .unversioned_rustls_crypto_provider(provider)
-                    .build(),
-            );
-        }
+            let tls = TlsConfig::builder()
+                .root_certs(roots(config)?)
+                .unversioned_rustls_crypto_provider(provider);
+            Some(tls.build())
+        } else {
+            None
+        };
+        let settings = |answer: Duration| {
+            let settings = Agent::config_builder()
+                .http_status_as_error(false)
+                .https_only(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .proxy(proxy.clone())
+                .user_agent(concat!("ferrybox/", env!("CARGO_PKG_VERSION")))
+                .accept("")
+                .timeout_connect(Some(CONNECT_TIMEOUT))
+                .timeout_recv_response(Some(answer))
+                .timeout_per_read(Some(answer))
+                .timeout_per_write(Some(idle))
+                .input_buffer_size(BUFFER_BYTES)
+                .output_buffer_size(OUTPUT_BYTES)
+                .max_idle_connections_per_host(1)
+                .max_idle_connections(3);
+            match &tls {
+                Some(tls) => settings.tls_config(tls.clone()).build(),
+                None => settings.build(),
+            }
+        };
+        let patient = stop.map(|stop| {
+            let connector = DefaultConnector::new().chain(Patient(stop));
+            let settings = settings(idle.max(PATIENCE));
+            Agent::with_parts(settings, connector, DefaultResolver::default())
+        });
         Ok(RealHttp {
-            agent: builder.build().new_agent(),
+            agent: settings(idle).new_agent(),
+            patient,
             api: endpoints.api.clone(),
             content: endpoints.content.clone(),
             notify: endpoints.notify.clone(),
@@ -89,10 +121,10 @@ impl RealHttp {
 
 impl Http for RealHttp {
     fn send(&self, request: Request<'_>) -> Result<Response, HttpError> {
-        let host = match request.endpoint {
-            Endpoint::Api => &self.api,
-            Endpoint::Content => &self.content,
-            Endpoint::Notify => &self.notify,
+        let (host, agent) = match request.endpoint {
+            Endpoint::Api => (&self.api, &self.agent),
+            Endpoint::Content => (&self.content, &self.agent),
+            Endpoint::Notify => (&self.notify, self.patient.as_ref().unwrap_or(&self.agent)),
         };
         let mut builder = ureq::http::Request::post(format!("{host}{}", request.path));
         for (name, value) in &request.headers {
@@ -100,13 +132,13 @@ impl Http for RealHttp {
         }
         let hopeless = |error: ureq::http::Error| HttpError::Hopeless(error.to_string());
         let answer = match request.body {
-            Body::Empty => self.agent.run(builder.body(&[][..]).map_err(hopeless)?),
-            Body::Bytes(bytes) => self.agent.run(builder.body(bytes).map_err(hopeless)?),
+            Body::Empty => agent.run(builder.body(&[][..]).map_err(hopeless)?),
+            Body::Bytes(bytes) => agent.run(builder.body(bytes).map_err(hopeless)?),
             Body::Stream { len, reader } => {
                 let mut exact = Records(reader.take(len));
                 let body = SendBody::from_reader(&mut exact);
                 let builder = builder.header("content-length", len);
-                self.agent.run(builder.body(body).map_err(hopeless)?)
+                agent.run(builder.body(body).map_err(hopeless)?)
             }
         };
         let answer = answer.map_err(|error| classify(&error, host))?;

@@ -130,6 +130,13 @@ impl Gateway {
         fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
+    /// Adds sections to the configuration.
+    pub fn configure_also(&self, sections: &str) {
+        let file = self.home.join("config.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, text + sections).unwrap();
+    }
+
     /// Authenticates with a code, so that passes refresh and cache their access token.
     pub fn authenticate(&self) {
         self.configure("app_key = \"standin-key\"");

@@ -47,6 +47,7 @@ mod moves;
 mod names;
 mod power;
 mod resume;
+mod running;
 mod stable;
 mod state;
 mod tidy;

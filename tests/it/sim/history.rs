@@ -235,6 +235,7 @@ impl History {
             upload_only: run.way == Way::Up,
             dry_run: run.way == Way::Dry,
             approved: approved.to_vec(),
+            max_time: None,
         };
         let options = wishes.options(&config);
         let report = Report::new(if options.dry_run {

@@ -1,0 +1,331 @@
+//! `run`: what the loop of [`crate::run`] is on this machine.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::commands::schedule::{is_pushed, is_watched, times};
+use crate::commands::sync::{Machine, Wishes, run_on};
+use crate::config::{Config, ConfigError};
+use crate::core::agenda::{Due, Times};
+use crate::core::decide::Mode;
+use crate::cursor::CursorFile;
+use crate::dropbox::longpoll::longpoll;
+use crate::error::{Error, ExitCode, Result};
+use crate::io::RealHttp;
+use crate::io::Stop;
+use crate::io::host::{Host, RealHost};
+use crate::logging;
+use crate::places::{self, RealDisks};
+use crate::report::{Kind, Known, Report};
+use crate::run::bell::Bell;
+use crate::run::watcher::Watcher;
+use crate::run::{Station, Wake};
+
+/// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
+const BACKOFF_FIRST: Duration = Duration::from_secs(5);
+/// Longest such wait.
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+/// What the command line asks of every pass.
+#[derive(Clone, Debug, Default)]
+pub struct Habits {
+    /// A pass may take so much time.
+    pub max_time: Option<Duration>,
+    /// A pass starts up to so much later.
+    pub jitter: Duration,
+}
+
+/// Runs passes until something only a person can mend.
+///
+/// # Errors
+/// As [`crate::run::run`].
+pub fn run(config: Config, habits: Habits) -> Result<ExitCode> {
+    let mut gateway = Gateway::new(config, habits)?;
+    gateway.host.systemd().tell("READY=1");
+    let outcome = crate::run::run(&mut gateway);
+    gateway.host.systemd().tell("STOPPING=1");
+    outcome
+}
+
+/// This machine, between passes.
+struct Gateway {
+    config: Config,
+    habits: Habits,
+    host: RealHost,
+    http: RealHttp,
+    bell: Arc<Bell>,
+    known: Known,
+    /// The error of the last pass, and how often it has come.
+    failed: Option<(String, u32)>,
+    /// Dropbox is not asked before this.
+    ask_after: Option<Instant>,
+    idle_asks: u32,
+    /// The cursor Dropbox told of changes for.
+    told_of: Option<String>,
+}
+
+impl Gateway {
+    fn new(config: Config, habits: Habits) -> Result<Gateway> {
+        let bell = Bell::new()
+            .map_err(|error| Error::Failed(format!("cannot listen to signals: {error}")))?;
+        let bell = Arc::new(bell);
+        let mut gateway = Gateway {
+            http: http(&config, &bell)?,
+            config,
+            habits,
+            host: RealHost::new(),
+            bell,
+            known: Known::default(),
+            failed: None,
+            ask_after: None,
+            idle_asks: 0,
+            told_of: None,
+        };
+        gateway.watch();
+        Ok(gateway)
+    }
+
+    fn watch(&mut self) {
+        let dir = &self.config.sync.content_dir;
+        let watcher = if is_watched(&self.config) {
+            let settle = Duration::from_secs(self.config.schedule.settle_s);
+            Watcher::new(dir, settle)
+                .inspect_err(|error| self.tell_unwatched(error))
+                .ok()
+        } else {
+            None
+        };
+        *self.bell.watcher() = watcher;
+    }
+
+    fn tell_unwatched(&self, error: &std::io::Error) {
+        log::warn!(
+            "{} cannot be watched ({error}): changes in it wait for schedule.upload_interval; \
+             more watches: sysctl fs.inotify.max_user_watches",
+            self.config.sync.content_dir.display()
+        );
+    }
+
+    fn renew_watch(&mut self) {
+        let mut watcher = self.bell.watcher();
+        let renewed = watcher.as_mut().map_or(Ok(()), Watcher::renew);
+        if let Err(error) = renewed {
+            *watcher = None;
+            drop(watcher);
+            self.tell_unwatched(&error);
+        }
+    }
+
+    fn wishes(&self, due: Due) -> Wishes {
+        let is_two_way = self.config.sync.mode == Mode::Bidirectional;
+        Wishes {
+            download_only: is_two_way && due == Due::DOWN,
+            upload_only: is_two_way && due == Due::UP,
+            max_time: self.habits.max_time,
+            ..Wishes::default()
+        }
+    }
+
+    fn linger(&self) {
+        let wait = jitter(&self.host, self.habits.jitter);
+        if !wait.is_zero() {
+            self.host.sleep(wait);
+        }
+    }
+
+    fn tell_outcome(&mut self, report: &Report, result: &Result<ExitCode>) {
+        let (changed, is_news) = (report.counts().changes() > 0, self.known.learn(report));
+        match report.summary() {
+            Some(summary) if is_news => log::warn!("{summary}"),
+            Some(summary) if changed => log::info!("{summary}"),
+            _ => {}
+        }
+        match result {
+            Ok(_) => {
+                if let Some((_, times)) = self.failed.take() {
+                    log::warn!("in step again after {times} passes that failed");
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                match &mut self.failed {
+                    Some((before, times)) if *before == text => {
+                        *times += 1;
+                        log::debug!("{text}");
+                    }
+                    failed => {
+                        let times = failed.as_ref().map_or(0, |(_, times)| *times);
+                        log::error!("{text}; it is tried again");
+                        *failed = Some((text, times + 1));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The cursor of the last pass.
+    fn cursor(&self) -> Option<String> {
+        let state = places::state_dir(&self.config).ok()?;
+        let disk = places::open_state(&state).ok()?;
+        CursorFile::new(Some(&disk), false).ok()?.peek()
+    }
+
+    /// Waits for Dropbox to tell of changes, or for the bell.
+    fn listen(&mut self) -> Wake {
+        let cursor = loop {
+            let now = Instant::now();
+            let left = self
+                .ask_after
+                .map(|after| after.saturating_duration_since(now));
+            let cursor = match left {
+                Some(left) if !left.is_zero() => None,
+                _ => self.cursor(),
+            };
+            // Without a cursor, or before it is time to ask, there is only the bell.
+            match cursor {
+                Some(cursor) => break cursor,
+                None => match self.bell.wait_up_to(left.filter(|left| !left.is_zero())) {
+                    Some(wake) => return wake,
+                    None => self.ask_after = None,
+                },
+            }
+        };
+        let now = Instant::now();
+        match longpoll(&self.http, &cursor) {
+            Ok(news) => {
+                if news.changes {
+                    // Told again for the same cursor, a pass found nothing that is ours.
+                    let again = self.told_of.as_ref() == Some(&cursor);
+                    self.idle_asks = if again { self.idle_asks + 1 } else { 0 };
+                    self.told_of = Some(cursor);
+                } else {
+                    self.idle_asks = 0;
+                }
+                let wait = if self.idle_asks > 0 {
+                    self.backoff()
+                } else {
+                    Duration::ZERO
+                };
+                self.ask_after = now.checked_add(wait.max(news.backoff));
+                if news.changes {
+                    Wake::Remote
+                } else {
+                    self.bell.listen().unwrap_or(Wake::Time)
+                }
+            }
+            Err(text) => match self.bell.listen() {
+                Ok(wake) => wake,
+                Err(_) => {
+                    log::debug!("cannot ask for changes: {text}");
+                    self.idle_asks += 1;
+                    self.ask_after = Instant::now().checked_add(self.backoff());
+                    Wake::Time
+                }
+            },
+        }
+    }
+
+    fn backoff(&self) -> Duration {
+        (BACKOFF_FIRST * (1 << self.idle_asks.min(7))).min(BACKOFF_MAX)
+    }
+}
+
+impl Station for Gateway {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn times(&self) -> Times {
+        times(&self.config)
+    }
+
+    fn pass(&mut self, due: Due) -> Result<ExitCode> {
+        self.linger();
+        self.host.systemd().status("at work");
+        self.host.beat();
+        // Before the walk, which sees what came before it.
+        self.renew_watch();
+        let wishes = self.wishes(due);
+        let options = wishes.options(&self.config);
+        let kind = if options.dry_run {
+            Kind::Plan
+        } else {
+            Kind::Deeds
+        };
+        let report = Report::new(kind).knowing(&self.known);
+        let machine = Machine {
+            host: &self.host,
+            disks: &RealDisks,
+            http: &self.http,
+        };
+        let result = run_on(&machine, &self.config, &options, &report);
+        self.tell_outcome(&report, &result);
+        logging::flush();
+        result
+    }
+
+    fn wait(&mut self, at_most: Duration) -> Wake {
+        self.host.beat();
+        self.bell.set(at_most);
+        if is_pushed(&self.config) {
+            self.listen()
+        } else {
+            self.bell.wait()
+        }
+    }
+
+    fn reload(&mut self) {
+        self.host.systemd().tell("RELOADING=1");
+        match self.read_again() {
+            Ok(()) => log::warn!("{} has been read again", self.config.path.display()),
+            Err(error) => log::error!("{error}; the configuration stays as it was"),
+        }
+        logging::flush();
+        self.host.systemd().tell("READY=1");
+    }
+
+    fn waits_for(&mut self, next: Option<Timestamp>) {
+        let mut status = match next {
+            Some(at) => {
+                let local = at.to_zoned(self.times().zone);
+                format!("next pass at {}", local.strftime("%Y-%m-%d %H:%M:%S"))
+            }
+            None => "the schedule starts no further pass".to_owned(),
+        };
+        if is_pushed(&self.config) {
+            status.push_str(", or when Dropbox tells of a change");
+        }
+        if let Some((text, _)) = &self.failed {
+            status.push_str(&format!("; the last one failed: {text}"));
+        } else if let Some(text) = self.known.text() {
+            status.push_str(&format!("; {text}"));
+        }
+        self.host.systemd().status(&status.replace('\n', " "));
+    }
+}
+
+impl Gateway {
+    fn read_again(&mut self) -> std::result::Result<(), ConfigError> {
+        let config = Config::load(&self.config.path)?;
+        let http = http(&config, &self.bell)?;
+        logging::to_file(&config)?;
+        (self.config, self.http) = (config, http);
+        self.watch();
+        Ok(())
+    }
+}
+
+fn http(config: &Config, bell: &Arc<Bell>) -> std::result::Result<RealHttp, ConfigError> {
+    let bell = Arc::clone(bell);
+    let stop: Stop = Arc::new(move || bell.rings());
+    RealHttp::patient(config, stop)
+}
+
+/// A random part of `most`.
+pub fn jitter(host: &dyn Host, most: Duration) -> Duration {
+    let mut bytes = [0; 4];
+    host.random(&mut bytes);
+    most.mul_f64(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}

@@ -1,0 +1,247 @@
+//! When `ferrybox run` starts which half of a pass. The clock may be wrong at first, and jump.
+
+use ::core::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::core::quartz::Quartz;
+
+/// First wait after a pass that failed; it doubles.
+const RETRY_FIRST: Duration = Duration::from_secs(60);
+/// Longest such wait.
+const RETRY_MAX: Duration = Duration::from_secs(3600);
+
+/// The halves of a pass that are to run; both are one ordered pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Local changes go up.
+    pub up: bool,
+    /// Changes in Dropbox come down.
+    pub down: bool,
+}
+
+impl Due {
+    /// The whole pass.
+    pub const BOTH: Due = Due {
+        up: true,
+        down: true,
+    };
+    /// The half that goes up.
+    pub const UP: Due = Due {
+        up: true,
+        down: false,
+    };
+    /// The half that comes down.
+    pub const DOWN: Due = Due {
+        up: false,
+        down: true,
+    };
+
+    /// Whether anything is to run.
+    pub fn is_any(self) -> bool {
+        self.up || self.down
+    }
+
+    fn and(self, other: Due) -> Due {
+        Due {
+            up: self.up || other.up,
+            down: self.down || other.down,
+        }
+    }
+}
+
+/// When each half fires.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// Local changes go up; never, if nothing does in this mode.
+    pub up: Option<Quartz>,
+    /// Changes in Dropbox come down; never, if nothing does, or if Dropbox tells.
+    pub down: Option<Quartz>,
+    /// Whose clocks they mean.
+    pub zone: TimeZone,
+}
+
+impl Times {
+    /// The next time after `after`, and what fires then.
+    pub fn next_after(&self, after: Timestamp) -> Option<(Timestamp, Due)> {
+        let next = |quartz: &Option<Quartz>| quartz.as_ref()?.next_after(after, &self.zone);
+        let (up, down) = (next(&self.up), next(&self.down));
+        let at = [up, down].into_iter().flatten().min()?;
+        let due = Due {
+            up: up == Some(at),
+            down: down == Some(at),
+        };
+        Some((at, due))
+    }
+}
+
+/// What is due when.
+pub struct Agenda {
+    times: Times,
+    next_up: Option<Timestamp>,
+    next_down: Option<Timestamp>,
+    /// What a pass left undone, and when it is tried again.
+    retry: Option<(Timestamp, Due)>,
+    failures: u32,
+    seen: Timestamp,
+}
+
+impl Agenda {
+    /// From now on. What was missed before is made up for by the pass at the start.
+    pub fn new(times: Times, now: Timestamp) -> Agenda {
+        let mut agenda = Agenda {
+            times,
+            next_up: None,
+            next_down: None,
+            retry: None,
+            failures: 0,
+            seen: now,
+        };
+        agenda.set(now);
+        agenda
+    }
+
+    fn set(&mut self, now: Timestamp) {
+        let next = |quartz: &Option<Quartz>| quartz.as_ref()?.next_after(now, &self.times.zone);
+        (self.next_up, self.next_down) = (next(&self.times.up), next(&self.times.down));
+    }
+
+    /// What has become due. However many times have gone by, it is due once; a clock that was put
+    /// back makes nothing due, and does not put off what comes next.
+    pub fn look(&mut self, now: Timestamp) -> Due {
+        if now < self.seen {
+            self.set(now);
+            if let Some((at, _)) = &mut self.retry {
+                *at = now;
+            }
+        }
+        self.seen = now;
+        let is_past = |next: Option<Timestamp>| next.is_some_and(|at| at <= now);
+        let mut due = Due {
+            up: is_past(self.next_up),
+            down: is_past(self.next_down),
+        };
+        if due.is_any() {
+            self.set(now);
+        }
+        if let Some((at, left)) = self.retry
+            && (at <= now || due.is_any())
+        {
+            due = due.and(left);
+            self.retry = None;
+        }
+        due
+    }
+
+    /// When something becomes due, if the clock goes on as it does.
+    pub fn next(&self) -> Option<Timestamp> {
+        let retry = self.retry.map(|(at, _)| at);
+        [self.next_up, self.next_down, retry]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// A pass has ended well, or with what another try would not mend.
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// A pass has failed, and is tried again: after a minute, then ever later.
+    pub fn failed(&mut self, due: Due, now: Timestamp) {
+        let wait = RETRY_FIRST * (1 << self.failures.min(6));
+        self.failures = self.failures.saturating_add(1);
+        let left = self.retry.map_or(due, |(_, left)| left.and(due));
+        let at = now.checked_add(wait.min(RETRY_MAX)).unwrap_or(now);
+        self.retry = Some((at, left));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-{text}Z").parse().unwrap()
+    }
+
+    fn agenda(up: Option<&str>, down: Option<&str>, now: &str) -> Agenda {
+        let quartz = |text: &str| Quartz::parse(text).unwrap();
+        let times = Times {
+            up: up.map(quartz),
+            down: down.map(quartz),
+            zone: TimeZone::UTC,
+        };
+        Agenda::new(times, at(now))
+    }
+
+    const NIGHTLY: Option<&str> = Some("0 0 2 * * ?");
+    const OFTEN: Option<&str> = Some("0 0/5 * * * ?");
+    const NOTHING: Due = Due {
+        up: false,
+        down: false,
+    };
+
+    #[test]
+    fn what_is_due_together_is_one_pass() {
+        let mut agenda = agenda(NIGHTLY, OFTEN, "21T01:52:00");
+        assert_eq!(agenda.look(at("21T01:54:59")), NOTHING);
+        assert_eq!(agenda.look(at("21T01:55:00")), Due::DOWN);
+        assert_eq!(agenda.next(), Some(at("21T02:00:00")));
+        assert_eq!(agenda.look(at("21T02:00:00")), Due::BOTH);
+        assert_eq!(agenda.look(at("21T02:00:01")), NOTHING);
+    }
+
+    #[test]
+    fn times_that_went_by_unnoticed_are_due_once() {
+        let mut agenda = agenda(NIGHTLY, OFTEN, "21T01:52:00");
+        // A clock that was set at last, or a pass that took two days.
+        assert_eq!(agenda.look(at("23T12:01:00")), Due::BOTH);
+        assert_eq!(agenda.look(at("23T12:04:59")), NOTHING);
+        assert_eq!(agenda.look(at("23T12:05:00")), Due::DOWN);
+    }
+
+    #[test]
+    fn a_clock_put_back_neither_repeats_nor_puts_off() {
+        let mut agenda = agenda(None, OFTEN, "21T12:00:00");
+        assert_eq!(agenda.look(at("21T12:05:00")), Due::DOWN);
+        assert_eq!(agenda.look(at("20T08:01:00")), NOTHING);
+        assert_eq!(agenda.next(), Some(at("20T08:05:00")));
+        assert_eq!(agenda.look(at("20T08:05:00")), Due::DOWN);
+    }
+
+    #[test]
+    fn a_failed_pass_is_tried_again_ever_later_until_one_succeeds() {
+        let mut agenda = agenda(NIGHTLY, None, "21T02:00:00");
+        let mut now = at("21T03:00:00");
+        assert_eq!(agenda.look(now), NOTHING);
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+            agenda.failed(Due::UP, now);
+            let next = now + Duration::from_secs(minutes * 60);
+            assert_eq!(agenda.next(), Some(next));
+            now = next;
+            assert_eq!(agenda.look(now), Due::UP);
+        }
+        agenda.succeeded();
+        agenda.failed(Due::UP, now);
+        assert_eq!(agenda.next(), Some(now + RETRY_FIRST));
+    }
+
+    #[test]
+    fn what_failed_goes_with_the_next_pass_that_is_due() {
+        let mut agenda = agenda(NIGHTLY, OFTEN, "21T02:01:00");
+        for _ in 0..8 {
+            agenda.failed(Due::UP, at("21T02:01:00"));
+        }
+        assert_eq!(agenda.look(at("21T02:05:00")), Due::BOTH);
+        assert_eq!(agenda.look(at("21T02:06:00")), NOTHING);
+    }
+
+    #[test]
+    fn what_never_fires_is_never_due() {
+        let mut agenda = agenda(None, Some("0 0 2 * * ? 2020"), "21T02:01:00");
+        assert_eq!(agenda.next(), None);
+        assert_eq!(agenda.look(at("30T02:01:00")), NOTHING);
+    }
+}

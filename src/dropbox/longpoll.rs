@@ -1,0 +1,78 @@
+//! `files/list_folder/longpoll`: Dropbox answers as soon as something has changed.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::dropbox::retry::retry_after_s;
+use crate::io::http::{Body, Endpoint, Http, Request};
+
+/// Seconds Dropbox waits for changes: the most it takes. It adds up to 90 of its own choice.
+pub const TIMEOUT_S: u64 = 480;
+/// LIMIT: longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// A pass would find something, or a new cursor is needed.
+    pub changes: bool,
+    /// Not to be asked again before this has passed.
+    pub backoff: Duration,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    changes: bool,
+    #[serde(default)]
+    backoff: Option<u64>,
+}
+
+/// Waits for changes after a cursor. The route takes no authorization, and refuses one.
+///
+/// # Errors
+/// Why there is no usable answer: it is to be asked again later.
+pub fn longpoll(http: &dyn Http, cursor: &str) -> Result<News, String> {
+    let argument = json!({ "cursor": cursor, "timeout": TIMEOUT_S }).to_string();
+    let response = http
+        .send(Request {
+            endpoint: Endpoint::Notify,
+            path: "/2/files/list_folder/longpoll",
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: Body::Bytes(argument.as_bytes()),
+        })
+        .map_err(|error| error.to_string())?;
+    let (status, asked_s) = (
+        response.status,
+        retry_after_s(response.header("retry-after")),
+    );
+    let mut bytes = Vec::new();
+    let body = response.body.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
+    body.map_err(|error| format!("the answer broke off: {error}"))?;
+    let nothing = News {
+        changes: false,
+        backoff: Duration::ZERO,
+    };
+    match status {
+        200 => {
+            let answer: Answer = serde_json::from_slice(&bytes)
+                .map_err(|_| "the answer makes no sense; is a login page in the way?".to_owned())?;
+            Ok(News {
+                changes: answer.changes,
+                backoff: Duration::from_secs(answer.backoff.unwrap_or(0)),
+            })
+        }
+        // The cursor is used up (`reset`): a pass gets a new one.
+        409 => Ok(News {
+            changes: true,
+            ..nothing
+        }),
+        429 | 503 if asked_s.is_some() => Ok(News {
+            backoff: Duration::from_secs(asked_s.unwrap_or(0)),
+            ..nothing
+        }),
+        _ => Err(format!("Dropbox answers {status}")),
+    }
+}

@@ -1,0 +1,120 @@
+//! Where lines go: stderr, and a file if the configuration names one.
+//!
+//! Data never comes this way. Only our own lines do: at trace level the HTTP layer would print
+//! headers.
+
+mod file;
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::config::{Config, ConfigError};
+use crate::io::zone::time_zone;
+use crate::places;
+use crate::report::CLEAR_LINE;
+use file::LogFile;
+
+/// The target of lines for whoever watches: an idle run has nothing else to say, and leaves the
+/// file alone.
+pub const WATCHER: &str = "ferrybox::watcher";
+
+/// Both places.
+struct Both {
+    stderr: OnceLock<env_logger::Logger>,
+    file: Mutex<Option<LogFile>>,
+}
+
+static BOTH: Both = Both {
+    stderr: OnceLock::new(),
+    file: Mutex::new(None),
+};
+
+impl Log for Both {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if let Some(stderr) = self.stderr.get()
+            && stderr.matches(record)
+        {
+            stderr.log(record);
+        }
+        let target = record.target();
+        let is_ours = target.starts_with("ferrybox") && target != WATCHER;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &mut *file
+            && is_ours
+            && record.level() <= log::max_level()
+        {
+            file.add(record.level(), &record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &mut *file {
+            file.write();
+        }
+    }
+}
+
+/// Warnings only, unless somebody watches or asks for more.
+pub fn start(verbose: u8) {
+    let watched = std::io::stderr().is_terminal();
+    let level = match verbose {
+        0 if watched => LevelFilter::Info,
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        _ => LevelFilter::Debug,
+    };
+    let journal = places::env("JOURNAL_STREAM").is_some() && !watched;
+    let stderr = env_logger::Builder::new()
+        .filter_module("ferrybox", level)
+        .format(move |out, record| {
+            let priority = match record.level() {
+                Level::Error => "<3>",
+                Level::Warn => "<4>",
+                Level::Info => "<6>",
+                Level::Debug | Level::Trace => "<7>",
+            };
+            let prefix = match record.level() {
+                _ if journal => priority,
+                Level::Error => "ferrybox: ",
+                Level::Warn => "warning: ",
+                Level::Info | Level::Debug | Level::Trace => "",
+            };
+            let clear = if watched { CLEAR_LINE } else { "" };
+            writeln!(out, "{clear}{prefix}{}", record.args())
+        })
+        .build();
+    if BOTH.stderr.set(stderr).is_ok() && log::set_logger(&BOTH).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// From now on lines go into the file of the configuration as well, what is done included.
+///
+/// # Errors
+/// Why the file cannot be where it is to be.
+pub fn to_file(config: &Config) -> Result<(), ConfigError> {
+    let file = match &config.log.file {
+        Some(path) => {
+            file::check(path, config)?;
+            let max_bytes = config.log.max_kib * 1024;
+            let wanted = log::max_level().max(LevelFilter::Info);
+            log::set_max_level(wanted);
+            Some(LogFile::new(path, max_bytes, time_zone()))
+        }
+        None => None,
+    };
+    *BOTH.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+    Ok(())
+}
+
+/// Writes what the file lacks: once for each pass, so that a card sees one write at most.
+pub fn flush() {
+    BOTH.flush();
+}

@@ -1,0 +1,574 @@
+//! `ferrybox run`: passes at their times, woken by Dropbox or by what changes here, for weeks.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dropbox_standin::{Effect, Fault, When};
+use ferrybox::core::agenda::{Due, Times};
+use ferrybox::core::quartz::Quartz;
+use ferrybox::error::{Error, ExitCode, Result};
+use ferrybox::run::{Station, Wake};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Pid, Signal};
+
+use crate::gateway::{Gateway, started};
+use crate::world::{World, world};
+
+/// A week in which the clock only moves by waiting.
+struct Week<'a> {
+    world: &'a World,
+    now: Timestamp,
+    end: Timestamp,
+    calls: Vec<(Timestamp, Due, Vec<String>)>,
+    /// When Dropbox cannot be reached.
+    outage: Option<(Timestamp, Timestamp)>,
+}
+
+impl<'a> Week<'a> {
+    fn new(world: &'a World) -> Week<'a> {
+        let now: Timestamp = "2026-11-21T12:01:00Z".parse().unwrap();
+        Week {
+            world,
+            now,
+            end: now + SignedDuration::from_hours(7 * 24),
+            calls: Vec::new(),
+            outage: None,
+        }
+    }
+}
+
+impl Station for Week<'_> {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn times(&self) -> Times {
+        Times {
+            up: Some(Quartz::parse("0 0 2 * * ?").unwrap()),
+            down: Some(Quartz::parse("0 0/5 * * * ?").unwrap()),
+            zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),
+        }
+    }
+
+    fn pass(&mut self, due: Due) -> Result<ExitCode> {
+        if self
+            .outage
+            .is_some_and(|(from, to)| (from..to).contains(&self.now))
+        {
+            self.calls
+                .push((self.now, due, vec!["nobody there".to_owned()]));
+            return Err(Error::TryLater("offline".to_owned()));
+        }
+        let outcome = match due {
+            Due::UP => self.world.upload_only(),
+            Due::DOWN => self.world.download_only(),
+            _ => self.world.sync(),
+        };
+        assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+        self.calls.push((self.now, due, outcome.calls));
+        Ok(outcome.exit)
+    }
+
+    fn wait(&mut self, at_most: Duration) -> Wake {
+        self.now += SignedDuration::try_from(at_most).unwrap();
+        if self.now >= self.end {
+            return Wake::End;
+        }
+        Wake::Time
+    }
+
+    fn reload(&mut self) {}
+
+    fn waits_for(&mut self, _: Option<Timestamp>) {}
+}
+
+#[test]
+fn an_idle_week_writes_nothing_and_makes_only_the_scheduled_requests() {
+    let world = world();
+    world.put("items/a.items", "a");
+    world.dropbox.put("/b", b"b");
+    world.sync_ok();
+    world.check_settled();
+    let before = world.written();
+    let mut week = Week::new(&world);
+    assert_eq!(ferrybox::run::run(&mut week).unwrap(), ExitCode::Ok);
+    assert_eq!(world.written(), before, "0 bytes in a week");
+    // One pass at the start, then one every five minutes; at 2 o'clock it goes both ways.
+    assert_eq!(week.calls.len(), 1 + 7 * 24 * 12);
+    for (_, _, calls) in &week.calls {
+        assert_eq!(calls, &["list_folder/continue"]);
+    }
+    let nightly: Vec<String> = week
+        .calls
+        .iter()
+        .skip(1)
+        .filter(|(_, due, _)| *due != Due::DOWN)
+        .map(|(at, due, _)| format!("{at} {due:?}"))
+        .collect();
+    assert_eq!(nightly.len(), 7, "{nightly:?}");
+    assert!(nightly[0].starts_with("2026-11-22T01:00:00Z Due { up: true, down: true }"));
+}
+
+#[test]
+fn what_failed_while_dropbox_was_away_is_made_up_for() {
+    let world = world();
+    world.put("a", "a");
+    let mut week = Week::new(&world);
+    // The night of the first day, and the morning.
+    week.outage = Some((
+        "2026-11-22T00:59:00Z".parse().unwrap(),
+        "2026-11-22T09:00:30Z".parse().unwrap(),
+    ));
+    week.end = "2026-11-22T12:00:00Z".parse().unwrap();
+    ferrybox::run::run(&mut week).unwrap();
+    let after = week
+        .calls
+        .iter()
+        .find(|(_, due, calls)| due.up && calls[0] != "nobody there" && !calls.is_empty());
+    assert!(after.is_some());
+    let made_up = week
+        .calls
+        .iter()
+        .find(|(at, due, calls)| due.up && *at > week.outage.unwrap().1 && !calls.is_empty());
+    let (at, ..) = made_up.expect("the nightly upload is made up for");
+    assert_eq!(at.to_string(), "2026-11-22T09:05:00Z");
+}
+
+/// A gateway on which `run` is at work.
+struct Running {
+    gateway: Gateway,
+    child: Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    fn new(schedule: &str) -> Running {
+        Running::with(Gateway::new(), schedule, |_| {})
+    }
+
+    fn with(gateway: Gateway, schedule: &str, change: impl FnOnce(&mut Command)) -> Running {
+        gateway.configure_also(&format!("[schedule]\n{schedule}\n"));
+        let mut command = gateway.command(&[], &["run"]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        change(&mut command);
+        let child = started(&mut command).unwrap();
+        Running { gateway, child }
+    }
+
+    /// What it says from now on, line by line.
+    fn lines(&mut self) -> impl Iterator<Item = String> + use<> {
+        let err = self.child.stderr.take().unwrap();
+        BufReader::new(err).lines().map_while(std::io::Result::ok)
+    }
+
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The first pass is over, and Dropbox is asked to tell of changes; a longpoll that waits is
+    /// no request yet to the stand-in.
+    #[track_caller]
+    fn listens(&self) {
+        until("it begins", || self.calls_of("files/list_folder") > 0);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+
+    fn calls_of(&self, route: &str) -> usize {
+        let requests = self.gateway.dropbox.requests();
+        requests.iter().filter(|call| call.route == route).count()
+    }
+}
+
+/// Waits until something holds; how long it took.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    start.elapsed()
+}
+
+/// Never in the time of a test.
+const NEVER: &str = "upload_interval = '0 0 0 1 1 ? 2099'\ndownload_interval = '0 0 0 1 1 ? 2099'";
+const PUSH: &str = "upload_interval = '0 0 0 1 1 ? 2099'\ndownload_interval = 'push'";
+
+fn holds(path: &Path, content: &str) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text == content)
+}
+
+#[test]
+fn one_pass_at_the_start_makes_up_for_what_was_missed() {
+    let gateway = Gateway::new();
+    gateway.put("a", "a");
+    gateway.dropbox.put("/b", b"b");
+    let running = Running::with(gateway, NEVER, |_| {});
+    let (gateway, here) = (&running.gateway, running.gateway.content.join("b"));
+    until("both ways at the start", || {
+        holds(&here, "b") && gateway.dropbox.read("/a").is_some()
+    });
+}
+
+#[test]
+fn passes_come_at_their_times() {
+    let running =
+        Running::new("upload_interval = '* * * * * ?'\ndownload_interval = '0 0 0 1 1 ? 2099'");
+    let gateway = &running.gateway;
+    until("it has begun", || running.calls_of("files/list_folder") > 0);
+    gateway.put("a", "a");
+    until("it goes up", || gateway.dropbox.read("/a").is_some());
+    gateway.put("a", "b");
+    until("and again", || {
+        gateway.dropbox.read("/a").as_deref() == Some(b"b")
+    });
+}
+
+#[test]
+fn with_push_a_change_in_dropbox_arrives_within_seconds() {
+    let running = Running::new(PUSH);
+    let gateway = &running.gateway;
+    running.listens();
+    gateway.dropbox.put("/a", b"a");
+    let here = gateway.content.join("a");
+    let took = until("it arrives", || holds(&here, "a"));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    // It listens again, and asks nothing else meanwhile.
+    until("a pass has followed", || {
+        running.calls_of("files/download") > 0
+    });
+    std::thread::sleep(Duration::from_millis(1000));
+    let before = gateway.dropbox.requests().len();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(gateway.dropbox.requests().len(), before);
+    let requests = gateway.dropbox.requests();
+    let poll = requests
+        .iter()
+        .find(|call| call.route.ends_with("longpoll"));
+    let headers = format!("{:?}", poll.unwrap());
+    assert!(
+        !headers.to_lowercase().contains("authorization"),
+        "{headers}"
+    );
+}
+
+#[test]
+fn with_push_what_goes_up_by_the_schedule_is_not_kept_waiting() {
+    let running = Running::new("upload_interval = '0/3 * * * * ?'\ndownload_interval = 'push'");
+    let gateway = &running.gateway;
+    running.listens();
+    gateway.put("a", "a");
+    let took = until("it goes up", || gateway.dropbox.read("/a").is_some());
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn a_longpoll_that_fails_is_not_repeated_at_once() {
+    let gateway = Gateway::new();
+    gateway.dropbox.inject(Fault::new(
+        "files/list_folder/longpoll",
+        When::Always,
+        Effect::Status(500, String::new()),
+    ));
+    let running = Running::with(gateway, PUSH, |_| {});
+    until("it asks", || {
+        running.calls_of("files/list_folder/longpoll") > 0
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(running.calls_of("files/list_folder/longpoll"), 1);
+}
+
+#[test]
+fn a_watched_content_dir_is_sent_when_it_has_settled() {
+    let running = Running::new(&format!("{NEVER}\nwatch = true\nsettle_s = 1"));
+    let gateway = &running.gateway;
+    until("it has begun", || running.calls_of("files/list_folder") > 0);
+    std::thread::sleep(Duration::from_millis(500));
+    gateway.put("new/folder/a", "a");
+    until("it goes up", || {
+        gateway.dropbox.read("/new/folder/a").is_some()
+    });
+    // In a folder that was not there when the watching began.
+    gateway.put("new/folder/b", "b");
+    until("and the next", || {
+        gateway.dropbox.read("/new/folder/b").is_some()
+    });
+    gateway.remove("new/folder/a");
+    until("and a delete", || {
+        gateway.dropbox.read("/new/folder/a").is_none()
+    });
+    std::thread::sleep(Duration::from_secs(4));
+    let before = gateway.dropbox.requests().len();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(
+        gateway.dropbox.requests().len(),
+        before,
+        "it has come to rest"
+    );
+}
+
+#[test]
+fn watching_and_push_go_together() {
+    let running = Running::new(&format!("{PUSH}\nwatch = true\nsettle_s = 1"));
+    let gateway = &running.gateway;
+    running.listens();
+    gateway.put("a", "a");
+    let took = until("it goes up", || gateway.dropbox.read("/a").is_some());
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    gateway.dropbox.put("/b", b"b");
+    let here = gateway.content.join("b");
+    let took = until("it arrives", || holds(&here, "b"));
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_a_bad_one_changes_nothing() {
+    let mut running = Running::new(NEVER);
+    until("it has begun", || running.calls_of("files/list_folder") > 0);
+    let mut lines = running.lines();
+    let file = running.gateway.home.join("config.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{good}\nsettle_s = 'x'\n")).unwrap();
+    running.signal(Signal::HUP);
+    let line = lines.next().unwrap();
+    assert!(
+        line.contains("settle_s") && line.ends_with("the configuration stays as it was"),
+        "{line}"
+    );
+    let often = good.replace(
+        "upload_interval = '0 0 0 1 1 ? 2099'",
+        "upload_interval = '* * * * * ?'",
+    );
+    fs::write(&file, often).unwrap();
+    running.gateway.put("a", "a");
+    running.signal(Signal::HUP);
+    assert!(lines.next().unwrap().ends_with("has been read again"));
+    until("the new times hold", || {
+        running.gateway.dropbox.read("/a").is_some()
+    });
+}
+
+#[test]
+fn sighup_is_heard_while_it_listens_to_dropbox() {
+    let mut running = Running::new(PUSH);
+    running.listens();
+    let mut lines = running.lines();
+    running.signal(Signal::HUP);
+    assert!(lines.next().unwrap().ends_with("has been read again"));
+}
+
+#[test]
+fn sigterm_ends_it_at_once() {
+    let mut running = Running::new(PUSH);
+    running.listens();
+    running.signal(Signal::TERM);
+    let status = running.child.wait().unwrap();
+    assert_eq!(status.signal(), Some(15));
+}
+
+#[test]
+fn what_only_a_person_can_mend_ends_it_with_its_code() {
+    let gateway = Gateway::new();
+    let file = gateway.home.join("config.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let other = text.replace(
+        "personal_access_token = \"",
+        "personal_access_token = \"not-",
+    );
+    fs::write(&file, other).unwrap();
+    let mut running = Running::with(gateway, NEVER, |_| {});
+    assert_eq!(running.child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
+fn the_service_manager_is_told_what_goes_on() {
+    let gateway = Gateway::new();
+    let socket_file = gateway.home.join("notify");
+    let socket = UnixDatagram::bind(&socket_file).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let running = Running::with(gateway, NEVER, |command| {
+        command.env("NOTIFY_SOCKET", &socket_file);
+    });
+    let next = || {
+        let mut bytes = [0; 512];
+        let count = socket.recv(&mut bytes).expect("a message");
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    };
+    assert_eq!(next(), "READY=1");
+    assert_eq!(next(), "STATUS=at work");
+    assert_eq!(next(), "WATCHDOG=1");
+    assert_eq!(next(), "STATUS=next pass at 2099-01-01 00:00:00");
+    running.signal(Signal::HUP);
+    assert_eq!(next(), "RELOADING=1");
+    assert_eq!(next(), "READY=1");
+}
+
+#[test]
+fn the_same_problem_is_told_once() {
+    let gateway = Gateway::new();
+    // A name that Dropbox does not take.
+    gateway.put("desktop.ini", "x");
+    let mut running = Running::with(gateway, "upload_interval = '* * * * * ?'", |_| {});
+    let mut lines = running.lines();
+    assert!(lines.next().unwrap().contains("/desktop.ini: "));
+    assert!(lines.next().unwrap().contains("1 with problems"));
+    let passes = || running.calls_of("files/list_folder/continue");
+    until("more passes", || passes() >= 3);
+    running.gateway.put("~x.tmp", "x");
+    let line = lines.next().unwrap();
+    assert!(line.contains("~x.tmp"), "{line}");
+}
+
+#[test]
+fn the_same_error_is_told_once_and_its_end() {
+    let gateway = Gateway::new();
+    gateway.sync_ok();
+    let aside = gateway.home.join("aside");
+    let mut running = Running::with(gateway, "upload_interval = '* * * * * ?'", |_| {});
+    until("it has begun", || {
+        running.calls_of("files/list_folder/continue") > 1
+    });
+    let mut lines = running.lines();
+    // Another run holds the lock.
+    let state = fs::File::open(&running.gateway.state).unwrap();
+    rustix::fs::flock(&state, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .or_else(|_| {
+            std::thread::sleep(Duration::from_millis(300));
+            rustix::fs::flock(&state, rustix::fs::FlockOperation::LockExclusive)
+        })
+        .unwrap();
+    assert!(lines.next().unwrap().contains("another run is at work"));
+    std::thread::sleep(Duration::from_secs(3));
+    drop(state);
+    let line = lines.next().unwrap();
+    assert!(line.contains("in step again after"), "{line}");
+    drop(aside);
+}
+
+#[test]
+fn a_log_file_holds_what_was_done_and_an_idle_run_leaves_it_alone() {
+    let gateway = Gateway::new();
+    let log = gateway.home.join("ferrybox.log");
+    gateway.configure_also(&format!("[log]\nfile = \"{}\"\n", log.display()));
+    gateway.put("a", "a");
+    gateway.sync_ok();
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.contains("uploaded /a"), "{text}");
+    std::thread::sleep(Duration::from_millis(2100));
+    gateway.sync_ok();
+    let before = fs::metadata(&log).unwrap().modified().unwrap();
+    gateway.sync_ok();
+    assert_eq!(fs::metadata(&log).unwrap().modified().unwrap(), before);
+}
+
+#[test]
+fn a_log_file_on_the_card_is_refused_with_advice_unless_forced() {
+    let gateway = Gateway::new();
+    // The root directory itself is on what this machine runs from.
+    let section = "[log]\nfile = \"/ferrybox-test.log\"\n";
+    gateway.configure_also(section);
+    let ended = gateway.sync();
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(
+        ended.err.contains("log.file") && ended.err.contains("/run"),
+        "{ended:?}"
+    );
+    assert!(!Path::new("/ferrybox-test.log").exists());
+}
+
+#[test]
+fn a_pass_ends_when_its_time_is_over_and_the_next_goes_on() {
+    let gateway = Gateway::new();
+    gateway.dropbox.inject(Fault::new(
+        "files/upload",
+        When::Always,
+        Effect::TooManyRequests {
+            retry_after: Some(5),
+            as_text: false,
+        },
+    ));
+    gateway.put("a", "a");
+    let start = Instant::now();
+    let ended = gateway.run(&[], &["sync", "--max-time", "3"]);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    assert!(ended.err.contains("--max-time"), "{ended:?}");
+    gateway.dropbox.clear_faults();
+    gateway.sync_ok();
+    assert!(gateway.dropbox.read("/a").is_some());
+}
+
+#[test]
+fn times_of_the_command_line_have_units() {
+    let gateway = Gateway::new();
+    for wrong in ["0", "-1", "1d", "x", "", "1000h"] {
+        let ended = gateway.run(&[], &["sync", &format!("--max-time={wrong}")]);
+        assert_eq!(ended.code, Some(2), "{wrong}: {ended:?}");
+    }
+    for right in ["20", "20s", "2m", "1h"] {
+        let ended = gateway.run(&[], &["sync", "--max-time", right]);
+        assert_eq!(ended.code, Some(0), "{right}: {ended:?}");
+    }
+}
+
+#[test]
+fn jitter_puts_a_start_off_by_a_part_of_it() {
+    let gateway = Gateway::new();
+    let start = Instant::now();
+    let ended = gateway.run(&[], &["sync", "--jitter", "2s"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(start.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn cron_gives_it_no_home_no_terminal_and_hardly_a_path() {
+    let gateway = Gateway::new();
+    gateway.put("a", "a");
+    let mut command = gateway.command(&[], &["sync"]);
+    command.env_clear().env("PATH", "/usr/bin:/bin");
+    let output = crate::gateway::output(&mut command).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        output.stdout.is_empty() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+    let nice = gateway.run(&["nice", "-n", "19"], &["sync"]);
+    assert_eq!(nice.code, Some(0), "{nice:?}");
+}
+
+#[test]
+fn the_next_ten_runs_are_printed_in_local_time() {
+    let gateway = Gateway::new();
+    gateway.configure_also(
+        "[schedule]\nupload_interval = '0 2 * * *'\ndownload_interval = '0 0/5 * * * ?'\n",
+    );
+    let mut command = gateway.command(&[], &["schedule"]);
+    command.env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
+    let output = crate::gateway::output(&mut command).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!((10..=11).contains(&lines.len()), "{text}");
+    assert!(lines.iter().all(|line| line.contains(" +0")), "{text}");
+    assert!(
+        lines.iter().any(|line| line.ends_with("both ways")),
+        "{text}"
+    );
+    assert!(
+        lines[0].ends_with("down") || lines[0].ends_with("both ways"),
+        "{text}"
+    );
+}
