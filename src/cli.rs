@@ -58,7 +58,7 @@ struct Cli {
 enum Command {
     /// Run one pass: bring changes down, send changes up.
     Sync(SyncArgs),
-    /// Keep running: passes at the times of [schedule] in the configuration.
+    /// Keep running: passes at the times that the configuration gives.
     ///
     /// One pass at the start makes up for what was missed. SIGHUP reads the configuration again.
     Run(Limits),

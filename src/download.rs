@@ -25,6 +25,7 @@ use crate::index::RemoteFile;
 use crate::io::disk::{Access, Kind, Status, WriteFile};
 use crate::landing::{Fetched, Replaces};
 use crate::pass::{Local, Observed, Pass, Spot};
+use crate::places::read_only_advice;
 use crate::read::BUFFER_BYTES;
 use crate::report::{Deed, in_brackets, size_text};
 use crate::scan::{TEMP_PREFIX, TEMP_SUFFIX};
@@ -364,7 +365,8 @@ impl Pass<'_> {
         if matches!(error.kind(), StorageFull | QuotaExceeded) {
             self.disk_full = Some(error.to_string());
         }
-        let text = format!("not downloaded: {error}");
+        let advice = read_only_advice(error);
+        let text = format!("not downloaded: {error}{advice}");
         self.tools.report.problem(subject, &text);
     }
 }

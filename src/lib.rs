@@ -51,6 +51,11 @@
 //!    waited for a freed name comes in a second round.
 //! 8. [`report`] says what was done. Its problems and [`error`] give the exit code.
 //!
+//! [`run`] starts passes by a schedule: [`core::quartz`] reads it, [`core::agenda`] keeps what is
+//! due, and [`commands::run`] has the machine it runs on, with `files/list_folder/longpoll`
+//! ([`dropbox::longpoll`]), inotify ([`run::watcher`]) and the service manager ([`io::systemd`]).
+//! [`logging`] says where lines go.
+//!
 //! [`pass`] holds what these phases share. [`dropbox`] is the API, [`dropbox::batch`] its calls for
 //! many things at once; [`io`] has the three seams to the world, which a simulator replaces.
 //!

@@ -17,6 +17,18 @@ pub fn env(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// What to do about a directory that cannot be written, where a service unit may be the reason.
+pub fn read_only_advice(error: &std::io::Error) -> &'static str {
+    let is_read_only = error.kind() == std::io::ErrorKind::ReadOnlyFilesystem;
+    // systemd sets it for every unit.
+    if is_read_only && env("INVOCATION_ID").is_some() {
+        "; if the unit makes it so: systemctl edit ferrybox, and name the content dir with \
+         [Service] ReadWritePaths="
+    } else {
+        ""
+    }
+}
+
 /// The home directory: `$HOME`, else the one in the password file, since cron and systemd may set
 /// none.
 pub fn home() -> Option<PathBuf> {

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::index::{Base, Meta};
 use crate::io::disk::Kind;
 use crate::pass::{Delete, Local, Pass, Spot};
+use crate::places::read_only_advice;
 use crate::report::{Deed, printable};
 
 /// Paths named when a pass halts.
@@ -336,9 +337,9 @@ impl Pass<'_> {
                 return;
             }
             Err(error) => {
-                self.tools
-                    .report
-                    .problem(&spot.subject, &format!("not deleted: {error}"));
+                let advice = read_only_advice(&error);
+                let text = format!("not deleted: {error}{advice}");
+                self.tools.report.problem(&spot.subject, &text);
                 return;
             }
         }
@@ -347,9 +348,9 @@ impl Pass<'_> {
             Ok(()) => self.tools.report.did(Deed::DeleteLocal, &spot.subject, ""),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                self.tools
-                    .report
-                    .problem(&spot.subject, &format!("not deleted: {error}"));
+                let advice = read_only_advice(&error);
+                let text = format!("not deleted: {error}{advice}");
+                self.tools.report.problem(&spot.subject, &text);
                 return;
             }
         }

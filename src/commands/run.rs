@@ -20,7 +20,7 @@ use crate::logging;
 use crate::places::{self, RealDisks};
 use crate::report::{Kind, Known, Report};
 use crate::run::bell::Bell;
-use crate::run::watcher::Watcher;
+use crate::run::watcher::{Watched, Watcher};
 use crate::run::{Station, Wake};
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
@@ -88,10 +88,14 @@ impl Gateway {
     }
 
     fn watch(&mut self) {
-        let dir = &self.config.sync.content_dir;
         let watcher = if is_watched(&self.config) {
-            let settle = Duration::from_secs(self.config.schedule.settle_s);
-            Watcher::new(dir, settle)
+            let watched = Watched {
+                root: self.config.sync.content_dir.clone(),
+                filter: self.config.sync.filter.clone(),
+                state: places::state_dir(&self.config).unwrap_or_default(),
+                settle: Duration::from_secs(self.config.schedule.settle_s),
+            };
+            Watcher::new(watched)
                 .inspect_err(|error| self.tell_unwatched(error))
                 .ok()
         } else {

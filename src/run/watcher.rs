@@ -4,26 +4,40 @@
 //! log which grows all the time waits for `upload_interval`. Where there are more folders than the
 //! kernel grants watches, there are none, and the times of the schedule are all there is.
 
+use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
-use crate::core::filter::is_own_name;
-use crate::scan::{TEMP_PREFIX, TEMP_SUFFIX};
+use crate::core::filter::Filter;
 
 /// Times the settle time after which a change goes up although things still move.
 const SETTLE_MAX: u32 = 12;
 
+/// What is to be watched.
+#[derive(Clone)]
+pub struct Watched {
+    /// The content dir.
+    pub root: PathBuf,
+    /// What goes up. Folders that are never looked at are not watched either.
+    pub filter: Filter,
+    /// Our own state, should it lie in the content dir.
+    pub state: PathBuf,
+    /// How long nothing may have changed.
+    pub settle: Duration,
+}
+
 /// The watches on one tree.
 pub struct Watcher {
     inotify: OwnedFd,
-    root: PathBuf,
-    settle: Duration,
+    watched: Watched,
+    /// `/relative/path` of the folder of each watch; empty for the root.
+    folders: HashMap<i32, Box<str>>,
     first: Option<Instant>,
     last: Option<Instant>,
     /// There may be folders without a watch.
@@ -31,16 +45,15 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Watches a directory and all below it, but for other filesystems' odd corners: what cannot
-    /// be watched for itself is left out.
+    /// Watches a directory and all below it; what cannot be watched for itself is left out.
     ///
     /// # Errors
     /// What the kernel says; `ENOSPC` where watches have run out (`fs.inotify.max_user_watches`).
-    pub fn new(root: &Path, settle: Duration) -> io::Result<Watcher> {
-        let watcher = Watcher {
+    pub fn new(watched: Watched) -> io::Result<Watcher> {
+        let mut watcher = Watcher {
             inotify: inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?,
-            root: root.to_owned(),
-            settle,
+            watched,
+            folders: HashMap::new(),
             first: None,
             last: None,
             is_stale: false,
@@ -49,7 +62,7 @@ impl Watcher {
         Ok(watcher)
     }
 
-    fn add_all(&self) -> io::Result<()> {
+    fn add_all(&mut self) -> io::Result<()> {
         let flags = WatchFlags::CREATE
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
@@ -57,25 +70,35 @@ impl Watcher {
             | WatchFlags::CLOSE_WRITE
             | WatchFlags::ONLYDIR
             | WatchFlags::DONT_FOLLOW;
-        let mut due = vec![self.root.clone()];
-        while let Some(folder) = due.pop() {
-            match inotify::add_watch(&self.inotify, &folder, flags) {
-                Ok(_) => {}
+        self.folders.clear();
+        let mut due = vec![String::new()];
+        while let Some(subject) = due.pop() {
+            let folder = self.path_of(&subject);
+            let watch = match inotify::add_watch(&self.inotify, &folder, flags) {
+                Ok(watch) => watch,
                 Err(error @ (Errno::NOSPC | Errno::NOMEM)) => return Err(error.into()),
                 // It is gone, or nobody may look into it.
                 Err(_) => continue,
-            }
-            let Ok(entries) = fs_err::read_dir(&folder) else {
-                continue;
             };
-            for entry in entries.flatten() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
                 // The type of the entry itself: links are not followed.
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    due.push(entry.path());
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let name = entry.file_name();
+                if let (true, Some(name)) = (is_folder, name.to_str()) {
+                    let below = format!("{subject}/{name}");
+                    let is_state = self.path_of(&below) == self.watched.state;
+                    if !is_state && !self.watched.filter.shuts(&below) {
+                        due.push(below);
+                    }
                 }
             }
+            self.folders.insert(watch, subject.into_boxed_str());
         }
         Ok(())
+    }
+
+    fn path_of(&self, subject: &str) -> PathBuf {
+        self.watched.root.join(subject.trim_start_matches('/'))
     }
 
     /// Watches what has come since. To be called before a walk, so that what it no longer sees is
@@ -99,20 +122,27 @@ impl Watcher {
         let mut news = false;
         while let Ok(event) = reader.next() {
             let events = event.events();
-            if events.contains(ReadFlags::QUEUE_OVERFLOW) {
+            if events.intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::UNMOUNT) {
                 (news, self.is_stale) = (true, true);
             }
-            let is_folder = events.contains(ReadFlags::ISDIR);
-            if is_folder && events.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
-                self.is_stale = true;
+            let name = event.file_name().and_then(|name| name.to_str().ok());
+            let folder = self.folders.get(&event.wd());
+            let Some((folder, name)) = folder.zip(name) else {
+                continue;
+            };
+            let subject = format!("{folder}/{name}");
+            let filter = &self.watched.filter;
+            if filter.shuts(&subject) {
+                continue;
             }
-            let name = event.file_name().map(|name| name.to_string_lossy());
-            let is_ours = name.as_deref().is_some_and(|name| {
-                is_own_name(name) || name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
-            });
-            // A new file counts once it has been written.
-            let is_made = events.contains(ReadFlags::CREATE) && !is_folder;
-            news |= name.is_some() && !is_ours && !is_made;
+            let comes = events.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
+            if events.contains(ReadFlags::ISDIR) {
+                self.is_stale |= comes;
+                news = true;
+            } else if filter.reach(&subject).up {
+                // A new file counts once it has been written.
+                news |= !events.contains(ReadFlags::CREATE);
+            }
         }
         let now = Instant::now();
         if news {
@@ -120,8 +150,9 @@ impl Watcher {
             self.last = Some(now);
         }
         let (first, last) = self.first.zip(self.last)?;
-        let quiet = self.settle.saturating_sub(now.duration_since(last));
-        let patience = (self.settle * SETTLE_MAX).saturating_sub(now.duration_since(first));
+        let settle = self.watched.settle;
+        let quiet = settle.saturating_sub(now.duration_since(last));
+        let patience = (settle * SETTLE_MAX).saturating_sub(now.duration_since(first));
         Some(quiet.min(patience))
     }
 }
@@ -129,5 +160,111 @@ impl Watcher {
 impl AsFd for Watcher {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    const SETTLE: Duration = Duration::from_millis(1);
+
+    fn tree(name: &str) -> PathBuf {
+        let name = format!("ferrybox-watch-{}-{name}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        for folder in ["a/b", "state", "cache/x", ".hidden"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        root
+    }
+
+    fn watcher(root: &Path) -> Watcher {
+        let [all, cache] = ["/.*", "/cache"].map(|pattern| [pattern.to_owned()]);
+        let filter = Filter::new(&all, &all, &cache, false).unwrap();
+        Watcher::new(Watched {
+            root: root.to_owned(),
+            filter,
+            state: root.join("state"),
+            settle: SETTLE,
+        })
+        .unwrap()
+    }
+
+    /// Whether something has happened; it is forgotten.
+    fn news(watcher: &mut Watcher) -> bool {
+        let news = watcher.look().is_some();
+        watcher.renew().unwrap();
+        news
+    }
+
+    #[test]
+    fn what_goes_up_wakes_and_nothing_else_does() {
+        let root = tree("wakes");
+        let mut watcher = watcher(&root);
+        assert_eq!(watcher.folders.len(), 3, "the root, a and a/b");
+        assert!(!news(&mut watcher));
+        for path in [
+            "cache/f",
+            "cache/x/f",
+            ".hidden/f",
+            "state/f",
+            "a/.ferrybox-1.tmp",
+        ] {
+            fs::write(root.join(path), "x").unwrap();
+            assert!(!news(&mut watcher), "{path}");
+        }
+        fs::write(root.join("a/b/f"), "x").unwrap();
+        assert!(news(&mut watcher));
+        fs::rename(root.join("a/b/f"), root.join("a/g")).unwrap();
+        assert!(news(&mut watcher));
+        fs::remove_file(root.join("a/g")).unwrap();
+        assert!(news(&mut watcher));
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn a_file_counts_when_it_is_closed() {
+        use std::io::Write;
+        let root = tree("closed");
+        let mut watcher = watcher(&root);
+        let mut file = fs::File::create(root.join("log")).unwrap();
+        file.write_all(b"line").unwrap();
+        assert!(!news(&mut watcher));
+        drop(file);
+        assert!(news(&mut watcher));
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_comes_is_watched_from_the_next_walk_on() {
+        let root = tree("comes");
+        let mut watcher = watcher(&root);
+        fs::create_dir_all(root.join("new/deep")).unwrap();
+        assert!(news(&mut watcher));
+        fs::write(root.join("new/deep/f"), "x").unwrap();
+        assert!(news(&mut watcher));
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn what_never_comes_to_rest_is_sent_all_the_same() {
+        let root = tree("rest");
+        let mut watcher = watcher(&root);
+        watcher.watched.settle = Duration::from_millis(50);
+        let start = Instant::now();
+        loop {
+            fs::write(root.join("a/f"), "x").unwrap();
+            let left = watcher.look().unwrap();
+            assert!(left <= watcher.watched.settle);
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let took = start.elapsed();
+        assert!(took >= watcher.watched.settle * SETTLE_MAX, "{took:?}");
+        fs::remove_dir_all(&root).unwrap();
     }
 }
