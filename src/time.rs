@@ -3,6 +3,7 @@
 //! None of them decides anything.
 
 use jiff::Timestamp;
+use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 /// Latest time that is sent, in seconds since 1970: the end of 2099. Dropbox documents no bounds.
@@ -17,7 +18,29 @@ pub fn seconds_of(text: &str) -> Option<i64> {
 pub fn timestamp_of(mtime_ns: i64) -> String {
     let seconds = mtime_ns.div_euclid(1_000_000_000).clamp(0, SENT_MAX_S);
     let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    // Its own form leaves out a fraction that is none.
+    time.to_string()
+}
+
+/// A time as a person reads it, on the clock of this zone: `2026-11-21 17:25:10`.
+pub fn local_text(at: Timestamp, zone: &TimeZone) -> String {
+    let local = zone.to_datetime(at);
+    let time = local.time().with().subsec_nanosecond(0).build();
+    format!("{} {}", local.date(), time.unwrap_or(local.time()))
+}
+
+/// The same with its day of the week and how far it is from UTC: `Sat 2026-11-21 17:25:10 +01`.
+pub fn full_text(at: Timestamp, zone: &TimeZone) -> String {
+    let day = match zone.to_datetime(at).weekday() {
+        Weekday::Monday => "Mon",
+        Weekday::Tuesday => "Tue",
+        Weekday::Wednesday => "Wed",
+        Weekday::Thursday => "Thu",
+        Weekday::Friday => "Fri",
+        Weekday::Saturday => "Sat",
+        Weekday::Sunday => "Sun",
+    };
+    format!("{day} {} {}", local_text(at, zone), zone.to_offset(at))
 }
 
 /// The day of a modification time in UTC, `YYYY-MM-DD`.
@@ -40,6 +63,16 @@ mod tests {
         assert_eq!(seconds_of("2026-01-01T00:00:00Z"), Some(1_767_225_600));
         assert_eq!(date_of(1_767_225_599_000_000_000), "2025-12-31");
         assert_eq!(seconds_of("soon"), None);
+    }
+
+    #[test]
+    fn people_read_the_time_of_their_zone() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let at = Timestamp::from_nanosecond(1_795_281_910_999_999_999).unwrap();
+        assert_eq!(local_text(at, &zone), "2026-11-21 18:25:10");
+        assert_eq!(full_text(at, &zone), "Sat 2026-11-21 18:25:10 +01");
+        let midnight: Timestamp = "2027-07-03T22:00:00Z".parse().unwrap();
+        assert_eq!(full_text(midnight, &zone), "Sun 2027-07-04 00:00:00 +02");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::report::{Kind, Known, Report};
 use crate::run::bell::Bell;
 use crate::run::watcher::{Watched, Watcher};
 use crate::run::{Station, Wake};
+use crate::time::local_text;
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
 const BACKOFF_FIRST: Duration = Duration::from_secs(5);
@@ -292,10 +293,7 @@ impl Station for Gateway {
 
     fn waits_for(&mut self, next: Option<Timestamp>) {
         let mut status = match next {
-            Some(at) => {
-                let local = at.to_zoned(self.times().zone);
-                format!("next pass at {}", local.strftime("%Y-%m-%d %H:%M:%S"))
-            }
+            Some(at) => format!("next pass at {}", local_text(at, &self.times().zone)),
             None => "the schedule starts no further pass".to_owned(),
         };
         if is_pushed(&self.config) {

@@ -6,6 +6,7 @@ use crate::config::{Config, DownloadInterval};
 use crate::core::agenda::{Due, Times};
 use crate::core::decide::Mode;
 use crate::io::zone::time_zone;
+use crate::time::full_text;
 
 /// Runs that are shown.
 const SHOWN: usize = 10;
@@ -59,7 +60,7 @@ pub fn next_runs(config: &Config, now: Timestamp) -> String {
             Due::UP => "up",
             _ => "down",
         };
-        lines.push(format!("{}  {what}", local(at, &times)));
+        lines.push(format!("{}  {what}", full_text(at, &times.zone)));
     }
     if lines.is_empty() {
         lines.push("the schedule starts no pass after the one at the start".to_owned());
@@ -75,9 +76,4 @@ pub fn next_runs(config: &Config, now: Timestamp) -> String {
         ));
     }
     lines.join("\n")
-}
-
-fn local(at: Timestamp, times: &Times) -> String {
-    let local = at.to_zoned(times.zone.clone());
-    local.strftime("%a %Y-%m-%d %H:%M:%S %:z").to_string()
 }

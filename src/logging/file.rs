@@ -11,6 +11,7 @@ use log::Level;
 use rustix::fs::OFlags;
 
 use crate::config::{Config, ConfigError};
+use crate::time::local_text;
 
 /// Major number of the devices of SD cards and eMMC (devices.txt of Linux).
 const MMC_MAJOR: u32 = 179;
@@ -38,8 +39,7 @@ impl LogFile {
     }
 
     pub(super) fn add(&mut self, level: Level, text: &str) {
-        let now = Timestamp::now().to_zoned(self.zone.clone());
-        let time = now.strftime("%Y-%m-%d %H:%M:%S");
+        let time = local_text(Timestamp::now(), &self.zone);
         let level = match level {
             Level::Error => "error: ",
             Level::Warn => "warning: ",
