@@ -309,6 +309,9 @@ impl Connection {
         let Some(head) = read_head(reader)? else {
             return Ok(false);
         };
+        if let Some(suite) = reader.get_ref().cipher_suite() {
+            self.meter.cipher_suite.get_or_init(|| suite);
+        }
         let host = header(&head.headers, "Host").unwrap_or_default();
         let Some(endpoint) = fixed.or_else(|| endpoint_of(host)) else {
             return Err(Refusal::Status(404));

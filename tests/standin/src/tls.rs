@@ -73,6 +73,11 @@ fn valid_until_2045(names: &[&str]) -> Result<CertificateParams, rcgen::Error> {
 pub(crate) trait Wire: Read + Write {
     /// Says to the other side that nothing more comes.
     fn end(&mut self) {}
+
+    /// The cipher suite, once there is one.
+    fn cipher_suite(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl Wire for Counted<'_> {}
@@ -82,5 +87,9 @@ impl Wire for StreamOwned<ServerConnection, Counted<'_>> {
         self.conn.send_close_notify();
         // The client may be gone already.
         let _ = self.flush();
+    }
+
+    fn cipher_suite(&self) -> Option<&'static str> {
+        self.conn.negotiated_cipher_suite()?.suite().as_str()
     }
 }

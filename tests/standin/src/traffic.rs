@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Link {
     pub traffic: Traffic,
     /// Whether it was encrypted.
     pub is_tls: bool,
+    /// The cipher suite both sides agreed on, as the RFCs name it, once a request was read.
+    pub cipher_suite: Option<&'static str>,
     /// Whether it is still open.
     pub is_open: bool,
 }
@@ -35,6 +38,7 @@ pub struct Link {
 pub(crate) struct Meter {
     pub(crate) requests: AtomicU64,
     pub(crate) is_tls: AtomicBool,
+    pub(crate) cipher_suite: OnceLock<&'static str>,
     pub(crate) is_closed: AtomicBool,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -51,6 +55,7 @@ impl Meter {
                 bytes_out: read(&self.bytes_out),
             },
             is_tls: self.is_tls.load(Ordering::SeqCst),
+            cipher_suite: self.cipher_suite.get().copied(),
             is_open: !self.is_closed.load(Ordering::SeqCst),
         }
     }

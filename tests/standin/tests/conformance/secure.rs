@@ -101,7 +101,11 @@ fn every_name_of_dropbox_is_served_through_the_proxy() {
             assert_eq!(body == b"contents", is_content);
         }
     }
-    assert!(listeners.links().iter().all(|link| link.is_tls));
+    let first = Some("TLS13_AES_256_GCM_SHA384");
+    for link in listeners.links() {
+        assert!(link.is_tls);
+        assert_eq!(link.cipher_suite, first, "what the client likes best");
+    }
     assert_eq!(listeners.traffic().connections, 5);
     assert_eq!(listeners.traffic().requests, 10);
 }
@@ -159,6 +163,7 @@ fn every_connection_has_its_own_account() {
     assert_eq!(links[0].traffic, expected);
     assert_eq!((links[1].traffic.requests, links[1].is_open), (3, true));
     assert!(!links[1].is_tls);
+    assert_eq!(links[1].cipher_suite, None);
     let traffic = listeners.traffic();
     assert_eq!((traffic.connections, traffic.requests), (2, 4));
     assert_eq!(traffic.bytes_in, 4 * request.len() as u64);
