@@ -4,9 +4,13 @@
 # With rustup the targets' own standard library is used; without it (or where rustup has none) the
 # distribution's compiler builds the standard library from its sources. Linking is done by zig, so
 # no cross toolchain is needed either way. See cross/README.md.
+#
+# The same compiler, zig and sources give the same bytes, wherever the checkout, the target
+# directory and cargo's home are: no path of this machine and no time is built in.
 set -euo pipefail
 
-cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+cd -- "$root"
 
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
@@ -24,20 +28,59 @@ fi
 
 # The distribution's compiler: Debian's packages rustc-web and rust-web-src.
 distribution=/usr/bin/rustc
-sources=lib/rustlib/src/rust/library
+library=lib/rustlib/src/rust/library
 
+target_dir=$(realpath -m -- "${CARGO_TARGET_DIR:-target}")
+cargo_home=$(realpath -m -- "${CARGO_HOME:-$HOME/.cargo}")
+if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
+fi
+export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC0
+
+# Compiles with the compiler $RUSTC for some targets at once: build FLAG [CARGO OPTION...]
+build() {
+    local flags=("$1") c_flags=() paths path sources
+    shift
+    # Of two that fit, the compiler takes the last.
+    paths=("$root=." "$target_dir=target" "$cargo_home=cargo")
+    sources=$("$RUSTC" --print sysroot)/$library
+    if [ -e "$sources" ]; then
+        paths+=("$sources=library" "$(realpath -- "$sources")=library")
+    fi
+    for path in "${paths[@]}"; do
+        flags+=("--remap-path-prefix=$path")
+        c_flags+=("-ffile-prefix-map=$path")
+    done
+    # Separated by a character that no path contains.
+    CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")
+    export CARGO_ENCODED_RUSTFLAGS RUSTC
+    TARGET_CFLAGS="${c_flags[*]}" \
+        cargo zigbuild --release --locked --package ferrybox "$@"
+}
+
+with_rustup=() from_sources=()
 for target in "${targets[@]}"; do
     if command -v rustup >/dev/null && rustup target add "$target" >/dev/null 2>&1; then
-        cargo zigbuild --release --locked --package ferrybox --target "$target"
-    elif [ -x "$distribution" ] && [ -e "$("$distribution" --print sysroot)/$sources" ]; then
-        RUSTC=$distribution RUSTC_BOOTSTRAP=1 RUSTFLAGS='-C link-self-contained=no' \
-            cargo zigbuild --release --locked --package ferrybox --target "$target" \
-            -Zbuild-std=std,panic_abort
+        with_rustup+=(--target "$target")
+    elif [ -x "$distribution" ] && [ -e "$("$distribution" --print sysroot)/$library" ]; then
+        from_sources+=(--target "$target")
     else
         echo "no standard library for $target: install rustup, or Debian's rustc-web and" \
             'rust-web-src' >&2
         exit 1
     fi
-    binary=${CARGO_TARGET_DIR:-target}/$target/release/ferrybox
-    printf '%s: %s bytes\n' "$binary" "$(stat -c %s "$binary")"
+done
+if [ ${#with_rustup[@]} -gt 0 ]; then
+    RUSTC=rustc build -Cstrip=symbols "${with_rustup[@]}"
+fi
+if [ ${#from_sources[@]} -gt 0 ]; then
+    export RUSTC_BOOTSTRAP=1
+    RUSTC=$distribution build -Clink-self-contained=no "${from_sources[@]}" \
+        -Zbuild-std=std,panic_abort
+fi
+
+for target in "${targets[@]}"; do
+    binary=$target_dir/$target/release/ferrybox
+    printf '%s: %s bytes, sha256 %s\n' "$binary" "$(stat -c %s "$binary")" \
+        "$(sha256sum "$binary" | cut -d' ' -f1)"
 done
