@@ -74,7 +74,9 @@ if [ ${#with_rustup[@]} -gt 0 ]; then
     RUSTC=rustc build -Cstrip=symbols "${with_rustup[@]}"
 fi
 if [ ${#from_sources[@]} -gt 0 ]; then
-    export RUSTC_BOOTSTRAP=1
+    # With seconds of 64 bits also where pointers have 32: the library that rustup has for those
+    # targets ends its process at the first look at the clock after January 2038.
+    export RUSTC_BOOTSTRAP=1 RUST_LIBC_UNSTABLE_MUSL_V1_2_3=1
     RUSTC=$distribution build -Clink-self-contained=no "${from_sources[@]}" \
         -Zbuild-std=std,panic_abort
 fi
