@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds static release binaries for ARM gateways: cross/build.sh [TARGET...]
 #
-# With rustup the targets' own standard library is used; without it (or where rustup has none) the
-# distribution's compiler builds the standard library from its sources. Linking is done by zig, so
-# no cross toolchain is needed either way. See cross/README.md.
+# For 32-bit targets the distribution's compiler builds the standard library from its sources, for
+# the sake of the years after 2038; for others, rustup's is used. Each way makes do for the other.
+# Linking is done by zig, so no cross toolchain is needed. See cross/README.md.
 #
 # The same compiler, zig and sources give the same bytes, wherever the checkout, the target
 # directory and cargo's home are: no path of this machine and no time is built in.
@@ -60,9 +60,20 @@ build() {
 
 with_rustup=() from_sources=()
 for target in "${targets[@]}"; do
+    has_sources=no
+    if [ -x "$distribution" ] && [ -e "$("$distribution" --print sysroot)/$library" ]; then
+        has_sources=yes
+    fi
+    case $has_sources,$target in
+    yes,arm*)
+        from_sources+=(--target "$target")
+        continue
+        ;;
+    no,arm*) echo "$target with rustup's library: works until January 2038" >&2 ;;
+    esac
     if command -v rustup >/dev/null && rustup target add "$target" >/dev/null 2>&1; then
         with_rustup+=(--target "$target")
-    elif [ -x "$distribution" ] && [ -e "$("$distribution" --print sysroot)/$library" ]; then
+    elif [ $has_sources = yes ]; then
         from_sources+=(--target "$target")
     else
         echo "no standard library for $target: install rustup, or Debian's rustc-web and" \
