@@ -132,6 +132,11 @@ fn time(text: &str) -> std::result::Result<Duration, String> {
         .ok_or_else(|| "write seconds, or a number with s, m or h, up to a week".to_owned())
 }
 
+/// The definition of the command line, for its manual page and completions.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Keeps tokens out of core dumps, and other processes of the same user out of our memory.
 fn guard_memory() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit};
