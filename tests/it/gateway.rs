@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, UNIX_EPOCH};
 
-use dropbox_standin::{Endpoint, Listeners, Node, Standin};
+use dropbox_standin::{Endpoint, Link, Listeners, Node, Standin};
 
 /// Files with their contents; folders end with a slash and hold nothing.
 pub type Tree = BTreeMap<String, Vec<u8>>;
@@ -77,6 +77,8 @@ impl From<Output> for Ended {
 /// A gateway beside a Dropbox.
 pub struct Gateway {
     pub binary: PathBuf,
+    /// What runs the binary, with its options; nothing where this machine does.
+    pub emulator: Vec<String>,
     pub home: Scratch,
     pub content: PathBuf,
     pub state: PathBuf,
@@ -99,6 +101,7 @@ impl Gateway {
         let listeners = dropbox.listen().unwrap();
         let gateway = Gateway {
             binary: env!("CARGO_BIN_EXE_ferrybox").into(),
+            emulator: Vec::new(),
             home,
             content,
             state,
@@ -106,24 +109,44 @@ impl Gateway {
             listeners,
         };
         fs::create_dir(gateway.home.join("run")).unwrap();
-        let token = gateway.dropbox.personal_access_token();
-        gateway.configure(&format!("personal_access_token = \"{token}\""));
+        gateway.use_token();
         gateway
     }
 
+    /// The same gateway, that knows no other hosts than Dropbox's and is led to the stand-in by a
+    /// proxy: everything goes over TLS.
+    pub fn over_tls(mut self) -> Gateway {
+        self.listeners.open_tls(None).unwrap();
+        let ca = self.listeners.ca_pem().unwrap();
+        fs::write(self.home.join("ca.pem"), ca).unwrap();
+        self.use_token();
+        self
+    }
+
+    /// The connections so far.
+    pub fn links(&self) -> Vec<Link> {
+        self.listeners.links()
+    }
+
+    fn use_token(&self) {
+        let token = self.dropbox.personal_access_token();
+        self.configure(&format!("personal_access_token = \"{token}\""));
+    }
+
     fn configure(&self, credential: &str) {
-        let url = |endpoint| self.listeners.url(endpoint);
+        let network = match self.listeners.proxy_url() {
+            Some(proxy) => format!(
+                "proxy = \"{proxy}\"\nca_file = \"{}\"\n",
+                self.home.join("ca.pem").display()
+            ),
+            None => "[endpoints]\n".to_owned() + &self.endpoints(),
+        };
         let text = format!(
             "[dropbox]\n{credential}\n[sync]\ncontent_dir = \"{}\"\nmode = \"BIDIRECTIONAL\"\n\
              device_name = \"pi\"\n[state]\ndir = \"{}\"\n\
-             [network]\nupload_chunk_mib = 8\n[endpoints]\napi = \"{}\"\n\
-             content = \"{}\"\nnotify = \"{}\"\nwww = \"{}\"\n",
+             [network]\nupload_chunk_mib = 8\n{network}",
             self.content.display(),
             self.state.display(),
-            url(Endpoint::Api),
-            url(Endpoint::Content),
-            url(Endpoint::Notify),
-            url(Endpoint::Www),
         );
         let file = self.home.join("config.toml");
         fs::write(&file, text).unwrap();
@@ -135,6 +158,14 @@ impl Gateway {
         let file = self.home.join("config.toml");
         let text = fs::read_to_string(&file).unwrap();
         fs::write(file, text + sections).unwrap();
+    }
+
+    fn endpoints(&self) -> String {
+        let line = |endpoint: Endpoint| {
+            let url = self.listeners.url(endpoint);
+            format!("{} = \"{url}\"\n", endpoint.name())
+        };
+        Endpoint::ALL.into_iter().map(line).collect()
     }
 
     /// Authenticates with a code, so that passes refresh and cache their access token.
@@ -157,7 +188,9 @@ impl Gateway {
     pub fn command(&self, wrapper: &[&str], args: &[&str]) -> Command {
         let config = self.home.join("config.toml");
         let binary = self.binary.to_str().unwrap();
-        let mut words = wrapper.iter().copied().chain([binary, "--config"]);
+        let emulator = self.emulator.iter().map(String::as_str);
+        let words = wrapper.iter().copied().chain(emulator);
+        let mut words = words.chain([binary, "--config"]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).arg(config).args(args);
         command

@@ -6,7 +6,7 @@
 //! - [`console`]: the built binary against the stand-in on loopback.
 //! - [`gateway`]: the same with content and state anywhere, to be killed, failed and cut off at any
 //!   system call ([`strace`]) on filesystems of its own ([`images`]). [`needs`] says where a
-//!   machine cannot do that.
+//!   machine cannot do that. [`arm`] has the binaries for gateways run by an emulator.
 //!
 //! Three verbs make a scenario: put something on a side, `sync`, check both sides. Names are
 //! claims.
@@ -24,6 +24,7 @@ mod world;
 
 mod answers;
 mod archives;
+mod arm;
 mod authentication;
 mod batches;
 mod belonging;
