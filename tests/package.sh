@@ -95,8 +95,8 @@ is 0700 daemon:ferrybox "$state"
 gone "$config"
 
 # Purged: nothing but what is not ours.
-mkdir "$root$state-kitchen" "$root/var/lib/ferrybox-of-others"
-touch "$root$state-kitchen/index.db" "$root/etc/ferrybox/kitchen.toml"
+mkdir "$root$state-kitchen" "$root$state-attic" "$root/var/lib/ferrybox-of-others"
+touch "$root$state-attic/index.db" "$root/etc/ferrybox/kitchen.toml"
 mkdir -p "$root/etc/systemd/system/timers.target.wants"
 ln -s /lib/systemd/system/ferrybox@.timer \
     "$root/etc/systemd/system/timers.target.wants/ferrybox@kitchen.timer"
