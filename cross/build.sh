@@ -88,8 +88,9 @@ if [ ${#from_sources[@]} -gt 0 ]; then
     # With seconds of 64 bits also where pointers have 32: the library that rustup has for those
     # targets ends its process at the first look at the clock after January 2038.
     export RUSTC_BOOTSTRAP=1 RUST_LIBC_UNSTABLE_MUSL_V1_2_3=1
+    # Without what prints backtraces (67 KiB): a stripped binary has no names to print.
     RUSTC=$distribution build -Clink-self-contained=no "${from_sources[@]}" \
-        -Zbuild-std=std,panic_abort
+        -Zbuild-std=std,panic_abort -Zbuild-std-features=
 fi
 
 for target in "${targets[@]}"; do

@@ -27,7 +27,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
 mkdir -p -- "$out"
 
-cargo run --quiet --release --locked --example manual -- "$scratch/manual"
+cargo run --quiet --locked --example manual -- "$scratch/manual"
 
 # The binary for an architecture.
 binary() {

@@ -218,6 +218,7 @@ mod tests {
         assert_eq!(agenda.look(now), NOTHING);
         for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
             agenda.failed(Due::UP, now);
+            assert_eq!(agenda.look(now), NOTHING);
             let next = now + Duration::from_secs(minutes * 60);
             assert_eq!(agenda.next(), Some(next));
             now = next;
@@ -236,6 +237,33 @@ mod tests {
         }
         assert_eq!(agenda.look(at("21T02:05:00")), Due::BOTH);
         assert_eq!(agenda.look(at("21T02:06:00")), NOTHING);
+    }
+
+    #[test]
+    fn the_next_time_tells_what_fires_then() {
+        let quartz = |text: &str| Quartz::parse(text).ok();
+        let mut times = Times {
+            up: NIGHTLY.and_then(quartz),
+            down: OFTEN.and_then(quartz),
+            zone: TimeZone::UTC,
+        };
+        let next = |times: &Times, after| times.next_after(at(after));
+        assert_eq!(
+            next(&times, "21T01:52:00"),
+            Some((at("21T01:55:00"), Due::DOWN))
+        );
+        assert_eq!(
+            next(&times, "21T01:55:00"),
+            Some((at("21T02:00:00"), Due::BOTH))
+        );
+        times.down = None;
+        assert_eq!(
+            next(&times, "21T01:52:00"),
+            Some((at("21T02:00:00"), Due::UP))
+        );
+        times.up = None;
+        assert_eq!(next(&times, "21T01:52:00"), None);
+        assert!(Due::UP.is_any() && Due::DOWN.is_any() && !NOTHING.is_any());
     }
 
     #[test]
