@@ -124,12 +124,16 @@ fn time(text: &str) -> std::result::Result<Duration, String> {
         "m" => 60,
         _ => 1,
     };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = digits.parse::<u64>().ok().filter(|seconds| *seconds > 0);
     seconds
+        .filter(|_| is_number)
         .and_then(|seconds| seconds.checked_mul(scale))
         .filter(|seconds| *seconds <= 7 * 24 * 3600)
         .map(Duration::from_secs)
-        .ok_or_else(|| "write seconds, or a number with s, m or h, up to a week".to_owned())
+        .ok_or_else(|| {
+            "write seconds, or a number with s, m or h: more than none, and up to a week".to_owned()
+        })
 }
 
 /// The definition of the command line, for its manual page and completions.

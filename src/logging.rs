@@ -15,6 +15,7 @@ use crate::io::zone::time_zone;
 use crate::places;
 use crate::report::CLEAR_LINE;
 use file::LogFile;
+pub use file::old_generation;
 
 /// The target of lines for whoever watches: an idle run has nothing else to say, and leaves the
 /// file alone.
@@ -101,15 +102,15 @@ pub fn start(verbose: u8) {
 /// Why the file cannot be where it is to be.
 pub fn to_file(config: &Config) -> Result<(), ConfigError> {
     let file = match &config.log.file {
-        Some(path) => {
-            file::check(path, config)?;
+        Some(path) if file::is_usable(path, config)? => {
             let max_bytes = config.log.max_kib * 1024;
             let wanted = log::max_level().max(LevelFilter::Info);
             log::set_max_level(wanted);
             Some(LogFile::new(path, max_bytes, time_zone()))
         }
-        None => None,
+        _ => None,
     };
+    flush();
     *BOTH.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
     Ok(())
 }

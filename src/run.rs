@@ -6,20 +6,15 @@
 pub mod bell;
 pub mod watcher;
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::core::agenda::{Agenda, Due, Times};
-use crate::error::{Error, ExitCode, Result};
-
-/// Longest sleep: then the clock is looked at again, since it may have been set.
-const NAP: Duration = Duration::from_secs(60);
+use crate::error::{ExitCode, Result};
 
 /// Why waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    /// The time is over.
+    /// The time has come, or the clock was set.
     Time,
     /// Something changed in the content dir.
     Local,
@@ -31,6 +26,18 @@ pub enum Wake {
     End,
 }
 
+/// How a pass ended that is no reason to end altogether.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything that could be done is done.
+    Done,
+    /// Something is left for another pass, soon.
+    Left {
+        /// Other things were done.
+        progress: bool,
+    },
+}
+
 /// What the loop runs on.
 pub trait Station {
     /// The clock on the wall.
@@ -39,57 +46,56 @@ pub trait Station {
     /// When what fires.
     fn times(&self) -> Times;
 
-    /// Runs one pass, or half of it, and tells how it went.
+    /// Runs one pass, or half of it, and tells how it went. A pass that is `prompt` answers to
+    /// something that has just happened.
     ///
     /// # Errors
-    /// Whatever ended it.
-    fn pass(&mut self, due: Due) -> Result<ExitCode>;
+    /// What only a person can mend.
+    fn pass(&mut self, due: Due, prompt: bool) -> Result<Ended>;
 
-    /// Waits, at most so long.
-    fn wait(&mut self, at_most: Duration) -> Wake;
+    /// Waits until then, as the clock on the wall has it.
+    fn wait(&mut self, next: Option<Timestamp>) -> Wake;
 
     /// Reads the configuration again. One that cannot be used is told about and left alone.
     fn reload(&mut self);
-
-    /// Says when the next pass is, to whoever asks.
-    fn waits_for(&mut self, next: Option<Timestamp>);
 }
 
 /// Runs passes until something only a person can mend, or the end.
 ///
 /// # Errors
-/// [`Error::Authentication`], [`Error::Halt`] and [`Error::Config`]; everything else is tried
-/// again.
+/// As [`Station::pass`].
 pub fn run(station: &mut dyn Station) -> Result<ExitCode> {
     let mut agenda = Agenda::new(station.times(), station.now());
     let mut due = Due::BOTH;
+    let mut prompt = false;
     loop {
         if due.is_any() {
-            match station.pass(due) {
-                Ok(_) => agenda.succeeded(),
-                Err(error @ (Error::Authentication(_) | Error::Halt(_) | Error::Config(_))) => {
-                    return Err(error);
+            match station.pass(due, prompt)? {
+                Ended::Done => agenda.succeeded(),
+                Ended::Left { progress } => {
+                    if progress {
+                        agenda.succeeded();
+                    }
+                    agenda.failed(due, station.now());
                 }
-                Err(_) => agenda.failed(due, station.now()),
             }
         }
-        let now = station.now();
-        due = agenda.look(now);
+        due = agenda.look(station.now());
+        prompt = false;
         if due.is_any() {
             continue;
         }
-        let next = agenda.next();
-        station.waits_for(next);
-        let left = next.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
-        let wake = station.wait(left.unwrap_or(NAP).min(NAP));
+        let wake = station.wait(agenda.next());
         due = agenda.look(station.now());
         match wake {
             Wake::Time => {}
-            Wake::Local => due.up = true,
-            Wake::Remote => due.down = true,
+            Wake::Local => (due.up, prompt) = (true, true),
+            Wake::Remote => (due.down, prompt) = (true, true),
             Wake::Reload => {
                 station.reload();
                 agenda = Agenda::new(station.times(), station.now());
+                // What was due, or would be by what it says now.
+                due = Due::BOTH;
             }
             Wake::End => return Ok(ExitCode::Ok),
         }

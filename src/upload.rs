@@ -33,6 +33,12 @@ use crate::read;
 use crate::report::{Deed, in_brackets};
 use crate::time::timestamp_of;
 
+/// What is sent in one step, in bytes, where the pass has an end (`--max-time`): a step that was
+/// begun is finished. A chunk is a multiple of 4 MiB (`files.stone`).
+const STEP_BYTES: u64 = 4 << 20;
+/// The same in files.
+const STEP_FILES: usize = 100;
+
 /// Largest file held in memory, so that its hash is known before it is sent, in bytes.
 const IN_MEMORY_MAX_BYTES: u64 = 64 << 10;
 /// Tries for a file that moves while it is read, or arrives damaged.
@@ -139,7 +145,10 @@ impl Pass<'_> {
 
     /// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends.
     fn chunk_bytes(&self) -> u64 {
-        self.tools.config.network.upload_chunk_mib << 20
+        match self.tools.api.has_end() {
+            true => STEP_BYTES,
+            false => self.tools.config.network.upload_chunk_mib << 20,
+        }
     }
 
     /// The content a dry run would send, so that it tells renames from deletes as the pass does.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::commands::schedule::{is_pushed, is_watched, times};
-use crate::commands::sync::{Machine, Wishes, run_on};
+use crate::commands::sync::{Machine, Wishes, own_keys, run_on};
 use crate::config::{Config, ConfigError};
 use crate::core::agenda::{Due, Times};
 use crate::core::decide::Mode;
@@ -21,13 +21,18 @@ use crate::places::{self, RealDisks};
 use crate::report::{Kind, Known, Report};
 use crate::run::bell::Bell;
 use crate::run::watcher::{Watched, Watcher};
-use crate::run::{Station, Wake};
+use crate::run::{Ended, Station, Wake};
 use crate::time::local_text;
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
 const BACKOFF_FIRST: Duration = Duration::from_secs(5);
 /// Longest such wait.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+/// Dropbox waits longer than this for changes (30 seconds at least).
+const ANSWER_AT_ONCE: Duration = Duration::from_secs(10);
+/// Longest wait that Dropbox may ask for.
+const ASKED_MAX: Duration = Duration::from_secs(3600);
 
 /// What the command line asks of every pass.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +58,7 @@ pub fn run(config: Config, habits: Habits) -> Result<ExitCode> {
 /// This machine, between passes.
 struct Gateway {
     config: Config,
+    times: Times,
     habits: Habits,
     host: RealHost,
     http: RealHttp,
@@ -74,6 +80,7 @@ impl Gateway {
         let bell = Arc::new(bell);
         let mut gateway = Gateway {
             http: http(&config, &bell)?,
+            times: times(&config),
             config,
             habits,
             host: RealHost::new(),
@@ -89,11 +96,15 @@ impl Gateway {
     }
 
     fn watch(&mut self) {
+        // Before the new watches: the kernel grants a number of them.
+        *self.bell.watcher() = None;
         let watcher = if is_watched(&self.config) {
             let watched = Watched {
                 root: self.config.sync.content_dir.clone(),
                 filter: self.config.sync.filter.clone(),
-                state: places::state_dir(&self.config).unwrap_or_default(),
+                own_keys: places::state_dir(&self.config)
+                    .map(|state| own_keys(&self.config, &state))
+                    .unwrap_or_default(),
                 settle: Duration::from_secs(self.config.schedule.settle_s),
             };
             Watcher::new(watched)
@@ -113,9 +124,11 @@ impl Gateway {
         );
     }
 
-    fn renew_watch(&mut self) {
+    fn renew_watch(&mut self, due: Due) {
         let mut watcher = self.bell.watcher();
-        let renewed = watcher.as_mut().map_or(Ok(()), Watcher::renew);
+        let renewed = watcher
+            .as_mut()
+            .map_or(Ok(()), |watcher| watcher.renew(due.up));
         if let Err(error) = renewed {
             *watcher = None;
             drop(watcher);
@@ -133,15 +146,11 @@ impl Gateway {
         }
     }
 
-    fn linger(&self) {
-        let wait = jitter(&self.host, self.habits.jitter);
-        if !wait.is_zero() {
-            self.host.sleep(wait);
-        }
-    }
-
-    fn tell_outcome(&mut self, report: &Report, result: &Result<ExitCode>) {
-        let (changed, is_news) = (report.counts().changes() > 0, self.known.learn(report));
+    fn tell_outcome(&mut self, due: Due, report: &Report, result: &Result<ExitCode>) {
+        let changed = report.counts().changes() > 0;
+        // Half a pass, or a broken one, does not come across all problems.
+        let is_whole = result.is_ok() && (due.up || self.config.sync.mode == Mode::DropboxToLocal);
+        let is_news = is_whole && self.known.learn(report);
         match report.summary() {
             Some(summary) if is_news => log::warn!("{summary}"),
             Some(summary) if changed => log::info!("{summary}"),
@@ -153,6 +162,8 @@ impl Gateway {
                     log::warn!("in step again after {times} passes that failed");
                 }
             }
+            // It ends the process, and is told then.
+            Err(error) if is_fatal(error) => {}
             Err(error) => {
                 let text = error.to_string();
                 match &mut self.failed {
@@ -202,18 +213,19 @@ impl Gateway {
             Ok(news) => {
                 if news.changes {
                     // Told again for the same cursor, a pass found nothing that is ours.
-                    let again = self.told_of.as_ref() == Some(&cursor);
+                    let again = news.is_reset || self.told_of.as_ref() == Some(&cursor);
                     self.idle_asks = if again { self.idle_asks + 1 } else { 0 };
                     self.told_of = Some(cursor);
+                } else if now.elapsed() < ANSWER_AT_ONCE {
+                    self.idle_asks += 1;
                 } else {
                     self.idle_asks = 0;
                 }
-                let wait = if self.idle_asks > 0 {
-                    self.backoff()
-                } else {
-                    Duration::ZERO
+                let wait = match self.idle_asks {
+                    0 => Duration::ZERO,
+                    _ => self.backoff(),
                 };
-                self.ask_after = now.checked_add(wait.max(news.backoff));
+                self.ask_after = Instant::now().checked_add(wait.max(news.backoff.min(ASKED_MAX)));
                 if news.changes {
                     Wake::Remote
                 } else {
@@ -243,15 +255,22 @@ impl Station for Gateway {
     }
 
     fn times(&self) -> Times {
-        times(&self.config)
+        self.times.clone()
     }
 
-    fn pass(&mut self, due: Due) -> Result<ExitCode> {
-        self.linger();
+    fn pass(&mut self, due: Due, prompt: bool) -> Result<Ended> {
+        if !prompt && !self.habits.jitter.is_zero() {
+            self.host.sleep(jitter(&self.host, self.habits.jitter));
+        }
         self.host.systemd().status("at work");
         self.host.beat();
+        // Every pass takes in what Dropbox tells, and it is not told again: it has to come down.
+        let due = match is_pushed(&self.config) && due.up {
+            true => Due::BOTH,
+            false => due,
+        };
         // Before the walk, which sees what came before it.
-        self.renew_watch();
+        self.renew_watch(due);
         let wishes = self.wishes(due);
         let options = wishes.options(&self.config);
         let kind = if options.dry_run {
@@ -266,14 +285,25 @@ impl Station for Gateway {
             http: &self.http,
         };
         let result = run_on(&machine, &self.config, &options, &report);
-        self.tell_outcome(&report, &result);
+        self.tell_outcome(due, &report, &result);
         logging::flush();
-        result
+        let progress = report.counts().changes() > 0;
+        match result {
+            Err(error) if is_fatal(&error) => Err(error),
+            Err(_) => Ok(Ended::Left { progress }),
+            // Dropbox has told of it, and does not tell again.
+            Ok(code) if is_pushed(&self.config) && code != ExitCode::Ok => {
+                Ok(Ended::Left { progress })
+            }
+            Ok(_) if report.counts().deferred > 0 => Ok(Ended::Left { progress }),
+            Ok(_) => Ok(Ended::Done),
+        }
     }
 
-    fn wait(&mut self, at_most: Duration) -> Wake {
+    fn wait(&mut self, next: Option<Timestamp>) -> Wake {
+        self.tell_what_is_next(next);
         self.host.beat();
-        self.bell.set(at_most);
+        self.bell.set(next);
         if is_pushed(&self.config) {
             self.listen()
         } else {
@@ -290,10 +320,12 @@ impl Station for Gateway {
         logging::flush();
         self.host.systemd().tell("READY=1");
     }
+}
 
-    fn waits_for(&mut self, next: Option<Timestamp>) {
+impl Gateway {
+    fn tell_what_is_next(&self, next: Option<Timestamp>) {
         let mut status = match next {
-            Some(at) => format!("next pass at {}", local_text(at, &self.times().zone)),
+            Some(at) => format!("next pass at {}", local_text(at, &self.times.zone)),
             None => "the schedule starts no further pass".to_owned(),
         };
         if is_pushed(&self.config) {
@@ -306,17 +338,27 @@ impl Station for Gateway {
         }
         self.host.systemd().status(&status.replace('\n', " "));
     }
-}
 
-impl Gateway {
     fn read_again(&mut self) -> std::result::Result<(), ConfigError> {
         let config = Config::load(&self.config.path)?;
         let http = http(&config, &self.bell)?;
         logging::to_file(&config)?;
+        for warning in &config.warnings {
+            log::warn!("{warning}");
+        }
+        self.times = times(&config);
         (self.config, self.http) = (config, http);
         self.watch();
         Ok(())
     }
+}
+
+/// Whether only a person can help.
+fn is_fatal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Authentication(_) | Error::Halt(_) | Error::Config(_)
+    )
 }
 
 fn http(config: &Config, bell: &Arc<Bell>) -> std::result::Result<RealHttp, ConfigError> {

@@ -1,6 +1,6 @@
 //! `schedule`: when `run` would start the next passes, and what they do.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Config, DownloadInterval};
 use crate::core::agenda::{Due, Times};
@@ -40,27 +40,35 @@ pub fn is_watched(config: &Config) -> bool {
 /// The next runs after `now`, one line each, and what else starts one.
 pub fn next_runs(config: &Config, now: Timestamp) -> String {
     let times = times(config);
-    let mut lines = Vec::new();
-    let mut shown = Due::default();
-    let mut after = now;
-    // Beyond the first ten, the next of each kind.
-    while let Some((at, due)) = times.next_after(after) {
-        after = at;
-        let is_new = due.up && !shown.up || due.down && !shown.down;
-        if lines.len() >= SHOWN && !is_new {
-            if shown == Due::BOTH || lines.len() > SHOWN {
-                break;
-            }
-            continue;
-        }
-        shown.up |= due.up;
-        shown.down |= due.down;
+    let line = |(at, due)| {
         let what = match due {
             Due::BOTH => "both ways",
             Due::UP => "up",
             _ => "down",
         };
-        lines.push(format!("{}  {what}", full_text(at, &times.zone)));
+        format!("{}  {what}", full_text(at, &times.zone))
+    };
+    let next = |(after, _): &(Timestamp, Due)| times.next_after(*after);
+    let runs: Vec<_> = std::iter::successors(times.next_after(now), next)
+        .take(SHOWN)
+        .collect();
+    let mut lines: Vec<String> = runs.iter().copied().map(line).collect();
+    // Beyond them, the next of a kind that is not among them.
+    let other = Times {
+        up: times
+            .up
+            .clone()
+            .filter(|_| !runs.iter().any(|(_, due)| due.up)),
+        down: times
+            .down
+            .clone()
+            .filter(|_| !runs.iter().any(|(_, due)| due.down)),
+        zone: times.zone.clone(),
+    };
+    let last = runs.last().map_or(now, |(at, _)| *at);
+    if let Some((at, _)) = other.next_after(last) {
+        let just_before = at - SignedDuration::from_secs(1);
+        lines.extend(times.next_after(just_before).map(line));
     }
     if lines.is_empty() {
         lines.push("the schedule starts no pass after the one at the start".to_owned());

@@ -16,7 +16,7 @@ use crate::io::RealHttp;
 use crate::io::disk::{Disk, Disks, Lock};
 use crate::io::host::{Host, RealHost};
 use crate::io::http::Http;
-use crate::logging::WATCHER;
+use crate::logging::{WATCHER, old_generation};
 use crate::pass::{Options, Tools};
 use crate::places::{self, RealDisks};
 use crate::report::Report;
@@ -336,12 +336,21 @@ fn belonging(
     })
 }
 
-/// Keys below the content dir that hold our own configuration and state.
-fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
-    let real = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+/// Keys below the content dir that hold our own configuration, state and log.
+pub fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
+    // The log file itself may not be there yet.
+    let real = |path: &Path| {
+        let whole = fs_err::canonicalize(path);
+        let parts = path.parent().zip(path.file_name());
+        let below = || Some(fs_err::canonicalize(parts?.0).ok()?.join(parts?.1));
+        whole.ok().or_else(below).unwrap_or_else(|| path.to_owned())
+    };
     let content_dir = real(&config.sync.content_dir);
-    [real(&config.path), real(state_dir)]
-        .iter()
+    let mut own = vec![real(&config.path), real(state_dir)];
+    if let Some(log) = &config.log.file {
+        own.extend([real(log), old_generation(&real(log))]);
+    }
+    own.iter()
         .filter_map(|path| path.strip_prefix(&content_dir).ok())
         .map(|below| fold(&below.to_string_lossy()))
         .filter(|key| !key.is_empty())

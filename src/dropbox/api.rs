@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::core::content_hash::ContentHash;
 use crate::dropbox::auth::{self, Refusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
-use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
+use crate::dropbox::retry::{Amid, CallError, Failure, Retry, retry_after_s};
 use crate::dropbox::tokens::Access;
 use crate::dropbox::wire::{
     Account, ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
@@ -95,6 +95,19 @@ impl<'a> Api<'a> {
     /// [`Error::TryLater`].
     pub fn in_time(&self) -> Result<(), Error> {
         self.retry.in_time(self.host)
+    }
+
+    /// Begins what is of use only as a whole, if there is time; it may go on while this lives.
+    ///
+    /// # Errors
+    /// [`Error::TryLater`].
+    pub fn begin(&self) -> Result<Amid<'_>, Error> {
+        self.retry.begin(self.host)
+    }
+
+    /// Whether the pass is over after some time, and had better go by small steps.
+    pub fn has_end(&self) -> bool {
+        self.retry.has_end()
     }
 
     /// Exchanges a pasted code (`/oauth2/token`); `form` is from [`auth::code_form`].
@@ -348,7 +361,6 @@ impl<'a> Api<'a> {
             ];
             let len = bytes.len();
             let reader = bytes.rewind().map_err(Failure::Local)?;
-            let reader = &mut InTime { api: self, reader };
             let body = Body::Stream { len, reader };
             let answer = self.once(Endpoint::Content, &format!("/2/{route}"), headers, body);
             if let Some(error) = bytes.failure() {
@@ -478,19 +490,6 @@ impl<'a> Api<'a> {
                 user_message: Some(crate::dropbox::wire::UserMessage { text }),
             }),
         }
-    }
-}
-
-/// Bytes that give out when the time of the pass is over.
-struct InTime<'a> {
-    api: &'a Api<'a>,
-    reader: &'a mut dyn Read,
-}
-
-impl Read for InTime<'_> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        self.api.in_time().map_err(std::io::Error::other)?;
-        self.reader.read(out)
     }
 }
 

@@ -19,6 +19,8 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 pub struct News {
     /// A pass would find something, or a new cursor is needed.
     pub changes: bool,
+    /// The cursor is of no use any more.
+    pub is_reset: bool,
     /// Not to be asked again before this has passed.
     pub backoff: Duration,
 }
@@ -53,6 +55,7 @@ pub fn longpoll(http: &dyn Http, cursor: &str) -> Result<News, String> {
     body.map_err(|error| format!("the answer broke off: {error}"))?;
     let nothing = News {
         changes: false,
+        is_reset: false,
         backoff: Duration::ZERO,
     };
     match status {
@@ -61,12 +64,14 @@ pub fn longpoll(http: &dyn Http, cursor: &str) -> Result<News, String> {
                 .map_err(|_| "the answer makes no sense; is a login page in the way?".to_owned())?;
             Ok(News {
                 changes: answer.changes,
+                is_reset: false,
                 backoff: Duration::from_secs(answer.backoff.unwrap_or(0)),
             })
         }
         // The cursor is used up (`reset`): a pass gets a new one.
         409 => Ok(News {
             changes: true,
+            is_reset: true,
             ..nothing
         }),
         429 | 503 if asked_s.is_some() => Ok(News {

@@ -73,6 +73,17 @@ pub struct Retry {
     rate_wait_max: Duration,
     /// When the pass is over, as the host's clock that never goes back counts.
     end: Option<Duration>,
+    /// What was begun in time is brought to its end.
+    is_amid: Cell<bool>,
+}
+
+/// While it lives, what was begun may go on although the time is over.
+pub struct Amid<'a>(&'a Retry);
+
+impl Drop for Amid<'_> {
+    fn drop(&mut self) {
+        self.0.is_amid.set(false);
+    }
 }
 
 impl Retry {
@@ -82,6 +93,7 @@ impl Retry {
             rate_waited: Cell::new(Duration::ZERO),
             rate_wait_max: RATE_WAIT_MAX,
             end: None,
+            is_amid: Cell::new(false),
         }
     }
 
@@ -100,7 +112,25 @@ impl Retry {
     /// [`Error::TryLater`].
     pub fn in_time(&self, host: &dyn Host) -> Result<(), Error> {
         host.beat();
+        if self.is_amid.get() {
+            return Ok(());
+        }
         self.in_time_after(host, Duration::ZERO)
+    }
+
+    /// Begins what is of use only as a whole, if there is time.
+    ///
+    /// # Errors
+    /// [`Error::TryLater`].
+    pub fn begin(&self, host: &dyn Host) -> Result<Amid<'_>, Error> {
+        self.in_time(host)?;
+        self.is_amid.set(true);
+        Ok(Amid(self))
+    }
+
+    /// Whether the pass has an end.
+    pub fn has_end(&self) -> bool {
+        self.end.is_some()
     }
 
     fn in_time_after(&self, host: &dyn Host, wait: Duration) -> Result<(), Error> {
@@ -316,9 +346,18 @@ mod tests {
             calls += 1;
             Ok(())
         };
+        let begun = Retry::within(&host, Duration::from_secs(1));
+        let amid = begun.begin(&host);
+        host.sleep(Duration::from_secs(1));
+        assert!(
+            begun.run(&host, &|| Ok(()), &mut fine).is_ok(),
+            "it was begun in time"
+        );
+        drop(amid);
+        assert!(begun.in_time(&host).is_err() && begun.begin(&host).is_err());
         let late = retry.run(&host, &|| Ok(()), &mut fine);
         assert!(matches!(late, Err(CallError::End(Error::TryLater(_)))));
-        assert_eq!(calls, 0);
+        assert_eq!(calls, 1, "what was begun in time, and nothing else");
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub trait Host {
     }
 }
 
+/// Longest sleep without a sign of life.
+const SLICE: Duration = Duration::from_secs(30);
+
 /// The machine itself.
 pub struct RealHost {
     start: Instant,
@@ -81,7 +84,15 @@ impl Host for RealHost {
     }
 
     fn sleep(&self, time: Duration) {
-        std::thread::sleep(time);
+        let start = Instant::now();
+        loop {
+            self.beat();
+            let left = time.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(SLICE));
+        }
     }
 
     fn beat(&self) {

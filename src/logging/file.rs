@@ -1,8 +1,8 @@
 //! The log file: written once a pass, kept small, and not where it wears out a card.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -48,7 +48,8 @@ impl LogFile {
         for line in text.lines() {
             self.pending.push_str(&format!("{time} {level}{line}\n"));
         }
-        if self.pending.len() > PENDING_MAX {
+        let most = PENDING_MAX as u64;
+        if self.pending.len() as u64 > most.min(self.max_bytes / 2) {
             self.write();
         }
     }
@@ -71,54 +72,64 @@ impl LogFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let size = std::fs::symlink_metadata(&self.path).map_or(0, |file| file.size());
         if size > 0 && size + bytes.len() as u64 > self.max_bytes {
-            let mut old = self.path.clone().into_os_string();
-            old.push(".1");
-            std::fs::rename(&self.path, old)?;
+            std::fs::rename(&self.path, old_generation(&self.path))?;
         }
-        let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
+        // Not to wait for a reader, should it be a pipe.
+        let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or(0);
         let mut file = OpenOptions::new()
             .create(true)
             .append(true)
             .mode(0o600)
             .custom_flags(flags)
             .open(&self.path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
         file.write_all(bytes)
     }
 }
 
-/// Whether a log may be there.
-pub(super) fn check(path: &Path, config: &Config) -> Result<(), ConfigError> {
-    let refused = |what: String, remedy: &str| ConfigError {
-        file: config.path.clone(),
-        line: None,
-        key: Some("log.file".to_owned()),
-        what,
-        remedy: remedy.to_owned(),
-    };
+/// Where the old generation of a log is.
+pub fn old_generation(path: &Path) -> PathBuf {
+    let mut old = path.to_owned().into_os_string();
+    old.push(".1");
+    old.into()
+}
+
+/// Whether there can be a log. A directory that is missing, as those below /run are after a start
+/// of the machine, is made; where that cannot be, the work is done without a log.
+///
+/// # Errors
+/// If it must not be there.
+pub(super) fn is_usable(path: &Path, config: &Config) -> Result<bool, ConfigError> {
     let dir = path.parent().unwrap_or(Path::new("/"));
-    let device = match std::fs::metadata(dir) {
-        Ok(dir) if dir.is_dir() => dir.dev(),
-        Ok(_) => {
-            let what = format!("{} is no directory", dir.display());
-            return Err(refused(what, "name a file in an existing one"));
-        }
+    let made = match std::fs::metadata(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => DirBuilder::new()
+            .mode(0o700)
+            .create(dir)
+            .and_then(|()| std::fs::metadata(dir)),
+        found => found,
+    };
+    let device = match made {
+        Ok(dir) => dir.dev(),
         Err(error) => {
-            let what = format!("{}: {error}", dir.display());
-            return Err(refused(
-                what,
-                "make the directory, or name a file below /run",
-            ));
+            log::warn!("no log.file: {}: {error}", dir.display());
+            return Ok(false);
         }
     };
     let root = std::fs::metadata("/").map_or(0, |root| root.dev());
     let is_card = rustix::fs::major(device) == MMC_MAJOR || device == root;
     if is_card && !config.log.force {
-        return Err(refused(
-            format!("{} is on the card this machine runs from", path.display()),
-            "a log wears it out: name a file below /run, or set log.force = true",
-        ));
+        return Err(ConfigError {
+            file: config.path.clone(),
+            line: None,
+            key: Some("log.file".to_owned()),
+            what: format!("{} is on the card this machine runs from", path.display()),
+            remedy: "a log wears it out: name a file below /run, or set log.force = true"
+                .to_owned(),
+        });
     }
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -5,18 +5,53 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::run::Wake;
 use crate::run::watcher::Watcher;
+
+/// Longest sleep: then the clock is looked at again, since it may have been set.
+const NAP: Duration = Duration::from_secs(60);
+/// What the two clocks may differ by; more, and one was set, or the machine slept.
+const DRIFT_MAX: Duration = Duration::from_secs(5);
+
+/// A wait that began.
+struct Wait {
+    begun: (Instant, Timestamp),
+    until: Option<Timestamp>,
+}
+
+impl Wait {
+    fn until(until: Option<Timestamp>) -> Wait {
+        Wait {
+            begun: (Instant::now(), Timestamp::now()),
+            until,
+        }
+    }
+
+    /// How long to sleep; not at all if it is over, or the clock was set.
+    fn left(&self, instant: Instant, wall: Timestamp) -> Duration {
+        let ticked = instant.saturating_duration_since(self.begun.0);
+        let went = wall.duration_since(self.begun.1);
+        let drift = SignedDuration::try_from(ticked).map_or(went, |ticked| went - ticked);
+        if drift.unsigned_abs() > DRIFT_MAX {
+            return Duration::ZERO;
+        }
+        let left = self.until.map(|until| until.duration_since(wall));
+        // What lies in the past is over.
+        left.map_or(NAP, |left| {
+            Duration::try_from(left).unwrap_or_default().min(NAP)
+        })
+    }
+}
 
 /// Wakes the one who waits.
 pub struct Bell {
     /// A byte arrives with each SIGHUP.
     signals: UnixStream,
     watcher: Mutex<Option<Watcher>>,
-    /// When a wait is over.
-    until: Mutex<Option<Instant>>,
+    wait: Mutex<Wait>,
     /// It rang while somebody only asked whether it does.
     rung: Mutex<Option<Wake>>,
 }
@@ -33,7 +68,7 @@ impl Bell {
         Ok(Bell {
             signals,
             watcher: Mutex::new(None),
-            until: Mutex::new(None),
+            wait: Mutex::new(Wait::until(None)),
             rung: Mutex::new(None),
         })
     }
@@ -43,9 +78,9 @@ impl Bell {
         lock(&self.watcher)
     }
 
-    /// The wait that begins now is over after so long.
-    pub fn set(&self, at_most: Duration) {
-        *lock(&self.until) = Instant::now().checked_add(at_most);
+    /// A wait begins that is over then, as the clock on the wall has it.
+    pub fn set(&self, until: Option<Timestamp>) {
+        *lock(&self.wait) = Wait::until(until);
     }
 
     /// Whether it rings. It goes on ringing until somebody listens.
@@ -77,9 +112,7 @@ impl Bell {
         if settles.is_some_and(|left| left.is_zero()) {
             return Ok(Wake::Local);
         }
-        let left = lock(&self.until).map_or(Duration::MAX, |until| {
-            until.saturating_duration_since(Instant::now())
-        });
+        let left = lock(&self.wait).left(Instant::now(), Timestamp::now());
         if left.is_zero() {
             return Ok(Wake::Time);
         }
@@ -122,4 +155,38 @@ impl Bell {
 
 fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_over_at_its_time_or_when_the_clock_was_set() {
+        let begun: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let instant = Instant::now();
+        let seconds = SignedDuration::from_secs;
+        let mut wait = Wait {
+            begun: (instant, begun),
+            until: Some(begun + seconds(600)),
+        };
+        let left = |wait: &Wait, ticked: u64, went: i64| {
+            wait.left(instant + Duration::from_secs(ticked), begun + seconds(went))
+        };
+        assert_eq!(left(&wait, 0, 0), NAP);
+        assert_eq!(left(&wait, 300, 300), NAP);
+        assert_eq!(left(&wait, 590, 590), Duration::from_secs(10));
+        assert_eq!(
+            left(&wait, 590, 593),
+            Duration::from_secs(7),
+            "clocks run unevenly"
+        );
+        assert_eq!(left(&wait, 600, 600), Duration::ZERO);
+        for went in [-86_400, -10, 100, 86_400] {
+            assert_eq!(left(&wait, 30, went), Duration::ZERO, "{went}");
+        }
+        wait.until = None;
+        assert_eq!(left(&wait, 90_000, 90_000), NAP);
+        assert_eq!(left(&wait, 0, 86_400), Duration::ZERO);
+    }
 }

@@ -15,6 +15,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
 use crate::core::filter::Filter;
+use crate::core::path::fold;
 
 /// Times the settle time after which a change goes up although things still move.
 const SETTLE_MAX: u32 = 12;
@@ -26,10 +27,22 @@ pub struct Watched {
     pub root: PathBuf,
     /// What goes up. Folders that are never looked at are not watched either.
     pub filter: Filter,
-    /// Our own state, should it lie in the content dir.
-    pub state: PathBuf,
+    /// Keys below the content dir that hold our own configuration, state and log.
+    pub own_keys: Vec<String>,
     /// How long nothing may have changed.
     pub settle: Duration,
+}
+
+impl Watched {
+    /// Whether nothing at or below this path is ever looked at.
+    fn leaves_out(&self, subject: &str) -> bool {
+        let key = fold(subject.trim_start_matches('/'));
+        let is_below = |own: &String| {
+            let rest = key.strip_prefix(own.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.own_keys.iter().any(is_below) || self.filter.shuts(subject)
+    }
 }
 
 /// The watches on one tree.
@@ -38,6 +51,8 @@ pub struct Watcher {
     watched: Watched,
     /// `/relative/path` of the folder of each watch; empty for the root.
     folders: HashMap<i32, Box<str>>,
+    /// The watch of the root.
+    root: i32,
     first: Option<Instant>,
     last: Option<Instant>,
     /// There may be folders without a watch.
@@ -54,6 +69,7 @@ impl Watcher {
             inotify: inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?,
             watched,
             folders: HashMap::new(),
+            root: -1,
             first: None,
             last: None,
             is_stale: false,
@@ -68,9 +84,11 @@ impl Watcher {
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
             | WatchFlags::CLOSE_WRITE
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR
             | WatchFlags::DONT_FOLLOW;
-        self.folders.clear();
+        let before = std::mem::take(&mut self.folders);
         let mut due = vec![String::new()];
         while let Some(subject) = due.pop() {
             let folder = self.path_of(&subject);
@@ -86,13 +104,22 @@ impl Watcher {
                 let name = entry.file_name();
                 if let (true, Some(name)) = (is_folder, name.to_str()) {
                     let below = format!("{subject}/{name}");
-                    let is_state = self.path_of(&below) == self.watched.state;
-                    if !is_state && !self.watched.filter.shuts(&below) {
+                    if !self.watched.leaves_out(&below) {
                         due.push(below);
                     }
                 }
             }
+            if subject.is_empty() {
+                self.root = watch;
+            }
             self.folders.insert(watch, subject.into_boxed_str());
+        }
+        for gone in before
+            .keys()
+            .filter(|watch| !self.folders.contains_key(*watch))
+        {
+            // What was deleted has none any more.
+            let _ = inotify::remove_watch(&self.inotify, *gone);
         }
         Ok(())
     }
@@ -102,13 +129,15 @@ impl Watcher {
     }
 
     /// Watches what has come since. To be called before a walk, so that what it no longer sees is
-    /// watched.
+    /// watched; `is_sent` if that sends what has changed.
     ///
     /// # Errors
     /// As [`Watcher::new`].
-    pub fn renew(&mut self) -> io::Result<()> {
+    pub fn renew(&mut self, is_sent: bool) -> io::Result<()> {
         self.look();
-        (self.first, self.last) = (None, None);
+        if is_sent {
+            (self.first, self.last) = (None, None);
+        }
         if std::mem::take(&mut self.is_stale) {
             self.add_all()?;
         }
@@ -122,7 +151,11 @@ impl Watcher {
         let mut news = false;
         while let Ok(event) = reader.next() {
             let events = event.events();
-            if events.intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::UNMOUNT) {
+            let is_lost = ReadFlags::QUEUE_OVERFLOW | ReadFlags::UNMOUNT;
+            // The root itself; what lies below it is told of by the folder it is in.
+            let is_root = event.wd() == self.root;
+            let is_moved = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::IGNORED;
+            if events.intersects(is_lost) || is_root && events.intersects(is_moved) {
                 (news, self.is_stale) = (true, true);
             }
             let name = event.file_name().and_then(|name| name.to_str().ok());
@@ -131,15 +164,12 @@ impl Watcher {
                 continue;
             };
             let subject = format!("{folder}/{name}");
-            let filter = &self.watched.filter;
-            if filter.shuts(&subject) {
+            if self.watched.leaves_out(&subject) {
                 continue;
             }
-            let comes = events.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
             if events.contains(ReadFlags::ISDIR) {
-                self.is_stale |= comes;
-                news = true;
-            } else if filter.reach(&subject).up {
+                (news, self.is_stale) = (true, true);
+            } else if self.watched.filter.reach(&subject).up {
                 // A new file counts once it has been written.
                 news |= !events.contains(ReadFlags::CREATE);
             }
@@ -186,7 +216,7 @@ mod tests {
         Watcher::new(Watched {
             root: root.to_owned(),
             filter,
-            state: root.join("state"),
+            own_keys: vec!["state".to_owned(), "ferrybox.log".to_owned()],
             settle: SETTLE,
         })
         .unwrap()
@@ -195,7 +225,7 @@ mod tests {
     /// Whether something has happened; it is forgotten.
     fn news(watcher: &mut Watcher) -> bool {
         let news = watcher.look().is_some();
-        watcher.renew().unwrap();
+        watcher.renew(true).unwrap();
         news
     }
 
@@ -210,6 +240,7 @@ mod tests {
             "cache/x/f",
             ".hidden/f",
             "state/f",
+            "ferrybox.log",
             "a/.ferrybox-1.tmp",
         ] {
             fs::write(root.join(path), "x").unwrap();
@@ -246,6 +277,34 @@ mod tests {
         fs::write(root.join("new/deep/f"), "x").unwrap();
         assert!(news(&mut watcher));
         fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn what_a_walk_does_not_send_is_not_forgotten() {
+        let root = tree("kept");
+        let mut watcher = watcher(&root);
+        fs::write(root.join("f"), "x").unwrap();
+        watcher.renew(false).unwrap();
+        assert!(watcher.look().is_some());
+        watcher.renew(true).unwrap();
+        assert!(watcher.look().is_none());
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn another_directory_in_its_place_is_watched_from_the_next_walk_on() {
+        let root = tree("exchanged");
+        let mut watcher = watcher(&root);
+        let aside = root.with_extension("aside");
+        fs::rename(&root, &aside).unwrap();
+        fs::create_dir(&root).unwrap();
+        assert!(news(&mut watcher));
+        fs::write(aside.join("f"), "x").unwrap();
+        assert!(!news(&mut watcher));
+        fs::write(root.join("f"), "x").unwrap();
+        assert!(news(&mut watcher));
+        fs::remove_dir_all(&root).unwrap();
+        fs::remove_dir_all(&aside).unwrap();
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use super::joined::{Joined, Piece, State};
 use super::{Failed, Sent, verified};
+use super::{STEP_BYTES, STEP_FILES};
 use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
 use crate::dropbox::batch::{Append, ENTRIES_MAX, Finish, Outcome};
@@ -120,7 +121,11 @@ impl Pass<'_> {
         let outbox = &mut self.outbox;
         outbox.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
         outbox.files.push(file);
-        if outbox.files.len() >= ENTRIES_MAX || outbox.bytes >= BATCH_BYTES_MAX {
+        let (files_max, bytes_max) = match self.tools.api.has_end() {
+            true => (STEP_FILES, STEP_BYTES),
+            false => (ENTRIES_MAX, BATCH_BYTES_MAX),
+        };
+        if outbox.files.len() >= files_max || outbox.bytes >= bytes_max {
             self.empty_outbox()
         } else {
             Ok(())
@@ -151,6 +156,8 @@ impl Pass<'_> {
 
     /// Sends small files together; those that have to be sent otherwise come back.
     fn send_together(&mut self, files: Vec<Outgoing>) -> Result<Vec<Outgoing>> {
+        // Without its last call none of it counts.
+        let _amid = self.tools.api.begin()?;
         let mut left = Vec::new();
         let mut parcels = Vec::with_capacity(files.len());
         for file in files {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::core::agenda::{Due, Times};
 use ferrybox::core::quartz::Quartz;
-use ferrybox::error::{Error, ExitCode, Result};
-use ferrybox::run::{Station, Wake};
+use ferrybox::error::{ExitCode, Result};
+use ferrybox::run::{Ended, Station, Wake};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal};
@@ -56,14 +56,14 @@ impl Station for Week<'_> {
         }
     }
 
-    fn pass(&mut self, due: Due) -> Result<ExitCode> {
+    fn pass(&mut self, due: Due, _: bool) -> Result<Ended> {
         if self
             .outage
             .is_some_and(|(from, to)| (from..to).contains(&self.now))
         {
-            self.calls
-                .push((self.now, due, vec!["nobody there".to_owned()]));
-            return Err(Error::TryLater("offline".to_owned()));
+            let nobody = vec!["nobody there".to_owned()];
+            self.calls.push((self.now, due, nobody));
+            return Ok(Ended::Left { progress: false });
         }
         let outcome = match due {
             Due::UP => self.world.upload_only(),
@@ -72,11 +72,11 @@ impl Station for Week<'_> {
         };
         assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
         self.calls.push((self.now, due, outcome.calls));
-        Ok(outcome.exit)
+        Ok(Ended::Done)
     }
 
-    fn wait(&mut self, at_most: Duration) -> Wake {
-        self.now += SignedDuration::try_from(at_most).unwrap();
+    fn wait(&mut self, next: Option<Timestamp>) -> Wake {
+        self.now = next.unwrap();
         if self.now >= self.end {
             return Wake::End;
         }
@@ -84,8 +84,6 @@ impl Station for Week<'_> {
     }
 
     fn reload(&mut self) {}
-
-    fn waits_for(&mut self, _: Option<Timestamp>) {}
 }
 
 #[test]
@@ -390,6 +388,10 @@ fn what_only_a_person_can_mend_ends_it_with_its_code() {
     fs::write(&file, other).unwrap();
     let mut running = Running::with(gateway, NEVER, |_| {});
     assert_eq!(running.child.wait().unwrap().code(), Some(4));
+    let told: Vec<String> = running.lines().collect();
+    assert!(!told.concat().contains("tried again"), "{told:?}");
+    let banners = told.iter().filter(|line| line.contains("token")).count();
+    assert!(banners <= 2, "{told:?}");
 }
 
 #[test]
@@ -422,7 +424,9 @@ fn the_same_problem_is_told_once() {
     let gateway = Gateway::new();
     // A name that Dropbox does not take.
     gateway.put("desktop.ini", "x");
-    let mut running = Running::with(gateway, "upload_interval = '* * * * * ?'", |_| {});
+    // Half the passes come down, and see no problem.
+    let schedule = "upload_interval = '0/2 * * * * ?'\ndownload_interval = '1/2 * * * * ?'";
+    let mut running = Running::with(gateway, schedule, |_| {});
     let mut lines = running.lines();
     assert!(lines.next().unwrap().contains("/desktop.ini: "));
     assert!(lines.next().unwrap().contains("1 with problems"));
@@ -437,7 +441,6 @@ fn the_same_problem_is_told_once() {
 fn the_same_error_is_told_once_and_its_end() {
     let gateway = Gateway::new();
     gateway.sync_ok();
-    let aside = gateway.home.join("aside");
     let mut running = Running::with(gateway, "upload_interval = '* * * * * ?'", |_| {});
     until("it has begun", || {
         running.calls_of("files/list_folder/continue") > 1
@@ -456,7 +459,6 @@ fn the_same_error_is_told_once_and_its_end() {
     drop(state);
     let line = lines.next().unwrap();
     assert!(line.contains("in step again after"), "{line}");
-    drop(aside);
 }
 
 #[test]
@@ -528,10 +530,189 @@ fn times_of_the_command_line_have_units() {
 #[test]
 fn jitter_puts_a_start_off_by_a_part_of_it() {
     let gateway = Gateway::new();
-    let start = Instant::now();
-    let ended = gateway.run(&[], &["sync", "--jitter", "2s"]);
+    // The chance that ten random parts of a second are all below a tenth of one is 1e-10.
+    let longest = (0..10)
+        .map(|_| {
+            let start = Instant::now();
+            let ended = gateway.run(&[], &["sync", "--jitter", "1s"]);
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            start.elapsed()
+        })
+        .max();
+    let plain = Instant::now();
+    gateway.sync_ok();
+    assert!(longest > Some(plain.elapsed() + Duration::from_millis(100)));
+}
+
+#[test]
+fn in_a_one_way_mode_the_next_runs_are_printed_at_once() {
+    for (mode, way) in [("LOCAL_TO_DROPBOX", "up"), ("DROPBOX_TO_LOCAL", "down")] {
+        let gateway = Gateway::new();
+        let file = gateway.home.join("config.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("BIDIRECTIONAL", mode)).unwrap();
+        let often = "upload_interval = '* * * * * ?'\ndownload_interval = '* * * * * ?'";
+        gateway.configure_also(&format!("[schedule]\n{often}\n"));
+        let start = Instant::now();
+        let output = crate::gateway::output(&mut gateway.command(&[], &["schedule"])).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(5), "{mode}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.lines().count(), 10, "{text}");
+        assert!(text.lines().all(|line| line.ends_with(way)), "{text}");
+    }
+}
+
+#[test]
+fn a_change_here_goes_up_although_a_download_comes_between() {
+    let running = Running::new(
+        "upload_interval = '0 0 0 1 1 ? 2099'\ndownload_interval = '* * * * * ?'\n\
+         watch = true\nsettle_s = 3",
+    );
+    running.listens();
+    running.gateway.put("a", "a");
+    until("it goes up", || {
+        running.gateway.dropbox.read("/a").is_some()
+    });
+}
+
+#[test]
+fn a_change_here_goes_up_although_the_configuration_is_read_again() {
+    let running = Running::new(&format!("{NEVER}\nwatch = true\nsettle_s = 600"));
+    running.listens();
+    running.gateway.put("a", "a");
+    running.signal(Signal::HUP);
+    until("it goes up", || {
+        running.gateway.dropbox.read("/a").is_some()
+    });
+}
+
+#[test]
+fn with_push_what_an_upload_hears_of_comes_down_as_well() {
+    let gateway = Gateway::new();
+    let status = Effect::Status(500, String::new());
+    let fault = Fault::new("files/list_folder/longpoll", When::Always, status);
+    gateway.dropbox.inject(fault);
+    let schedule = "upload_interval = '* * * * * ?'\ndownload_interval = 'push'";
+    let running = Running::with(gateway, schedule, |_| {});
+    running.listens();
+    running.gateway.dropbox.put("/b", b"b");
+    let here = running.gateway.content.join("b");
+    until("it arrives", || holds(&here, "b"));
+}
+
+#[test]
+fn a_longpoll_is_not_repeated_at_once_whatever_it_answers() {
+    let json = |text: &str| Effect::Status(200, text.to_owned());
+    for effect in [
+        json(r#"{"changes":false}"#),
+        json(r#"{"changes":true}"#),
+        json(r#"{"changes":false,"backoff":18446744073709551615}"#),
+        json("nonsense"),
+        Effect::Html,
+        Effect::CutBefore,
+        Effect::Status(404, String::new()),
+        Effect::TooManyRequests {
+            retry_after: Some(0),
+            as_text: false,
+        },
+        Effect::TooManyRequests {
+            retry_after: Some(u64::MAX),
+            as_text: true,
+        },
+    ] {
+        let gateway = Gateway::new();
+        let told = format!("{effect:?}");
+        let fault = Fault::new("files/list_folder/longpoll", When::Always, effect);
+        gateway.dropbox.inject(fault);
+        let running = Running::with(gateway, PUSH, |_| {});
+        until("it asks", || {
+            running.calls_of("files/list_folder/longpoll") > 0
+        });
+        std::thread::sleep(Duration::from_secs(2));
+        let asked = running.calls_of("files/list_folder/longpoll");
+        assert!(asked <= 2, "{told}: {asked}");
+    }
+}
+
+#[test]
+fn passes_with_an_end_come_to_an_end_together() {
+    let gateway = Gateway::new();
+    let slow = Effect::Stall(Duration::from_millis(400));
+    gateway
+        .dropbox
+        .inject(Fault::new("files/", When::Always, slow));
+    for number in 0..250 {
+        gateway.put(&format!("small/{number}"), &number.to_string());
+    }
+    let files = || gateway.dropbox.tree().len();
+    let mut before = files();
+    let mut runs = 0;
+    loop {
+        let ended = gateway.run(&[], &["sync", "--max-time", "2"]);
+        runs += 1;
+        match ended.code {
+            Some(0) => break,
+            Some(7) => assert!(files() > before && runs < 20, "{runs}: {ended:?}"),
+            _ => panic!("{ended:?}"),
+        }
+        before = files();
+    }
+    assert_eq!(gateway.dropbox.read("/small/249").unwrap(), b"249");
+    assert!(runs > 1);
+}
+
+#[test]
+fn a_large_file_goes_up_by_passes_with_an_end() {
+    let gateway = Gateway::new();
+    let slow = Effect::Stall(Duration::from_millis(400));
+    gateway
+        .dropbox
+        .inject(Fault::new("files/upload", When::Always, slow));
+    let content = "0123456789abcdef".repeat(24 << 16);
+    gateway.put("large", &content);
+    // What was written just now has no session that is taken up.
+    std::thread::sleep(Duration::from_millis(2200));
+    let runs = (1..10).find(|_| {
+        let ended = gateway.run(&[], &["sync", "--max-time", "2"]);
+        assert!(matches!(ended.code, Some(0 | 7)), "{ended:?}");
+        ended.code == Some(0)
+    });
+    assert!(runs.is_some_and(|runs| runs > 1), "{runs:?}");
+    assert!(gateway.dropbox.read("/large").unwrap() == content.as_bytes());
+}
+
+#[test]
+fn a_log_in_the_content_dir_is_no_change() {
+    let gateway = Gateway::new();
+    let log = gateway.content.join("ferrybox.log");
+    gateway.configure_also(&format!("[log]\nfile = \"{}\"\n", log.display()));
+    let schedule = format!("{NEVER}\nwatch = true\nsettle_s = 1");
+    let running = Running::with(gateway, &schedule, |_| {});
+    running.listens();
+    running.gateway.put("a", "a");
+    until("it goes up", || {
+        running.gateway.dropbox.read("/a").is_some()
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(fs::read_to_string(&log).unwrap().contains("uploaded /a"));
+    assert!(running.gateway.dropbox.read("/ferrybox.log").is_none());
+    let before = running.gateway.dropbox.requests().len();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(running.gateway.dropbox.requests().len(), before);
+}
+
+#[test]
+fn a_log_whose_directory_cannot_be_made_stops_nothing() {
+    let gateway = Gateway::new();
+    gateway.configure_also("[log]\nfile = \"/dev/shm/not/there/ferrybox.log\"\n");
+    gateway.put("a", "a");
+    let ended = gateway.sync();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(start.elapsed() < Duration::from_secs(8));
+    assert!(
+        ended.err.contains("no log.file: /dev/shm/not/there"),
+        "{ended:?}"
+    );
+    assert!(gateway.dropbox.read("/a").is_some());
 }
 
 #[test]
@@ -562,6 +743,7 @@ fn the_next_ten_runs_are_printed_in_local_time() {
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!((10..=11).contains(&lines.len()), "{text}");
+    assert!(text.contains(" 02:00:00 +01  both ways"), "{text}");
     assert!(lines.iter().all(|line| line.contains(" +0")), "{text}");
     assert!(
         lines.iter().any(|line| line.ends_with("both ways")),

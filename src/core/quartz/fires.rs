@@ -49,20 +49,15 @@ impl Quartz {
         let mut local = offset.to_datetime(after);
         let mut change = change_after(after, zone);
         loop {
-            let instant = self
-                .next_local(local)
-                .and_then(|local| offset.to_timestamp(local).ok());
+            let instant = offset.to_timestamp(self.next_local(local)?).ok()?;
             match change {
-                Some(at) if instant.is_none_or(|instant| instant >= at) => {
+                Some(at) if instant >= at => {
                     offset = zone.to_offset(at);
                     // What fires at the very moment of the change counts as well.
                     local = offset.to_datetime(at).checked_sub(SECOND).ok()?;
-                    if local.year() > LAST_YEAR {
-                        return None;
-                    }
                     change = change_after(at, zone);
                 }
-                _ => return instant,
+                _ => return Some(instant),
             }
         }
     }
