@@ -114,6 +114,7 @@ fn a_time_the_clocks_skip_is_made_up_for_at_the_change_once() {
     }
     let around = instants("0 30 1-3 * * ?", &europe(), night, 4);
     let expected = ["28T00:30", "28T01:00", "28T01:30", "28T23:30"];
+    assert_eq!(around.len(), expected.len());
     for (found, expected) in around.iter().zip(expected) {
         assert_eq!(found, &format!("2027-03-{expected}:00Z"));
     }
@@ -150,6 +151,7 @@ fn what_fires_in_every_hour_goes_by_the_time_that_passes() {
                 .iter()
                 .map(|text| text.parse::<Timestamp>().unwrap().as_second())
                 .collect();
+            assert_eq!(seconds.len(), count, "{expression}");
             for pair in seconds.windows(2) {
                 assert_eq!(pair[1] - pair[0], step_s as i64, "{expression}: {found:?}");
             }
@@ -158,11 +160,12 @@ fn what_fires_in_every_hour_goes_by_the_time_that_passes() {
 }
 
 #[test]
-fn a_change_by_half_an_hour_and_one_of_the_name_alone_are_taken_as_they_are() {
+fn a_change_by_half_an_hour_is_taken_as_it_is() {
     // Lord Howe moves by 30 minutes: on 2027-04-04 at 15:00 UTC of the day before.
     let island = TimeZone::posix("<+1030>-10:30<+11>-11,M10.1.0,M4.1.0").unwrap();
     let found = instants("0 0 * * * ?", &island, "2027-04-03T13:30:00Z", 4);
     let expected = ["14:00", "15:30", "16:30", "17:30"];
+    assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         assert_eq!(found, &format!("2027-04-03T{expected}:00Z"));
     }
