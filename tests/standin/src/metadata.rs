@@ -49,7 +49,7 @@ pub(crate) fn of_live_file(tree: &Tree, key: &str, frame: Frame) -> Option<Value
 
 /// One revision of a file under a path.
 pub(crate) fn of_revision(tree: &Tree, revision: &Revision, path: &str, frame: Frame) -> Value {
-    let mut fields = located(path, frame, "file");
+    let mut fields = located(tree, path, frame, "file");
     let marks = tree.marks.get(&revision.id).cloned().unwrap_or_default();
     let Marks {
         not_downloadable,
@@ -85,7 +85,7 @@ pub(crate) fn of_revision(tree: &Tree, revision: &Revision, path: &str, frame: F
 
 /// A live folder.
 pub(crate) fn of_folder(tree: &Tree, key: &str, node: &Node, frame: Frame) -> Value {
-    let mut fields = located(&node.display, frame, "folder");
+    let mut fields = located(tree, &node.display, frame, "folder");
     if let Entry::Folder { id } = &node.entry {
         fields.insert("id".into(), json!(id));
     }
@@ -108,7 +108,7 @@ pub(crate) fn of_folder(tree: &Tree, key: &str, node: &Node, frame: Frame) -> Va
 
 /// The statement that something was deleted, whatever stands there now.
 pub(crate) fn of_deleted(tree: &Tree, key: &str, node: &Node, wanted: Wanted) -> Value {
-    let mut fields = located(&node.display, Frame::Tagged, "deleted");
+    let mut fields = located(tree, &node.display, Frame::Tagged, "deleted");
     if wanted.restorable {
         let restorable = !tree.history(key).is_empty();
         fields.insert("is_restorable".into(), json!(restorable));
@@ -116,14 +116,22 @@ pub(crate) fn of_deleted(tree: &Tree, key: &str, node: &Node, wanted: Wanted) ->
     Value::Object(fields)
 }
 
-fn located(path: &str, frame: Frame, tag: &str) -> Map<String, Value> {
+/// `files.stone` promises the case of the last component of `path_display` only.
+fn located(tree: &Tree, path: &str, frame: Frame, tag: &str) -> Map<String, Value> {
     let mut fields = Map::new();
     if frame == Frame::Tagged {
         fields.insert(".tag".into(), json!(tag));
     }
     fields.insert("name".into(), json!(names::name_of(path)));
     fields.insert("path_lower".into(), json!(names::folded(path)));
-    fields.insert("path_display".into(), json!(path));
+    let display = if tree.shows_parents_folded {
+        let name = names::name_of(path);
+        let (parents, _) = path.split_at(path.len() - name.len());
+        format!("{}{name}", names::folded(parents))
+    } else {
+        path.to_owned()
+    };
+    fields.insert("path_display".into(), json!(display));
     fields
 }
 

@@ -382,6 +382,12 @@ impl Standin {
         self.account().listing_names_its_root = names_its_root;
     }
 
+    /// Whether `path_display` has all parents in lower case: only the case of its last component is
+    /// promised.
+    pub fn set_shows_parents_folded(&self, folded: bool) {
+        self.account().tree.shows_parents_folded = folded;
+    }
+
     /// Whether the contents of files that are uploaded from now on are kept. If not, only their
     /// sizes and hashes are, and a download of them is answered with 500.
     pub fn set_keep_contents(&self, keep: bool) {

@@ -79,6 +79,8 @@ pub(crate) struct Tree {
     pub(crate) journal: Journal,
     pub(crate) marks: HashMap<String, Marks>,
     pub(crate) read_only: BTreeSet<String>,
+    /// `path_display` has the case of the last component only.
+    pub(crate) shows_parents_folded: bool,
     pub(crate) quota: u64,
     pub(crate) used: u64,
     ids: HashMap<String, Arc<str>>,
@@ -96,6 +98,7 @@ impl Tree {
             journal: Journal::default(),
             marks: HashMap::new(),
             read_only: BTreeSet::new(),
+            shows_parents_folded: false,
             quota: 2 * 1024 * 1024 * 1024,
             used: 0,
             ids: HashMap::new(),
