@@ -39,6 +39,7 @@ pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use search::Holdings;
 
+use crate::core::filter::Filter;
 use crate::core::path::{Key, fold, join};
 use crate::error::{Error, Result, state_error};
 
@@ -384,12 +385,18 @@ impl Index {
         Ok(select.exists([])?)
     }
 
-    /// The real-case path in Dropbox of a directory key, from its ancestors' own entries; where
-    /// there is none, from `hint`, if that has the same key.
+    /// The real-case path in Dropbox of a directory key, as the rows of the folders on the way
+    /// spell it, unless the filters shut it: then so they do with all below, however spelt.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn shown_path(&self, dir: &str, hint: Option<&str>) -> Result<String> {
+    pub fn dir_path(&self, dir: &str, filter: &Filter) -> Result<DirPath> {
+        self.dir_path_or(dir, None, filter)
+    }
+
+    /// The same; where no rule depends on letters, a folder without a row is spelt as in `hint`, if
+    /// that has the same key.
+    fn dir_path_or(&self, dir: &str, hint: Option<&str>, filter: &Filter) -> Result<DirPath> {
         let mut hints = hint.unwrap_or(dir).split('/').filter(|c| !c.is_empty());
         let mut shown = String::new();
         let mut key = String::new();
@@ -399,15 +406,31 @@ impl Index {
                 name: component.to_owned(),
             };
             let hint = hints.next().filter(|hint| fold(hint) == component);
-            let name = match self.row(&at)? {
+            let name = match self.row(&at)?.filter(|row| row.sound) {
                 Some(row) => row.shown,
-                None => hint.unwrap_or(component).to_owned(),
+                None if filter.takes_everything() => hint.unwrap_or(component).to_owned(),
+                None => return Ok(DirPath::Unknown),
             };
             shown = join(&shown, &name);
+            if filter.shuts(&format!("/{shown}")) {
+                return Ok(DirPath::Shut);
+            }
             key = at.path();
         }
-        Ok(shown)
+        Ok(DirPath::Open(shown))
     }
+}
+
+/// How a directory is spelt in Dropbox, and what the filters say to that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirPath {
+    /// Its real-case path below the remote root, without a leading slash.
+    Open(String),
+    /// The filters shut it or a folder above it: nothing in it is looked at.
+    Shut,
+    /// There is no telling: Dropbox has not shown a folder on the way to it, or the row that knew
+    /// is damaged. Its key is no spelling, so the filters cannot be asked about what is in it.
+    Unknown,
 }
 
 /// The rows of one directory, read some at a time.

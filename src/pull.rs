@@ -59,6 +59,8 @@ enum Listened {
     Reset,
     /// The cursor is for another app or account, or none at all.
     NoCursor,
+    /// What was told does not fit what is known: how a folder is spelt, or a row that is damaged.
+    Incomplete,
     /// The remote root is not there as a folder.
     NoRoot(Root),
 }
@@ -88,6 +90,9 @@ impl Puller<'_> {
             }
             Some(Listened::NoCursor) => {
                 log::info!("Dropbox does not accept the cursor: listing everything again");
+            }
+            Some(Listened::Incomplete) => {
+                log::info!("the changes do not fit what is known: listing everything again");
             }
             None => {}
         }
@@ -156,6 +161,9 @@ impl Puller<'_> {
             if let Some(root) = sink.root_is {
                 return Ok(Listened::NoRoot(root));
             }
+            if sink.entries > 0 && self.index.meta(Meta::RelistDue)?.is_some() {
+                return Ok(Listened::Incomplete);
+            }
             if sink.entries > 0 {
                 self.cursors
                     .store(&end.cursor, self.index, self.belonging)?;
@@ -208,7 +216,10 @@ impl Puller<'_> {
                             continue;
                         }
                         Listened::NoRoot(root) => return Ok(root),
-                        Listened::Reset | Listened::NoCursor | Listened::UpToDate => {
+                        Listened::Reset
+                        | Listened::NoCursor
+                        | Listened::Incomplete
+                        | Listened::UpToDate => {
                             return Err(Error::TryLater(
                                 "Dropbox keeps asking to list again from the start; try later"
                                     .to_owned(),

@@ -50,15 +50,25 @@ impl Pass<'_> {
     }
 
     fn pending_in(&mut self, dir: &str) -> Result<()> {
-        let mut rows = self.tools.index.rows_in_dir(dir);
-        let Some(dir) = self.look_into(dir)? else {
+        let Some(shown) = self.shown_dir(dir)? else {
             return Ok(());
         };
+        let mut rows = self.tools.index.rows_in_dir(dir);
+        let mut looked = None;
         while let Some(row) = rows.next()? {
             self.tools.api.in_time()?;
-            if (row.remote != Remote::AsBase || !row.sound)
-                && let Some(spot) = self.spot_in(&dir, row)
-            {
+            let is_pending = row.remote != Remote::AsBase || !row.sound;
+            // What is shut is pending for ever, and no reason to look.
+            if !is_pending || self.shuts(&format!("{shown}/{}", row.shown), &row.key) {
+                continue;
+            }
+            if looked.is_none() {
+                looked = self.look_into(dir)?;
+            }
+            let Some(looked) = &looked else {
+                return Ok(());
+            };
+            if let Some(spot) = self.spot_in(looked, row) {
                 self.visit(Phase::Down, spot)?;
             }
         }

@@ -25,7 +25,7 @@ use crate::core::path::{Key, RelPath, fold, join, nfc};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, WriteMode};
 use crate::error::Result;
-use crate::index::Row;
+use crate::index::{DirPath, Row};
 use crate::io::disk::{ReadFile, Stamp};
 use crate::pass::{Local, Observed, Pass, Spot};
 use crate::pull::{Located, beneath, root_key};
@@ -360,15 +360,19 @@ impl Pass<'_> {
 
     /// No listing will ever tell of this file in Dropbox at this spot's key. The filters are asked
     /// about the path Dropbox shows: a folder here may differ from it in case.
-    fn is_out_of_sight(&self, spot: &Spot, file: &FileMetadata) -> bool {
+    fn is_out_of_sight(&self, spot: &Spot, file: &FileMetadata) -> Result<bool> {
         let root = root_key(&self.tools.config.dropbox.remote_root);
         let Located::Entry(entry) = beneath(&root, Metadata::File(file.clone())) else {
-            return true;
+            return Ok(true);
         };
-        let dir = entry.shown_dir.as_deref().unwrap_or(&entry.key.dir);
-        let shown = format!("/{}", join(dir, &file.name));
-        let reach = self.tools.config.sync.filter.reach(&shown);
-        fold(&file.name) != spot.row.key.name || !(reach.up || reach.down)
+        let filter = &self.tools.config.sync.filter;
+        let dir = match self.tools.index.dir_path(&entry.key.dir, filter)? {
+            DirPath::Open(dir) => dir,
+            DirPath::Shut => return Ok(true),
+            DirPath::Unknown => return Ok(false),
+        };
+        let reach = filter.reach(&format!("/{}", join(&dir, &file.name)));
+        Ok(fold(&file.name) != spot.row.key.name || !(reach.up || reach.down))
     }
 
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
@@ -388,7 +392,7 @@ impl Pass<'_> {
         };
         if let Some(Metadata::File(file)) = &found
             && spot.row.is_void()
-            && self.is_out_of_sight(&spot, file)
+            && self.is_out_of_sight(&spot, file)?
         {
             let text = format!(
                 "Dropbox has {} here, which the filters leave out or which folds differently: \

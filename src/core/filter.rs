@@ -247,9 +247,9 @@ fn fingerprint(lists: &[(&str, &[String])], hidden: bool) -> String {
     let mut context = Context::new(&SHA256);
     // The number changes when the same patterns come to mean something else.
     context.update(if hidden {
-        b"filter 1 hidden\n"
+        b"filter 2 hidden\n"
     } else {
-        b"filter 1\n"
+        b"filter 2\n"
     });
     for (name, patterns) in lists {
         context.update(format!("{name} {}\n", patterns.len()).as_bytes());

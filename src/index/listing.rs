@@ -9,7 +9,7 @@
 use rusqlite::{Row as SqlRow, params};
 
 use super::row::{checksum, from_sql, remote_columns, to_sql};
-use super::{Base, Index, Meta, Remote, RemoteFile, Row};
+use super::{Base, DirPath, Index, Meta, Remote, RemoteFile, Row};
 use crate::core::content_hash::ContentHash;
 use crate::core::filter::Filter;
 use crate::core::path::{Key, fold, join, split};
@@ -40,28 +40,41 @@ pub(super) struct Staged {
 impl Index {
     /// Applies one change inside the open transaction. Says whether anything is different now.
     ///
+    /// A folder that the filters shut has a row, so that it is known how it is spelt; what is below
+    /// it has none. Where a spelling is not known, the next listing is to tell it.
+    ///
     /// # Errors
     /// What SQLite says.
     pub fn apply(&self, entry: &RemoteEntry, filter: &Filter) -> Result<bool> {
         let key = &entry.key;
         let before = self.row(key)?;
         if before.as_ref().is_some_and(|row| !row.sound) {
+            // It may look as if it were in step, and so nobody would hear of this change again.
+            self.set_meta(Meta::RelistDue, "1")?;
             return Ok(false);
         }
-        let shown_dir = entry.shown_dir.as_deref();
-        let dir_shown = self.shown_path(&key.dir, shown_dir)?;
-        let subject = format!("/{}", join(&dir_shown, &entry.shown));
-        let reach = filter.reach(&subject);
-        let managed = match entry.remote {
-            Remote::File(_) | Remote::Opaque => reach.up || reach.down,
-            Remote::Folder => !filter.shuts(&subject),
-            Remote::Gone | Remote::AsBase => true,
+        let is_gone = matches!(entry.remote, Remote::Gone | Remote::AsBase);
+        let dir = match self.listed_dir(entry, filter)? {
+            _ if is_gone => String::new(),
+            DirPath::Open(dir) => dir,
+            DirPath::Shut => {
+                self.remove(key)?;
+                return Ok(before.is_some());
+            }
+            DirPath::Unknown => {
+                self.set_meta(Meta::RelistDue, "1")?;
+                return Ok(false);
+            }
         };
+        let subject = format!("/{}", join(&dir, &entry.shown));
+        let reach = filter.reach(&subject);
+        let may_travel = reach.up || reach.down;
+        let is_folder = matches!(entry.remote, Remote::Folder);
         let mut changed = false;
-        if !matches!(entry.remote, Remote::Folder) {
+        if !is_folder {
             changed |= self.see_gone_below(key)?;
         }
-        let remote = if managed {
+        let remote = if is_folder || may_travel {
             entry.remote.clone()
         } else {
             Remote::Gone
@@ -72,8 +85,15 @@ impl Index {
             (None, _) => Row::new(key.clone(), &entry.shown),
         };
         if !matches!(remote, Remote::Gone) {
-            changed |= self.see_folders_above(key, shown_dir)?;
+            changed |= self.see_folders_above(key, entry.shown_dir.as_deref())?;
+            if is_folder && row.shown != entry.shown && !filter.takes_everything() {
+                // What is in it may be shut or open from now on.
+                self.set_meta(Meta::RelistDue, "1")?;
+            }
             rename(&mut row, entry);
+            if !may_travel {
+                row.rebase(Base::None);
+            }
         }
         row.see(remote);
         if before.as_ref() != Some(&row) {
@@ -81,6 +101,20 @@ impl Index {
             changed = true;
         }
         Ok(changed)
+    }
+
+    /// The directory of an entry. A folder that Dropbox has deleted, or not listed yet, may be
+    /// spelt otherwise when it comes back.
+    fn listed_dir(&self, entry: &RemoteEntry, filter: &Filter) -> Result<DirPath> {
+        let dir = &entry.key.dir;
+        let found = self.dir_path_or(dir, entry.shown_dir.as_deref(), filter)?;
+        if dir.is_empty() || filter.takes_everything() || found == DirPath::Shut {
+            return Ok(found);
+        }
+        match self.row(&Key::of(dir))? {
+            Some(row) if row.remote_is_folder() => Ok(found),
+            _ => Ok(DirPath::Unknown),
+        }
     }
 
     /// Everything below a folder went with it.

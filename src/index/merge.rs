@@ -6,10 +6,11 @@ use std::path::Path;
 use rusqlite::params;
 
 use super::listing::{Staged, read_staged, rename};
-use super::{Base, Index, Meta, ROWS_AT_ONCE, Remote, Row, schema};
+use super::{Base, DirPath, Index, Meta, ROWS_AT_ONCE, Remote, Row, schema};
 use crate::core::filter::Filter;
 use crate::core::path::{Key, join, split};
 use crate::error::Result;
+use crate::report::printable;
 
 /// Cache while a listing is sorted, in KiB: the larger, the fewer times it is written.
 const SORT_CACHE_KIB: u32 = 512;
@@ -28,7 +29,9 @@ struct StagedMerge<'a> {
 /// What the merge knows about the directory it is in.
 struct Dir {
     key: String,
-    shown: String,
+    path: DirPath,
+    /// Dropbox has listed it as a folder; the root always counts.
+    is_listed: bool,
     /// Entries that arrived up to here were deleted with an ancestor later on.
     dead_up_to: Option<i64>,
     has_folder: bool,
@@ -160,15 +163,15 @@ impl StagedMerge<'_> {
 
     fn merge(&mut self, key: Key, before: Option<Row>, staged: Option<Staged>) -> Result<()> {
         let index = self.index;
-        let named = staged.as_ref().map_or(&*key.name, |s| &s.entry.shown);
-        let shown = format!("/{}", join(&self.enter(&key.dir)?.shown, named));
-        if self.filter.shuts(&shown) {
-            return if before.is_some() {
-                index.remove(&key)
-            } else {
-                Ok(())
-            };
-        }
+        let takes_everything = self.filter.takes_everything();
+        let dir = self.enter(&key.dir)?;
+        // One that was not listed itself may be spelt otherwise by now.
+        let is_spelt = dir.is_listed || takes_everything;
+        let dir = match &dir.path {
+            DirPath::Open(dir) => Some(dir.clone()),
+            DirPath::Unknown => None,
+            DirPath::Shut => return self.forget(&key, before.as_ref()),
+        };
         let dead_up_to = match &staged {
             Some(_) => self.dead_up_to(&key.dir)?,
             None => 0,
@@ -177,6 +180,16 @@ impl StagedMerge<'_> {
         let remote = entry
             .as_ref()
             .map_or(Remote::Gone, |entry| entry.remote.clone());
+        let Some(dir) = dir.filter(|_| is_spelt || remote == Remote::Gone) else {
+            if remote != Remote::Gone {
+                let path = format!("/{}", key.path());
+                log::warn!(
+                    "{}: listed without its folder: left alone",
+                    printable(&path)
+                );
+            }
+            return self.forget(&key, before.as_ref());
+        };
         let mut row = match before.clone() {
             // A row without a merged ancestor may have been made by it meanwhile.
             None => index
@@ -188,16 +201,11 @@ impl StagedMerge<'_> {
         if let Some(entry) = &entry {
             rename(&mut row, entry);
         }
-        let subject = format!("/{}", join(&self.enter(&key.dir)?.shown, &row.shown));
-        let reach = self.filter.reach(&subject);
-        let shut = self.filter.shuts(&subject);
+        let reach = self.filter.reach(&format!("/{}", join(&dir, &row.shown)));
         let managed = reach.up || reach.down;
-        if shut || (!managed && !matches!(remote, Remote::Folder)) {
-            return if before.is_some() {
-                index.remove(&key)
-            } else {
-                Ok(())
-            };
+        // A folder that is shut has a row, so that it is known how it is spelt.
+        if !managed && !matches!(remote, Remote::Folder) {
+            return self.forget(&key, before.as_ref());
         }
         if !managed {
             row.base = Base::None;
@@ -216,12 +224,21 @@ impl StagedMerge<'_> {
         }
     }
 
+    fn forget(&self, key: &Key, before: Option<&Row>) -> Result<()> {
+        match before {
+            Some(_) => self.index.remove(key),
+            None => Ok(()),
+        }
+    }
+
     /// The directory of the key at hand. Its own row comes before those in it, so it is merged.
     fn enter(&mut self, dir: &str) -> Result<&mut Dir> {
         if self.dir.as_ref().is_none_or(|known| known.key != dir) {
+            let row = self.index.row(&Key::of(dir))?;
             self.dir = Some(Dir {
                 key: dir.to_owned(),
-                shown: self.index.shown_path(dir, None)?,
+                path: self.index.dir_path(dir, self.filter)?,
+                is_listed: dir.is_empty() || row.is_some_and(|row| row.remote_is_folder()),
                 dead_up_to: None,
                 has_folder: dir.is_empty(),
             });

@@ -3,7 +3,7 @@
 use super::entries::{Entries, one_of};
 use crate::core::path::{Key, RelPath, fold};
 use crate::error::Result;
-use crate::index::{Base, Row};
+use crate::index::{Base, DirPath, Row};
 use crate::pass::{Local, Pass, Spot, local_of};
 
 /// Where the directory of a key is locally.
@@ -28,10 +28,22 @@ pub(crate) struct Looked<'d> {
 }
 
 impl<'a> Pass<'a> {
+    /// `/real/case/path` of a directory in Dropbox, as subjects have it; nothing if it is shut, or
+    /// its spelling is not known, so that the filters cannot be asked.
+    pub(super) fn shown_dir(&self, dir: &str) -> Result<Option<String>> {
+        let filter = &self.tools.config.sync.filter;
+        Ok(match self.tools.index.dir_path(dir, filter)? {
+            DirPath::Open(path) if path.is_empty() => Some(path),
+            DirPath::Open(path) => Some(format!("/{path}")),
+            DirPath::Shut | DirPath::Unknown => None,
+        })
+    }
+
     /// Looks into the directory of a key, to bring something down into it; nothing if it cannot.
     pub(crate) fn look_into(&mut self, dir: &str) -> Result<Option<Looked<'a>>> {
-        let shown = format!("/{}", self.tools.index.shown_path(dir, None)?);
-        let shown = shown.trim_end_matches('/').to_owned();
+        let Some(shown) = self.shown_dir(dir)? else {
+            return Ok(None);
+        };
         let (path, device, entries) = match self.place_of(dir)? {
             Place::Present(path, device) => match self.entries(&path, device) {
                 Some(entries) => (path, device, entries),

@@ -36,6 +36,7 @@ mod decisions;
 mod deletes;
 mod dry_run;
 mod errors;
+mod excluded;
 mod filters;
 mod folders;
 mod halts;

@@ -17,7 +17,7 @@ use ferrybox::dropbox::retry::{Failure, Retry, retry_after_s};
 use ferrybox::dropbox::tokens::{Access, Credential, StoredToken, TokenFiles, hash_hex};
 use ferrybox::dropbox::wire::{ApiError, FileMetadata, Metadata, one_line};
 use ferrybox::error::Error;
-use ferrybox::index::{Belonging, Index, Row};
+use ferrybox::index::{Belonging, DirPath, Index, Row};
 use ferrybox::io::RealDisk;
 use ferrybox::io::host::Host;
 use ferrybox::pull;
@@ -216,7 +216,9 @@ fn check_row(index: &Index, row: &Row, filter: &Filter) {
     let Some(path) = local_path(index, &row.key) else {
         return;
     };
-    let shown = index.shown_path(&row.key.dir, None).unwrap();
+    let DirPath::Open(shown) = index.dir_path(&row.key.dir, filter).unwrap() else {
+        return;
+    };
     if filter.shuts(&format!(
         "/{}",
         ferrybox::core::path::join(&shown, &row.shown)

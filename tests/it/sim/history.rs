@@ -21,6 +21,7 @@ use ferrybox::dropbox::tokens::{StoredToken, TokenFiles};
 use ferrybox::error::ExitCode;
 use ferrybox::report::{Counts, Kind, Report};
 
+use super::excluded::Excluded;
 use super::guards::Watch;
 use super::machine::{End, Gateway};
 use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Way};
@@ -120,7 +121,7 @@ impl History {
                 Device {
                     gateway: Gateway::new(dir, dropbox.clone(), plan.seed ^ number as u64),
                     mode: plan.modes[number - 1],
-                    filters: 0,
+                    filters: plan.filters,
                     guard: plan.guard,
                     past: VecDeque::new(),
                 }
@@ -249,7 +250,10 @@ impl History {
         self.scene.lock().unwrap().watch = Some(device.filters)
             .filter(|filters| *filters == 0 && approved.is_empty())
             .and_then(|_| Watch::begin(&gateway.content, &self.dropbox, &gateway.index_file()));
+        let excluded = (device.filters != 0 && run.edits.is_empty())
+            .then(|| Excluded::before(&gateway.content, &self.dropbox));
         let end = gateway.run(&config, &options, &report, Some(script));
+        let leaked = excluded.and_then(|it| it.objection(&config, &gateway.content, &self.dropbox));
         let calls = gateway.seam.stop();
         let watch = self.scene.lock().unwrap().watch.take();
         let unasked = watch.and_then(|watch| watch.objection(&config, &report));
@@ -257,7 +261,7 @@ impl History {
         self.tally.runs += 1;
         self.tally.calls += calls;
         let violation = self.scene.lock().unwrap().violation.take();
-        if let Some(violation) = violation.or(unasked) {
+        if let Some(violation) = violation.or(unasked).or(leaked) {
             return Err(violation);
         }
         let (exit, error) = match end {

@@ -127,19 +127,24 @@ pub struct Plan {
     pub guard: &'static str,
     /// The first mode of each gateway, an index of [`MODES`].
     pub modes: Vec<usize>,
+    /// The first filters of all gateways, an index of [`FILTERS`].
+    pub filters: usize,
     pub steps: Vec<Step>,
 }
 
 pub const MODES: [&str; 3] = ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL"];
 
 /// Lines of `[sync]` that narrow what travels.
-pub const FILTERS: [&str; 6] = [
+pub const FILTERS: [&str; 9] = [
     "",
     "exclude = ['/d']",
     "upload_filter = ['/a.*', '/d/.*']",
     "download_filter = ['/[b-d].*']",
     "upload_filter = []",
     "exclude = ['.*x']\ndownload_filter = ['/d/.*']",
+    "exclude = ['/P']",
+    "exclude = ['.*/[A-Z]']",
+    "exclude = ['/D', '/P/q']",
 ];
 
 const GUARDS: [&str; 6] = [
@@ -154,6 +159,9 @@ const GUARDS: [&str; 6] = [
 const PLAIN: [&str; 9] = ["a", "b", "c.txt", "d", "d/x", "d/y", "d/e", "d/e/z", "g/h"];
 const CASES: [&str; 9] = [
     "a", "A", "d/x", "D/x", "D/X", "d", "\u{e4}", "a\u{308}", "d/\u{c4}",
+];
+const CAPITALS: [&str; 9] = [
+    "a", "P/x", "P/q/Y", "P/Z/x", "d/P/x", "d/y", "D2/x", "P", "D2/P",
 ];
 const SWAPS: [&str; 9] = ["f", "f/x", "f/y", "g", "g/f", "g/f/x", "f/x/y", "h", "F"];
 const MANY: [&str; 18] = [
@@ -171,10 +179,11 @@ pub fn draw(seed: u64) -> Plan {
         _ => 3,
     };
     let family = random.below(10);
-    let paths: &[&'static str] = match random.below(10) {
+    let paths: &[&'static str] = match random.below(12) {
         0..4 => &PLAIN,
         4..6 => &CASES,
         6..8 => &SWAPS,
+        8..10 => &CAPITALS,
         _ => &MANY,
     };
     let one_way = random.below(10);
@@ -188,6 +197,11 @@ pub fn draw(seed: u64) -> Plan {
         .collect();
     let steps = 4 + random.below(22);
     let guard = *random.pick(&GUARDS);
+    let filters = if random.chance(15) {
+        random.below(FILTERS.len() as u64) as usize
+    } else {
+        0
+    };
     let draw = Draw {
         paths,
         gateways,
@@ -206,6 +220,7 @@ pub fn draw(seed: u64) -> Plan {
         gateways,
         guard,
         modes,
+        filters,
         steps: all,
     }
 }
