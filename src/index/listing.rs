@@ -46,7 +46,9 @@ impl Index {
         let key = &entry.key;
         let before = self.row(key)?;
         if before.as_ref().is_some_and(|row| !row.sound) {
-            return Ok(false);
+            // The cursor will not tell it again.
+            self.set_meta(Meta::RelistDue, "1")?;
+            return Ok(true);
         }
         let shown_dir = entry.shown_dir.as_deref();
         let dir_shown = self.shown_path(&key.dir, shown_dir)?;
@@ -87,7 +89,10 @@ impl Index {
     fn see_gone_below(&self, key: &Key) -> Result<bool> {
         let mut changed = false;
         self.each_below(key, &mut |mut row| {
-            if row.sound && row.seen() != Remote::Gone {
+            if !row.sound {
+                self.set_meta(Meta::RelistDue, "1")?;
+                changed = true;
+            } else if row.seen() != Remote::Gone {
                 row.see(Remote::Gone);
                 self.put(&row)?;
                 changed = true;
