@@ -51,7 +51,7 @@ impl Index {
         if before.as_ref().is_some_and(|row| !row.sound) {
             // It may look as if it were in step, and so nobody would hear of this change again.
             self.set_meta(Meta::RelistDue, "1")?;
-            return Ok(false);
+            return Ok(true);
         }
         let is_gone = matches!(entry.remote, Remote::Gone | Remote::AsBase);
         let dir = match self.listed_dir(entry, filter)? {
@@ -121,7 +121,10 @@ impl Index {
     fn see_gone_below(&self, key: &Key) -> Result<bool> {
         let mut changed = false;
         self.each_below(key, &mut |mut row| {
-            if row.sound && row.seen() != Remote::Gone {
+            if !row.sound {
+                self.set_meta(Meta::RelistDue, "1")?;
+                changed = true;
+            } else if row.seen() != Remote::Gone {
                 row.see(Remote::Gone);
                 self.put(&row)?;
                 changed = true;

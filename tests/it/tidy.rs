@@ -76,3 +76,40 @@ fn the_core_does_no_io() {
         }
     }
 }
+
+/// A text in which blanks count only between two words, as `tests/guards.sh` reads it.
+fn unspaced(text: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if out.ends_with(is_word) && word.starts_with(is_word) {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+#[test]
+fn every_guard_of_the_list_is_found_once() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let src: Vec<String> = sources()
+        .into_iter()
+        .filter(|(path, _)| path.starts_with(root.join("src")))
+        .map(|(_, text)| unspaced(&text))
+        .collect();
+    let list = fs::read_to_string(root.join("tests/guards.list")).unwrap();
+    let mut lost = Vec::new();
+    for entry in list.split("\n\n") {
+        let code: Vec<&str> = entry.lines().filter_map(|l| l.strip_prefix("- ")).collect();
+        let code = unspaced(&code.join("\n"));
+        let hits: usize = src.iter().map(|text| text.matches(&code).count()).sum();
+        let lines = entry.lines().filter(|line| !line.starts_with('#'));
+        for (name, _) in lines.filter_map(|line| line.split_once(": ")) {
+            if hits != 1 {
+                lost.push(format!("{name}: found {hits} times: {code}"));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
+}

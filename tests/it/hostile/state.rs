@@ -367,6 +367,31 @@ fn a_file_only_in_dropbox_comes_down_though_its_row_is_lost() {
     }
 }
 
+/// A walk takes a file whose stamp holds for one in step, whatever else its row has come to say:
+/// only what Dropbox tells about it shows the damage.
+#[test]
+fn a_damaged_row_hides_no_change_in_dropbox() {
+    let damage = |story: &Story, names: &str| {
+        let db = rusqlite::Connection::open(&story.files()[INDEX]).unwrap();
+        let statement = format!("UPDATE entry SET hash = zeroblob(32) WHERE name IN ({names})");
+        assert!(db.execute(&statement, []).unwrap() > 0);
+    };
+    for mode in MODES {
+        let mut story = Story::new(mode);
+        story.there("b", Some("b 2"));
+        story.there("c", None);
+        damage(&story, "'b', 'c'");
+        story.check(mode);
+    }
+    let story = Story::new("BIDIRECTIONAL");
+    story.world.dropbox.remove("/dir");
+    damage(&story, "'g', 'h'");
+    story.world.sync_ok();
+    story.world.sync_ok();
+    assert_eq!(story.world.local_tree(), story.world.remote_tree());
+    story.world.check_settled();
+}
+
 /// Values a flipped bit can give, and others.
 #[test]
 fn absurd_rows_delete_overwrite_and_leave_nothing() {
