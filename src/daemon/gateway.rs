@@ -1,16 +1,19 @@
-//! `run`: what the loop of [`crate::run`] is on this machine.
+//! `run`: what the loop of [`crate::daemon`] is on this machine.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::commands::schedule::{is_pushed, is_watched, times};
 use crate::commands::sync::{Machine, Wishes, own_keys, run_on};
 use crate::config::{Config, ConfigError};
 use crate::core::agenda::{Due, Times};
 use crate::core::decide::Mode;
 use crate::cursor::CursorFile;
+use crate::daemon::timetable::{is_pushed, is_watched, times};
+use crate::daemon::wakeup::Bell;
+use crate::daemon::watcher::{Watched, Watcher};
+use crate::daemon::{Ended, Station, Wake};
 use crate::dropbox::longpoll::longpoll;
 use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
@@ -19,9 +22,6 @@ use crate::io::host::{Host, RealHost};
 use crate::logging;
 use crate::places::{self, RealDisks};
 use crate::report::{Kind, Known, Report};
-use crate::run::bell::Bell;
-use crate::run::watcher::{Watched, Watcher};
-use crate::run::{Ended, Station, Wake};
 use crate::time::local_text;
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
@@ -46,11 +46,11 @@ pub struct Habits {
 /// Runs passes until something only a person can mend.
 ///
 /// # Errors
-/// As [`crate::run::run`].
+/// As [`crate::daemon::run`].
 pub fn run(config: Config, habits: Habits) -> Result<ExitCode> {
     let mut gateway = Gateway::new(config, habits)?;
     gateway.host.systemd().tell("READY=1");
-    let outcome = crate::run::run(&mut gateway);
+    let outcome = crate::daemon::run(&mut gateway);
     gateway.host.systemd().tell("STOPPING=1");
     outcome
 }

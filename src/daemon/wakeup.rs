@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::run::Wake;
-use crate::run::watcher::Watcher;
+use crate::daemon::Wake;
+use crate::daemon::watcher::Watcher;
 
 /// Longest sleep: then the clock is looked at again, since it may have been set.
 const NAP: Duration = Duration::from_secs(60);

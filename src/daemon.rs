@@ -3,7 +3,9 @@
 //! Nothing about the schedule is kept on disk: one pass at the start makes up for whatever was
 //! missed. Being killed is an ordinary way to stop, here as in a pass.
 
-pub mod bell;
+pub mod gateway;
+pub mod timetable;
+pub mod wakeup;
 pub mod watcher;
 
 use jiff::Timestamp;
