@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::decide::Mode;
 use crate::core::filter::Filter;
-use crate::core::quartz::Quartz;
+use crate::core::schedule::quartz::Quartz;
 
 mod document;
 mod error;

@@ -10,7 +10,7 @@ pub mod watcher;
 
 use jiff::Timestamp;
 
-use crate::core::agenda::{Agenda, Due, Times};
+use crate::core::schedule::agenda::{Agenda, Due, Times};
 use crate::error::{ExitCode, Result};
 
 /// Why waiting ended.

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Config, DownloadInterval};
-use crate::core::agenda::{Due, Times};
 use crate::core::decide::Mode;
+use crate::core::schedule::agenda::{Due, Times};
 use crate::io::zone::time_zone;
 use crate::time::full_text;
 

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dropbox_standin::{Effect, Fault, When};
-use ferrybox::core::agenda::{Due, Times};
-use ferrybox::core::quartz::Quartz;
+use ferrybox::core::schedule::agenda::{Due, Times};
+use ferrybox::core::schedule::quartz::Quartz;
 use ferrybox::daemon::{Ended, Station, Wake};
 use ferrybox::error::{ExitCode, Result};
 use jiff::tz::TimeZone;

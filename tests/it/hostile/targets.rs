@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ferrybox::config::{Config, Secret};
 use ferrybox::core::filter::{Filter, is_own_name};
 use ferrybox::core::path::{Key, RelPath, fold, nfc, split};
-use ferrybox::core::quartz::Quartz;
+use ferrybox::core::schedule::quartz::Quartz;
 use ferrybox::cursor::CursorFile;
 use ferrybox::dropbox::page::read_page;
 use ferrybox::dropbox::retry::{Failure, Retry, retry_after_s};

@@ -1,6 +1,6 @@
-//! Claims about Quartz expressions; `core/quartz.rs` itself has no room for them.
+//! Claims about Quartz expressions; `quartz.rs` itself has no room for them.
 
-use crate::core::quartz::{Days, Quartz};
+use crate::core::schedule::quartz::{Days, Quartz};
 
 fn days_of(of_month: &str, of_week: &str) -> Result<Days, String> {
     Quartz::parse(&format!("0 0 2 {of_month} * {of_week}")).map(|quartz| quartz.days)

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use super::{Days, Quartz};
+use super::quartz::{Days, Quartz};
 
 /// The last year that is looked into.
 const LAST_YEAR: i16 = 2099;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::core::quartz::Quartz;
+use crate::core::schedule::quartz::Quartz;
 
 fn at(text: &str) -> DateTime {
     text.parse().expect(text)

@@ -11,7 +11,7 @@
 //!
 //! Numbers are kept as sets of bits: bit `n` stands for the value `n`.
 
-use crate::core::crontab;
+use super::crontab;
 
 /// A checked Quartz expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -374,11 +374,6 @@ fn day_of_week(text: &str) -> Result<Days, String> {
     }
 }
 
-mod fires;
-#[cfg(test)]
-mod fires_tests;
-#[cfg(test)]
-mod grammar_tests;
 #[cfg(test)]
 mod tests {
     use super::*;

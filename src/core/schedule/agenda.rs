@@ -5,7 +5,7 @@ use ::core::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::core::quartz::Quartz;
+use crate::core::schedule::quartz::Quartz;
 
 /// First wait after a pass that failed; it doubles.
 const RETRY_FIRST: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@
 //! Where both day fields are restricted, a day in either of them counts; a field that begins with
 //! `*` restricts nothing by itself, and then both must hold.
 
-use crate::core::quartz::{Days, Field, HOUR, MINUTE, MONTH, OF_MONTH, OF_WEEK, Quartz};
+use crate::core::schedule::quartz::{Days, Field, HOUR, MINUTE, MONTH, OF_MONTH, OF_WEEK, Quartz};
 
 /// Reads the five fields of `text`, in upper case. The error is `what is wrong; what to write`.
 pub(super) fn parse(text: &str, fields: [&str; 5]) -> Result<Quartz, String> {
