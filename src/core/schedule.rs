@@ -2,6 +2,7 @@
 
 pub mod agenda;
 mod crontab;
+mod field;
 mod fires;
 #[cfg(test)]
 mod fires_tests;

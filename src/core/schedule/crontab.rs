@@ -4,7 +4,8 @@
 //! Where both day fields are restricted, a day in either of them counts; a field that begins with
 //! `*` restricts nothing by itself, and then both must hold.
 
-use crate::core::schedule::quartz::{Days, Field, HOUR, MINUTE, MONTH, OF_MONTH, OF_WEEK, Quartz};
+use crate::core::schedule::field::{Field, HOUR, MINUTE, MONTH, OF_MONTH, OF_WEEK, WEEKDAYS};
+use crate::core::schedule::quartz::{Days, Quartz};
 
 /// Reads the five fields of `text`, in upper case. The error is `what is wrong; what to write`.
 pub(super) fn parse(text: &str, fields: [&str; 5]) -> Result<Quartz, String> {
@@ -89,8 +90,7 @@ fn days_of_week(text: &str) -> Result<u64, String> {
 }
 
 fn day(text: &str) -> Option<u64> {
-    const NAMES: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-    if let Some(at) = NAMES.iter().position(|name| *name == text) {
+    if let Some(at) = WEEKDAYS.iter().position(|name| *name == text) {
         return u64::try_from(at).ok();
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
