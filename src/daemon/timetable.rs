@@ -13,10 +13,10 @@ const SHOWN: usize = 10;
 
 /// When what fires on this gateway. In a one-way mode the times of the other way mean nothing.
 pub fn times(config: &Config) -> Times {
-    let schedule = &config.schedule;
-    let up = Some(schedule.upload_interval.clone());
-    let down = match &schedule.download_interval {
-        DownloadInterval::At(quartz) => Some(quartz.clone()),
+    let section = &config.schedule;
+    let up = Some(section.upload_interval.clone());
+    let down = match &section.download_interval {
+        DownloadInterval::At(schedule) => Some(schedule.clone()),
         DownloadInterval::Push => None,
     };
     Times {

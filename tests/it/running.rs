@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dropbox_standin::{Effect, Fault, When};
+use ferrybox::core::schedule;
 use ferrybox::core::schedule::agenda::{Due, Times};
-use ferrybox::core::schedule::quartz::Quartz;
 use ferrybox::daemon::{Ended, Station, Wake};
 use ferrybox::error::{ExitCode, Result};
 use jiff::tz::TimeZone;
@@ -50,8 +50,8 @@ impl Station for Week<'_> {
 
     fn times(&self) -> Times {
         Times {
-            up: Some(Quartz::parse("0 0 2 * * ?").unwrap()),
-            down: Some(Quartz::parse("0 0/5 * * * ?").unwrap()),
+            up: Some(schedule::parse("0 0 2 * * ?").unwrap()),
+            down: Some(schedule::parse("0 0/5 * * * ?").unwrap()),
             zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),
         }
     }

@@ -5,7 +5,7 @@ use ::core::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::core::schedule::quartz::Quartz;
+use crate::core::schedule::fires::Schedule;
 
 /// First wait after a pass that failed; it doubles.
 const RETRY_FIRST: Duration = Duration::from_secs(60);
@@ -55,9 +55,9 @@ impl Due {
 #[derive(Clone, Debug)]
 pub struct Times {
     /// Local changes go up; never, if nothing does in this mode.
-    pub up: Option<Quartz>,
+    pub up: Option<Schedule>,
     /// Changes in Dropbox come down; never, if nothing does, or if Dropbox tells.
-    pub down: Option<Quartz>,
+    pub down: Option<Schedule>,
     /// Whose clocks they mean.
     pub zone: TimeZone,
 }
@@ -65,7 +65,7 @@ pub struct Times {
 impl Times {
     /// The next time after `after`, and what fires then.
     pub fn next_after(&self, after: Timestamp) -> Option<(Timestamp, Due)> {
-        let next = |quartz: &Option<Quartz>| quartz.as_ref()?.next_after(after, &self.zone);
+        let next = |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(after, &self.zone);
         let (up, down) = (next(&self.up), next(&self.down));
         let at = [up, down].into_iter().flatten().min()?;
         let due = Due {
@@ -103,7 +103,8 @@ impl Agenda {
     }
 
     fn set(&mut self, now: Timestamp) {
-        let next = |quartz: &Option<Quartz>| quartz.as_ref()?.next_after(now, &self.times.zone);
+        let next =
+            |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(now, &self.times.zone);
         (self.next_up, self.next_down) = (next(&self.times.up), next(&self.times.down));
     }
 
@@ -161,16 +162,17 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::schedule::parse;
 
     fn at(text: &str) -> Timestamp {
         format!("2026-11-{text}Z").parse().unwrap()
     }
 
     fn agenda(up: Option<&str>, down: Option<&str>, now: &str) -> Agenda {
-        let quartz = |text: &str| Quartz::parse(text).unwrap();
+        let schedule = |text: &str| parse(text).unwrap();
         let times = Times {
-            up: up.map(quartz),
-            down: down.map(quartz),
+            up: up.map(schedule),
+            down: down.map(schedule),
             zone: TimeZone::UTC,
         };
         Agenda::new(times, at(now))
@@ -241,10 +243,10 @@ mod tests {
 
     #[test]
     fn the_next_time_tells_what_fires_then() {
-        let quartz = |text: &str| Quartz::parse(text).ok();
+        let schedule = |text: &str| parse(text).ok();
         let mut times = Times {
-            up: NIGHTLY.and_then(quartz),
-            down: OFTEN.and_then(quartz),
+            up: NIGHTLY.and_then(schedule),
+            down: OFTEN.and_then(schedule),
             zone: TimeZone::UTC,
         };
         let next = |times: &Times, after| times.next_after(at(after));

@@ -1,183 +1,57 @@
-//! Quartz expressions (`0 0/5 * * * ?`): read and checked in full; when they fire is computed in
-//! `fires.rs`.
+//! Quartz expressions (`0 0/5 * * * ?`): read and checked in full.
 //!
 //! `sec min hour day-of-month month day-of-week [year]`, as Quartz 2 reads them: Sunday is 1,
 //! ranges may wrap around (`FRI-MON`), exactly one of the two day fields is `?`. Stricter than
 //! Quartz in four places where it drops half of what is written: `L`, `W` and `#` stand alone in
 //! their field, a step is at least 1, a step after names counts (`MON-FRI/2`), and a date that
 //! no calendar has (30 February) is refused here instead of never firing.
-//!
-//! Five fields are a line of a crontab (`*/5 * * * *`), where Sunday is 0.
 
-use crate::core::schedule::crontab;
 use crate::core::schedule::field::{HOUR, MINUTE, MONTH, OF_MONTH, OF_WEEK, SECOND, YEAR, number};
+use crate::core::schedule::fires::{Days, Schedule};
 
-/// A checked Quartz expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quartz {
-    pub(super) text: String,
-    /// Bits 0 to 59.
-    pub seconds: u64,
-    /// Bits 0 to 59.
-    pub minutes: u64,
-    /// Bits 0 to 23.
-    pub hours: u64,
-    /// The days that fire within such a month.
-    pub days: Days,
-    /// Bits 1 to 12.
-    pub months: u64,
-    /// The years, ascending; `None` is every year.
-    pub years: Option<Vec<u16>>,
-}
-
-/// The one day field that is not `?`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Days {
-    /// Days of the month: bits 1 to 31.
-    OfMonth(u64),
-    /// `L`, `L-3`: the last day of the month, so many days earlier (0 to 30).
-    LastOfMonth {
-        /// Days before the last.
-        days_before: u8,
-    },
-    /// `LW`, `L-3W`: the weekday (Monday to Friday) nearest to that day, in the same month.
-    LastWeekdayOfMonth {
-        /// Days before the last.
-        days_before: u8,
-    },
-    /// `15W`: the weekday nearest to this day, in the same month.
-    NearestWeekday(u8),
-    /// Days of the week: bits 1 (Sunday) to 7.
-    OfWeek(u64),
-    /// `6L`, `FRIL`: the last such day of the week in the month.
-    LastOfWeek(u8),
-    /// `6#3`, `FRI#3`: the third such day of the week in the month, if there is one.
-    NthOfWeek {
-        /// 1 (Sunday) to 7.
-        day: u8,
-        /// 1 to 5.
-        nth: u8,
-    },
-    /// A crontab line: days of the month (bits 1 to 31) and of the week (bits 1 to 7).
-    OfCrontab {
-        /// Days of the month.
-        of_month: u64,
-        /// Days of the week, Sunday as bit 1.
-        of_week: u64,
-        /// Both fields are restricted: it fires on days that are in either.
-        either: bool,
-    },
-}
-
-impl Quartz {
-    /// Reads an expression of 6 or 7 fields, or a crontab line of 5. The error is one line: `what
-    /// is wrong; what to write`.
-    pub fn parse(text: &str) -> Result<Quartz, String> {
-        let parts: Vec<String> = text
-            .split_whitespace()
-            .map(str::to_ascii_uppercase)
-            .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        if let [minute, hour, of_month, month, of_week] = parts[..] {
-            let quartz = crontab::parse(text, [minute, hour, of_month, month, of_week])?;
-            quartz.must_fire()?;
-            return Ok(quartz);
-        }
-        let [second, minute, hour, of_month, month, of_week, year @ ..] = parts.as_slice() else {
-            return Err(wrong_count(parts.len()));
-        };
-        let years = match year {
-            [] | ["*"] => None,
-            [year] => Some(YEAR.years(year)?),
-            _ => {
-                return Err(format!(
-                    "'{text}' has {} fields; write 6 or 7: {FIELDS}",
-                    parts.len()
-                ));
-            }
-        };
-        let quartz = Quartz {
-            text: text.to_owned(),
-            seconds: SECOND.set(second)?,
-            minutes: MINUTE.set(minute)?,
-            hours: HOUR.set(hour)?,
-            days: days(of_month, of_week, &parts)?,
-            months: MONTH.set(month)?,
-            years,
-        };
-        quartz.must_fire()?;
-        Ok(quartz)
+/// Reads the fields of `text`, in upper case. The error is `what is wrong; what to write`.
+pub(super) fn parse(text: &str, fields: [&str; 6], year: Option<&str>) -> Result<Schedule, String> {
+    let [second, minute, hour, of_month, month, of_week] = fields;
+    let years = match year {
+        None | Some("*") => None,
+        Some(year) => Some(YEAR.years(year)?),
+    };
+    Schedule {
+        text: text.to_owned(),
+        seconds: SECOND.set(second)?,
+        minutes: MINUTE.set(minute)?,
+        hours: HOUR.set(hour)?,
+        days: days(of_month, of_week, fields, year)?,
+        months: MONTH.set(month)?,
+        years,
     }
-
-    /// The expression as written.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    fn must_fire(&self) -> Result<(), String> {
-        let length = |month: u32| match month {
-            2 => 29,
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        };
-        let longest = (1..=12)
-            .filter(|&month| self.months & (1 << month) != 0)
-            .map(length)
-            .max();
-        let first = match self.days {
-            Days::OfMonth(set) => set.trailing_zeros(),
-            Days::NearestWeekday(day) => day.into(),
-            Days::LastOfMonth { days_before } | Days::LastWeekdayOfMonth { days_before } => {
-                u32::from(days_before) + 1
-            }
-            Days::OfCrontab {
-                of_month,
-                either: false,
-                ..
-            } => of_month.trailing_zeros(),
-            Days::OfWeek(_)
-            | Days::LastOfWeek(_)
-            | Days::NthOfWeek { .. }
-            | Days::OfCrontab { .. } => 1,
-        };
-        if longest.is_some_and(|days| first <= days) {
-            return Ok(());
-        }
-        Err(format!(
-            "'{}' never fires; choose a day that the month has",
-            self.text
-        ))
-    }
-}
-
-/// The fields, for messages.
-const FIELDS: &str = "sec min hour day-of-month month day-of-week [year]";
-
-fn wrong_count(count: usize) -> String {
-    format!(
-        "{count} fields where 6 or 7 are needed (5 for a crontab line); write {FIELDS}, such as \
-         '0 0 2 * * ?'"
-    )
+    .must_fire()
 }
 
 /// Exactly one of the two fields must be `?`, as Quartz demands.
-fn days(of_month: &str, of_week: &str, parts: &[&str]) -> Result<Days, String> {
+fn days(
+    of_month: &str,
+    of_week: &str,
+    fields: [&str; 6],
+    year: Option<&str>,
+) -> Result<Days, String> {
     match (of_month, of_week) {
         ("?", "?") => Err("both day fields are '?'; write '*' in one of them for every day".into()),
         (_, "?") => day_of_month(of_month),
         ("?", _) => day_of_week(of_week),
         _ => {
-            let mut fixed = parts.to_vec();
+            let mut fixed = fields;
             // The field without a restriction is the one to give up.
             fixed[if of_month == "*" && of_week != "*" {
                 3
             } else {
                 5
             }] = "?";
-            let fixed = fixed.join(" ");
-            let remedy = match (of_month == "*" || of_week == "*") && Quartz::parse(&fixed).is_ok()
-            {
-                true => format!("write '{fixed}'"),
+            let text: Vec<&str> = fixed.into_iter().chain(year).collect();
+            let text = text.join(" ");
+            let has_star = of_month == "*" || of_week == "*";
+            let remedy = match has_star && parse(&text, fixed, year).is_ok() {
+                true => format!("write '{text}'"),
                 false => "put the days into one field and '?' into the other".to_owned(),
             };
             Err(format!(
@@ -239,27 +113,5 @@ fn day_of_week(text: &str) -> Result<Days, String> {
         _ => Err(format!(
             "day-of-week: '{text}' is not allowed; write 1 to 5 after '#'"
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_predecessors_defaults_are_read_exactly() {
-        let nightly = Quartz::parse("0 0 2 * * ?").unwrap();
-        assert_eq!(
-            (nightly.seconds, nightly.minutes, nightly.hours),
-            (1, 1, 1 << 2)
-        );
-        assert_eq!(nightly.days, Days::OfMonth(u64::from(u32::MAX) - 1));
-        assert_eq!(
-            (nightly.months, nightly.years.as_ref()),
-            (0b1_1111_1111_1110, None)
-        );
-        let often = Quartz::parse("0 0/5 * * * ?").unwrap();
-        assert_eq!(often.minutes.count_ones(), 12);
-        assert_eq!(often.text(), "0 0/5 * * * ?");
     }
 }
