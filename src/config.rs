@@ -380,7 +380,6 @@ fn conflict(item: &Item) -> Result<ConflictPolicy, ConfigError> {
     }
 }
 
-/// The parser's message is `what; remedy`.
 /// Dropbox wants the calls of a session to carry multiples of 4 MiB, and takes up to 150.
 fn chunk_mib(item: &Item) -> Result<u64, ConfigError> {
     match item.whole(4..=148)? {
@@ -399,6 +398,7 @@ fn download_interval(item: &Item) -> Result<DownloadInterval, ConfigError> {
     }
 }
 
+/// The parser's message is `what; remedy`.
 fn schedule(item: &Item) -> Result<Schedule, ConfigError> {
     schedule::parse(item.text()?).map_err(|message| {
         let (what, remedy) = message.split_once("; ").unwrap_or((&message, "correct it"));
