@@ -15,7 +15,7 @@ use ureq::{Agent, Proxy, SendBody};
 
 use crate::config::{Config, ConfigError};
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
-use crate::io::patience::{Patient, Stop};
+use crate::io::interruptible::{Patient, Stop};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
