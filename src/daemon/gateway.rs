@@ -364,7 +364,7 @@ fn is_fatal(error: &Error) -> bool {
 fn http(config: &Config, bell: &Arc<Bell>) -> std::result::Result<RealHttp, ConfigError> {
     let bell = Arc::clone(bell);
     let stop: Stop = Arc::new(move || bell.rings());
-    RealHttp::patient(config, stop)
+    RealHttp::interruptible(config, stop)
 }
 
 /// A random part of `most`.
