@@ -10,7 +10,7 @@ pub mod watcher;
 
 use jiff::Timestamp;
 
-use crate::core::schedule::agenda::{Agenda, Due, Times};
+use crate::core::schedule::scheduler::{Due, Scheduler, Times};
 use crate::error::{ExitCode, Result};
 
 /// Why waiting ended.
@@ -67,35 +67,35 @@ pub trait Station {
 /// # Errors
 /// As [`Station::pass`].
 pub fn run(station: &mut dyn Station) -> Result<ExitCode> {
-    let mut agenda = Agenda::new(station.times(), station.now());
+    let mut scheduler = Scheduler::new(station.times(), station.now());
     let mut due = Due::BOTH;
     let mut prompt = false;
     loop {
         if due.is_any() {
             match station.pass(due, prompt)? {
-                Ended::Done => agenda.succeeded(),
+                Ended::Done => scheduler.succeeded(),
                 Ended::Left { progress } => {
                     if progress {
-                        agenda.succeeded();
+                        scheduler.succeeded();
                     }
-                    agenda.failed(due, station.now());
+                    scheduler.failed(due, station.now());
                 }
             }
         }
-        due = agenda.look(station.now());
+        due = scheduler.look(station.now());
         prompt = false;
         if due.is_any() {
             continue;
         }
-        let wake = station.wait(agenda.next());
-        due = agenda.look(station.now());
+        let wake = station.wait(scheduler.next());
+        due = scheduler.look(station.now());
         match wake {
             Wake::Time => {}
             Wake::Local => (due.up, prompt) = (true, true),
             Wake::Remote => (due.down, prompt) = (true, true),
             Wake::Reload => {
                 station.reload();
-                agenda = Agenda::new(station.times(), station.now());
+                scheduler = Scheduler::new(station.times(), station.now());
                 // What was due, or would be by what it says now.
                 due = Due::BOTH;
             }

@@ -53,7 +53,7 @@
 //!
 //! [`daemon`] is `ferrybox run`, which starts passes by a schedule. [`core::schedule`] says how one
 //! is written (`schedule::quartz`, `schedule::crontab`, both of `schedule::field`s) and when it
-//! fires (`schedule::fires`); [`core::schedule::agenda`] keeps what is due.
+//! fires (`schedule::fires`); [`core::schedule::scheduler`] keeps what is due.
 //! [`daemon::gateway`] is the machine it runs on, and [`daemon::wakeup`] what ends a wait: SIGHUP,
 //! the clock, or inotify ([`daemon::watcher`]); Dropbox tells by `files/list_folder/longpoll`
 //! ([`dropbox::longpoll`]). [`io::systemd`] speaks to the service manager. [`daemon::timetable`]

@@ -2,9 +2,9 @@
 //!
 //! A [`Schedule`] says when passes start, and what that means where clocks change (`fires.rs`). It
 //! is written as a Quartz expression (`quartz.rs`) or as a line of a crontab (`crontab.rs`), both
-//! of fields of numbers (`field.rs`); the count of fields says which. [`agenda`] keeps what is due.
+//! of fields of numbers (`field.rs`); the count of fields says which. [`scheduler`] keeps what is
+//! due.
 
-pub mod agenda;
 mod crontab;
 mod field;
 mod fires;
@@ -13,6 +13,7 @@ mod fires_tests;
 #[cfg(test)]
 mod grammar_tests;
 mod quartz;
+pub mod scheduler;
 
 pub use fires::{Days, Schedule};
 

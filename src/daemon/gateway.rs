@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::commands::sync::{Machine, Wishes, own_keys, run_on};
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
-use crate::core::schedule::agenda::{Due, Times};
+use crate::core::schedule::scheduler::{Due, Times};
 use crate::cursor::CursorFile;
 use crate::daemon::timetable::{is_pushed, is_watched, times};
 use crate::daemon::wakeup::Bell;

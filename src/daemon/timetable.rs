@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Config, DownloadInterval};
 use crate::core::decide::Mode;
-use crate::core::schedule::agenda::{Due, Times};
+use crate::core::schedule::scheduler::{Due, Times};
 use crate::io::time_zone::time_zone;
 use crate::time::full_text;
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::core::schedule;
-use ferrybox::core::schedule::agenda::{Due, Times};
+use ferrybox::core::schedule::scheduler::{Due, Times};
 use ferrybox::daemon::{Ended, Station, Wake};
 use ferrybox::error::{ExitCode, Result};
 use jiff::tz::TimeZone;

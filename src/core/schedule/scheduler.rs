@@ -1,16 +1,14 @@
 //! When `ferrybox run` starts which half of a pass. The clock may be wrong at first, and jump.
 
-use ::core::time::Duration;
-
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::core::schedule::fires::Schedule;
 
 /// First wait after a pass that failed; it doubles.
-const RETRY_FIRST: Duration = Duration::from_secs(60);
+const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(60);
 /// Longest such wait.
-const RETRY_MAX: Duration = Duration::from_secs(3600);
+const RETRY_MAX: SignedDuration = SignedDuration::from_secs(3600);
 
 /// The halves of a pass that are to run; both are one ordered pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +75,7 @@ impl Times {
 }
 
 /// What is due when.
-pub struct Agenda {
+pub struct Scheduler {
     times: Times,
     next_up: Option<Timestamp>,
     next_down: Option<Timestamp>,
@@ -87,10 +85,10 @@ pub struct Agenda {
     seen: Timestamp,
 }
 
-impl Agenda {
+impl Scheduler {
     /// From now on. What was missed before is made up for by the pass at the start.
-    pub fn new(times: Times, now: Timestamp) -> Agenda {
-        let mut agenda = Agenda {
+    pub fn new(times: Times, now: Timestamp) -> Scheduler {
+        let mut scheduler = Scheduler {
             times,
             next_up: None,
             next_down: None,
@@ -98,8 +96,8 @@ impl Agenda {
             failures: 0,
             seen: now,
         };
-        agenda.set(now);
-        agenda
+        scheduler.set(now);
+        scheduler
     }
 
     fn set(&mut self, now: Timestamp) {
@@ -168,14 +166,14 @@ mod tests {
         format!("2026-11-{text}Z").parse().unwrap()
     }
 
-    fn agenda(up: Option<&str>, down: Option<&str>, now: &str) -> Agenda {
+    fn scheduler(up: Option<&str>, down: Option<&str>, now: &str) -> Scheduler {
         let schedule = |text: &str| parse(text).unwrap();
         let times = Times {
             up: up.map(schedule),
             down: down.map(schedule),
             zone: TimeZone::UTC,
         };
-        Agenda::new(times, at(now))
+        Scheduler::new(times, at(now))
     }
 
     const NIGHTLY: Option<&str> = Some("0 0 2 * * ?");
@@ -187,58 +185,58 @@ mod tests {
 
     #[test]
     fn what_is_due_together_is_one_pass() {
-        let mut agenda = agenda(NIGHTLY, OFTEN, "21T01:52:00");
-        assert_eq!(agenda.look(at("21T01:54:59")), NOTHING);
-        assert_eq!(agenda.look(at("21T01:55:00")), Due::DOWN);
-        assert_eq!(agenda.next(), Some(at("21T02:00:00")));
-        assert_eq!(agenda.look(at("21T02:00:00")), Due::BOTH);
-        assert_eq!(agenda.look(at("21T02:00:01")), NOTHING);
+        let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T01:52:00");
+        assert_eq!(scheduler.look(at("21T01:54:59")), NOTHING);
+        assert_eq!(scheduler.look(at("21T01:55:00")), Due::DOWN);
+        assert_eq!(scheduler.next(), Some(at("21T02:00:00")));
+        assert_eq!(scheduler.look(at("21T02:00:00")), Due::BOTH);
+        assert_eq!(scheduler.look(at("21T02:00:01")), NOTHING);
     }
 
     #[test]
     fn times_that_went_by_unnoticed_are_due_once() {
-        let mut agenda = agenda(NIGHTLY, OFTEN, "21T01:52:00");
+        let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T01:52:00");
         // A clock that was set at last, or a pass that took two days.
-        assert_eq!(agenda.look(at("23T12:01:00")), Due::BOTH);
-        assert_eq!(agenda.look(at("23T12:04:59")), NOTHING);
-        assert_eq!(agenda.look(at("23T12:05:00")), Due::DOWN);
+        assert_eq!(scheduler.look(at("23T12:01:00")), Due::BOTH);
+        assert_eq!(scheduler.look(at("23T12:04:59")), NOTHING);
+        assert_eq!(scheduler.look(at("23T12:05:00")), Due::DOWN);
     }
 
     #[test]
     fn a_clock_put_back_neither_repeats_nor_puts_off() {
-        let mut agenda = agenda(None, OFTEN, "21T12:00:00");
-        assert_eq!(agenda.look(at("21T12:05:00")), Due::DOWN);
-        assert_eq!(agenda.look(at("20T08:01:00")), NOTHING);
-        assert_eq!(agenda.next(), Some(at("20T08:05:00")));
-        assert_eq!(agenda.look(at("20T08:05:00")), Due::DOWN);
+        let mut scheduler = scheduler(None, OFTEN, "21T12:00:00");
+        assert_eq!(scheduler.look(at("21T12:05:00")), Due::DOWN);
+        assert_eq!(scheduler.look(at("20T08:01:00")), NOTHING);
+        assert_eq!(scheduler.next(), Some(at("20T08:05:00")));
+        assert_eq!(scheduler.look(at("20T08:05:00")), Due::DOWN);
     }
 
     #[test]
     fn a_failed_pass_is_tried_again_ever_later_until_one_succeeds() {
-        let mut agenda = agenda(NIGHTLY, None, "21T02:00:00");
+        let mut scheduler = scheduler(NIGHTLY, None, "21T02:00:00");
         let mut now = at("21T03:00:00");
-        assert_eq!(agenda.look(now), NOTHING);
+        assert_eq!(scheduler.look(now), NOTHING);
         for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-            agenda.failed(Due::UP, now);
-            assert_eq!(agenda.look(now), NOTHING);
-            let next = now + Duration::from_secs(minutes * 60);
-            assert_eq!(agenda.next(), Some(next));
+            scheduler.failed(Due::UP, now);
+            assert_eq!(scheduler.look(now), NOTHING);
+            let next = now + SignedDuration::from_secs(minutes * 60);
+            assert_eq!(scheduler.next(), Some(next));
             now = next;
-            assert_eq!(agenda.look(now), Due::UP);
+            assert_eq!(scheduler.look(now), Due::UP);
         }
-        agenda.succeeded();
-        agenda.failed(Due::UP, now);
-        assert_eq!(agenda.next(), Some(now + RETRY_FIRST));
+        scheduler.succeeded();
+        scheduler.failed(Due::UP, now);
+        assert_eq!(scheduler.next(), Some(now + RETRY_FIRST));
     }
 
     #[test]
     fn what_failed_goes_with_the_next_pass_that_is_due() {
-        let mut agenda = agenda(NIGHTLY, OFTEN, "21T02:01:00");
+        let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T02:01:00");
         for _ in 0..8 {
-            agenda.failed(Due::UP, at("21T02:01:00"));
+            scheduler.failed(Due::UP, at("21T02:01:00"));
         }
-        assert_eq!(agenda.look(at("21T02:05:00")), Due::BOTH);
-        assert_eq!(agenda.look(at("21T02:06:00")), NOTHING);
+        assert_eq!(scheduler.look(at("21T02:05:00")), Due::BOTH);
+        assert_eq!(scheduler.look(at("21T02:06:00")), NOTHING);
     }
 
     #[test]
@@ -270,8 +268,8 @@ mod tests {
 
     #[test]
     fn what_never_fires_is_never_due() {
-        let mut agenda = agenda(None, Some("0 0 2 * * ? 2020"), "21T02:01:00");
-        assert_eq!(agenda.next(), None);
-        assert_eq!(agenda.look(at("30T02:01:00")), NOTHING);
+        let mut scheduler = scheduler(None, Some("0 0 2 * * ? 2020"), "21T02:01:00");
+        assert_eq!(scheduler.next(), None);
+        assert_eq!(scheduler.look(at("30T02:01:00")), NOTHING);
     }
 }
