@@ -10,7 +10,7 @@ pub mod watcher;
 
 use jiff::Timestamp;
 
-use crate::core::schedule::scheduler::{Due, Scheduler, Times};
+use crate::core::schedule::scheduler::{Due, Scheduler, Schedules};
 use crate::error::{ExitCode, Result};
 
 /// Why waiting ended.
@@ -45,8 +45,8 @@ pub trait Station {
     /// The clock on the wall.
     fn now(&self) -> Timestamp;
 
-    /// When what fires.
-    fn times(&self) -> Times;
+    /// When each half of a pass fires.
+    fn schedules(&self) -> Schedules;
 
     /// Runs one pass, or half of it, and tells how it went. A pass that is `prompt` answers to
     /// something that has just happened.
@@ -67,7 +67,7 @@ pub trait Station {
 /// # Errors
 /// As [`Station::pass`].
 pub fn run(station: &mut dyn Station) -> Result<ExitCode> {
-    let mut scheduler = Scheduler::new(station.times(), station.now());
+    let mut scheduler = Scheduler::new(station.schedules(), station.now());
     let mut due = Due::BOTH;
     let mut prompt = false;
     loop {
@@ -95,7 +95,7 @@ pub fn run(station: &mut dyn Station) -> Result<ExitCode> {
             Wake::Remote => (due.down, prompt) = (true, true),
             Wake::Reload => {
                 station.reload();
-                scheduler = Scheduler::new(station.times(), station.now());
+                scheduler = Scheduler::new(station.schedules(), station.now());
                 // What was due, or would be by what it says now.
                 due = Due::BOTH;
             }

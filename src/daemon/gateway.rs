@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use crate::commands::sync::{Machine, Wishes, own_keys, run_on};
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
-use crate::core::schedule::scheduler::{Due, Times};
+use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::cursor::CursorFile;
-use crate::daemon::timetable::{is_pushed, is_watched, times};
+use crate::daemon::timetable::{is_pushed, is_watched, schedules};
 use crate::daemon::wakeup::Bell;
 use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Ended, Station, Wake};
@@ -58,7 +58,7 @@ pub fn run(config: Config, habits: Habits) -> Result<ExitCode> {
 /// This machine, between passes.
 struct Gateway {
     config: Config,
-    times: Times,
+    schedules: Schedules,
     habits: Habits,
     host: RealHost,
     http: RealHttp,
@@ -80,7 +80,7 @@ impl Gateway {
         let bell = Arc::new(bell);
         let mut gateway = Gateway {
             http: http(&config, &bell)?,
-            times: times(&config),
+            schedules: schedules(&config),
             config,
             habits,
             host: RealHost::new(),
@@ -254,8 +254,8 @@ impl Station for Gateway {
         Timestamp::now()
     }
 
-    fn times(&self) -> Times {
-        self.times.clone()
+    fn schedules(&self) -> Schedules {
+        self.schedules.clone()
     }
 
     fn pass(&mut self, due: Due, prompt: bool) -> Result<Ended> {
@@ -325,7 +325,7 @@ impl Station for Gateway {
 impl Gateway {
     fn tell_what_is_next(&self, next: Option<Timestamp>) {
         let mut status = match next {
-            Some(at) => format!("next pass at {}", local_text(at, &self.times.zone)),
+            Some(at) => format!("next pass at {}", local_text(at, &self.schedules.zone)),
             None => "the schedule starts no further pass".to_owned(),
         };
         if is_pushed(&self.config) {
@@ -346,7 +346,7 @@ impl Gateway {
         for warning in &config.warnings {
             log::warn!("{warning}");
         }
-        self.times = times(&config);
+        self.schedules = schedules(&config);
         (self.config, self.http) = (config, http);
         self.watch();
         Ok(())

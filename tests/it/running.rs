@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::core::schedule;
-use ferrybox::core::schedule::scheduler::{Due, Times};
+use ferrybox::core::schedule::scheduler::{Due, Schedules};
 use ferrybox::daemon::{Ended, Station, Wake};
 use ferrybox::error::{ExitCode, Result};
 use jiff::tz::TimeZone;
@@ -48,8 +48,8 @@ impl Station for Week<'_> {
         self.now
     }
 
-    fn times(&self) -> Times {
-        Times {
+    fn schedules(&self) -> Schedules {
+        Schedules {
             up: Some(schedule::parse("0 0 2 * * ?").unwrap()),
             down: Some(schedule::parse("0 0/5 * * * ?").unwrap()),
             zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),

@@ -51,7 +51,7 @@ impl Due {
 
 /// When each half fires.
 #[derive(Clone, Debug)]
-pub struct Times {
+pub struct Schedules {
     /// Local changes go up; never, if nothing does in this mode.
     pub up: Option<Schedule>,
     /// Changes in Dropbox come down; never, if nothing does, or if Dropbox tells.
@@ -60,7 +60,7 @@ pub struct Times {
     pub zone: TimeZone,
 }
 
-impl Times {
+impl Schedules {
     /// The next time after `after`, and what fires then.
     pub fn next_after(&self, after: Timestamp) -> Option<(Timestamp, Due)> {
         let next = |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(after, &self.zone);
@@ -76,7 +76,7 @@ impl Times {
 
 /// What is due when.
 pub struct Scheduler {
-    times: Times,
+    schedules: Schedules,
     next_up: Option<Timestamp>,
     next_down: Option<Timestamp>,
     /// What a pass left undone, and when it is tried again.
@@ -87,9 +87,9 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// From now on. What was missed before is made up for by the pass at the start.
-    pub fn new(times: Times, now: Timestamp) -> Scheduler {
+    pub fn new(schedules: Schedules, now: Timestamp) -> Scheduler {
         let mut scheduler = Scheduler {
-            times,
+            schedules,
             next_up: None,
             next_down: None,
             retry: None,
@@ -102,8 +102,8 @@ impl Scheduler {
 
     fn set(&mut self, now: Timestamp) {
         let next =
-            |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(now, &self.times.zone);
-        (self.next_up, self.next_down) = (next(&self.times.up), next(&self.times.down));
+            |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(now, &self.schedules.zone);
+        (self.next_up, self.next_down) = (next(&self.schedules.up), next(&self.schedules.down));
     }
 
     /// What has become due. However many times have gone by, it is due once; a clock that was put
@@ -168,12 +168,12 @@ mod tests {
 
     fn scheduler(up: Option<&str>, down: Option<&str>, now: &str) -> Scheduler {
         let schedule = |text: &str| parse(text).unwrap();
-        let times = Times {
+        let schedules = Schedules {
             up: up.map(schedule),
             down: down.map(schedule),
             zone: TimeZone::UTC,
         };
-        Scheduler::new(times, at(now))
+        Scheduler::new(schedules, at(now))
     }
 
     const NIGHTLY: Option<&str> = Some("0 0 2 * * ?");
@@ -242,27 +242,27 @@ mod tests {
     #[test]
     fn the_next_time_tells_what_fires_then() {
         let schedule = |text: &str| parse(text).ok();
-        let mut times = Times {
+        let mut schedules = Schedules {
             up: NIGHTLY.and_then(schedule),
             down: OFTEN.and_then(schedule),
             zone: TimeZone::UTC,
         };
-        let next = |times: &Times, after| times.next_after(at(after));
+        let next = |schedules: &Schedules, after| schedules.next_after(at(after));
         assert_eq!(
-            next(&times, "21T01:52:00"),
+            next(&schedules, "21T01:52:00"),
             Some((at("21T01:55:00"), Due::DOWN))
         );
         assert_eq!(
-            next(&times, "21T01:55:00"),
+            next(&schedules, "21T01:55:00"),
             Some((at("21T02:00:00"), Due::BOTH))
         );
-        times.down = None;
+        schedules.down = None;
         assert_eq!(
-            next(&times, "21T01:52:00"),
+            next(&schedules, "21T01:52:00"),
             Some((at("21T02:00:00"), Due::UP))
         );
-        times.up = None;
-        assert_eq!(next(&times, "21T01:52:00"), None);
+        schedules.up = None;
+        assert_eq!(next(&schedules, "21T01:52:00"), None);
         assert!(Due::UP.is_any() && Due::DOWN.is_any() && !NOTHING.is_any());
     }
 
