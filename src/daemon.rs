@@ -82,13 +82,13 @@ pub fn run(station: &mut dyn Station) -> Result<ExitCode> {
                 }
             }
         }
-        due = scheduler.look(station.now());
+        due = scheduler.due_now(station.now());
         prompt = false;
         if due.is_any() {
             continue;
         }
         let wake = station.wait(scheduler.next());
-        due = scheduler.look(station.now());
+        due = scheduler.due_now(station.now());
         match wake {
             Wake::Time => {}
             Wake::Local => (due.up, prompt) = (true, true),

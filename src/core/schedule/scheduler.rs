@@ -108,7 +108,7 @@ impl Scheduler {
 
     /// What has become due. However many times have gone by, it is due once; a clock that was put
     /// back makes nothing due, and does not put off what comes next.
-    pub fn look(&mut self, now: Timestamp) -> Due {
+    pub fn due_now(&mut self, now: Timestamp) -> Due {
         if now < self.seen {
             self.set(now);
             if let Some((at, _)) = &mut self.retry {
@@ -186,43 +186,43 @@ mod tests {
     #[test]
     fn what_is_due_together_is_one_pass() {
         let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T01:52:00");
-        assert_eq!(scheduler.look(at("21T01:54:59")), NOTHING);
-        assert_eq!(scheduler.look(at("21T01:55:00")), Due::DOWN);
+        assert_eq!(scheduler.due_now(at("21T01:54:59")), NOTHING);
+        assert_eq!(scheduler.due_now(at("21T01:55:00")), Due::DOWN);
         assert_eq!(scheduler.next(), Some(at("21T02:00:00")));
-        assert_eq!(scheduler.look(at("21T02:00:00")), Due::BOTH);
-        assert_eq!(scheduler.look(at("21T02:00:01")), NOTHING);
+        assert_eq!(scheduler.due_now(at("21T02:00:00")), Due::BOTH);
+        assert_eq!(scheduler.due_now(at("21T02:00:01")), NOTHING);
     }
 
     #[test]
     fn times_that_went_by_unnoticed_are_due_once() {
         let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T01:52:00");
         // A clock that was set at last, or a pass that took two days.
-        assert_eq!(scheduler.look(at("23T12:01:00")), Due::BOTH);
-        assert_eq!(scheduler.look(at("23T12:04:59")), NOTHING);
-        assert_eq!(scheduler.look(at("23T12:05:00")), Due::DOWN);
+        assert_eq!(scheduler.due_now(at("23T12:01:00")), Due::BOTH);
+        assert_eq!(scheduler.due_now(at("23T12:04:59")), NOTHING);
+        assert_eq!(scheduler.due_now(at("23T12:05:00")), Due::DOWN);
     }
 
     #[test]
     fn a_clock_put_back_neither_repeats_nor_puts_off() {
         let mut scheduler = scheduler(None, OFTEN, "21T12:00:00");
-        assert_eq!(scheduler.look(at("21T12:05:00")), Due::DOWN);
-        assert_eq!(scheduler.look(at("20T08:01:00")), NOTHING);
+        assert_eq!(scheduler.due_now(at("21T12:05:00")), Due::DOWN);
+        assert_eq!(scheduler.due_now(at("20T08:01:00")), NOTHING);
         assert_eq!(scheduler.next(), Some(at("20T08:05:00")));
-        assert_eq!(scheduler.look(at("20T08:05:00")), Due::DOWN);
+        assert_eq!(scheduler.due_now(at("20T08:05:00")), Due::DOWN);
     }
 
     #[test]
     fn a_failed_pass_is_tried_again_ever_later_until_one_succeeds() {
         let mut scheduler = scheduler(NIGHTLY, None, "21T02:00:00");
         let mut now = at("21T03:00:00");
-        assert_eq!(scheduler.look(now), NOTHING);
+        assert_eq!(scheduler.due_now(now), NOTHING);
         for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
             scheduler.failed(Due::UP, now);
-            assert_eq!(scheduler.look(now), NOTHING);
+            assert_eq!(scheduler.due_now(now), NOTHING);
             let next = now + SignedDuration::from_secs(minutes * 60);
             assert_eq!(scheduler.next(), Some(next));
             now = next;
-            assert_eq!(scheduler.look(now), Due::UP);
+            assert_eq!(scheduler.due_now(now), Due::UP);
         }
         scheduler.succeeded();
         scheduler.failed(Due::UP, now);
@@ -235,8 +235,8 @@ mod tests {
         for _ in 0..8 {
             scheduler.failed(Due::UP, at("21T02:01:00"));
         }
-        assert_eq!(scheduler.look(at("21T02:05:00")), Due::BOTH);
-        assert_eq!(scheduler.look(at("21T02:06:00")), NOTHING);
+        assert_eq!(scheduler.due_now(at("21T02:05:00")), Due::BOTH);
+        assert_eq!(scheduler.due_now(at("21T02:06:00")), NOTHING);
     }
 
     #[test]
@@ -270,6 +270,6 @@ mod tests {
     fn what_never_fires_is_never_due() {
         let mut scheduler = scheduler(None, Some("0 0 2 * * ? 2020"), "21T02:01:00");
         assert_eq!(scheduler.next(), None);
-        assert_eq!(scheduler.look(at("30T02:01:00")), NOTHING);
+        assert_eq!(scheduler.due_now(at("30T02:01:00")), NOTHING);
     }
 }
