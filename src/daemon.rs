@@ -40,8 +40,8 @@ pub enum Ended {
     },
 }
 
-/// What the loop runs on.
-pub trait Station {
+/// What the loop drives passes with: a clock, schedules, and a way to run a pass and to wait.
+pub trait Driver {
     /// The clock on the wall.
     fn now(&self) -> Timestamp;
 
@@ -65,37 +65,37 @@ pub trait Station {
 /// Runs passes until something only a person can mend, or the end.
 ///
 /// # Errors
-/// As [`Station::pass`].
-pub fn run(station: &mut dyn Station) -> Result<ExitCode> {
-    let mut scheduler = Scheduler::new(station.schedules(), station.now());
+/// As [`Driver::pass`].
+pub fn run(driver: &mut dyn Driver) -> Result<ExitCode> {
+    let mut scheduler = Scheduler::new(driver.schedules(), driver.now());
     let mut due = Due::BOTH;
     let mut prompt = false;
     loop {
         if due.is_any() {
-            match station.pass(due, prompt)? {
+            match driver.pass(due, prompt)? {
                 Ended::Done => scheduler.succeeded(),
                 Ended::Left { progress } => {
                     if progress {
                         scheduler.succeeded();
                     }
-                    scheduler.failed(due, station.now());
+                    scheduler.failed(due, driver.now());
                 }
             }
         }
-        due = scheduler.due_now(station.now());
+        due = scheduler.due_now(driver.now());
         prompt = false;
         if due.is_any() {
             continue;
         }
-        let wake = station.wait(scheduler.next());
-        due = scheduler.due_now(station.now());
+        let wake = driver.wait(scheduler.next());
+        due = scheduler.due_now(driver.now());
         match wake {
             Wake::Time => {}
             Wake::Local => (due.up, prompt) = (true, true),
             Wake::Remote => (due.down, prompt) = (true, true),
             Wake::Reload => {
-                station.reload();
-                scheduler = Scheduler::new(station.schedules(), station.now());
+                driver.reload();
+                scheduler = Scheduler::new(driver.schedules(), driver.now());
                 // What was due, or would be by what it says now.
                 due = Due::BOTH;
             }

@@ -13,7 +13,7 @@ use crate::cursor::CursorFile;
 use crate::daemon::timetable::{is_pushed, is_watched, schedules};
 use crate::daemon::wakeup::Bell;
 use crate::daemon::watcher::{Watched, Watcher};
-use crate::daemon::{Ended, Station, Wake};
+use crate::daemon::{Driver, Ended, Wake};
 use crate::dropbox::longpoll::longpoll;
 use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
@@ -249,7 +249,7 @@ impl Gateway {
     }
 }
 
-impl Station for Gateway {
+impl Driver for Gateway {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::core::schedule;
 use ferrybox::core::schedule::scheduler::{Due, Schedules};
-use ferrybox::daemon::{Ended, Station, Wake};
+use ferrybox::daemon::{Driver, Ended, Wake};
 use ferrybox::error::{ExitCode, Result};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -43,7 +43,7 @@ impl<'a> Week<'a> {
     }
 }
 
-impl Station for Week<'_> {
+impl Driver for Week<'_> {
     fn now(&self) -> Timestamp {
         self.now
     }
