@@ -11,7 +11,7 @@ use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::cursor::CursorFile;
 use crate::daemon::timetable::{is_pushed, is_watched, schedules};
-use crate::daemon::wakeup::Bell;
+use crate::daemon::wakeup::Wakeup;
 use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
 use crate::dropbox::longpoll::longpoll;
@@ -62,7 +62,7 @@ struct Gateway {
     habits: Habits,
     host: RealHost,
     http: RealHttp,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     known: Known,
     /// The error of the last pass, and how often it has come.
     failed: Option<(String, u32)>,
@@ -75,16 +75,16 @@ struct Gateway {
 
 impl Gateway {
     fn new(config: Config, habits: Habits) -> Result<Gateway> {
-        let bell = Bell::new()
+        let wakeup = Wakeup::new()
             .map_err(|error| Error::Failed(format!("cannot listen to signals: {error}")))?;
-        let bell = Arc::new(bell);
+        let wakeup = Arc::new(wakeup);
         let mut gateway = Gateway {
-            http: http(&config, &bell)?,
+            http: http(&config, &wakeup)?,
             schedules: schedules(&config),
             config,
             habits,
             host: RealHost::new(),
-            bell,
+            wakeup,
             known: Known::default(),
             failed: None,
             ask_after: None,
@@ -97,7 +97,7 @@ impl Gateway {
 
     fn watch(&mut self) {
         // Before the new watches: the kernel grants a number of them.
-        *self.bell.watcher() = None;
+        *self.wakeup.watcher() = None;
         let watcher = if is_watched(&self.config) {
             let watched = Watched {
                 root: self.config.sync.content_dir.clone(),
@@ -113,7 +113,7 @@ impl Gateway {
         } else {
             None
         };
-        *self.bell.watcher() = watcher;
+        *self.wakeup.watcher() = watcher;
     }
 
     fn tell_unwatched(&self, error: &std::io::Error) {
@@ -125,7 +125,7 @@ impl Gateway {
     }
 
     fn renew_watch(&mut self, due: Due) {
-        let mut watcher = self.bell.watcher();
+        let mut watcher = self.wakeup.watcher();
         let renewed = watcher
             .as_mut()
             .map_or(Ok(()), |watcher| watcher.renew(due.up));
@@ -188,8 +188,8 @@ impl Gateway {
         CursorFile::new(Some(&disk), false).ok()?.peek()
     }
 
-    /// Waits for Dropbox to tell of changes, or for the bell.
-    fn listen(&mut self) -> Wake {
+    /// Waits for Dropbox to tell of changes, or for another reason to wake up.
+    fn wait_for_changes(&mut self) -> Wake {
         let cursor = loop {
             let now = Instant::now();
             let left = self
@@ -199,10 +199,10 @@ impl Gateway {
                 Some(left) if !left.is_zero() => None,
                 _ => self.cursor(),
             };
-            // Without a cursor, or before it is time to ask, there is only the bell.
+            // Without a cursor, or before it is time to ask, there are only the others.
             match cursor {
                 Some(cursor) => break cursor,
-                None => match self.bell.wait_up_to(left.filter(|left| !left.is_zero())) {
+                None => match self.wakeup.wait_up_to(left.filter(|left| !left.is_zero())) {
                     Some(wake) => return wake,
                     None => self.ask_after = None,
                 },
@@ -229,10 +229,10 @@ impl Gateway {
                 if news.changes {
                     Wake::Remote
                 } else {
-                    self.bell.listen().unwrap_or(Wake::Time)
+                    self.wakeup.poll().unwrap_or(Wake::Time)
                 }
             }
-            Err(text) => match self.bell.listen() {
+            Err(text) => match self.wakeup.poll() {
                 Ok(wake) => wake,
                 Err(_) => {
                     log::debug!("cannot ask for changes: {text}");
@@ -303,11 +303,11 @@ impl Driver for Gateway {
     fn wait(&mut self, next: Option<Timestamp>) -> Wake {
         self.tell_what_is_next(next);
         self.host.beat();
-        self.bell.set(next);
+        self.wakeup.arm(next);
         if is_pushed(&self.config) {
-            self.listen()
+            self.wait_for_changes()
         } else {
-            self.bell.wait()
+            self.wakeup.wait()
         }
     }
 
@@ -341,7 +341,7 @@ impl Gateway {
 
     fn read_again(&mut self) -> std::result::Result<(), ConfigError> {
         let config = Config::load(&self.config.path)?;
-        let http = http(&config, &self.bell)?;
+        let http = http(&config, &self.wakeup)?;
         logging::to_file(&config)?;
         for warning in &config.warnings {
             log::warn!("{warning}");
@@ -361,9 +361,9 @@ fn is_fatal(error: &Error) -> bool {
     )
 }
 
-fn http(config: &Config, bell: &Arc<Bell>) -> std::result::Result<RealHttp, ConfigError> {
-    let bell = Arc::clone(bell);
-    let stop: Stop = Arc::new(move || bell.rings());
+fn http(config: &Config, wakeup: &Arc<Wakeup>) -> std::result::Result<RealHttp, ConfigError> {
+    let wakeup = Arc::clone(wakeup);
+    let stop: Stop = Arc::new(move || wakeup.is_ready());
     RealHttp::interruptible(config, stop)
 }
 
