@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::commands::{authentication, sync};
 use crate::config::Config;
-use crate::daemon::gateway::{self, Habits};
+use crate::daemon::gateway::{self, RunArgs};
 use crate::daemon::timetable::next_runs;
 use crate::error::{ExitCode, Result};
 use crate::io::host::{Host, RealHost};
@@ -243,11 +243,11 @@ fn run(cli: &Cli) -> Outcome {
     match &cli.command {
         Command::Sync(args) => run_sync(cli, &config, args),
         Command::Run(limits) => {
-            let habits = Habits {
+            let args = RunArgs {
                 max_time: limits.max_time,
                 jitter: limits.jitter.unwrap_or_default(),
             };
-            Outcome::ended(name, gateway::run(config, habits))
+            Outcome::ended(name, gateway::run(config, args))
         }
         Command::Schedule => Outcome::of(name, Ok(next_runs(&config, Timestamp::now()))),
         Command::StartAuthentication => Outcome::of(name, authentication::start(&config)),

@@ -1,4 +1,7 @@
-//! `run`: what the loop of [`crate::daemon`] is on this machine.
+//! The [`Driver`] of this machine: its clock, configuration, connections and wake-ups.
+//!
+//! It runs each pass with what the configuration says now, asks Dropbox to tell of changes while it
+//! waits, and tells an error once until another one comes. Whatever only a person can mend ends it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,9 +37,9 @@ const ANSWER_AT_ONCE: Duration = Duration::from_secs(10);
 /// Longest wait that Dropbox may ask for.
 const ASKED_MAX: Duration = Duration::from_secs(3600);
 
-/// What the command line asks of every pass.
+/// What the command line of `run` asks of every pass.
 #[derive(Clone, Debug, Default)]
-pub struct Habits {
+pub struct RunArgs {
     /// A pass may take so much time.
     pub max_time: Option<Duration>,
     /// A pass starts up to so much later.
@@ -47,8 +50,8 @@ pub struct Habits {
 ///
 /// # Errors
 /// As [`crate::daemon::run`].
-pub fn run(config: Config, habits: Habits) -> Result<ExitCode> {
-    let mut gateway = Gateway::new(config, habits)?;
+pub fn run(config: Config, args: RunArgs) -> Result<ExitCode> {
+    let mut gateway = Gateway::new(config, args)?;
     gateway.host.systemd().tell("READY=1");
     let outcome = crate::daemon::run(&mut gateway);
     gateway.host.systemd().tell("STOPPING=1");
@@ -59,7 +62,7 @@ pub fn run(config: Config, habits: Habits) -> Result<ExitCode> {
 struct Gateway {
     config: Config,
     schedules: Schedules,
-    habits: Habits,
+    args: RunArgs,
     host: RealHost,
     http: RealHttp,
     wakeup: Arc<Wakeup>,
@@ -74,7 +77,7 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn new(config: Config, habits: Habits) -> Result<Gateway> {
+    fn new(config: Config, args: RunArgs) -> Result<Gateway> {
         let wakeup = Wakeup::new()
             .map_err(|error| Error::Failed(format!("cannot listen to signals: {error}")))?;
         let wakeup = Arc::new(wakeup);
@@ -82,7 +85,7 @@ impl Gateway {
             http: http(&config, &wakeup)?,
             schedules: schedules(&config),
             config,
-            habits,
+            args,
             host: RealHost::new(),
             wakeup,
             known: Known::default(),
@@ -141,7 +144,7 @@ impl Gateway {
         Wishes {
             download_only: is_two_way && due == Due::DOWN,
             upload_only: is_two_way && due == Due::UP,
-            max_time: self.habits.max_time,
+            max_time: self.args.max_time,
             ..Wishes::default()
         }
     }
@@ -259,8 +262,8 @@ impl Driver for Gateway {
     }
 
     fn pass(&mut self, due: Due, prompt: bool) -> Result<Ended> {
-        if !prompt && !self.habits.jitter.is_zero() {
-            self.host.sleep(jitter(&self.host, self.habits.jitter));
+        if !prompt && !self.args.jitter.is_zero() {
+            self.host.sleep(jitter(&self.host, self.args.jitter));
         }
         self.host.systemd().status("at work");
         self.host.beat();

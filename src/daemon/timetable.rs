@@ -1,4 +1,4 @@
-//! `schedule`: when `run` would start the next passes, and what they do.
+//! When passes start by this configuration: for the loop, and as `ferrybox schedule` prints it.
 
 use jiff::{SignedDuration, Timestamp};
 
