@@ -12,10 +12,10 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::commands::run::{self, Habits};
-use crate::commands::schedule::next_runs;
 use crate::commands::{authentication, sync};
 use crate::config::Config;
+use crate::daemon::gateway::{self, RunArgs};
+use crate::daemon::timetable::next_runs;
 use crate::error::{ExitCode, Result};
 use crate::io::host::{Host, RealHost};
 use crate::logging::{self, WATCHER};
@@ -243,11 +243,11 @@ fn run(cli: &Cli) -> Outcome {
     match &cli.command {
         Command::Sync(args) => run_sync(cli, &config, args),
         Command::Run(limits) => {
-            let habits = Habits {
+            let args = RunArgs {
                 max_time: limits.max_time,
                 jitter: limits.jitter.unwrap_or_default(),
             };
-            Outcome::ended(name, run::run(config, habits))
+            Outcome::ended(name, gateway::run(config, args))
         }
         Command::Schedule => Outcome::of(name, Ok(next_runs(&config, Timestamp::now()))),
         Command::StartAuthentication => Outcome::of(name, authentication::start(&config)),
@@ -285,7 +285,7 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
     };
     if let Some(most) = args.limits.jitter {
         let host = RealHost::new();
-        host.sleep(run::jitter(&host, most));
+        host.sleep(gateway::jitter(&host, most));
     }
     let options = wishes.options(config);
     let report = Report::new(match (options.dry_run, cli.json) {

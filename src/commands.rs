@@ -1,6 +1,4 @@
 //! The console commands.
 
 pub mod authentication;
-pub mod run;
-pub mod schedule;
 pub mod sync;

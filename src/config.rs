@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::decide::Mode;
 use crate::core::filter::Filter;
-use crate::core::quartz::Quartz;
+use crate::core::schedule::{self, Schedule};
 
 mod document;
 mod error;
@@ -45,7 +45,7 @@ pub struct Config {
     /// `[sync.guard]`: when a pass halts instead of deleting.
     pub guard: Guard,
     /// `[schedule]`: when `ferrybox run` starts a pass.
-    pub schedule: Schedule,
+    pub schedule: ScheduleSection,
     /// `[log]`: a file beside stderr.
     pub log: LogSection,
     /// `[network]`: time limits, proxy and certificates.
@@ -115,9 +115,9 @@ pub struct Guard {
 
 /// `[schedule]`, in the gateway's time zone.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub struct ScheduleSection {
     /// `0 0 2 * * ?` by default: every day at 02:00 (`uploadInterval`).
-    pub upload_interval: Quartz,
+    pub upload_interval: Schedule,
     /// `0 0/5 * * * ?` by default: every five minutes (`downloadInterval`).
     pub download_interval: DownloadInterval,
     /// Whether changes in the content dir wake an upload as well; off by default.
@@ -130,7 +130,7 @@ pub struct Schedule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DownloadInterval {
     /// At these times.
-    At(Quartz),
+    At(Schedule),
     /// As soon as Dropbox tells of them (`files/list_folder/longpoll`).
     Push,
 }
@@ -230,8 +230,8 @@ impl Config {
                     .whole(0..=1_000_000_000)?,
                 max_delete_share: doc.required("sync.guard.max_delete_share")?.share()?,
             },
-            schedule: Schedule {
-                upload_interval: quartz(&doc.required("schedule.upload_interval")?)?,
+            schedule: ScheduleSection {
+                upload_interval: schedule(&doc.required("schedule.upload_interval")?)?,
                 download_interval: download_interval(&doc.required("schedule.download_interval")?)?,
                 watch: doc.required("schedule.watch")?.flag()?,
                 settle_s: doc.required("schedule.settle_s")?.whole(1..=3600)?,
@@ -380,7 +380,6 @@ fn conflict(item: &Item) -> Result<ConflictPolicy, ConfigError> {
     }
 }
 
-/// The parser's message is `what; remedy`.
 /// Dropbox wants the calls of a session to carry multiples of 4 MiB, and takes up to 150.
 fn chunk_mib(item: &Item) -> Result<u64, ConfigError> {
     match item.whole(4..=148)? {
@@ -395,12 +394,13 @@ fn chunk_mib(item: &Item) -> Result<u64, ConfigError> {
 fn download_interval(item: &Item) -> Result<DownloadInterval, ConfigError> {
     match item.text()? {
         text if text.eq_ignore_ascii_case("push") => Ok(DownloadInterval::Push),
-        _ => quartz(item).map(DownloadInterval::At),
+        _ => schedule(item).map(DownloadInterval::At),
     }
 }
 
-fn quartz(item: &Item) -> Result<Quartz, ConfigError> {
-    Quartz::parse(item.text()?).map_err(|message| {
+/// The parser's message is `what; remedy`.
+fn schedule(item: &Item) -> Result<Schedule, ConfigError> {
+    schedule::parse(item.text()?).map_err(|message| {
         let (what, remedy) = message.split_once("; ").unwrap_or((&message, "correct it"));
         item.error(what, remedy)
     })

@@ -1,14 +1,12 @@
 //! The pure core: what is decided, without any I/O, clock, log or randomness.
 
-pub mod agenda;
 pub mod arrivals;
 pub mod conflict_name;
 pub mod content_hash;
-mod crontab;
 pub mod decide;
 pub mod filter;
 pub mod guard;
 mod java_pattern;
 pub mod names;
 pub mod path;
-pub mod quartz;
+pub mod schedule;

@@ -5,13 +5,13 @@
 pub mod disk;
 pub mod host;
 pub mod http;
+mod interruptible;
 pub mod listing;
-mod patience;
 mod real_disk;
 mod real_http;
 pub mod systemd;
-pub mod zone;
+pub mod time_zone;
 
-pub use patience::Stop;
+pub use interruptible::Stop;
 pub use real_disk::RealDisk;
 pub use real_http::RealHttp;

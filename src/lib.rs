@@ -51,10 +51,13 @@
 //!    waited for a freed name comes in a second round.
 //! 8. [`report`] says what was done. Its problems and [`error`] give the exit code.
 //!
-//! [`run`] starts passes by a schedule: [`core::quartz`] reads it, [`core::agenda`] keeps what is
-//! due, and [`commands::run`] has the machine it runs on, with `files/list_folder/longpoll`
-//! ([`dropbox::longpoll`]), inotify ([`run::watcher`]) and the service manager ([`io::systemd`]).
-//! [`logging`] says where lines go.
+//! [`daemon`] is `ferrybox run`, which starts passes by a schedule. [`core::schedule`] says how one
+//! is written (`schedule::quartz`, `schedule::crontab`, both of `schedule::field`s) and when it
+//! fires (`schedule::fires`); [`core::schedule::scheduler`] keeps what is due.
+//! [`daemon::gateway`] is the machine it runs on, and [`daemon::wakeup`] what ends a wait: SIGHUP,
+//! the clock, or inotify ([`daemon::watcher`]); Dropbox tells by `files/list_folder/longpoll`
+//! ([`dropbox::longpoll`]). [`io::systemd`] speaks to the service manager. [`daemon::timetable`]
+//! has the times of a configuration, for `run` and for `schedule`. [`logging`] says where lines go.
 //!
 //! [`pass`] holds what these phases share. [`dropbox`] is the API, [`dropbox::batch`] its calls for
 //! many things at once; [`io`] has the three seams to the world, which a simulator replaces.
@@ -84,6 +87,7 @@ pub mod commands;
 pub mod config;
 pub mod core;
 pub mod cursor;
+pub mod daemon;
 pub mod download;
 pub mod dropbox;
 pub mod error;
@@ -100,7 +104,6 @@ pub mod remote_folders;
 pub mod remove;
 pub mod report;
 pub mod root;
-pub mod run;
 pub mod scan;
 pub mod sync;
 pub mod time;

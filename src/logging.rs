@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::config::{Config, ConfigError};
-use crate::io::zone::time_zone;
+use crate::io::time_zone::time_zone;
 use crate::places;
 use crate::report::CLEAR_LINE;
 use file::LogFile;

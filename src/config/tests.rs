@@ -99,7 +99,7 @@ fn the_example_and_the_least_configuration_mean_the_same() {
             }
         );
         assert_eq!(config.schedule.upload_interval.text(), "0 0 2 * * ?");
-        let every_five = Quartz::parse("0 0/5 * * * ?").unwrap();
+        let every_five = schedule::parse("0 0/5 * * * ?").unwrap();
         assert_eq!(
             config.schedule.download_interval,
             DownloadInterval::At(every_five)

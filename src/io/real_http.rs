@@ -15,7 +15,7 @@ use ureq::{Agent, Proxy, SendBody};
 
 use crate::config::{Config, ConfigError};
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
-use crate::io::patience::{Patient, Stop};
+use crate::io::interruptible::{Interruptible, Stop};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,7 +33,7 @@ const OUTPUT_BYTES: usize = 16 * 1024 + 256;
 pub struct RealHttp {
     agent: Agent,
     /// For what is waited for minutes.
-    patient: Option<Agent>,
+    interruptible: Option<Agent>,
     api: String,
     content: String,
     notify: String,
@@ -53,7 +53,7 @@ impl RealHttp {
     ///
     /// # Errors
     /// As [`RealHttp::new`].
-    pub fn patient(config: &Config, stop: Stop) -> Result<RealHttp, ConfigError> {
+    pub fn interruptible(config: &Config, stop: Stop) -> Result<RealHttp, ConfigError> {
         RealHttp::with(config, Some(stop))
     }
 
@@ -104,14 +104,14 @@ impl RealHttp {
                 None => settings.build(),
             }
         };
-        let patient = stop.map(|stop| {
-            let connector = DefaultConnector::new().chain(Patient(stop));
+        let interruptible = stop.map(|stop| {
+            let connector = DefaultConnector::new().chain(Interruptible(stop));
             let settings = settings(idle.max(PATIENCE));
             Agent::with_parts(settings, connector, DefaultResolver::default())
         });
         Ok(RealHttp {
             agent: settings(idle).new_agent(),
-            patient,
+            interruptible,
             api: endpoints.api.clone(),
             content: endpoints.content.clone(),
             notify: endpoints.notify.clone(),
@@ -124,7 +124,10 @@ impl Http for RealHttp {
         let (host, agent) = match request.endpoint {
             Endpoint::Api => (&self.api, &self.agent),
             Endpoint::Content => (&self.content, &self.agent),
-            Endpoint::Notify => (&self.notify, self.patient.as_ref().unwrap_or(&self.agent)),
+            Endpoint::Notify => (
+                &self.notify,
+                self.interruptible.as_ref().unwrap_or(&self.agent),
+            ),
         };
         let mut builder = ureq::http::Request::post(format!("{host}{}", request.path));
         for (name, value) in &request.headers {

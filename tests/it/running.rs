@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dropbox_standin::{Effect, Fault, When};
-use ferrybox::core::agenda::{Due, Times};
-use ferrybox::core::quartz::Quartz;
+use ferrybox::core::schedule;
+use ferrybox::core::schedule::scheduler::{Due, Schedules};
+use ferrybox::daemon::{Driver, Ended, Wake};
 use ferrybox::error::{ExitCode, Result};
-use ferrybox::run::{Ended, Station, Wake};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal};
@@ -43,15 +43,15 @@ impl<'a> Week<'a> {
     }
 }
 
-impl Station for Week<'_> {
+impl Driver for Week<'_> {
     fn now(&self) -> Timestamp {
         self.now
     }
 
-    fn times(&self) -> Times {
-        Times {
-            up: Some(Quartz::parse("0 0 2 * * ?").unwrap()),
-            down: Some(Quartz::parse("0 0/5 * * * ?").unwrap()),
+    fn schedules(&self) -> Schedules {
+        Schedules {
+            up: Some(schedule::parse("0 0 2 * * ?").unwrap()),
+            down: Some(schedule::parse("0 0/5 * * * ?").unwrap()),
             zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),
         }
     }
@@ -95,7 +95,7 @@ fn an_idle_week_writes_nothing_and_makes_only_the_scheduled_requests() {
     world.check_settled();
     let before = world.written();
     let mut week = Week::new(&world);
-    assert_eq!(ferrybox::run::run(&mut week).unwrap(), ExitCode::Ok);
+    assert_eq!(ferrybox::daemon::run(&mut week).unwrap(), ExitCode::Ok);
     assert_eq!(world.written(), before, "0 bytes in a week");
     // One pass at the start, then one every five minutes; at 2 o'clock it goes both ways.
     assert_eq!(week.calls.len(), 1 + 7 * 24 * 12);
@@ -124,7 +124,7 @@ fn what_failed_while_dropbox_was_away_is_made_up_for() {
         "2026-11-22T09:00:30Z".parse().unwrap(),
     ));
     week.end = "2026-11-22T12:00:00Z".parse().unwrap();
-    ferrybox::run::run(&mut week).unwrap();
+    ferrybox::daemon::run(&mut week).unwrap();
     let after = week
         .calls
         .iter()

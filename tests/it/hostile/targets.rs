@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ferrybox::config::{Config, Secret};
 use ferrybox::core::filter::{Filter, is_own_name};
 use ferrybox::core::path::{Key, RelPath, fold, nfc, split};
-use ferrybox::core::quartz::Quartz;
+use ferrybox::core::schedule;
 use ferrybox::cursor::CursorFile;
 use ferrybox::dropbox::page::read_page;
 use ferrybox::dropbox::retry::{Failure, Retry, retry_after_s};
@@ -449,13 +449,13 @@ fn damaged(error: &Error) {
 /// Schedules and filters: refused in one line, or the same again and without a panic in use.
 pub fn schedule_and_filter(data: &[u8]) {
     let text = String::from_utf8_lossy(data).into_owned();
-    match Quartz::parse(&text) {
-        Ok(quartz) => {
-            assert_eq!(Quartz::parse(quartz.text()), Ok(quartz.clone()));
-            assert!(quartz.seconds < 1 << 60 && quartz.seconds != 0);
-            assert!(quartz.minutes < 1 << 60 && quartz.minutes != 0);
-            assert!(quartz.hours < 1 << 24 && quartz.hours != 0);
-            assert!(quartz.months & !0x1ffe == 0 && quartz.months != 0);
+    match schedule::parse(&text) {
+        Ok(schedule) => {
+            assert_eq!(schedule::parse(schedule.text()), Ok(schedule.clone()));
+            assert!(schedule.seconds < 1 << 60 && schedule.seconds != 0);
+            assert!(schedule.minutes < 1 << 60 && schedule.minutes != 0);
+            assert!(schedule.hours < 1 << 24 && schedule.hours != 0);
+            assert!(schedule.months & !0x1ffe == 0 && schedule.months != 0);
         }
         Err(message) => assert!(message.contains("; "), "no remedy in: {message}"),
     }

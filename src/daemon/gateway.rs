@@ -1,16 +1,22 @@
-//! `run`: what the loop of [`crate::run`] is on this machine.
+//! The [`Driver`] of this machine: its clock, configuration, connections and wake-ups.
+//!
+//! It runs each pass with what the configuration says now, asks Dropbox to tell of changes while it
+//! waits, and tells an error once until another one comes. Whatever only a person can mend ends it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::commands::schedule::{is_pushed, is_watched, times};
 use crate::commands::sync::{Machine, Wishes, own_keys, run_on};
 use crate::config::{Config, ConfigError};
-use crate::core::agenda::{Due, Times};
 use crate::core::decide::Mode;
+use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::cursor::CursorFile;
+use crate::daemon::timetable::{is_pushed, is_watched, schedules};
+use crate::daemon::wakeup::Wakeup;
+use crate::daemon::watcher::{Watched, Watcher};
+use crate::daemon::{Driver, Ended, Wake};
 use crate::dropbox::longpoll::longpoll;
 use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
@@ -19,9 +25,6 @@ use crate::io::host::{Host, RealHost};
 use crate::logging;
 use crate::places::{self, RealDisks};
 use crate::report::{Kind, Known, Report};
-use crate::run::bell::Bell;
-use crate::run::watcher::{Watched, Watcher};
-use crate::run::{Ended, Station, Wake};
 use crate::time::local_text;
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
@@ -34,9 +37,9 @@ const ANSWER_AT_ONCE: Duration = Duration::from_secs(10);
 /// Longest wait that Dropbox may ask for.
 const ASKED_MAX: Duration = Duration::from_secs(3600);
 
-/// What the command line asks of every pass.
+/// What the command line of `run` asks of every pass.
 #[derive(Clone, Debug, Default)]
-pub struct Habits {
+pub struct RunArgs {
     /// A pass may take so much time.
     pub max_time: Option<Duration>,
     /// A pass starts up to so much later.
@@ -46,11 +49,11 @@ pub struct Habits {
 /// Runs passes until something only a person can mend.
 ///
 /// # Errors
-/// As [`crate::run::run`].
-pub fn run(config: Config, habits: Habits) -> Result<ExitCode> {
-    let mut gateway = Gateway::new(config, habits)?;
+/// As [`crate::daemon::run`].
+pub fn run(config: Config, args: RunArgs) -> Result<ExitCode> {
+    let mut gateway = Gateway::new(config, args)?;
     gateway.host.systemd().tell("READY=1");
-    let outcome = crate::run::run(&mut gateway);
+    let outcome = crate::daemon::run(&mut gateway);
     gateway.host.systemd().tell("STOPPING=1");
     outcome
 }
@@ -58,11 +61,11 @@ pub fn run(config: Config, habits: Habits) -> Result<ExitCode> {
 /// This machine, between passes.
 struct Gateway {
     config: Config,
-    times: Times,
-    habits: Habits,
+    schedules: Schedules,
+    args: RunArgs,
     host: RealHost,
     http: RealHttp,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     known: Known,
     /// The error of the last pass, and how often it has come.
     failed: Option<(String, u32)>,
@@ -74,17 +77,17 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn new(config: Config, habits: Habits) -> Result<Gateway> {
-        let bell = Bell::new()
+    fn new(config: Config, args: RunArgs) -> Result<Gateway> {
+        let wakeup = Wakeup::new()
             .map_err(|error| Error::Failed(format!("cannot listen to signals: {error}")))?;
-        let bell = Arc::new(bell);
+        let wakeup = Arc::new(wakeup);
         let mut gateway = Gateway {
-            http: http(&config, &bell)?,
-            times: times(&config),
+            http: http(&config, &wakeup)?,
+            schedules: schedules(&config),
             config,
-            habits,
+            args,
             host: RealHost::new(),
-            bell,
+            wakeup,
             known: Known::default(),
             failed: None,
             ask_after: None,
@@ -97,7 +100,7 @@ impl Gateway {
 
     fn watch(&mut self) {
         // Before the new watches: the kernel grants a number of them.
-        *self.bell.watcher() = None;
+        *self.wakeup.watcher() = None;
         let watcher = if is_watched(&self.config) {
             let watched = Watched {
                 root: self.config.sync.content_dir.clone(),
@@ -113,7 +116,7 @@ impl Gateway {
         } else {
             None
         };
-        *self.bell.watcher() = watcher;
+        *self.wakeup.watcher() = watcher;
     }
 
     fn tell_unwatched(&self, error: &std::io::Error) {
@@ -125,7 +128,7 @@ impl Gateway {
     }
 
     fn renew_watch(&mut self, due: Due) {
-        let mut watcher = self.bell.watcher();
+        let mut watcher = self.wakeup.watcher();
         let renewed = watcher
             .as_mut()
             .map_or(Ok(()), |watcher| watcher.renew(due.up));
@@ -141,7 +144,7 @@ impl Gateway {
         Wishes {
             download_only: is_two_way && due == Due::DOWN,
             upload_only: is_two_way && due == Due::UP,
-            max_time: self.habits.max_time,
+            max_time: self.args.max_time,
             ..Wishes::default()
         }
     }
@@ -188,8 +191,8 @@ impl Gateway {
         CursorFile::new(Some(&disk), false).ok()?.peek()
     }
 
-    /// Waits for Dropbox to tell of changes, or for the bell.
-    fn listen(&mut self) -> Wake {
+    /// Waits for Dropbox to tell of changes, or for another reason to wake up.
+    fn wait_for_changes(&mut self) -> Wake {
         let cursor = loop {
             let now = Instant::now();
             let left = self
@@ -199,10 +202,10 @@ impl Gateway {
                 Some(left) if !left.is_zero() => None,
                 _ => self.cursor(),
             };
-            // Without a cursor, or before it is time to ask, there is only the bell.
+            // Without a cursor, or before it is time to ask, there are only the others.
             match cursor {
                 Some(cursor) => break cursor,
-                None => match self.bell.wait_up_to(left.filter(|left| !left.is_zero())) {
+                None => match self.wakeup.wait_up_to(left.filter(|left| !left.is_zero())) {
                     Some(wake) => return wake,
                     None => self.ask_after = None,
                 },
@@ -229,10 +232,10 @@ impl Gateway {
                 if news.changes {
                     Wake::Remote
                 } else {
-                    self.bell.listen().unwrap_or(Wake::Time)
+                    self.wakeup.poll().unwrap_or(Wake::Time)
                 }
             }
-            Err(text) => match self.bell.listen() {
+            Err(text) => match self.wakeup.poll() {
                 Ok(wake) => wake,
                 Err(_) => {
                     log::debug!("cannot ask for changes: {text}");
@@ -249,18 +252,18 @@ impl Gateway {
     }
 }
 
-impl Station for Gateway {
+impl Driver for Gateway {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
-    fn times(&self) -> Times {
-        self.times.clone()
+    fn schedules(&self) -> Schedules {
+        self.schedules.clone()
     }
 
     fn pass(&mut self, due: Due, prompt: bool) -> Result<Ended> {
-        if !prompt && !self.habits.jitter.is_zero() {
-            self.host.sleep(jitter(&self.host, self.habits.jitter));
+        if !prompt && !self.args.jitter.is_zero() {
+            self.host.sleep(jitter(&self.host, self.args.jitter));
         }
         self.host.systemd().status("at work");
         self.host.beat();
@@ -303,11 +306,11 @@ impl Station for Gateway {
     fn wait(&mut self, next: Option<Timestamp>) -> Wake {
         self.tell_what_is_next(next);
         self.host.beat();
-        self.bell.set(next);
+        self.wakeup.arm(next);
         if is_pushed(&self.config) {
-            self.listen()
+            self.wait_for_changes()
         } else {
-            self.bell.wait()
+            self.wakeup.wait()
         }
     }
 
@@ -325,7 +328,7 @@ impl Station for Gateway {
 impl Gateway {
     fn tell_what_is_next(&self, next: Option<Timestamp>) {
         let mut status = match next {
-            Some(at) => format!("next pass at {}", local_text(at, &self.times.zone)),
+            Some(at) => format!("next pass at {}", local_text(at, &self.schedules.zone)),
             None => "the schedule starts no further pass".to_owned(),
         };
         if is_pushed(&self.config) {
@@ -341,12 +344,12 @@ impl Gateway {
 
     fn read_again(&mut self) -> std::result::Result<(), ConfigError> {
         let config = Config::load(&self.config.path)?;
-        let http = http(&config, &self.bell)?;
+        let http = http(&config, &self.wakeup)?;
         logging::to_file(&config)?;
         for warning in &config.warnings {
             log::warn!("{warning}");
         }
-        self.times = times(&config);
+        self.schedules = schedules(&config);
         (self.config, self.http) = (config, http);
         self.watch();
         Ok(())
@@ -361,10 +364,10 @@ fn is_fatal(error: &Error) -> bool {
     )
 }
 
-fn http(config: &Config, bell: &Arc<Bell>) -> std::result::Result<RealHttp, ConfigError> {
-    let bell = Arc::clone(bell);
-    let stop: Stop = Arc::new(move || bell.rings());
-    RealHttp::patient(config, stop)
+fn http(config: &Config, wakeup: &Arc<Wakeup>) -> std::result::Result<RealHttp, ConfigError> {
+    let wakeup = Arc::clone(wakeup);
+    let stop: Stop = Arc::new(move || wakeup.is_ready());
+    RealHttp::interruptible(config, stop)
 }
 
 /// A random part of `most`.

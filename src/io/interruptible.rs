@@ -17,23 +17,23 @@ const TICK: Duration = Duration::from_secs(1);
 pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Makes a connection that stops waiting when it is told to.
-pub(super) struct Patient(pub Stop);
+pub(super) struct Interruptible(pub Stop);
 
-impl fmt::Debug for Patient {
+impl fmt::Debug for Interruptible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Patient")
+        f.write_str("Interruptible")
     }
 }
 
-impl<In: Transport> Connector<In> for Patient {
-    type Out = PatientTransport<In>;
+impl<In: Transport> Connector<In> for Interruptible {
+    type Out = InterruptibleTransport<In>;
 
     fn connect(
         &self,
         _: &ConnectionDetails,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
-        Ok(chained.map(|inner| PatientTransport {
+        Ok(chained.map(|inner| InterruptibleTransport {
             inner,
             stop: Arc::clone(&self.0),
         }))
@@ -41,18 +41,18 @@ impl<In: Transport> Connector<In> for Patient {
 }
 
 /// A connection that stops waiting when it is told to.
-pub(super) struct PatientTransport<T> {
+pub(super) struct InterruptibleTransport<T> {
     inner: T,
     stop: Stop,
 }
 
-impl<T: Transport> fmt::Debug for PatientTransport<T> {
+impl<T: Transport> fmt::Debug for InterruptibleTransport<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
 }
 
-impl<T: Transport> Transport for PatientTransport<T> {
+impl<T: Transport> Transport for InterruptibleTransport<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }

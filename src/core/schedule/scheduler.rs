@@ -1,16 +1,14 @@
 //! When `ferrybox run` starts which half of a pass. The clock may be wrong at first, and jump.
 
-use ::core::time::Duration;
-
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::core::quartz::Quartz;
+use crate::core::schedule::fires::Schedule;
 
 /// First wait after a pass that failed; it doubles.
-const RETRY_FIRST: Duration = Duration::from_secs(60);
+const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(60);
 /// Longest such wait.
-const RETRY_MAX: Duration = Duration::from_secs(3600);
+const RETRY_MAX: SignedDuration = SignedDuration::from_secs(3600);
 
 /// The halves of a pass that are to run; both are one ordered pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,19 +51,19 @@ impl Due {
 
 /// When each half fires.
 #[derive(Clone, Debug)]
-pub struct Times {
+pub struct Schedules {
     /// Local changes go up; never, if nothing does in this mode.
-    pub up: Option<Quartz>,
+    pub up: Option<Schedule>,
     /// Changes in Dropbox come down; never, if nothing does, or if Dropbox tells.
-    pub down: Option<Quartz>,
+    pub down: Option<Schedule>,
     /// Whose clocks they mean.
     pub zone: TimeZone,
 }
 
-impl Times {
+impl Schedules {
     /// The next time after `after`, and what fires then.
     pub fn next_after(&self, after: Timestamp) -> Option<(Timestamp, Due)> {
-        let next = |quartz: &Option<Quartz>| quartz.as_ref()?.next_after(after, &self.zone);
+        let next = |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(after, &self.zone);
         let (up, down) = (next(&self.up), next(&self.down));
         let at = [up, down].into_iter().flatten().min()?;
         let due = Due {
@@ -77,8 +75,8 @@ impl Times {
 }
 
 /// What is due when.
-pub struct Agenda {
-    times: Times,
+pub struct Scheduler {
+    schedules: Schedules,
     next_up: Option<Timestamp>,
     next_down: Option<Timestamp>,
     /// What a pass left undone, and when it is tried again.
@@ -87,29 +85,30 @@ pub struct Agenda {
     seen: Timestamp,
 }
 
-impl Agenda {
+impl Scheduler {
     /// From now on. What was missed before is made up for by the pass at the start.
-    pub fn new(times: Times, now: Timestamp) -> Agenda {
-        let mut agenda = Agenda {
-            times,
+    pub fn new(schedules: Schedules, now: Timestamp) -> Scheduler {
+        let mut scheduler = Scheduler {
+            schedules,
             next_up: None,
             next_down: None,
             retry: None,
             failures: 0,
             seen: now,
         };
-        agenda.set(now);
-        agenda
+        scheduler.set(now);
+        scheduler
     }
 
     fn set(&mut self, now: Timestamp) {
-        let next = |quartz: &Option<Quartz>| quartz.as_ref()?.next_after(now, &self.times.zone);
-        (self.next_up, self.next_down) = (next(&self.times.up), next(&self.times.down));
+        let next =
+            |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(now, &self.schedules.zone);
+        (self.next_up, self.next_down) = (next(&self.schedules.up), next(&self.schedules.down));
     }
 
     /// What has become due. However many times have gone by, it is due once; a clock that was put
     /// back makes nothing due, and does not put off what comes next.
-    pub fn look(&mut self, now: Timestamp) -> Due {
+    pub fn due_now(&mut self, now: Timestamp) -> Due {
         if now < self.seen {
             self.set(now);
             if let Some((at, _)) = &mut self.retry {
@@ -161,19 +160,20 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::schedule::parse;
 
     fn at(text: &str) -> Timestamp {
         format!("2026-11-{text}Z").parse().unwrap()
     }
 
-    fn agenda(up: Option<&str>, down: Option<&str>, now: &str) -> Agenda {
-        let quartz = |text: &str| Quartz::parse(text).unwrap();
-        let times = Times {
-            up: up.map(quartz),
-            down: down.map(quartz),
+    fn scheduler(up: Option<&str>, down: Option<&str>, now: &str) -> Scheduler {
+        let schedule = |text: &str| parse(text).unwrap();
+        let schedules = Schedules {
+            up: up.map(schedule),
+            down: down.map(schedule),
             zone: TimeZone::UTC,
         };
-        Agenda::new(times, at(now))
+        Scheduler::new(schedules, at(now))
     }
 
     const NIGHTLY: Option<&str> = Some("0 0 2 * * ?");
@@ -185,91 +185,91 @@ mod tests {
 
     #[test]
     fn what_is_due_together_is_one_pass() {
-        let mut agenda = agenda(NIGHTLY, OFTEN, "21T01:52:00");
-        assert_eq!(agenda.look(at("21T01:54:59")), NOTHING);
-        assert_eq!(agenda.look(at("21T01:55:00")), Due::DOWN);
-        assert_eq!(agenda.next(), Some(at("21T02:00:00")));
-        assert_eq!(agenda.look(at("21T02:00:00")), Due::BOTH);
-        assert_eq!(agenda.look(at("21T02:00:01")), NOTHING);
+        let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T01:52:00");
+        assert_eq!(scheduler.due_now(at("21T01:54:59")), NOTHING);
+        assert_eq!(scheduler.due_now(at("21T01:55:00")), Due::DOWN);
+        assert_eq!(scheduler.next(), Some(at("21T02:00:00")));
+        assert_eq!(scheduler.due_now(at("21T02:00:00")), Due::BOTH);
+        assert_eq!(scheduler.due_now(at("21T02:00:01")), NOTHING);
     }
 
     #[test]
     fn times_that_went_by_unnoticed_are_due_once() {
-        let mut agenda = agenda(NIGHTLY, OFTEN, "21T01:52:00");
+        let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T01:52:00");
         // A clock that was set at last, or a pass that took two days.
-        assert_eq!(agenda.look(at("23T12:01:00")), Due::BOTH);
-        assert_eq!(agenda.look(at("23T12:04:59")), NOTHING);
-        assert_eq!(agenda.look(at("23T12:05:00")), Due::DOWN);
+        assert_eq!(scheduler.due_now(at("23T12:01:00")), Due::BOTH);
+        assert_eq!(scheduler.due_now(at("23T12:04:59")), NOTHING);
+        assert_eq!(scheduler.due_now(at("23T12:05:00")), Due::DOWN);
     }
 
     #[test]
     fn a_clock_put_back_neither_repeats_nor_puts_off() {
-        let mut agenda = agenda(None, OFTEN, "21T12:00:00");
-        assert_eq!(agenda.look(at("21T12:05:00")), Due::DOWN);
-        assert_eq!(agenda.look(at("20T08:01:00")), NOTHING);
-        assert_eq!(agenda.next(), Some(at("20T08:05:00")));
-        assert_eq!(agenda.look(at("20T08:05:00")), Due::DOWN);
+        let mut scheduler = scheduler(None, OFTEN, "21T12:00:00");
+        assert_eq!(scheduler.due_now(at("21T12:05:00")), Due::DOWN);
+        assert_eq!(scheduler.due_now(at("20T08:01:00")), NOTHING);
+        assert_eq!(scheduler.next(), Some(at("20T08:05:00")));
+        assert_eq!(scheduler.due_now(at("20T08:05:00")), Due::DOWN);
     }
 
     #[test]
     fn a_failed_pass_is_tried_again_ever_later_until_one_succeeds() {
-        let mut agenda = agenda(NIGHTLY, None, "21T02:00:00");
+        let mut scheduler = scheduler(NIGHTLY, None, "21T02:00:00");
         let mut now = at("21T03:00:00");
-        assert_eq!(agenda.look(now), NOTHING);
+        assert_eq!(scheduler.due_now(now), NOTHING);
         for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-            agenda.failed(Due::UP, now);
-            assert_eq!(agenda.look(now), NOTHING);
-            let next = now + Duration::from_secs(minutes * 60);
-            assert_eq!(agenda.next(), Some(next));
+            scheduler.failed(Due::UP, now);
+            assert_eq!(scheduler.due_now(now), NOTHING);
+            let next = now + SignedDuration::from_secs(minutes * 60);
+            assert_eq!(scheduler.next(), Some(next));
             now = next;
-            assert_eq!(agenda.look(now), Due::UP);
+            assert_eq!(scheduler.due_now(now), Due::UP);
         }
-        agenda.succeeded();
-        agenda.failed(Due::UP, now);
-        assert_eq!(agenda.next(), Some(now + RETRY_FIRST));
+        scheduler.succeeded();
+        scheduler.failed(Due::UP, now);
+        assert_eq!(scheduler.next(), Some(now + RETRY_FIRST));
     }
 
     #[test]
     fn what_failed_goes_with_the_next_pass_that_is_due() {
-        let mut agenda = agenda(NIGHTLY, OFTEN, "21T02:01:00");
+        let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T02:01:00");
         for _ in 0..8 {
-            agenda.failed(Due::UP, at("21T02:01:00"));
+            scheduler.failed(Due::UP, at("21T02:01:00"));
         }
-        assert_eq!(agenda.look(at("21T02:05:00")), Due::BOTH);
-        assert_eq!(agenda.look(at("21T02:06:00")), NOTHING);
+        assert_eq!(scheduler.due_now(at("21T02:05:00")), Due::BOTH);
+        assert_eq!(scheduler.due_now(at("21T02:06:00")), NOTHING);
     }
 
     #[test]
     fn the_next_time_tells_what_fires_then() {
-        let quartz = |text: &str| Quartz::parse(text).ok();
-        let mut times = Times {
-            up: NIGHTLY.and_then(quartz),
-            down: OFTEN.and_then(quartz),
+        let schedule = |text: &str| parse(text).ok();
+        let mut schedules = Schedules {
+            up: NIGHTLY.and_then(schedule),
+            down: OFTEN.and_then(schedule),
             zone: TimeZone::UTC,
         };
-        let next = |times: &Times, after| times.next_after(at(after));
+        let next = |schedules: &Schedules, after| schedules.next_after(at(after));
         assert_eq!(
-            next(&times, "21T01:52:00"),
+            next(&schedules, "21T01:52:00"),
             Some((at("21T01:55:00"), Due::DOWN))
         );
         assert_eq!(
-            next(&times, "21T01:55:00"),
+            next(&schedules, "21T01:55:00"),
             Some((at("21T02:00:00"), Due::BOTH))
         );
-        times.down = None;
+        schedules.down = None;
         assert_eq!(
-            next(&times, "21T01:52:00"),
+            next(&schedules, "21T01:52:00"),
             Some((at("21T02:00:00"), Due::UP))
         );
-        times.up = None;
-        assert_eq!(next(&times, "21T01:52:00"), None);
+        schedules.up = None;
+        assert_eq!(next(&schedules, "21T01:52:00"), None);
         assert!(Due::UP.is_any() && Due::DOWN.is_any() && !NOTHING.is_any());
     }
 
     #[test]
     fn what_never_fires_is_never_due() {
-        let mut agenda = agenda(None, Some("0 0 2 * * ? 2020"), "21T02:01:00");
-        assert_eq!(agenda.next(), None);
-        assert_eq!(agenda.look(at("30T02:01:00")), NOTHING);
+        let mut scheduler = scheduler(None, Some("0 0 2 * * ? 2020"), "21T02:01:00");
+        assert_eq!(scheduler.next(), None);
+        assert_eq!(scheduler.due_now(at("30T02:01:00")), NOTHING);
     }
 }

@@ -1,4 +1,7 @@
-//! When an expression fires: local times, and the instants they stand for where clocks change.
+//! What a schedule is, and when it fires: local times, and the instants they stand for where clocks
+//! change. How it was written, as a Quartz expression or as a line of a crontab, is all the same.
+//!
+//! Numbers are kept as sets of bits: bit `n` stands for the value `n`.
 //!
 //! An expression that names hours is about the clock on the wall: a time that a change skips is
 //! made up for at the moment of the change, one that comes twice counts once, the first time. One
@@ -9,13 +12,110 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use super::{Days, Quartz};
-
 /// The last year that is looked into.
 const LAST_YEAR: i16 = 2099;
 const EVERY_HOUR: u64 = (1 << 24) - 1;
 
-impl Quartz {
+/// When a pass starts, as it was written and as it was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// As it was written.
+    pub(super) text: String,
+    /// Bits 0 to 59.
+    pub seconds: u64,
+    /// Bits 0 to 59.
+    pub minutes: u64,
+    /// Bits 0 to 23.
+    pub hours: u64,
+    /// The days that fire within such a month.
+    pub days: Days,
+    /// Bits 1 to 12.
+    pub months: u64,
+    /// The years, ascending; `None` is every year.
+    pub years: Option<Vec<u16>>,
+}
+
+/// The days of a month on which it fires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Days {
+    /// Days of the month: bits 1 to 31.
+    OfMonth(u64),
+    /// `L`, `L-3`: the last day of the month, so many days earlier (0 to 30).
+    LastOfMonth {
+        /// Days before the last.
+        days_before: u8,
+    },
+    /// `LW`, `L-3W`: the weekday (Monday to Friday) nearest to that day, in the same month.
+    LastWeekdayOfMonth {
+        /// Days before the last.
+        days_before: u8,
+    },
+    /// `15W`: the weekday nearest to this day, in the same month.
+    NearestWeekday(u8),
+    /// Days of the week: bits 1 (Sunday) to 7.
+    OfWeek(u64),
+    /// `6L`, `FRIL`: the last such day of the week in the month.
+    LastOfWeek(u8),
+    /// `6#3`, `FRI#3`: the third such day of the week in the month, if there is one.
+    NthOfWeek {
+        /// 1 (Sunday) to 7.
+        day: u8,
+        /// 1 to 5.
+        nth: u8,
+    },
+    /// A crontab line: days of the month (bits 1 to 31) and of the week (bits 1 to 7).
+    OfCrontab {
+        /// Days of the month.
+        of_month: u64,
+        /// Days of the week, Sunday as bit 1.
+        of_week: u64,
+        /// Both fields are restricted: it fires on days that are in either.
+        either: bool,
+    },
+}
+
+impl Schedule {
+    /// The expression as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same, if there is a day on which it fires. The error is `what is wrong; what to write`.
+    pub(super) fn must_fire(self) -> Result<Schedule, String> {
+        let length = |month: u32| match month {
+            2 => 29,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let longest = (1..=12)
+            .filter(|&month| self.months & (1 << month) != 0)
+            .map(length)
+            .max();
+        let first = match self.days {
+            Days::OfMonth(set) => set.trailing_zeros(),
+            Days::NearestWeekday(day) => day.into(),
+            Days::LastOfMonth { days_before } | Days::LastWeekdayOfMonth { days_before } => {
+                u32::from(days_before) + 1
+            }
+            Days::OfCrontab {
+                of_month,
+                either: false,
+                ..
+            } => of_month.trailing_zeros(),
+            Days::OfWeek(_)
+            | Days::LastOfWeek(_)
+            | Days::NthOfWeek { .. }
+            | Days::OfCrontab { .. } => 1,
+        };
+        if longest.is_some_and(|days| first <= days) {
+            return Ok(self);
+        }
+        Err(format!(
+            "'{}' never fires; choose a day that the month has",
+            self.text
+        ))
+    }
+
     /// The first instant after `after` at which it fires in this time zone; nothing if it never
     /// does again.
     pub fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {

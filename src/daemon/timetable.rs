@@ -1,25 +1,25 @@
-//! `schedule`: when `run` would start the next passes, and what they do.
+//! When passes start by this configuration: for the loop, and as `ferrybox schedule` prints it.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Config, DownloadInterval};
-use crate::core::agenda::{Due, Times};
 use crate::core::decide::Mode;
-use crate::io::zone::time_zone;
+use crate::core::schedule::scheduler::{Due, Schedules};
+use crate::io::time_zone::time_zone;
 use crate::time::full_text;
 
 /// Runs that are shown.
 const SHOWN: usize = 10;
 
-/// When what fires on this gateway. In a one-way mode the times of the other way mean nothing.
-pub fn times(config: &Config) -> Times {
-    let schedule = &config.schedule;
-    let up = Some(schedule.upload_interval.clone());
-    let down = match &schedule.download_interval {
-        DownloadInterval::At(quartz) => Some(quartz.clone()),
+/// The schedules of this gateway. In a one-way mode the one of the other way means nothing.
+pub fn schedules(config: &Config) -> Schedules {
+    let section = &config.schedule;
+    let up = Some(section.upload_interval.clone());
+    let down = match &section.download_interval {
+        DownloadInterval::At(schedule) => Some(schedule.clone()),
         DownloadInterval::Push => None,
     };
-    Times {
+    Schedules {
         up: up.filter(|_| config.sync.mode != Mode::DropboxToLocal),
         down: down.filter(|_| config.sync.mode != Mode::LocalToDropbox),
         zone: time_zone(),
@@ -39,36 +39,36 @@ pub fn is_watched(config: &Config) -> bool {
 
 /// The next runs after `now`, one line each, and what else starts one.
 pub fn next_runs(config: &Config, now: Timestamp) -> String {
-    let times = times(config);
+    let schedules = schedules(config);
     let line = |(at, due)| {
         let what = match due {
             Due::BOTH => "both ways",
             Due::UP => "up",
             _ => "down",
         };
-        format!("{}  {what}", full_text(at, &times.zone))
+        format!("{}  {what}", full_text(at, &schedules.zone))
     };
-    let next = |(after, _): &(Timestamp, Due)| times.next_after(*after);
-    let runs: Vec<_> = std::iter::successors(times.next_after(now), next)
+    let next = |(after, _): &(Timestamp, Due)| schedules.next_after(*after);
+    let runs: Vec<_> = std::iter::successors(schedules.next_after(now), next)
         .take(SHOWN)
         .collect();
     let mut lines: Vec<String> = runs.iter().copied().map(line).collect();
     // Beyond them, the next of a kind that is not among them.
-    let other = Times {
-        up: times
+    let other = Schedules {
+        up: schedules
             .up
             .clone()
             .filter(|_| !runs.iter().any(|(_, due)| due.up)),
-        down: times
+        down: schedules
             .down
             .clone()
             .filter(|_| !runs.iter().any(|(_, due)| due.down)),
-        zone: times.zone.clone(),
+        zone: schedules.zone.clone(),
     };
     let last = runs.last().map_or(now, |(at, _)| *at);
     if let Some((at, _)) = other.next_after(last) {
         let just_before = at - SignedDuration::from_secs(1);
-        lines.extend(times.next_after(just_before).map(line));
+        lines.extend(schedules.next_after(just_before).map(line));
     }
     if lines.is_empty() {
         lines.push("the schedule starts no pass after the one at the start".to_owned());

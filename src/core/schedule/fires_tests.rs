@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::core::quartz::Quartz;
+use crate::core::schedule::parse;
 
 fn at(text: &str) -> DateTime {
     text.parse().expect(text)
@@ -14,8 +14,8 @@ fn at(text: &str) -> DateTime {
 
 /// The next times after a start, as text.
 fn fires(expression: &str, start: &str, count: usize) -> Vec<String> {
-    let quartz = Quartz::parse(expression).expect(expression);
-    let next = |local: &DateTime| quartz.next_local(*local);
+    let schedule = parse(expression).expect(expression);
+    let next = |local: &DateTime| schedule.next_local(*local);
     let first = next(&at(start));
     std::iter::successors(first, next)
         .take(count)
@@ -86,8 +86,8 @@ fn europe() -> TimeZone {
 
 /// The next instants after a start, in UTC.
 fn instants(expression: &str, zone: &TimeZone, start: &str, count: usize) -> Vec<String> {
-    let quartz = Quartz::parse(expression).expect(expression);
-    let next = |instant: &Timestamp| quartz.next_after(*instant, zone);
+    let schedule = parse(expression).expect(expression);
+    let next = |instant: &Timestamp| schedule.next_after(*instant, zone);
     let first = next(&start.parse().unwrap());
     std::iter::successors(first, next)
         .take(count)
@@ -210,18 +210,18 @@ impl Numbers {
 }
 
 /// Both say the same ten times, or never.
-fn agree(quartz: &str, croner: &croner::Cron, start: DateTime) {
-    let ours = Quartz::parse(quartz);
+fn agree(text: &str, croner: &croner::Cron, start: DateTime) {
+    let ours = parse(text);
     let mut local = start;
     for _ in 0..10 {
         let next = ours
             .as_ref()
             .ok()
-            .and_then(|quartz| quartz.next_local(local));
+            .and_then(|schedule| schedule.next_local(local));
         let theirs = croner.find_next_occurrence(&local, false).ok();
         // It looks further ahead than we do.
         let theirs = theirs.filter(|next: &DateTime| next.year() <= 2099);
-        assert_eq!(next, theirs, "{quartz} after {local}");
+        assert_eq!(next, theirs, "{text} after {local}");
         match next {
             Some(next) => local = next,
             None => return,

@@ -1,13 +1,30 @@
-//! Claims about Quartz expressions; `core/quartz.rs` itself has no room for them.
+//! Claims about Quartz expressions; `quartz.rs` itself has no room for them.
 
-use crate::core::quartz::{Days, Quartz};
+use crate::core::schedule::{Days, parse};
 
 fn days_of(of_month: &str, of_week: &str) -> Result<Days, String> {
-    Quartz::parse(&format!("0 0 2 {of_month} * {of_week}")).map(|quartz| quartz.days)
+    parse(&format!("0 0 2 {of_month} * {of_week}")).map(|schedule| schedule.days)
 }
 
 fn bits(values: &[u32]) -> u64 {
     values.iter().fold(0, |set, value| set | 1 << value)
+}
+
+#[test]
+fn the_predecessors_defaults_are_read_exactly() {
+    let nightly = parse("0 0 2 * * ?").unwrap();
+    assert_eq!(
+        (nightly.seconds, nightly.minutes, nightly.hours),
+        (1, 1, 1 << 2)
+    );
+    assert_eq!(nightly.days, Days::OfMonth(u64::from(u32::MAX) - 1));
+    assert_eq!(
+        (nightly.months, nightly.years.as_ref()),
+        (0b1_1111_1111_1110, None)
+    );
+    let often = parse("0 0/5 * * * ?").unwrap();
+    assert_eq!(often.minutes.count_ones(), 12);
+    assert_eq!(often.text(), "0 0/5 * * * ?");
 }
 
 #[test]
@@ -24,8 +41,8 @@ fn lists_ranges_and_steps_fill_the_set() {
         ("/30", bits(&[0, 30])),
         ("1-2,*/30", bits(&[0, 1, 2, 30])),
     ] {
-        let quartz = Quartz::parse(&format!("0 {minute} * * * ?")).expect(minute);
-        assert_eq!(quartz.minutes, expected, "{minute}");
+        let schedule = parse(&format!("0 {minute} * * * ?")).expect(minute);
+        assert_eq!(schedule.minutes, expected, "{minute}");
     }
 }
 
@@ -46,7 +63,7 @@ fn names_in_any_case_and_wrapping_ranges_are_read_with_sunday_as_1() {
         );
     }
     assert_eq!(
-        Quartz::parse("0 0 2 ? nov-FEB *").unwrap().months,
+        parse("0 0 2 ? nov-FEB *").unwrap().months,
         bits(&[11, 12, 1, 2])
     );
 }
@@ -74,7 +91,7 @@ fn the_special_days_are_read() {
 
 #[test]
 fn the_year_runs_from_1970_to_2099_and_never_backwards() {
-    let years = |year: &str| Quartz::parse(&format!("0 0 2 * * ? {year}")).map(|q| q.years);
+    let years = |year: &str| parse(&format!("0 0 2 * * ? {year}")).map(|schedule| schedule.years);
     assert_eq!(years("*"), Ok(None));
     assert_eq!(years("2030,2027-2028"), Ok(Some(vec![2027, 2028, 2030])));
     assert_eq!(years("2095/2"), Ok(Some(vec![2095, 2097, 2099])));
@@ -156,10 +173,10 @@ const REFUSED: &str = "60 0 2 * * ?
 #[test]
 fn what_quartz_refuses_or_would_half_ignore_is_refused_with_a_remedy() {
     for text in REFUSED.lines().map(str::trim_start) {
-        let message = Quartz::parse(text).expect_err(text);
+        let message = parse(text).expect_err(text);
         assert!(message.contains("; "), "{text}: {message}");
     }
-    assert!(Quartz::parse("0 0 2 29 2 ?").is_ok() && Quartz::parse("0 0 2 30 2,3 ?").is_ok());
+    assert!(parse("0 0 2 29 2 ?").is_ok() && parse("0 0 2 30 2,3 ?").is_ok());
 }
 
 #[test]
@@ -174,7 +191,7 @@ fn a_day_that_one_of_the_months_has_fires() {
         ("L-30W", "12"),
     ] {
         let text = format!("0 0 2 {of_month} {month} ?");
-        assert!(Quartz::parse(&text).is_ok(), "{text}");
+        assert!(parse(&text).is_ok(), "{text}");
     }
 }
 
@@ -189,12 +206,15 @@ fn a_step_goes_up_to_the_size_of_its_field() {
         ("0 0 2 ? * */", 7, ""),
         ("0 0 2 * * ? */", 130, ""),
     ] {
-        let parse = |step: u32| Quartz::parse(&format!("{before}{step}{after}"));
-        assert!(parse(1).is_ok() && parse(most).is_ok(), "{before}{most}");
-        let message = parse(most + 1).unwrap_err();
+        let with_step = |step: u32| parse(&format!("{before}{step}{after}"));
+        assert!(
+            with_step(1).is_ok() && with_step(most).is_ok(),
+            "{before}{most}"
+        );
+        let message = with_step(most + 1).unwrap_err();
         let remedy = format!("write a number from 1 to {most} after '/'");
         assert!(message.ends_with(&remedy), "{message}");
-        assert!(parse(0).is_err(), "{before}");
+        assert!(with_step(0).is_err(), "{before}");
     }
 }
 
@@ -223,7 +243,7 @@ fn a_refused_value_is_told_with_what_its_field_takes() {
         ("0 0 2 ? * FRIL,MON", alone),
         ("0 0 2 ? * 1#2,3#1", alone),
     ] {
-        let message = Quartz::parse(text).expect_err(text);
+        let message = parse(text).expect_err(text);
         let told = message.split_once("; ").map(|(_, remedy)| remedy);
         assert_eq!(told, Some(remedy), "{text}: {message}");
     }

@@ -4,13 +4,14 @@
 //! Where both day fields are restricted, a day in either of them counts; a field that begins with
 //! `*` restricts nothing by itself, and then both must hold.
 
-use crate::core::quartz::{Days, Field, HOUR, MINUTE, MONTH, OF_MONTH, OF_WEEK, Quartz};
+use crate::core::schedule::field::{Field, HOUR, MINUTE, MONTH, OF_MONTH, OF_WEEK, WEEKDAYS};
+use crate::core::schedule::fires::{Days, Schedule};
 
 /// Reads the five fields of `text`, in upper case. The error is `what is wrong; what to write`.
-pub(super) fn parse(text: &str, fields: [&str; 5]) -> Result<Quartz, String> {
+pub(super) fn parse(text: &str, fields: [&str; 5]) -> Result<Schedule, String> {
     let [minute, hour, of_month, month, of_week] = fields;
     let either = !of_month.starts_with('*') && !of_week.starts_with('*');
-    Ok(Quartz {
+    Schedule {
         text: text.to_owned(),
         seconds: 1,
         minutes: set(&MINUTE, minute)?,
@@ -22,7 +23,8 @@ pub(super) fn parse(text: &str, fields: [&str; 5]) -> Result<Quartz, String> {
         },
         months: set(&MONTH, month)?,
         years: None,
-    })
+    }
+    .must_fire()
 }
 
 fn set(field: &Field, text: &str) -> Result<u64, String> {
@@ -89,8 +91,7 @@ fn days_of_week(text: &str) -> Result<u64, String> {
 }
 
 fn day(text: &str) -> Option<u64> {
-    const NAMES: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-    if let Some(at) = NAMES.iter().position(|name| *name == text) {
+    if let Some(at) = WEEKDAYS.iter().position(|name| *name == text) {
         return u64::try_from(at).ok();
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -101,20 +102,26 @@ fn day(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn days_of(line: &str) -> (u64, u64, bool) {
-        match Quartz::parse(line).expect(line).days {
+    fn line(text: &str) -> Result<Schedule, String> {
+        let upper = text.to_ascii_uppercase();
+        let fields: Vec<&str> = upper.split_whitespace().collect();
+        parse(text, fields.try_into().expect("five fields"))
+    }
+
+    fn days_of(text: &str) -> (u64, u64, bool) {
+        match line(text).expect(text).days {
             Days::OfCrontab {
                 of_month,
                 of_week,
                 either,
             } => (of_month, of_week, either),
-            other => panic!("{line}: {other:?}"),
+            other => panic!("{text}: {other:?}"),
         }
     }
 
     #[test]
     fn five_fields_are_a_crontab_line() {
-        let line = Quartz::parse("*/20 2-4 * JAN-mar *").unwrap();
+        let line = line("*/20 2-4 * JAN-mar *").unwrap();
         let twenties = 1 | 1 << 20 | 1 << 40;
         assert_eq!((line.seconds, line.minutes), (1, twenties));
         assert_eq!((line.hours, line.months), (0b1_1100, 0b1110));
@@ -144,14 +151,14 @@ mod tests {
     #[test]
     fn two_restricted_day_fields_add_up_and_a_star_restricts_nothing() {
         assert!(days_of("0 2 1 * 1").2);
-        for line in ["0 2 * * 1", "0 2 1 * *", "0 2 */2 * 1", "0 2 1 * */2"] {
-            assert!(!days_of(line).2, "{line}");
+        for text in ["0 2 * * 1", "0 2 1 * *", "0 2 */2 * 1", "0 2 1 * */2"] {
+            assert!(!days_of(text).2, "{text}");
         }
     }
 
     #[test]
     fn what_crontab_does_not_know_is_refused_with_a_remedy() {
-        for line in [
+        for text in [
             "60 2 * * *",
             "0 24 * * *",
             "0 2 0 * *",
@@ -169,9 +176,9 @@ mod tests {
             "0 2 * * */8",
             "0 2 31 2 *",
         ] {
-            let message = Quartz::parse(line).expect_err(line);
-            assert!(message.contains("; "), "{line}: {message}");
+            let message = line(text).expect_err(text);
+            assert!(message.contains("; "), "{text}: {message}");
         }
-        assert!(Quartz::parse("0 2 31 2 1").is_ok(), "Mondays count");
+        assert!(line("0 2 31 2 1").is_ok(), "Mondays count");
     }
 }

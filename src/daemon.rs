@@ -3,12 +3,14 @@
 //! Nothing about the schedule is kept on disk: one pass at the start makes up for whatever was
 //! missed. Being killed is an ordinary way to stop, here as in a pass.
 
-pub mod bell;
+pub mod gateway;
+pub mod timetable;
+pub mod wakeup;
 pub mod watcher;
 
 use jiff::Timestamp;
 
-use crate::core::agenda::{Agenda, Due, Times};
+use crate::core::schedule::scheduler::{Due, Scheduler, Schedules};
 use crate::error::{ExitCode, Result};
 
 /// Why waiting ended.
@@ -38,13 +40,13 @@ pub enum Ended {
     },
 }
 
-/// What the loop runs on.
-pub trait Station {
+/// What the loop drives passes with: a clock, schedules, and a way to run a pass and to wait.
+pub trait Driver {
     /// The clock on the wall.
     fn now(&self) -> Timestamp;
 
-    /// When what fires.
-    fn times(&self) -> Times;
+    /// When each half of a pass fires.
+    fn schedules(&self) -> Schedules;
 
     /// Runs one pass, or half of it, and tells how it went. A pass that is `prompt` answers to
     /// something that has just happened.
@@ -63,37 +65,37 @@ pub trait Station {
 /// Runs passes until something only a person can mend, or the end.
 ///
 /// # Errors
-/// As [`Station::pass`].
-pub fn run(station: &mut dyn Station) -> Result<ExitCode> {
-    let mut agenda = Agenda::new(station.times(), station.now());
+/// As [`Driver::pass`].
+pub fn run(driver: &mut dyn Driver) -> Result<ExitCode> {
+    let mut scheduler = Scheduler::new(driver.schedules(), driver.now());
     let mut due = Due::BOTH;
     let mut prompt = false;
     loop {
         if due.is_any() {
-            match station.pass(due, prompt)? {
-                Ended::Done => agenda.succeeded(),
+            match driver.pass(due, prompt)? {
+                Ended::Done => scheduler.succeeded(),
                 Ended::Left { progress } => {
                     if progress {
-                        agenda.succeeded();
+                        scheduler.succeeded();
                     }
-                    agenda.failed(due, station.now());
+                    scheduler.failed(due, driver.now());
                 }
             }
         }
-        due = agenda.look(station.now());
+        due = scheduler.due_now(driver.now());
         prompt = false;
         if due.is_any() {
             continue;
         }
-        let wake = station.wait(agenda.next());
-        due = agenda.look(station.now());
+        let wake = driver.wait(scheduler.next());
+        due = scheduler.due_now(driver.now());
         match wake {
             Wake::Time => {}
             Wake::Local => (due.up, prompt) = (true, true),
             Wake::Remote => (due.down, prompt) = (true, true),
             Wake::Reload => {
-                station.reload();
-                agenda = Agenda::new(station.times(), station.now());
+                driver.reload();
+                scheduler = Scheduler::new(driver.schedules(), driver.now());
                 // What was due, or would be by what it says now.
                 due = Due::BOTH;
             }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::run::Wake;
-use crate::run::watcher::Watcher;
+use crate::daemon::Wake;
+use crate::daemon::watcher::Watcher;
 
 /// Longest sleep: then the clock is looked at again, since it may have been set.
 const NAP: Duration = Duration::from_secs(60);
@@ -46,30 +46,30 @@ impl Wait {
     }
 }
 
-/// Wakes the one who waits.
-pub struct Bell {
+/// What may end a wait, and the wait itself.
+pub struct Wakeup {
     /// A byte arrives with each SIGHUP.
     signals: UnixStream,
     watcher: Mutex<Option<Watcher>>,
     wait: Mutex<Wait>,
-    /// It rang while somebody only asked whether it does.
-    rung: Mutex<Option<Wake>>,
+    /// Found by who only asked whether there is one, and kept for who waits.
+    pending: Mutex<Option<Wake>>,
 }
 
-impl Bell {
-    /// A bell that SIGHUP rings from now on.
+impl Wakeup {
+    /// One that SIGHUP makes ready from now on.
     ///
     /// # Errors
     /// What the system says.
-    pub fn new() -> io::Result<Bell> {
+    pub fn new() -> io::Result<Wakeup> {
         let (signals, end) = UnixStream::pair()?;
         signals.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(signal_hook::consts::SIGHUP, end)?;
-        Ok(Bell {
+        Ok(Wakeup {
             signals,
             watcher: Mutex::new(None),
             wait: Mutex::new(Wait::until(None)),
-            rung: Mutex::new(None),
+            pending: Mutex::new(None),
         })
     }
 
@@ -79,31 +79,31 @@ impl Bell {
     }
 
     /// A wait begins that is over then, as the clock on the wall has it.
-    pub fn set(&self, until: Option<Timestamp>) {
+    pub fn arm(&self, until: Option<Timestamp>) {
         *lock(&self.wait) = Wait::until(until);
     }
 
-    /// Whether it rings. It goes on ringing until somebody listens.
-    pub fn rings(&self) -> bool {
-        let mut rung = lock(&self.rung);
-        if rung.is_none() {
-            *rung = self.look().ok();
+    /// Whether the wait is over. It stays so until it is polled.
+    pub fn is_ready(&self) -> bool {
+        let mut pending = lock(&self.pending);
+        if pending.is_none() {
+            *pending = self.check().ok();
         }
-        rung.is_some()
+        pending.is_some()
     }
 
-    /// Why it rings, or how long it may take until it does.
+    /// Why the wait is over, or how long it may take until it is.
     ///
     /// # Errors
     /// That time.
-    pub fn listen(&self) -> Result<Wake, Duration> {
-        match lock(&self.rung).take() {
+    pub fn poll(&self) -> Result<Wake, Duration> {
+        match lock(&self.pending).take() {
             Some(wake) => Ok(wake),
-            None => self.look(),
+            None => self.check(),
         }
     }
 
-    fn look(&self) -> Result<Wake, Duration> {
+    fn check(&self) -> Result<Wake, Duration> {
         let mut bytes = [0; 16];
         if matches!((&self.signals).read(&mut bytes), Ok(count) if count > 0) {
             return Ok(Wake::Reload);
@@ -119,7 +119,7 @@ impl Bell {
         Err(settles.unwrap_or(left).min(left))
     }
 
-    /// Waits until it rings.
+    /// Waits until there is a reason to end it.
     pub fn wait(&self) -> Wake {
         loop {
             if let Some(wake) = self.wait_up_to(None) {
@@ -128,11 +128,11 @@ impl Bell {
         }
     }
 
-    /// Waits until it rings, or so much time is over.
+    /// The same, or until so much time is over.
     pub fn wait_up_to(&self, at_most: Option<Duration>) -> Option<Wake> {
         let end = at_most.and_then(|time| Instant::now().checked_add(time));
         loop {
-            let mut left = match self.listen() {
+            let mut left = match self.poll() {
                 Ok(wake) => return Some(wake),
                 Err(left) => left,
             };
