@@ -17,9 +17,9 @@ use crate::config::Config;
 use crate::daemon::gateway::{self, RunArgs};
 use crate::daemon::timetable::next_runs;
 use crate::error::{ExitCode, Result};
+use crate::io::env;
 use crate::io::host::{Host, RealHost};
 use crate::logging::{self, WATCHER};
-use crate::places;
 use crate::report::{CLEAR_LINE, Counts, Kind, Problem, Report};
 
 /// Version of the `--json` envelope.
@@ -259,10 +259,10 @@ fn run(cli: &Cli) -> Outcome {
 }
 
 fn load(cli: &Cli) -> Result<Config> {
-    let home = places::home();
+    let home = env::home();
     let path = Config::find(
         cli.config.as_deref(),
-        &|name| places::env(name),
+        &|name| env::env(name),
         home.as_deref(),
     )?;
     // Our own configuration is recognised by its absolute path.
@@ -325,7 +325,11 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
     }
 }
 
-fn summarize(report: &Report, options: &crate::pass::Options, result: &Result<ExitCode>) {
+fn summarize(
+    report: &Report,
+    options: &crate::engine::context::Options,
+    result: &Result<ExitCode>,
+) {
     let dry = if options.dry_run {
         "dry run, nothing was changed; planned: "
     } else {

@@ -8,5 +8,6 @@ pub mod filter;
 pub mod guard;
 mod java_pattern;
 pub mod names;
+pub mod own_names;
 pub mod path;
 pub mod schedule;

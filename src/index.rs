@@ -16,14 +16,14 @@
 //!
 //! Opening, reading and closing write nothing (rollback journal, no pragma that writes).
 
-mod brief;
-mod census;
 mod listing;
 mod merge;
 mod meta;
 mod row;
 mod schema;
 mod search;
+mod summary;
+mod totals;
 
 use std::cell::Cell;
 use std::os::unix::fs::OpenOptionsExt;
@@ -32,12 +32,12 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-pub use brief::Brief;
-use census::Census;
 pub use listing::RemoteEntry;
 pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use search::Holdings;
+pub use summary::Brief;
+use totals::Census;
 
 use crate::core::filter::Filter;
 use crate::core::path::{Key, fold, join};

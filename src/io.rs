@@ -2,13 +2,16 @@
 //! dir, by [`listing`]s of its directories, and the small state files) and [`http`]. Everything
 //! above them runs unchanged in a simulator.
 
+pub mod dirs;
 pub mod disk;
+pub mod env;
 pub mod host;
 pub mod http;
 mod interruptible;
 pub mod listing;
 mod real_disk;
 mod real_http;
+pub mod stat;
 pub mod systemd;
 pub mod time_zone;
 

@@ -11,8 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::config::{Config, ConfigError};
+use crate::io::env;
 use crate::io::time_zone::time_zone;
-use crate::places;
 use crate::report::CLEAR_LINE;
 use file::LogFile;
 pub use file::old_generation;
@@ -71,7 +71,7 @@ pub fn start(verbose: u8) {
         1 => LevelFilter::Info,
         _ => LevelFilter::Debug,
     };
-    let journal = places::env("JOURNAL_STREAM").is_some() && !watched;
+    let journal = env::env("JOURNAL_STREAM").is_some() && !watched;
     let stderr = env_logger::Builder::new()
         .filter_module("ferrybox", level)
         .format(move |out, record| {

@@ -9,9 +9,9 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::{Access, Credential, Pending, StoredToken, TokenFiles};
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
+use crate::io::dirs;
 use crate::io::disk::Disk;
 use crate::io::host::{Host, RealHost};
-use crate::places;
 
 /// Longest code read from stdin, in bytes.
 const CODE_BYTES_MAX: u64 = 4096;
@@ -27,8 +27,8 @@ pub fn start(config: &Config) -> Result<String> {
                 .to_owned(),
         );
     };
-    let dir = places::state_dir(config)?;
-    let disk = places::open_state(&dir)?;
+    let dir = dirs::state_dir(config)?;
+    let disk = dirs::open_state(&dir)?;
     let pending = auth::start(&RealHost::new(), app_key);
     TokenFiles::new(&disk, dir.display().to_string()).store_pending(&pending)?;
     Ok(format!(
@@ -88,8 +88,8 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
         Some(code) => auth::clean_code(code)?,
         None => auth::clean_code(&read_code()?)?,
     };
-    let dir = places::state_dir(config)?;
-    let disk = places::open_state(&dir)?;
+    let dir = dirs::state_dir(config)?;
+    let disk = dirs::open_state(&dir)?;
     let files = TokenFiles::new(&disk, dir.display().to_string());
     let Some(pending) = files
         .pending()?
@@ -121,7 +121,7 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
                 .to_owned(),
         ));
     };
-    let runtime = places::open_runtime();
+    let runtime = dirs::open_runtime();
     let access = Access::new(
         credential(&pending, secret, &refresh_token),
         runtime.as_ref().map(|disk| disk as &dyn Disk),
@@ -192,11 +192,11 @@ fn read_code() -> Result<String> {
 /// [`Error::TryLater`] if Dropbox cannot be reached: then the token is kept.
 pub fn logout(config: &Config) -> Result<String> {
     let nobody = || Ok("Nobody is authenticated.".to_owned());
-    let dir = places::state_dir(config)?;
+    let dir = dirs::state_dir(config)?;
     if !dir.exists() && config.dropbox.personal_access_token.is_none() {
         return nobody();
     }
-    let disk = places::open_state(&dir)?;
+    let disk = dirs::open_state(&dir)?;
     let files = TokenFiles::new(&disk, dir.display().to_string());
     let stored = match files.token_to_revoke() {
         Ok(stored) => stored,
@@ -220,7 +220,7 @@ pub fn logout(config: &Config) -> Result<String> {
         return nobody();
     }
     let (http, host) = (RealHttp::new(config)?, RealHost::new());
-    let runtime = places::open_runtime();
+    let runtime = dirs::open_runtime();
     for credential in credentials {
         let runtime = runtime.as_ref().map(|disk| disk as &dyn Disk);
         let api = Api::new(&http, &host, Access::new(credential, runtime, true));

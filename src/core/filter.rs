@@ -13,6 +13,7 @@ use regex_lite::{Regex, RegexBuilder};
 use ring::digest::{Context, SHA256};
 
 use crate::core::java_pattern::{Refusal, translate};
+use crate::core::own_names::is_own_name;
 
 /// The compiled `[sync] upload_filter`, `download_filter`, `exclude` and `hidden`.
 #[derive(Clone, Debug)]
@@ -141,13 +142,6 @@ impl Filter {
             .chain([path.len()])
             .any(|end| any(&self.exclude, &path[..end]))
     }
-}
-
-/// Whether this path component is one of ours (`.ferrybox-*`): it never travels, in any case
-/// of letters, because vfat and Dropbox do not tell cases apart.
-pub fn is_own_name(name: &str) -> bool {
-    name.get(..10)
-        .is_some_and(|start| start.eq_ignore_ascii_case(".ferrybox-"))
 }
 
 /// The predecessor's state files, and whatever else it left out by this ending.

@@ -8,24 +8,25 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::commands::sync::{Machine, Wishes, own_keys, run_on};
+use crate::commands::sync::Wishes;
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
-use crate::cursor::CursorFile;
 use crate::daemon::timetable::{is_pushed, is_watched, schedules};
 use crate::daemon::wakeup::Wakeup;
 use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
 use crate::dropbox::longpoll::longpoll;
+use crate::engine::cursor::CursorFile;
+use crate::engine::{Machine, own_keys, run_on};
 use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
 use crate::io::Stop;
+use crate::io::dirs::{self, RealDisks};
 use crate::io::host::{Host, RealHost};
 use crate::logging;
-use crate::places::{self, RealDisks};
 use crate::report::{Kind, Known, Report};
-use crate::time::local_text;
+use crate::timestamp::local_text;
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
 const BACKOFF_FIRST: Duration = Duration::from_secs(5);
@@ -105,7 +106,7 @@ impl Gateway {
             let watched = Watched {
                 root: self.config.sync.content_dir.clone(),
                 filter: self.config.sync.filter.clone(),
-                own_keys: places::state_dir(&self.config)
+                own_keys: dirs::state_dir(&self.config)
                     .map(|state| own_keys(&self.config, &state))
                     .unwrap_or_default(),
                 settle: Duration::from_secs(self.config.schedule.settle_s),
@@ -186,8 +187,8 @@ impl Gateway {
 
     /// The cursor of the last pass.
     fn cursor(&self) -> Option<String> {
-        let state = places::state_dir(&self.config).ok()?;
-        let disk = places::open_state(&state).ok()?;
+        let state = dirs::state_dir(&self.config).ok()?;
+        let disk = dirs::open_state(&state).ok()?;
         CursorFile::new(Some(&disk), false).ok()?.peek()
     }
 

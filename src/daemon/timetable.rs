@@ -6,7 +6,7 @@ use crate::config::{Config, DownloadInterval};
 use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::io::time_zone::time_zone;
-use crate::time::full_text;
+use crate::timestamp::full_text;
 
 /// Runs that are shown.
 const SHOWN: usize = 10;

@@ -13,8 +13,9 @@ use crate::config::Secret;
 use crate::core::path::RelPath;
 use crate::dropbox::wire::TokenAnswer;
 use crate::error::{Error, Result, state_error};
-use crate::io::disk::{Disk, Kind};
+use crate::io::disk::Disk;
 use crate::io::host::Host;
+use crate::io::stat::Kind;
 
 /// An access token is replaced when less of its life is left, in seconds.
 const RENEW_BEFORE_S: i64 = 300;

@@ -6,7 +6,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide;
 use crate::core::path::Key;
 use crate::error::Result;
-use crate::io::disk::Stamp;
+use crate::io::stat::Stamp;
 
 /// What both sides last agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]

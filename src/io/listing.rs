@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 
 use crate::core::path::fold;
-use crate::io::disk::Status;
+use crate::io::stat::Status;
 
 /// A directory that was listed.
 pub struct Listing<'d> {

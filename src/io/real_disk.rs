@@ -17,8 +17,9 @@ use rustix::fs::{Gid, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::core::path::RelPath;
-use crate::io::disk::{Access, Disk, Kind, Lock, ReadFile, Space, Stamp, Status, WriteFile};
+use crate::io::disk::{Access, Disk, Lock, ReadFile, Space, WriteFile};
 use crate::io::listing::{Listing, Look, Names};
+use crate::io::stat::{Kind, Stamp, Status};
 
 /// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
 /// cifs, smb2 (magic numbers of `statfs(2)`).

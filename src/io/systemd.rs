@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-use crate::places::env;
+use crate::io::env::env;
 
 /// Signs of life are not sent more often than this.
 const BEAT_EVERY: Duration = Duration::from_secs(30);
@@ -61,6 +61,18 @@ impl Systemd {
 impl Default for Systemd {
     fn default() -> Self {
         Systemd::new()
+    }
+}
+
+/// What to do about a directory that cannot be written, where a service unit may be the reason.
+pub fn read_only_advice(error: &std::io::Error) -> &'static str {
+    let is_read_only = error.kind() == std::io::ErrorKind::ReadOnlyFilesystem;
+    // systemd sets it for every unit.
+    if is_read_only && env("INVOCATION_ID").is_some() {
+        "; if the unit makes it so: systemctl edit ferrybox, and name the content dir with \
+         [Service] ReadWritePaths="
+    } else {
+        ""
     }
 }
 

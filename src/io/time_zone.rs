@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use crate::places::env;
+use crate::io::env::env;
 
 /// Where zones have their files.
 const ZONES: &str = "/usr/share/zoneinfo";

@@ -11,7 +11,7 @@ use log::Level;
 use rustix::fs::OFlags;
 
 use crate::config::{Config, ConfigError};
-use crate::time::local_text;
+use crate::timestamp::local_text;
 
 /// Major number of the devices of SD cards and eMMC (devices.txt of Linux).
 const MMC_MAJOR: u32 = 179;

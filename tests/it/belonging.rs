@@ -3,11 +3,11 @@
 
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::core::path::Key;
-use ferrybox::cursor::CursorFile;
+use ferrybox::engine::cursor::CursorFile;
+use ferrybox::engine::root;
 use ferrybox::error::{Error, ExitCode};
 use ferrybox::index::{Base, Belonging, Index, Meta, Remote, Row};
 use ferrybox::report::Counts;
-use ferrybox::root;
 
 use crate::world::{Outcome, World, world};
 

@@ -83,7 +83,7 @@ fn a_hash_is_that_of_one_version() {
         let (hash, _) = world.meddled(
             second_read(),
             move |disk| disk.put("f", &written),
-            || ferrybox::read::hash(&disk, &path).unwrap(),
+            || ferrybox::engine::stable_read::hash(&disk, &path).unwrap(),
         );
         assert!(hashes.contains(&hash), "the hash of a mixture");
     }

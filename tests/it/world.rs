@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dropbox_standin::{Effect, Fault, Hook, Node, Standin, When};
-use ferrybox::commands::sync::{Machine, Wishes, run_on};
+use ferrybox::commands::sync::Wishes;
 use ferrybox::config::Config;
+use ferrybox::engine::{Machine, run_on};
 use ferrybox::error::ExitCode;
+use ferrybox::io::dirs::RealDisks;
 use ferrybox::io::http::{Http, HttpError, Request, Response};
-use ferrybox::places::RealDisks;
 use ferrybox::report::{Counts, Kind, Report};
 
 pub use clock::{Clock, ClockState};

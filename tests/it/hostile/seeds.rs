@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use ferrybox::core::content_hash::ContentHash;
 use ferrybox::core::path::Key;
 use ferrybox::index::{Base, BaseFile, Index, Meta, Remote, RemoteEntry, RemoteFile, Row};
-use ferrybox::io::disk::Stamp;
+use ferrybox::io::stat::Stamp;
 
 use crate::world::TempDir;
 

@@ -5,11 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::{self, Read};
 
-use ferrybox::commands::sync::{Machine, Wishes, run_on};
+use ferrybox::commands::sync::Wishes;
+use ferrybox::engine::pull::PAGES_MAX;
+use ferrybox::engine::{Machine, run_on};
 use ferrybox::error::{Error, ExitCode};
+use ferrybox::io::dirs::RealDisks;
 use ferrybox::io::http::{Body, Http, HttpError, Request, Response};
-use ferrybox::places::RealDisks;
-use ferrybox::pull::PAGES_MAX;
 use ferrybox::report::{Kind, Report};
 use serde_json::{Value, json};
 

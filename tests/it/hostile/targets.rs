@@ -8,19 +8,20 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ferrybox::config::{Config, Secret};
-use ferrybox::core::filter::{Filter, is_own_name};
+use ferrybox::core::filter::Filter;
+use ferrybox::core::own_names::is_own_name;
 use ferrybox::core::path::{Key, RelPath, fold, nfc, split};
 use ferrybox::core::schedule;
-use ferrybox::cursor::CursorFile;
 use ferrybox::dropbox::page::read_page;
 use ferrybox::dropbox::retry::{Failure, Retry, retry_after_s};
 use ferrybox::dropbox::tokens::{Access, Credential, StoredToken, TokenFiles, hash_hex};
 use ferrybox::dropbox::wire::{ApiError, FileMetadata, Metadata, one_line};
+use ferrybox::engine::cursor::CursorFile;
+use ferrybox::engine::pull;
 use ferrybox::error::Error;
 use ferrybox::index::{Belonging, DirPath, Index, Row};
 use ferrybox::io::RealDisk;
 use ferrybox::io::host::Host;
-use ferrybox::pull;
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 

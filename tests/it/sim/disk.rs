@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ferrybox::core::path::RelPath;
-use ferrybox::io::disk::{Access, Disk, Lock, ReadFile, Space, Status, WriteFile};
+use ferrybox::io::disk::{Access, Disk, Lock, ReadFile, Space, WriteFile};
 use ferrybox::io::listing::{Listing, Look, Names};
+use ferrybox::io::stat::Status;
 
 use super::seam::{Op, Seam};
 use super::tree::{Content, Ino, ROOT, Tree};
@@ -146,7 +147,7 @@ impl SimDisk {
 
 fn remove_all(tree: &mut Tree, path: &str) {
     let ino = tree.find(path).unwrap();
-    if tree.status(ino).kind == ferrybox::io::disk::Kind::Folder {
+    if tree.status(ino).kind == ferrybox::io::stat::Kind::Folder {
         for (name, _) in tree.list(path).unwrap() {
             remove_all(tree, &format!("{path}/{name}"));
         }
@@ -202,7 +203,7 @@ impl Disk for SimDisk {
         let wrap = |error| named(error, "open", path);
         let ino = tree.find(path.as_str()).map_err(wrap)?;
         let status = tree.status(ino);
-        if status.kind != ferrybox::io::disk::Kind::File {
+        if status.kind != ferrybox::io::stat::Kind::File {
             return Err(io::Error::other(format!("cannot open {path}: not a file")));
         }
         if status.mode & 0o400 == 0 {
@@ -233,7 +234,7 @@ impl Disk for SimDisk {
         let ino = tree
             .find(path.as_str())
             .map_err(|e| named(e, "open", path))?;
-        if tree.status(ino).kind != ferrybox::io::disk::Kind::File {
+        if tree.status(ino).kind != ferrybox::io::stat::Kind::File {
             return Err(io::Error::other(format!("cannot open {path}: not a file")));
         }
         tree.opened(ino);

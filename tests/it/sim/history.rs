@@ -376,7 +376,7 @@ impl History {
                 let is_folder = gateway
                     .content
                     .look(path)
-                    .is_some_and(|status| status.kind == ferrybox::io::disk::Kind::Folder);
+                    .is_some_and(|status| status.kind == ferrybox::io::stat::Kind::Folder);
                 let mut tree = gateway.content.tree();
                 let is_empty = tree.list(path).is_ok_and(|entries| entries.is_empty());
                 if is_folder && is_empty && !tree.has_mount(path) && !tree.is_bare(path) {

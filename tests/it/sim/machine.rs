@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dropbox_standin::{Delivery, Standin};
-use ferrybox::commands::sync::{Machine, run_on};
 use ferrybox::config::Config;
+use ferrybox::engine::context::Options;
+use ferrybox::engine::{Machine, run_on};
 use ferrybox::error::{self, ExitCode};
 use ferrybox::io::disk::{Disk, Disks};
 use ferrybox::io::host::Host;
 use ferrybox::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
-use ferrybox::pass::Options;
 use ferrybox::report::Report;
 
 use super::disk::SimDisk;

@@ -166,7 +166,7 @@ impl Scene {
                 let disk = &self.disks[edit.side - 1];
                 if let Some(status) = disk.look(path) {
                     let forbids = matches!(edit.deed, Deed::Forbid(_));
-                    let is_dir = status.kind == ferrybox::io::disk::Kind::Folder;
+                    let is_dir = status.kind == ferrybox::io::stat::Kind::Folder;
                     disk.set_mode(
                         path,
                         match (forbids, is_dir) {

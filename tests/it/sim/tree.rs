@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use ferrybox::io::disk::{Kind, Stamp, Status};
+use ferrybox::io::stat::{Kind, Stamp, Status};
 
 /// Number of an inode.
 pub type Ino = u64;

@@ -1,0 +1,288 @@
+//! What the phases of one pass share, and the words they speak to each other in.
+//!
+//! What a phase learns is settled in the index in batches; whatever is not settled when the power
+//! fails is simply seen again.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::core::arrivals::Arrivals;
+use crate::core::content_hash::ContentHash;
+use crate::core::decide::{Direction, Mode, Side};
+use crate::core::guard::Tally;
+use crate::core::path::{Key, RelPath};
+use crate::dropbox::api::Api;
+use crate::engine::download::GoneThere;
+use crate::engine::download::publish::Landing;
+use crate::engine::item::{Delete, Local, Observed, Spot, is_racy};
+use crate::engine::upload::Outbox;
+use crate::engine::walk::archive::{AtHand, Wanted};
+use crate::error::{Error, Result};
+use crate::index::{Base, BaseFile, Index, Row};
+use crate::io::disk::Disk;
+use crate::io::host::Host;
+use crate::io::stat::Stamp;
+use crate::report::Report;
+
+/// Rows settled in one transaction.
+const SETTLES_AT_ONCE: usize = 256;
+/// Paths in a row that Dropbox may stumble over before the pass ends.
+const STUMBLES_MAX: u32 = 3;
+/// What one pass is to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The mode of this pass.
+    pub mode: Mode,
+    /// Local changes may be made.
+    pub down: bool,
+    /// Changes in Dropbox may be made.
+    pub up: bool,
+    /// Nothing may be made: the plan is printed.
+    pub dry_run: bool,
+    /// Ids a person approved.
+    pub approved: Vec<String>,
+    /// How much time the pass may take.
+    pub max_time: Option<Duration>,
+}
+
+/// What a pass works with.
+pub struct Tools<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Clock and randomness.
+    pub host: &'a dyn Host,
+    /// The content dir.
+    pub disk: &'a dyn Disk,
+    /// Dropbox.
+    pub api: &'a Api<'a>,
+    /// What is known.
+    pub index: &'a Index,
+    /// What people are told.
+    pub report: &'a Report,
+    /// Keys below the content dir that hold our own configuration and state.
+    pub own_keys: Vec<String>,
+    /// The name in conflict copies.
+    pub device: String,
+}
+
+/// What the phases of one pass share.
+pub struct Pass<'a> {
+    pub(crate) tools: &'a Tools<'a>,
+    pub(crate) options: &'a Options,
+    pub(crate) reset_due: bool,
+    /// The index is an older copy: what differs from its base need not be an edit.
+    pub(crate) is_older: bool,
+    pub(crate) settles: Vec<Row>,
+    pub(crate) tally: Tally,
+    /// LIMIT: about 750 bytes for each delete of one pass.
+    pub(crate) deletes: Vec<Delete>,
+    /// Removed locally, not yet durable.
+    pub(crate) removed: Vec<Row>,
+    /// Different on both sides, no base, uploads only: a person decides.
+    pub(crate) undecided: Vec<(Spot, Observed)>,
+    pub(crate) landing: Landing,
+    /// The content of the file at hand, where it need not be asked for.
+    pub(crate) at_hand: Option<AtHand>,
+    /// While it is found out which folders are to come down as archives: what would.
+    pub(crate) wanted: Option<Wanted>,
+    /// Files to go up together.
+    pub(crate) outbox: Outbox,
+    /// Folders to make in Dropbox once it is clear which of them uploads made anyway.
+    pub(crate) new_folders: Vec<Spot>,
+    /// Keys of folders that uploads of this pass lie in.
+    pub(crate) made_by_upload: HashSet<String>,
+    /// How often each content arrived on a side in this pass: such a file was moved, not lost.
+    pub(crate) arrived_up: Arrivals,
+    pub(crate) arrived_down: Arrivals,
+    /// Files gone in Dropbox, once one that may have been moved was looked for.
+    pub(crate) gone_there: Option<GoneThere<'a>>,
+    /// Something waits for a name that a delete of this pass frees.
+    pub(crate) waiting: bool,
+    /// The second round, after the deletes: what still has no name is a problem.
+    pub(crate) last_round: bool,
+    pub(crate) unsound: BTreeSet<Key>,
+    /// Dropbox had no room for a file of this size, and what it said.
+    pub(crate) quota_full: Option<(u64, String)>,
+    pub(crate) disk_full: Option<String>,
+    /// Something did not go up that may in a later pass.
+    pub(crate) upload_left: bool,
+    /// Paths in a row that Dropbox stumbled over.
+    pub(crate) stumbles: u32,
+    pub(crate) committed: u64,
+    /// Number of the last pass that came past its guards. What arrived on a side since then is
+    /// our own doing: it does not speak for that side.
+    pub(crate) passes_done: u64,
+    /// Something arrived since then.
+    pub(crate) has_arrivals: bool,
+    /// Something could not be looked at, so nothing follows from what was not seen.
+    pub(crate) is_blind: bool,
+    /// The index had a base when the pass began.
+    pub(crate) had_base: bool,
+    /// Files only Dropbox has, where nothing may come down.
+    pub(crate) only_in_dropbox: u64,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass that has not begun.
+    pub fn new(
+        tools: &'a Tools<'a>,
+        options: &'a Options,
+        reset_due: bool,
+        had_base: bool,
+        passes_done: u64,
+    ) -> Pass<'a> {
+        Pass {
+            tools,
+            options,
+            reset_due,
+            is_older: false,
+            settles: Vec::new(),
+            tally: Tally::default(),
+            deletes: Vec::new(),
+            removed: Vec::new(),
+            undecided: Vec::new(),
+            landing: Landing::default(),
+            at_hand: None,
+            wanted: None,
+            outbox: Outbox::default(),
+            new_folders: Vec::new(),
+            made_by_upload: HashSet::new(),
+            arrived_up: Arrivals::default(),
+            arrived_down: Arrivals::default(),
+            gone_there: None,
+            waiting: false,
+            last_round: false,
+            unsound: BTreeSet::new(),
+            quota_full: None,
+            disk_full: None,
+            upload_left: false,
+            stumbles: 0,
+            committed: 0,
+            passes_done,
+            has_arrivals: false,
+            is_blind: false,
+            had_base,
+            only_in_dropbox: 0,
+        }
+    }
+
+    pub(crate) fn dry(&self) -> bool {
+        self.options.dry_run
+    }
+
+    /// Nothing at or below this path is looked at.
+    pub(crate) fn shuts(&self, subject: &str, key: &Key) -> bool {
+        let own = &self.tools.own_keys;
+        (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
+            || self.tools.config.sync.filter.shuts(subject)
+    }
+
+    /// A directory is still on the device it was seen on; a nested mount may come off under way.
+    pub(crate) fn check_device(&self, dir: &RelPath, device: u64) -> io::Result<()> {
+        match self.tools.disk.status(dir)? {
+            Some(status) if status.device != device => Err(io::Error::other(
+                "the disk mounted here was taken away or another one put over it: nothing is \
+                 done here until the next run",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Something could not be looked at: what it hides is neither gone nor done.
+    pub(crate) fn blind_spot(&mut self) {
+        self.is_blind = true;
+        self.upload_left = true;
+    }
+
+    /// A row failed its checksum: the next pass lists again.
+    pub(crate) fn note_unsound(&mut self, key: &Key) {
+        self.unsound.insert(key.clone());
+        self.blind_spot();
+    }
+
+    /// Which side is full, if one is.
+    pub(crate) fn full(&self) -> Option<String> {
+        let quota = self.quota_full.as_ref().map(|(_, text)| text.clone());
+        quota.or_else(|| self.disk_full.clone())
+    }
+
+    /// Dropbox could not answer for this path. The others go on, unless it is not the path.
+    pub(crate) fn stumbled(&mut self, subject: &str, text: &str) -> Result<()> {
+        self.upload_left = true;
+        self.stumbles += 1;
+        self.tools.report.problem(subject, text);
+        if self.stumbles >= STUMBLES_MAX {
+            return Err(Error::TryLater(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A base of what both sides hold now; the content was read from `read_at_ns` on.
+    pub(crate) fn file_base(
+        &mut self,
+        before: &Spot,
+        rev: String,
+        hash: ContentHash,
+        stamp: Stamp,
+        read_at_ns: i128,
+    ) -> Base {
+        let was_on_both = matches!(
+            (before.local, before.row.remote_side()),
+            (Local::File(_), Side::File(_))
+        );
+        let now = self.passes_done + 1;
+        let (arrived, came_back) = match before.row.base_file() {
+            Some(base) if was_on_both => (base.arrived, base.came_back),
+            Some(base) => (now, base.came_back || base.arrived < now),
+            None => (now, false),
+        };
+        self.has_arrivals |= arrived > self.passes_done;
+        Base::File(BaseFile {
+            rev,
+            hash,
+            stamp,
+            racy: is_racy(&stamp, read_at_ns),
+            arrived,
+            came_back,
+        })
+    }
+
+    /// A file with this content arrived on a side.
+    pub(crate) fn note_arrival(&mut self, direction: Direction, hash: ContentHash) {
+        // Without a base nothing can be deleted, and so nothing be moved.
+        match direction {
+            _ if !self.had_base => {}
+            Direction::Up => self.arrived_up.note(hash),
+            Direction::Down => self.arrived_down.note(hash),
+        }
+    }
+
+    /// Records in the index what a row has become, with others in one transaction.
+    pub(crate) fn settle(&mut self, row: Row) -> Result<()> {
+        if self.dry() {
+            return Ok(());
+        }
+        self.settles.push(row);
+        if self.settles.len() >= SETTLES_AT_ONCE {
+            self.flush_settles()
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn flush_settles(&mut self) -> Result<()> {
+        if self.settles.is_empty() {
+            return Ok(());
+        }
+        let index = self.tools.index;
+        let rows = std::mem::take(&mut self.settles);
+        index.transaction(|| rows.iter().try_for_each(|row| index.put(row)))
+    }
+}
+
+fn is_at_or_below(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,184 @@
+//! Folders that went with everything in them: looked into together, deleted together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::core::path::{Key, split};
+use crate::dropbox::api::PageSink;
+use crate::dropbox::batch::Choice;
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::Metadata;
+use crate::engine::context::Pass;
+use crate::engine::item::Delete;
+use crate::engine::pull::{Located, beneath, root_key};
+use crate::error::{Error, Result};
+use crate::index::Remote;
+
+/// Entries of one page, as Dropbox fills them.
+const PAGE_ENTRIES: u64 = 2000;
+
+/// Tells which folders are empty but for each other.
+struct Emptiness<'a> {
+    /// [`root_key`] of the remote root.
+    root: String,
+    /// The folders to delete, with the paths requests name.
+    folders: &'a BTreeMap<Key, String>,
+    /// Those among them that hold something else.
+    blocked: BTreeSet<Key>,
+    /// Something lies where nobody can tell.
+    is_blind: bool,
+}
+
+impl Emptiness<'_> {
+    fn may_go(&self, key: &Key) -> bool {
+        self.folders.contains_key(key) && !self.blocked.contains(key)
+    }
+}
+
+impl PageSink for Emptiness<'_> {
+    fn restart(&mut self) -> std::result::Result<(), Error> {
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: Metadata) -> std::result::Result<(), Error> {
+        let entry = match beneath(&self.root, entry) {
+            Located::Entry(entry) => entry,
+            Located::Root(_) => return Ok(()),
+            Located::Elsewhere => {
+                self.is_blind = true;
+                return Ok(());
+            }
+        };
+        match entry.remote {
+            Remote::Gone => return Ok(()),
+            Remote::Folder if self.folders.contains_key(&entry.key) => return Ok(()),
+            _ => {}
+        }
+        let mut above = entry.key.parent();
+        while let Some(key) = above {
+            above = key.parent();
+            if self.folders.contains_key(&key) {
+                self.blocked.insert(key);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Choice for Emptiness<'_> {
+    /// Each takes all that is below it along.
+    fn chosen(&self) -> Vec<String> {
+        if self.is_blind {
+            return Vec::new();
+        }
+        let is_top = |key: &Key| !key.parent().is_some_and(|above| self.may_go(&above));
+        self.folders
+            .iter()
+            .filter(|(key, _)| self.may_go(key) && is_top(key))
+            .map(|(_, path)| path.clone())
+            .collect()
+    }
+}
+
+impl Pass<'_> {
+    /// Deletes folders in Dropbox that hold nothing but each other, where one look at all of them
+    /// is less than a look at each; the others come back as they came.
+    pub(super) fn delete_empty_trees(&mut self, folders: Vec<Delete>) -> Result<Vec<Delete>> {
+        if folders.len() < 2 {
+            return Ok(folders);
+        }
+        // What was deleted in them does not count any more.
+        self.flush_settles()?;
+        let named: BTreeMap<Key, String> = folders
+            .iter()
+            .map(|delete| {
+                let row = &delete.spot.row;
+                (row.key.clone(), self.lower_path(&row.lower_path()))
+            })
+            .collect();
+        let dir = common_dir(named.keys());
+        let pages = self.tools.index.holdings(&dir)?.entries / PAGE_ENTRIES + 1;
+        if pages >= folders.len() as u64 {
+            return Ok(folders);
+        }
+        let remote_root = &self.tools.config.dropbox.remote_root;
+        let path = match dir.as_str() {
+            "" => remote_root.clone(),
+            dir => {
+                let row = self.tools.index.row(&Key::of(dir))?;
+                let lower = row.map_or_else(|| dir.to_owned(), |row| row.lower_path());
+                self.lower_path(&lower)
+            }
+        };
+        let mut look = Emptiness {
+            root: root_key(remote_root),
+            folders: &named,
+            blocked: BTreeSet::new(),
+            is_blind: false,
+        };
+        let outcomes = match self.tools.api.delete_empty_folders(&path, &mut look) {
+            Ok(outcomes) => outcomes,
+            Err(CallError::End(error)) => return Err(error),
+            Err(error) => {
+                log::debug!("looking into folders one by one: {error:?}");
+                return Ok(folders);
+            }
+        };
+        let gone: BTreeSet<&String> = outcomes
+            .iter()
+            .filter_map(|(path, outcome)| outcome.is_ok().then_some(path))
+            .collect();
+        let went = |key: &Key| {
+            let mut at = Some(key.clone());
+            std::iter::from_fn(|| {
+                let key = at.take()?;
+                at = key.parent();
+                Some(key)
+            })
+            .any(|key| named.get(&key).is_some_and(|path| gone.contains(path)))
+        };
+        let mut left = Vec::new();
+        for delete in folders {
+            if went(&delete.spot.row.key) {
+                self.deleted_in_dropbox(delete.spot, "(empty folder)")?;
+            } else {
+                left.push(delete);
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// The deepest directory that is all of these keys or lies above them.
+fn common_dir<'a>(mut keys: impl Iterator<Item = &'a Key>) -> String {
+    let mut dir = keys.next().map(Key::path).unwrap_or_default();
+    for key in keys {
+        let path = key.path();
+        let is_in = |dir: &str| {
+            let rest = path.strip_prefix(dir);
+            dir.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        while !is_in(&dir) {
+            dir = split(&dir).0.to_owned();
+        }
+    }
+    dir
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_directory_is_one_of_whole_names() {
+        let common = |paths: &[&str]| {
+            let keys: Vec<Key> = paths.iter().map(|path| Key::of(path)).collect();
+            common_dir(keys.iter())
+        };
+        assert_eq!(common(&[]), "");
+        assert_eq!(common(&["a/b/c"]), "a/b/c");
+        assert_eq!(common(&["a/b/c", "a/b"]), "a/b");
+        assert_eq!(common(&["a/b/c", "a/b/d"]), "a/b");
+        assert_eq!(common(&["a/bc/d", "a/b/d"]), "a");
+        assert_eq!(common(&["a/b", "ab/c"]), "");
+    }
+}

@@ -1,0 +1,423 @@
+//! Bringing files down: fetched by revision, or taken from the archive of a folder, to a hidden
+//! temporary file beside the target, and verified by length and content hash. [`crate::engine::download::publish`]
+//! puts them in place.
+
+mod moved;
+mod partial;
+pub mod publish;
+pub mod zip;
+
+use std::io::{self, Read};
+
+pub(crate) use moved::GoneThere;
+use partial::{Begun, arrived, part_name, take_up};
+
+use crate::config::ConflictPolicy;
+use crate::core::content_hash::ContentHash;
+use crate::core::decide::{Action, Direction};
+use crate::core::own_names::temp_name;
+use crate::core::path::RelPath;
+use crate::dropbox::api::Download;
+use crate::dropbox::retry::CallError;
+use crate::engine::context::Pass;
+use crate::engine::download::publish::{Fetched, Replaces};
+use crate::engine::item::{Local, Observed, Spot};
+use crate::engine::stable_read::BUFFER_BYTES;
+use crate::error::Result;
+use crate::index::RemoteFile;
+use crate::io::disk::{Access, WriteFile};
+use crate::io::stat::{Kind, Status};
+use crate::io::systemd::read_only_advice;
+use crate::report::{Deed, in_brackets, size_text};
+use crate::timestamp::seconds_of;
+
+/// Bytes of a download between two lines of progress.
+const PROGRESS_BYTES: u64 = 4 << 20;
+/// Tries for one file whose bytes do not arrive as announced.
+const TRIES_MAX: u32 = 3;
+/// Free space a download leaves, in bytes, where that is more than [`RESERVE_SHARE`].
+const RESERVE_BYTES: u64 = 64 << 20;
+/// Free space a download leaves: one part in this many of the filesystem.
+const RESERVE_SHARE: u64 = 50;
+
+/// Why a download did not complete.
+pub(crate) enum Failed {
+    Call(CallError),
+    /// The local side.
+    Disk(io::Error),
+    /// What arrived is not what was announced.
+    Differs(String),
+}
+
+impl Pass<'_> {
+    /// Fetches a file ([`Action::Download`] or [`Action::Conflict`]).
+    pub(crate) fn download(
+        &mut self,
+        spot: Spot,
+        observed: Observed,
+        action: Action,
+    ) -> Result<()> {
+        let Some(remote) = spot.row.remote_file() else {
+            return Ok(());
+        };
+        if let Local::Folder { .. } = spot.local {
+            self.in_the_way(&spot);
+            return Ok(());
+        }
+        let replaces = match (spot.local, action) {
+            (Local::Gone, _) => Replaces::Nothing,
+            (_, Action::Conflict) if self.keeps_both() => Replaces::Kept(observed),
+            _ => Replaces::File(observed),
+        };
+        if let (Replaces::Kept(_), true) = (replaces, self.dry()) {
+            self.report_conflict(&spot, "");
+        }
+        let is_new = matches!(replaces, Replaces::Nothing);
+        if self.dry() {
+            self.tools
+                .report
+                .did(Deed::Download, &spot.subject, &in_brackets(remote.size));
+            if let Some(hash) = remote.hash
+                && !(is_new && self.would_move_here(&remote)?)
+            {
+                self.note_arrival(Direction::Down, hash);
+            }
+            return Ok(());
+        }
+        if is_new && self.move_here(&spot, &remote)? {
+            return Ok(());
+        }
+        let Some(path) = self.local_path(&spot) else {
+            return Ok(());
+        };
+        // A revision is one content, but nobody keeps a Dropbox from saying otherwise.
+        let part = part_name(&remote, replaces.access())
+            .filter(|part| !self.landing.holds(&path.parent(), part));
+        let random = || self.tools.host.random_hex(8);
+        let temp = part.clone().unwrap_or_else(|| temp_name(&random()));
+        let Ok(temp) = path.parent().join(&temp) else {
+            return Ok(());
+        };
+        if !self.ensure_dir(&spot)? || !self.has_space(&spot, &temp, remote.size) {
+            return Ok(());
+        }
+        if let Some(wanted) = &mut self.wanted {
+            wanted.has_waiting = true;
+            if is_new {
+                self.note_wanted(&spot.row, &remote, &temp);
+            }
+            return Ok(());
+        }
+        match self.fetch(&spot, &remote, &temp, replaces) {
+            Ok((rev, hash)) => {
+                self.stumbles = 0;
+                self.take_fetched(Fetched {
+                    spot,
+                    temp,
+                    rev,
+                    hash,
+                    replaces,
+                })
+            }
+            Err(failed) => {
+                // What broke off is taken up by the next run.
+                if part.is_none() || !matches!(failed, Failed::Call(_)) {
+                    self.discard(&temp);
+                }
+                self.not_fetched(&spot, failed)
+            }
+        }
+    }
+
+    /// Where a spot is locally; a name this filesystem cannot have is a problem.
+    pub(crate) fn local_path(&self, spot: &Spot) -> Option<RelPath> {
+        let report = self.tools.report;
+        spot.path()
+            .map_err(|e| report.problem(&spot.subject, &format!("{e}: it stays in Dropbox")))
+            .ok()
+    }
+
+    fn keeps_both(&self) -> bool {
+        self.tools.config.sync.conflict == ConflictPolicy::KeepBoth
+    }
+
+    fn in_the_way(&mut self, spot: &Spot) {
+        self.waiting = true;
+        if self.last_round || self.dry() {
+            self.tools.report.problem(
+                &spot.subject,
+                "Dropbox has a file of this name, here is a folder that is not empty; both are \
+                 left alone: rename one",
+            );
+        }
+    }
+
+    /// The free-space reserve is the larger of 64 MiB and 2 %.
+    fn has_space(&mut self, spot: &Spot, temp: &RelPath, size: u64) -> bool {
+        let Ok(space) = self.tools.disk.space(&spot.dir) else {
+            return true;
+        };
+        let size = size.saturating_sub(arrived(self.tools.disk, temp));
+        let reserve = RESERVE_BYTES.max(space.total / RESERVE_SHARE);
+        if size.saturating_add(reserve) <= space.free {
+            return true;
+        }
+        let text = format!(
+            "the disk is full: {} needed beside a reserve of {}, {} free",
+            size_text(size),
+            size_text(reserve),
+            size_text(space.free)
+        );
+        let report = self.tools.report;
+        report.problem(&spot.subject, &format!("not downloaded: {text}"));
+        self.disk_full = Some(text);
+        false
+    }
+
+    /// Makes the directories a download needs.
+    pub(crate) fn ensure_dir(&mut self, spot: &Spot) -> Result<bool> {
+        if let Ok(Some(status)) = self.tools.disk.status(&spot.dir)
+            && status.kind == Kind::Folder
+        {
+            return Ok(true);
+        }
+        let mut dir = RelPath::root();
+        for component in spot.dir.components() {
+            let Ok(next) = dir.join(component) else {
+                return Ok(false);
+            };
+            match self.tools.disk.make_dir(&next) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    self.not_fetched(spot, Failed::Disk(error))?;
+                    return Ok(false);
+                }
+            }
+            dir = next;
+        }
+        Ok(true)
+    }
+
+    /// Streams the file into `temp`, continuing where a broken connection left off.
+    fn fetch(
+        &mut self,
+        spot: &Spot,
+        remote: &RemoteFile,
+        temp: &RelPath,
+        replaces: Replaces,
+    ) -> std::result::Result<(String, ContentHash), Failed> {
+        let access = replaces.access();
+        let mut why = String::new();
+        for _ in 0..TRIES_MAX {
+            let mut begun = self.open_temp(temp, remote, access).map_err(Failed::Disk)?;
+            let fetched = match self.take_at_hand(&spot.row.key) {
+                Some(body) => take(body, remote, &mut begun),
+                None => self.fetch_once(spot, remote, &mut begun),
+            };
+            match fetched {
+                Ok((hash, modified)) => {
+                    self.finish_file(spot, &mut *begun.file, modified)
+                        .map_err(Failed::Disk)?;
+                    return Ok((remote.rev.clone(), hash));
+                }
+                Err(Failed::Differs(text)) => {
+                    log::debug!("{}: {text}", spot.subject);
+                    why = text;
+                }
+                Err(failed) => return Err(failed),
+            }
+            drop(begun);
+            self.tools.disk.remove_file(temp).map_err(Failed::Disk)?;
+        }
+        Err(Failed::Differs(why))
+    }
+
+    /// The file a download goes to: what an earlier run has kept of it, or an empty one.
+    fn open_temp(&self, temp: &RelPath, remote: &RemoteFile, access: Access) -> io::Result<Begun> {
+        let disk = self.tools.disk;
+        if part_name(remote, access).is_some() {
+            match take_up(disk, temp, remote.size) {
+                Ok(Some(begun)) => return Ok(begun),
+                Ok(None) => {}
+                Err(error) => log::debug!("{error}"),
+            }
+            self.discard(temp);
+        }
+        disk.create(temp, access).map(Begun::empty)
+    }
+
+    fn fetch_once(
+        &self,
+        spot: &Spot,
+        remote: &RemoteFile,
+        begun: &mut Begun,
+    ) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
+        let mut stalls = 0;
+        let mut modified = remote.modified;
+        let mut announced = remote.hash;
+        while begun.offset < remote.size || remote.size == 0 {
+            let offset = begun.offset;
+            let Download {
+                metadata,
+                resumed,
+                mut body,
+            } = self
+                .tools
+                .api
+                .download(&remote.rev, offset)
+                .map_err(Failed::Call)?;
+            if offset > 0 && !resumed {
+                return Err(Failed::Differs(
+                    "the download could not be continued".to_owned(),
+                ));
+            }
+            if metadata.size != remote.size {
+                return Err(Failed::Differs("its size is another one".to_owned()));
+            }
+            let (report, api) = (self.tools.report, self.tools.api);
+            let mut progress = |done| {
+                report.progress(&spot.subject, done, remote.size);
+                api.in_time().is_ok()
+            };
+            let whole = copy(&mut *body, begun, remote.size, &mut progress)?;
+            modified = seconds_of(&metadata.client_modified).or(modified);
+            announced = announced.or_else(|| metadata.hash());
+            if whole {
+                break;
+            }
+            stalls = if begun.offset > offset { 0 } else { stalls + 1 };
+            if stalls >= TRIES_MAX {
+                let text = format!("the connection broke at byte {offset} again and again");
+                return Err(Failed::Call(CallError::Stumbled(text)));
+            }
+        }
+        let hash = begun.hasher.clone().finish();
+        if announced.is_some_and(|expected| expected != hash) {
+            return Err(Failed::Differs(
+                "what arrived has another content hash".to_owned(),
+            ));
+        }
+        Ok((hash, modified))
+    }
+
+    /// Owner, permissions and time of the finished file: those of what it replaces, else the
+    /// defaults; as root it belongs to whom its directory belongs to.
+    fn finish_file(
+        &self,
+        spot: &Spot,
+        file: &mut dyn WriteFile,
+        modified: Option<i64>,
+    ) -> io::Result<()> {
+        let is_root_user = rustix::process::geteuid().is_root();
+        let owner = |status: &Status| is_root_user.then_some((status.uid, status.gid));
+        match spot.local {
+            Local::File(replaced) => file.set_owner(replaced.mode, owner(&replaced))?,
+            Local::Gone | Local::Folder { .. } | Local::Unknown => {
+                if is_root_user {
+                    let mode = file.status()?.mode;
+                    let parent = self.tools.disk.status(&spot.dir)?;
+                    file.set_owner(mode, parent.as_ref().and_then(owner))?;
+                }
+            }
+        }
+        if let Some(seconds) = modified {
+            file.set_mtime(seconds)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn discard(&self, temp: &RelPath) {
+        match self.tools.disk.remove_file(temp) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => log::debug!("{error}"),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn not_fetched(&mut self, spot: &Spot, failed: Failed) -> Result<()> {
+        let report = self.tools.report;
+        match failed {
+            Failed::Call(CallError::End(error)) => return Err(error),
+            Failed::Call(CallError::Stumbled(text)) => {
+                return self.stumbled(&spot.subject, &format!("not downloaded: {text}"));
+            }
+            Failed::Call(CallError::Refused(error)) if error.has("not_found") => {
+                report.deferred(&spot.subject, "it changed in Dropbox meanwhile");
+            }
+            Failed::Call(CallError::Refused(error)) => {
+                report.problem(&spot.subject, &format!("not downloaded: {}", error.text()));
+            }
+            Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
+                self.not_stored(&spot.subject, &error);
+            }
+            Failed::Differs(text) => {
+                report.problem(&spot.subject, &format!("not downloaded: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The disk would not take a file; a full disk has an exit code of its own.
+    pub(crate) fn not_stored(&mut self, subject: &str, error: &io::Error) {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        if matches!(error.kind(), StorageFull | QuotaExceeded) {
+            self.disk_full = Some(error.to_string());
+        }
+        let advice = read_only_advice(error);
+        let text = format!("not downloaded: {error}{advice}");
+        self.tools.report.problem(subject, &text);
+    }
+}
+
+/// Takes a file from the archive it is in; what is wrong with that is no reason to do without it.
+fn take(
+    mut body: Box<dyn Read>,
+    remote: &RemoteFile,
+    begun: &mut Begun,
+) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
+    let whole = copy(&mut *body, begun, remote.size, &mut |_| true)?;
+    let hash = begun.hasher.clone().finish();
+    if whole && remote.hash == Some(hash) {
+        Ok((hash, remote.modified))
+    } else {
+        Err(Failed::Differs("the archive has other bytes".to_owned()))
+    }
+}
+
+/// Copies the body behind what is there; false if it ended early, or `progress` says so.
+fn copy(
+    body: &mut dyn Read,
+    begun: &mut Begun,
+    size: u64,
+    progress: &mut dyn FnMut(u64) -> bool,
+) -> std::result::Result<bool, Failed> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut goes_on = true;
+    while goes_on {
+        let count = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                log::debug!("a download broke: {error}");
+                break;
+            }
+        };
+        let step = begun.offset / PROGRESS_BYTES;
+        begun.offset += count as u64;
+        if begun.offset / PROGRESS_BYTES > step {
+            goes_on = progress(begun.offset);
+        }
+        if begun.offset > size {
+            return Err(Failed::Differs(
+                "more bytes arrived than were announced".to_owned(),
+            ));
+        }
+        begun.hasher.update(&buffer[..count]);
+        begun
+            .file
+            .write_all(&buffer[..count])
+            .map_err(Failed::Disk)?;
+    }
+    Ok(begun.offset == size)
+}

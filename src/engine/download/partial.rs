@@ -1,0 +1,89 @@
+//! The beginning of a large file, kept from a run that broke off: what has arrived is read for its
+//! hash, and the rest is asked for. Whether it was worth anything the content hash of the whole
+//! file tells.
+
+use std::io::{self, Read};
+
+use crate::core::content_hash::ContentHasher;
+use crate::core::own_names::partial_name;
+use crate::core::path::RelPath;
+use crate::engine::stable_read::BUFFER_BYTES;
+use crate::index::RemoteFile;
+use crate::io::disk::{Access, Disk, WriteFile};
+use crate::io::stat::Kind;
+
+/// The beginning of a file larger than this is kept, in bytes.
+const SMALL_MAX: u64 = 4 << 20;
+/// Longest revision that makes a file name, in bytes; Dropbox's own have about 30.
+const REV_BYTES_MAX: usize = 64;
+
+/// A download under way: the file, and what it holds so far.
+pub(super) struct Begun {
+    pub(super) file: Box<dyn WriteFile>,
+    pub(super) hasher: ContentHasher,
+    pub(super) offset: u64,
+}
+
+impl Begun {
+    /// With an empty file.
+    pub(super) fn empty(file: Box<dyn WriteFile>) -> Begun {
+        Begun {
+            file,
+            hasher: ContentHasher::new(),
+            offset: 0,
+        }
+    }
+}
+
+/// The name under which the beginning of a file waits for the rest; nothing for small ones. One
+/// that nobody else may read yet is not taken for another.
+pub(super) fn part_name(remote: &RemoteFile, access: Access) -> Option<String> {
+    let rev = &remote.rev;
+    let is_name = rev.len() <= REV_BYTES_MAX && rev.bytes().all(|b| b.is_ascii_alphanumeric());
+    (remote.size > SMALL_MAX && is_name && remote.hash.is_some()).then(|| match access {
+        Access::Shared => partial_name(rev, false),
+        Access::Private => partial_name(rev, true),
+    })
+}
+
+/// How much has arrived, if anything has.
+pub(super) fn arrived(disk: &dyn Disk, temp: &RelPath) -> u64 {
+    match disk.status(temp) {
+        Ok(Some(status)) if status.kind == Kind::File => status.stamp.size,
+        _ => 0,
+    }
+}
+
+/// Takes up what is there; nothing if there is nothing of use.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn take_up(disk: &dyn Disk, temp: &RelPath, size: u64) -> io::Result<Option<Begun>> {
+    let there = arrived(disk, temp);
+    if there == 0 || there > size {
+        return Ok(None);
+    }
+    let mut hasher = ContentHasher::new();
+    let mut offset = 0;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut reader = disk.open(temp)?.take(there);
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                offset += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let file = disk.append(temp)?;
+    let is_same = file.status()?.stamp.size == offset;
+    log::debug!("{temp}: {offset} bytes are here already");
+    Ok(is_same.then_some(Begun {
+        file,
+        hasher,
+        offset,
+    }))
+}

@@ -1,0 +1,110 @@
+//! One key with all that is known of it, as a pass sees it.
+
+use crate::core::content_hash::ContentHash;
+use crate::core::decide::{Direction, Side};
+use crate::core::path::{BadName, RelPath};
+use crate::index::Row;
+use crate::io::stat::{Kind, Stamp, Status};
+
+/// A stamp younger than this may hide a later change in the same tick, in nanoseconds.
+const FRESH_NS: i128 = 2_000_000_000;
+
+/// When a path is visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Remote changes come down; deletes wait.
+    Down,
+    /// Everything is looked at; local changes go up; deletes are collected.
+    Scan,
+}
+
+/// What is at the local path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// It could not be told.
+    Unknown,
+    /// Nothing.
+    Gone,
+    /// A folder.
+    Folder {
+        /// Whether it lies on another device than its parent.
+        mount: bool,
+        /// That device.
+        device: u64,
+    },
+    /// A file.
+    File(Status),
+}
+
+/// One key with everything known about it.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    /// Its row, new if the index had none.
+    pub row: Row,
+    /// What is there locally.
+    pub local: Local,
+    /// The local directory it is in, or would be made in.
+    pub dir: RelPath,
+    /// The device that directory is on, or would be made on.
+    pub device: u64,
+    /// Its local name, or the name it would get.
+    pub name: String,
+    /// `/real/case/path` as in Dropbox if it is known there, else as it is locally.
+    pub subject: String,
+    /// Dropbox has a file where a folder above this path would have to be.
+    pub blocked_up: bool,
+}
+
+impl Spot {
+    /// The local path.
+    ///
+    /// # Errors
+    /// Why the name cannot be one.
+    pub fn path(&self) -> std::result::Result<RelPath, BadName> {
+        self.dir.join(&self.name)
+    }
+}
+
+/// A delete that waits for the end of the pass.
+#[derive(Clone, Debug)]
+pub struct Delete {
+    /// The side.
+    pub direction: Direction,
+    /// The spot, as it was seen.
+    pub spot: Spot,
+}
+
+/// The local file as it was observed.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed {
+    /// What the decision sees.
+    pub side: Side,
+    /// Its content, where it had to be read.
+    pub hash: Option<ContentHash>,
+    /// Its stamp, if it is a file.
+    pub stamp: Stamp,
+    /// When the look at it began.
+    pub read_at_ns: i128,
+}
+
+/// What `stat` said, as a spot sees it.
+pub fn local_of(status: &Status, parent_device: u64) -> Local {
+    match status.kind {
+        Kind::File => Local::File(*status),
+        Kind::Folder => Local::Folder {
+            mount: status.device != parent_device,
+            device: status.device,
+        },
+        Kind::Special => Local::Unknown,
+    }
+}
+
+/// Whether the file may have changed once more within the tick of its own stamp, after it was read.
+pub fn is_racy(stamp: &Stamp, read_at_ns: i128) -> bool {
+    let changed = if stamp.ctime_ns == 0 {
+        stamp.mtime_ns
+    } else {
+        stamp.ctime_ns
+    };
+    i128::from(changed) > read_at_ns - FRESH_NS
+}

@@ -1,0 +1,171 @@
+//! Where the directory of a key is locally, and what is in it at other keys.
+
+mod entries;
+
+use crate::core::path::{Key, RelPath, fold};
+use crate::engine::context::Pass;
+use crate::engine::item::{Local, Spot, local_of};
+use crate::error::Result;
+use crate::index::{Base, DirPath, Row};
+pub(crate) use entries::{Entries, Entry, one_of};
+
+/// Where the directory of a key is locally.
+pub(crate) enum Place {
+    /// It is there, on this device.
+    Present(RelPath, u64),
+    /// It is not there; this is where it would be, and on which device.
+    Absent(RelPath, u64),
+    /// A file, a link or a clash is in the way.
+    Blocked,
+    /// It cannot be told; the second walk says why.
+    Unknown,
+}
+
+/// A directory something is to come down into, as it was when it was looked into.
+pub(crate) struct Looked<'d> {
+    /// `/real/case/path`, as subjects have it; empty for the root.
+    shown: String,
+    path: RelPath,
+    device: u64,
+    entries: Entries<'d>,
+}
+
+impl<'a> Pass<'a> {
+    /// `/real/case/path` of a directory in Dropbox, as subjects have it; nothing if it is shut, or
+    /// its spelling is not known, so that the filters cannot be asked.
+    pub(crate) fn shown_dir(&self, dir: &str) -> Result<Option<String>> {
+        let filter = &self.tools.config.sync.filter;
+        Ok(match self.tools.index.dir_path(dir, filter)? {
+            DirPath::Open(path) if path.is_empty() => Some(path),
+            DirPath::Open(path) => Some(format!("/{path}")),
+            DirPath::Shut | DirPath::Unknown => None,
+        })
+    }
+
+    /// Looks into the directory of a key, to bring something down into it; nothing if it cannot.
+    pub(crate) fn look_into(&mut self, dir: &str) -> Result<Option<Looked<'a>>> {
+        let Some(shown) = self.shown_dir(dir)? else {
+            return Ok(None);
+        };
+        let (path, device, entries) = match self.place_of(dir)? {
+            Place::Present(path, device) => match self.entries(&path, device) {
+                Some(entries) => (path, device, entries),
+                None => return Ok(None),
+            },
+            Place::Absent(path, device) => (path, device, Entries::none()),
+            // What is in the way may make room: plan as if it had.
+            Place::Blocked if self.dry() => (RelPath::root(), 0, Entries::none()),
+            Place::Blocked => {
+                self.blocked_down(&shown);
+                return Ok(None);
+            }
+            Place::Unknown => return Ok(None),
+        };
+        Ok(Some(Looked {
+            shown,
+            path,
+            device,
+            entries,
+        }))
+    }
+
+    /// Something stands where a folder of Dropbox would have to be.
+    fn blocked_down(&mut self, shown: &str) {
+        if self.last_round {
+            self.tools.report.problem(
+                shown,
+                "something else is in the way of this folder; what Dropbox holds in it is left \
+                 alone: move it away",
+            );
+        }
+        self.waiting = true;
+    }
+
+    /// A row with what is local at its key; nothing if it is not looked at.
+    pub(crate) fn spot_in(&self, dir: &Looked<'_>, row: Row) -> Option<Spot> {
+        let subject = format!("{}/{}", dir.shown, row.shown);
+        if self.shuts(&subject, &row.key) {
+            return None;
+        }
+        let places = dir.entries.names.with_key(&row.key.name);
+        let found = dir.entries.look_at(places);
+        let (local, name) = one_of(&found, &row, dir.device);
+        Some(Spot {
+            row,
+            local,
+            dir: dir.path.clone(),
+            device: dir.device,
+            name,
+            subject,
+            blocked_up: false,
+        })
+    }
+
+    /// Finds the local directory of a key, following names from the root: the exact local name
+    /// first, then any name with the same key.
+    pub(crate) fn place_of(&self, dir: &str) -> Result<Place> {
+        let disk = self.tools.disk;
+        let mut key = String::new();
+        let Ok(root) = disk.root() else {
+            return Ok(Place::Unknown);
+        };
+        let mut place = Place::Present(RelPath::root(), root.device);
+        for component in dir.split('/').filter(|c| !c.is_empty()) {
+            let at = Key {
+                dir: key,
+                name: component.to_owned(),
+            };
+            key = at.path();
+            let row = self.tools.index.row(&at)?;
+            let name = row.as_ref().map_or(component, Row::local_name);
+            place = match place {
+                Place::Blocked | Place::Unknown => return Ok(place),
+                Place::Absent(path, device) => match path.join(name) {
+                    Ok(path) => Place::Absent(path, device),
+                    Err(_) => return Ok(Place::Blocked),
+                },
+                Place::Present(path, device) => {
+                    let mounted = Base::Folder { mount: true };
+                    let was_mount = row.as_ref().is_some_and(|row| row.base == mounted);
+                    match self.step(&path, name, component, device) {
+                        // Nothing is put where a disk is no longer mounted.
+                        Place::Present(_, here) if was_mount && here == device => Place::Unknown,
+                        place => place,
+                    }
+                }
+            };
+        }
+        Ok(place)
+    }
+
+    fn step(&self, dir: &RelPath, name: &str, folded: &str, device: u64) -> Place {
+        let disk = self.tools.disk;
+        let Ok(exact) = dir.join(name) else {
+            return Place::Blocked;
+        };
+        match disk.status(&exact) {
+            Ok(Some(status)) => match local_of(&status, device) {
+                Local::Folder { .. } => return Place::Present(exact, status.device),
+                Local::File(_) | Local::Unknown | Local::Gone => return Place::Blocked,
+            },
+            Ok(None) => {}
+            Err(_) => return Place::Unknown,
+        }
+        let Ok(listed) = disk.list(dir) else {
+            return Place::Unknown;
+        };
+        let mut same = listed.names.iter().filter(|name| fold(name) == folded);
+        match (same.next(), same.next()) {
+            (None, _) => Place::Absent(exact, device),
+            (Some(name), None) => match (listed.look.status(name), dir.join(name)) {
+                (Ok(Some(status)), Ok(path))
+                    if matches!(local_of(&status, device), Local::Folder { .. }) =>
+                {
+                    Place::Present(path, status.device)
+                }
+                _ => Place::Blocked,
+            },
+            (Some(_), Some(_)) => Place::Blocked,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The local names of one directory: which of them count, and what they stand for.
+
+use std::io;
+use std::ops::Range;
+
+use crate::core::decide::Mode;
+use crate::core::own_names::{is_own_name, is_temp_name, rev_of_partial};
+use crate::core::path::{RelPath, fold, join};
+use crate::engine::context::Pass;
+use crate::engine::item::{Local, local_of};
+use crate::index::Row;
+use crate::io::listing::{Listing, Look, Names};
+use crate::io::stat::{Kind, Status};
+
+/// What ext filesystems keep for repairs, in their topmost directory, which has this inode number.
+const LOST_AND_FOUND: (&str, u64) = ("lost+found", 2);
+
+/// A local name and what it stands for.
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) status: io::Result<Status>,
+}
+
+/// The local names of a directory, sorted by key.
+pub(crate) struct Entries<'d> {
+    pub(crate) names: Names,
+    look: Option<Box<dyn Look + 'd>>,
+}
+
+impl Entries<'_> {
+    /// Those of a directory that is not there.
+    pub(crate) fn none() -> Self {
+        Entries {
+            names: Names::default(),
+            look: None,
+        }
+    }
+
+    /// What the names at these places stand for, right now.
+    pub(crate) fn look_at(&self, places: Range<usize>) -> Vec<Entry> {
+        let entry = |at| {
+            let name = self.names.get(at)?;
+            let status = match self.look.as_ref()?.status(name) {
+                Ok(Some(status)) => Ok(status),
+                // Removed since it was listed: perhaps renamed, and then listed under no name.
+                Ok(None) => Err(io::ErrorKind::NotFound.into()),
+                Err(error) => Err(error),
+            };
+            Some(Entry {
+                name: name.to_owned(),
+                status,
+            })
+        };
+        places.filter_map(entry).collect()
+    }
+}
+
+impl<'a> Pass<'a> {
+    /// The entries of a directory, sorted by key; nothing if it cannot be read.
+    pub(crate) fn entries(&mut self, path: &RelPath, device: u64) -> Option<Entries<'a>> {
+        let listed = self.tools.disk.list(path);
+        // An unmounted disk leaves an empty directory: look after listing.
+        let listed = listed.and_then(|listed| self.check_device(path, device).map(|()| listed));
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(error) => {
+                self.blind_spot();
+                let report = self.tools.report;
+                match error.kind() {
+                    io::ErrorKind::NotFound => {
+                        report.deferred(&path.slashed(), "it was just removed");
+                    }
+                    _ => report.problem(&path.slashed(), &error.to_string()),
+                }
+                return None;
+            }
+        };
+        let Listing { names, odd, look } = listed;
+        if self.options.mode != Mode::DropboxToLocal {
+            for name in odd.iter().filter(|name| !name.starts_with('.')) {
+                self.tools.report.problem(
+                    &path.join(name).unwrap_or_default().slashed(),
+                    "the name is not UTF-8, Dropbox cannot hold it: rename it",
+                );
+            }
+        }
+        let own: Vec<usize> = (0..names.len())
+            .filter(|at| names.get(*at).is_some_and(is_own_name))
+            .collect();
+        let mut names = if own.is_empty() {
+            names
+        } else {
+            own.iter()
+                .filter_map(|at| names.get(*at))
+                .for_each(|name| self.clean(path, name));
+            names.without(&own)
+        };
+        names.sort();
+        Some(Entries {
+            names,
+            look: Some(look),
+        })
+    }
+
+    /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's.
+    fn clean(&self, dir: &RelPath, name: &str) {
+        let is_left = match rev_of_partial(name) {
+            // The beginning of a large file waits for the rest as long as that is to come.
+            Some(rev) => matches!(self.tools.index.is_due(&fold(dir.as_str()), rev), Ok(false)),
+            None => is_temp_name(name),
+        };
+        if self.dry() || !is_left || self.landing.holds(dir, name) {
+            return;
+        }
+        if let Ok(path) = dir.join(name) {
+            match self.tools.disk.remove_file(&path) {
+                Ok(()) => log::debug!("removed a leftover of an earlier run: {path}"),
+                Err(error) => log::debug!("{error}"),
+            }
+        }
+    }
+
+    /// The filesystem's own directory for repairs: nobody put it there, and only root can read it.
+    /// One that Dropbox holds or that was in step is a folder like any other.
+    pub(crate) fn is_lost_and_found(&self, dir: &RelPath, device: u64, found: &[Entry]) -> bool {
+        let (name, top) = LOST_AND_FOUND;
+        let is_it = |entry: &Entry| {
+            entry.name == name
+                && entry.status.as_ref().is_ok_and(|status| {
+                    status.kind == Kind::Folder && status.uid == 0 && status.device == device
+                })
+        };
+        let at_top = || match self.tools.disk.status(dir) {
+            Ok(Some(dir)) => dir.stamp.inode == top,
+            Ok(None) | Err(_) => false,
+        };
+        matches!(found, [entry] if is_it(entry)) && at_top()
+    }
+}
+
+/// What is local at a key, and under which name.
+pub(crate) fn one_of(found: &[Entry], row: &Row, device: u64) -> (Local, String) {
+    match found {
+        [] => (Local::Gone, row.local_name().to_owned()),
+        [entry] => {
+            let local = match &entry.status {
+                Ok(status) => local_of(status, device),
+                Err(_) => Local::Unknown,
+            };
+            if local == Local::Unknown {
+                log::debug!(
+                    "{}: not a file or folder: skipped",
+                    join(&row.key.dir, &entry.name)
+                );
+            }
+            (local, entry.name.clone())
+        }
+        [entry, ..] => (Local::Unknown, entry.name.clone()),
+    }
+}

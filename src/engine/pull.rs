@@ -1,0 +1,489 @@
+//! First phase of a pass: what Dropbox tells, written into the index, then the cursor file.
+//!
+//! The cursor never runs ahead of the index: a page is committed first. A full listing is staged,
+//! resumes where it was interrupted, and causes nothing before its last page has arrived.
+
+use crate::core::filter::Filter;
+use crate::core::path::{BadName, Key, check_name, fold, split};
+use crate::dropbox::api::{Api, PageSink};
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::Metadata;
+use crate::engine::cursor::CursorFile;
+use crate::error::{Error, Result};
+use crate::index::{Belonging, Index, Meta, Remote, RemoteEntry, RemoteFile};
+use crate::report::printable;
+use crate::timestamp::seconds_of;
+
+/// Pages in a row that may bring nothing, or the same cursor, although more is promised.
+const EMPTY_PAGES_MAX: u32 = 100;
+
+/// LIMIT: pages of one pass, about 8 million entries as Dropbox fills them. A longer listing goes
+/// on in the next pass, so that one that never ends does not keep the lock for ever.
+pub const PAGES_MAX: u32 = 4000;
+
+/// LIMIT: longest path in bytes (`PATH_MAX` on Linux): each of its folders takes a row that holds
+/// the whole path above it.
+const PATH_BYTES_MAX: usize = 4096;
+
+/// How the remote root was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// It is there, and the index holds what is in it.
+    Listed,
+    /// Nothing is there; the index was left as it is.
+    Missing,
+    /// A file is there.
+    IsFile,
+}
+
+/// Reads what Dropbox tells.
+pub struct Puller<'a> {
+    /// The API.
+    pub api: &'a Api<'a>,
+    /// Where it is written down.
+    pub index: &'a Index,
+    /// Where the cursor is kept.
+    pub cursors: &'a CursorFile<'a>,
+    /// What may become a row.
+    pub filter: &'a Filter,
+    /// What cursors belong to; names the remote root.
+    pub belonging: &'a Belonging,
+    /// Hash of the personal access token, if one is used: it does not say which app it is of.
+    pub personal_token: Option<&'a str>,
+}
+
+/// How listening ended.
+enum Listened {
+    UpToDate,
+    /// Dropbox asks to start over.
+    Reset,
+    /// The cursor is for another app or account, or none at all.
+    NoCursor,
+    /// What was told does not fit what is known: how a folder is spelt, or a row that is damaged.
+    Incomplete,
+    /// The remote root is not there as a folder.
+    NoRoot(Root),
+}
+
+impl Puller<'_> {
+    /// Brings the index up to date, from the stored cursor if it still counts.
+    ///
+    /// # Errors
+    /// Whatever ends the pass. The index holds complete pages only.
+    pub fn run(&self) -> Result<Root> {
+        let relist = self.index.meta(Meta::RelistDue)?.is_some();
+        let cursor = self
+            .cursors
+            .load(self.index, self.belonging)?
+            .filter(|_| !relist);
+        match cursor.map(|cursor| self.listen(cursor)).transpose()? {
+            Some(Listened::UpToDate) => {
+                // Dropbox takes the old cursor: the token is of the same app.
+                self.note_token()?;
+                return Ok(Root::Listed);
+            }
+            Some(Listened::NoRoot(root)) => return Ok(root),
+            Some(Listened::Reset) => {
+                log::info!("Dropbox asks to start over: listing everything again");
+                self.index
+                    .transaction(|| self.index.set_meta(Meta::ResetDue, "1"))?;
+            }
+            Some(Listened::NoCursor) => {
+                log::info!("Dropbox does not accept the cursor: listing everything again");
+            }
+            Some(Listened::Incomplete) => {
+                log::info!("the changes do not fit what is known: listing everything again");
+            }
+            None => {}
+        }
+        if self.token_is_new()? && self.index.has_base()? {
+            // It may be of another app, which sees another folder: what that lacks is not deleted.
+            log::info!("another personal access token: starting over, nothing is deleted");
+            let was_due = self.index.meta(Meta::ResetDue)?.is_some();
+            self.index.transaction(|| {
+                self.index.clear()?;
+                self.index.set_belonging(self.belonging)?;
+                // This is no reset of Dropbox's.
+                if was_due {
+                    Ok(())
+                } else {
+                    self.index.clear_meta(Meta::ResetDue)
+                }
+            })?;
+        }
+        let root = self.list_all()?;
+        self.note_token()?;
+        Ok(root)
+    }
+
+    fn token_is_new(&self) -> Result<bool> {
+        let known = self.index.meta(Meta::PersonalToken)?;
+        Ok(self.personal_token.is_some() && known.as_deref() != self.personal_token)
+    }
+
+    fn note_token(&self) -> Result<()> {
+        match self.personal_token {
+            Some(token) if self.token_is_new()? => self
+                .index
+                .transaction(|| self.index.set_meta(Meta::PersonalToken, token)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Follows the stored cursor once more, to read the echo of our own changes.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub fn drain(&self) -> Result<()> {
+        if let Some(cursor) = self.cursors.load(self.index, self.belonging)? {
+            self.listen(cursor)?;
+        }
+        Ok(())
+    }
+
+    fn listen(&self, mut cursor: String) -> Result<Listened> {
+        let mut pages = Pages::default();
+        loop {
+            let mut sink = Sink::new(self, Purpose::Apply);
+            let end = match self.api.list_folder_continue(&cursor, &mut sink) {
+                Ok(end) => end,
+                Err(error) => {
+                    self.index.roll_back();
+                    return refused(error, Asked::WithCursor);
+                }
+            };
+            if sink.root_was_gone && sink.root_is.is_none() {
+                // The folder is another one of the same name: what was known of it is void.
+                self.index.roll_back();
+                return Ok(Listened::NoCursor);
+            }
+            self.index.commit()?;
+            if let Some(root) = sink.root_is {
+                return Ok(Listened::NoRoot(root));
+            }
+            if sink.entries > 0 && self.index.meta(Meta::RelistDue)?.is_some() {
+                return Ok(Listened::Incomplete);
+            }
+            if sink.entries > 0 {
+                self.cursors
+                    .store(&end.cursor, self.index, self.belonging)?;
+            }
+            let moved = sink.entries > 0 && end.cursor != cursor;
+            cursor = end.cursor;
+            if !end.has_more {
+                return Ok(Listened::UpToDate);
+            }
+            if let Err(error) = pages.count(moved) {
+                // What is promised lies behind these pages: the next pass goes on from here.
+                self.cursors.store(&cursor, self.index, self.belonging)?;
+                return Err(error);
+            }
+        }
+    }
+
+    fn list_all(&self) -> Result<Root> {
+        // Until the listing is complete no cursor counts, whatever the commit counter comes to.
+        if self.index.meta(Meta::RelistDue)?.is_none() {
+            self.index
+                .transaction(|| self.index.set_meta(Meta::RelistDue, "1"))?;
+        }
+        // Half a listing of another folder, account or filter is of no use.
+        let of = self.index.meta(Meta::StagingOf)?;
+        let is_ours = of.as_deref() == Some(self.belonging.text().as_str());
+        let mut cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
+        let (mut pages, mut resets) = (Pages::default(), 0);
+        loop {
+            let mut sink = Sink::new(self, Purpose::Stage);
+            let answer = match &cursor {
+                Some(cursor) => self.api.list_folder_continue(cursor, &mut sink),
+                None => {
+                    sink.starts_over = true;
+                    self.api.list_folder(&self.belonging.remote_root, &mut sink)
+                }
+            };
+            let end = match answer {
+                Ok(end) => end,
+                Err(error) => {
+                    self.index.roll_back();
+                    let asked = match cursor {
+                        Some(_) => Asked::WithCursor,
+                        None => Asked::FromTheStart,
+                    };
+                    match refused(error, asked)? {
+                        Listened::Reset | Listened::NoCursor if resets < 3 && cursor.is_some() => {
+                            resets += 1;
+                            cursor = None;
+                            continue;
+                        }
+                        Listened::NoRoot(root) => return Ok(root),
+                        Listened::Reset
+                        | Listened::NoCursor
+                        | Listened::Incomplete
+                        | Listened::UpToDate => {
+                            return Err(Error::TryLater(
+                                "Dropbox keeps asking to list again from the start; try later"
+                                    .to_owned(),
+                            ));
+                        }
+                    }
+                }
+            };
+            if let Some(root) = sink.root_is {
+                self.index.roll_back();
+                return Ok(root);
+            }
+            if end.has_more {
+                self.index
+                    .note_staging(&end.cursor, &self.belonging.text())?;
+                self.index.commit()?;
+                let moved = sink.entries > 0 && cursor.as_deref() != Some(&end.cursor);
+                pages.count(moved)?;
+                cursor = Some(end.cursor);
+            } else {
+                self.index.merge_staged(self.filter)?;
+                self.index.set_belonging(self.belonging)?;
+                self.index.commit()?;
+                self.cursors
+                    .store(&end.cursor, self.index, self.belonging)?;
+                return Ok(Root::Listed);
+            }
+        }
+    }
+}
+
+/// What a listing was asked with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    WithCursor,
+    FromTheStart,
+}
+
+fn refused(error: CallError, asked: Asked) -> Result<Listened> {
+    match error {
+        CallError::Refused(error) if error.is("reset") => Ok(Listened::Reset),
+        // 400: the cursor is for another app or account, or is no cursor at all.
+        CallError::Refused(error) if error.is("http_400") && asked == Asked::WithCursor => {
+            log::debug!("{}", error.text());
+            Ok(Listened::NoCursor)
+        }
+        CallError::Refused(error) if error.is("path/not_found") => {
+            Ok(Listened::NoRoot(Root::Missing))
+        }
+        CallError::Refused(error) if error.is("path/not_folder") => {
+            Ok(Listened::NoRoot(Root::IsFile))
+        }
+        error => Err(error.into_error("list the Dropbox folder")),
+    }
+}
+
+/// The pages of one listing so far.
+#[derive(Default)]
+struct Pages {
+    all: u32,
+    /// The last ones in a row that did not get on.
+    empty: u32,
+}
+
+impl Pages {
+    /// One more, after which more is promised.
+    fn count(&mut self, moved: bool) -> Result<()> {
+        self.all += 1;
+        self.empty = if moved { 0 } else { self.empty + 1 };
+        if self.empty > EMPTY_PAGES_MAX {
+            return Err(Error::TryLater(
+                "Dropbox keeps promising more entries without getting on; try later".to_owned(),
+            ));
+        }
+        if self.all >= PAGES_MAX {
+            return Err(Error::TryLater(
+                "Dropbox has more to list than fits into one run; the next one goes on from here"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Apply,
+    Stage,
+}
+
+/// Writes the entries of one page into the open transaction.
+struct Sink<'a> {
+    index: &'a Index,
+    filter: &'a Filter,
+    /// Key of the remote root with a trailing slash; empty for the account's root.
+    root: String,
+    purpose: Purpose,
+    /// What an unfinished listing left is thrown away.
+    starts_over: bool,
+    entries: u64,
+    /// The remote root was gone for a moment.
+    root_was_gone: bool,
+    /// What became of the remote root, if it is no folder any more.
+    root_is: Option<Root>,
+}
+
+impl<'a> Sink<'a> {
+    fn new(puller: &Puller<'a>, purpose: Purpose) -> Sink<'a> {
+        Sink {
+            index: puller.index,
+            filter: puller.filter,
+            root: root_key(&puller.belonging.remote_root),
+            purpose,
+            starts_over: false,
+            entries: 0,
+            root_was_gone: false,
+            root_is: None,
+        }
+    }
+
+    /// The entry, if it lies below the remote root and can be synced at all.
+    fn relative(&mut self, entry: Metadata) -> Option<RemoteEntry> {
+        match beneath(&self.root, entry) {
+            Located::Entry(entry) => Some(*entry),
+            Located::Root(is) => {
+                self.root_was_gone |= is != Root::Listed;
+                self.root_is = Some(is).filter(|is| *is != Root::Listed);
+                None
+            }
+            Located::Elsewhere => None,
+        }
+    }
+}
+
+/// Where an entry of a listing belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// Below the remote root.
+    Entry(Box<RemoteEntry>),
+    /// It is the remote root itself, and this became of it.
+    Root(Root),
+    /// It is not mounted, of an unknown kind, outside the remote root, or no possible path.
+    Elsewhere,
+}
+
+/// Key of the remote root with a trailing slash; empty for the account's root.
+pub fn root_key(remote_root: &str) -> String {
+    match fold(remote_root.trim_matches('/')) {
+        root if root.is_empty() => root,
+        root => format!("{root}/"),
+    }
+}
+
+/// Places an entry relative to the remote root, whose [`root_key`] is `root`.
+pub fn beneath(root: &str, entry: Metadata) -> Located {
+    let display = match &entry {
+        Metadata::File(file) => file.path_display.clone(),
+        Metadata::Folder(folder) => folder.path_display.clone(),
+        Metadata::Deleted(_) | Metadata::Other => None,
+    };
+    let (name, lower, remote) = match entry {
+        Metadata::File(file) if !file.is_downloadable || file.symlink_info.is_some() => {
+            (file.name, file.path_lower, Remote::Opaque)
+        }
+        Metadata::File(file) => {
+            let remote = RemoteFile {
+                hash: file.hash(),
+                rev: file.rev,
+                size: file.size,
+                modified: seconds_of(&file.client_modified),
+            };
+            (file.name, file.path_lower, Remote::File(remote))
+        }
+        Metadata::Folder(folder) => (folder.name, folder.path_lower, Remote::Folder),
+        Metadata::Deleted(deleted) => (deleted.name, deleted.path_lower, Remote::Gone),
+        Metadata::Other => return Located::Elsewhere,
+    };
+    // Without a path it is not mounted.
+    let Some(lower) = lower.as_deref().and_then(|path| path.strip_prefix('/')) else {
+        return Located::Elsewhere;
+    };
+    let folded = fold(lower);
+    if !root.is_empty() && root.strip_suffix('/') == Some(&folded) {
+        return Located::Root(match remote {
+            Remote::Gone => Root::Missing,
+            Remote::File(_) | Remote::Opaque => Root::IsFile,
+            Remote::Folder | Remote::AsBase => Root::Listed,
+        });
+    }
+    let Some(below) = folded.strip_prefix(root) else {
+        log::debug!(
+            "/{} lies outside the remote root: ignored",
+            printable(lower)
+        );
+        return Located::Elsewhere;
+    };
+    if let Err(why) = possible(below) {
+        let start: String = lower.chars().take(80).collect();
+        log::warn!(
+            "Dropbox lists /{}, which is left alone: {why}",
+            printable(&start)
+        );
+        return Located::Elsewhere;
+    }
+    let key = Key::of(below);
+    let components = root.matches('/').count();
+    let lower = lower.splitn(components + 1, '/').last().unwrap_or(lower);
+    let lower = (lower != below).then(|| lower.to_owned());
+    let shown_dir = display.and_then(|path| {
+        let below = path
+            .trim_start_matches('/')
+            .splitn(components + 1, '/')
+            .last()?;
+        Some(split(below).0.to_owned())
+    });
+    // The path says what an entry is; under a name of another key it would not be found again.
+    let shown = if fold(&name) == key.name {
+        name
+    } else {
+        key.name.clone()
+    };
+    Located::Entry(Box::new(RemoteEntry {
+        shown_dir,
+        key,
+        shown,
+        lower,
+        remote,
+    }))
+}
+
+/// Whether this can be the path of anything. A name that is merely too long for a local disk can
+/// be, and is told to people where it would come down.
+fn possible(path: &str) -> std::result::Result<(), BadName> {
+    if path.len() > PATH_BYTES_MAX {
+        return Err(BadName::TooLong);
+    }
+    path.split('/').try_for_each(|name| match check_name(name) {
+        Err(BadName::TooLong) => Ok(()),
+        checked => checked,
+    })
+}
+
+impl PageSink for Sink<'_> {
+    fn restart(&mut self) -> Result<()> {
+        self.index.roll_back();
+        self.entries = 0;
+        self.root_is = None;
+        self.root_was_gone = false;
+        self.index.begin()?;
+        if self.starts_over {
+            self.index.unstage()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn entry(&mut self, entry: Metadata) -> Result<()> {
+        self.entries += 1;
+        let Some(entry) = self.relative(entry) else {
+            return Ok(());
+        };
+        match self.purpose {
+            Purpose::Apply => self.index.apply(&entry, self.filter).map(drop),
+            Purpose::Stage => self.index.stage(&entry),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Reading a local file so that what is read is one version of it.
+//!
+//! `fstat` before and after: a file that moved meanwhile is read again. A file that only grew, as
+//! logs do, counts as the prefix of the size first seen, if a second reading finds that prefix
+//! unchanged.
+
+use std::io;
+
+use crate::core::content_hash::{ContentHash, ContentHasher};
+use crate::core::path::RelPath;
+use crate::io::disk::{Disk, ReadFile};
+use crate::io::stat::Stamp;
+
+/// Bytes read at a time.
+pub const BUFFER_BYTES: usize = 64 * 1024;
+/// Tries before a file counts as restless.
+const TRIES_MAX: u32 = 3;
+
+/// Why a file could not be read as one version.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is no longer there, or no longer a file.
+    Vanished,
+    /// It changed during every try.
+    Restless,
+    /// The disk says no.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Unread {
+        if error.kind() == io::ErrorKind::NotFound {
+            Unread::Vanished
+        } else {
+            Unread::Failed(error)
+        }
+    }
+}
+
+/// The hash of a file's content, with the stamp that content has.
+///
+/// # Errors
+/// [`Unread`].
+pub fn hash(disk: &dyn Disk, path: &RelPath) -> Result<(ContentHash, Stamp), Unread> {
+    for _ in 0..TRIES_MAX {
+        let mut file = disk.open(path)?;
+        let before = file.status()?.stamp;
+        let Some(hash) = hash_prefix(&mut *file, before.size)? else {
+            continue;
+        };
+        let after = file.status()?.stamp;
+        if after == before || (only_grew(&before, &after) && holds(&mut *file, &before, hash)?) {
+            return Ok((hash, before));
+        }
+    }
+    Err(Unread::Restless)
+}
+
+/// The hash of the next `size` bytes; nothing if there are not that many.
+///
+/// # Errors
+/// What the disk says.
+pub fn hash_prefix(file: &mut dyn ReadFile, size: u64) -> io::Result<Option<ContentHash>> {
+    let mut hasher = ContentHasher::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut left = size;
+    while left > 0 {
+        let want = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        match file.read(&mut buffer[..want]) {
+            Ok(0) => return Ok(None),
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                left -= count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(hasher.finish()))
+}
+
+/// Whether `now` can be the same file as `before` with bytes appended.
+pub fn only_grew(before: &Stamp, now: &Stamp) -> bool {
+    now.size > before.size && now.inode == before.inode
+}
+
+/// Whether a second reading of the file's first bytes finds the same content.
+///
+/// # Errors
+/// What the disk says.
+pub fn holds(file: &mut dyn ReadFile, before: &Stamp, hash: ContentHash) -> io::Result<bool> {
+    file.seek(0)?;
+    Ok(hash_prefix(file, before.size)? == Some(hash))
+}

@@ -1,0 +1,438 @@
+//! Sending files up: small ones many at a time, larger ones in one call, large ones in a session.
+//!
+//! Files gather in the outbox and leave it together: those that were only moved are copied
+//! within Dropbox, the others are sent. Every write names what it may replace (`add`, or `update`
+//! with a rev), autorename is off, and nothing is settled before Dropbox's content hash equals that
+//! of the bytes sent. A file is only committed as one version of itself: in a single call the last
+//! block is read, and the file looked at again, before that block is sent; in a session before the
+//! finishing call.
+
+mod batch;
+pub mod folders;
+mod joined;
+mod moved;
+mod session;
+mod source;
+
+use std::io::{self, Read};
+
+pub(crate) use batch::Outbox;
+use batch::Outgoing;
+use source::{Bytes, Chunk, is_moved, is_one_version};
+
+use crate::core::content_hash::ContentHash;
+use crate::core::decide::Direction;
+use crate::core::path::{Key, RelPath, fold, join, nfc};
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, WriteMode};
+use crate::engine::context::Pass;
+use crate::engine::item::{Local, Observed, Spot};
+use crate::engine::pull::{Located, beneath, root_key};
+use crate::engine::stable_read;
+use crate::error::Result;
+use crate::index::{DirPath, Row};
+use crate::io::disk::ReadFile;
+use crate::io::stat::Stamp;
+use crate::report::{Deed, in_brackets};
+use crate::timestamp::timestamp_of;
+
+/// What is sent in one step, in bytes, where the pass has an end (`--max-time`): a step that was
+/// begun is finished. A chunk is a multiple of 4 MiB (`files.stone`).
+const STEP_BYTES: u64 = 4 << 20;
+/// The same in files.
+const STEP_FILES: usize = 100;
+
+/// Largest file held in memory, so that its hash is known before it is sent, in bytes.
+const IN_MEMORY_MAX_BYTES: u64 = 64 << 10;
+/// Tries for a file that moves while it is read, or arrives damaged.
+const TRIES_MAX: u32 = 3;
+
+/// A committed upload.
+struct Sent {
+    metadata: FileMetadata,
+    hash: ContentHash,
+    stamp: Stamp,
+}
+
+/// Why an upload did not happen.
+enum Failed {
+    Call(CallError),
+    Disk(io::Error),
+    /// The file moved during every try.
+    Restless,
+    /// It arrived, but damaged; the version in Dropbox has this rev.
+    Damaged(String),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        if is_moved(&error) {
+            Failed::Restless
+        } else {
+            Failed::Disk(error)
+        }
+    }
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Failed {
+        match error {
+            CallError::Local(error) => Failed::from(error),
+            error => Failed::Call(error),
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Uploads the local file of a spot; `replaced` is a rev to name that is not the base's.
+    pub(crate) fn upload(
+        &mut self,
+        spot: Spot,
+        observed: &Observed,
+        mode: WriteMode,
+        replaced: Option<String>,
+    ) -> Result<()> {
+        if spot.blocked_up && !self.dry() {
+            self.blocked_upload(&spot);
+            return Ok(());
+        }
+        let size = observed.stamp.size;
+        let mut more = in_brackets(size);
+        if let Some(rev) = &replaced {
+            more = format!("{more}, replacing rev {rev}, which stays in Dropbox's history");
+        }
+        if self.dry() {
+            self.tools.report.did(Deed::Upload, &spot.subject, &more);
+            self.note_folders_above(&spot.row.key, &spot.subject)?;
+            if let Some(hash) = self.planned_hash(&spot, observed) {
+                self.note_arrival(Direction::Up, hash);
+            }
+            return Ok(());
+        }
+        self.post(Outgoing {
+            spot,
+            observed: *observed,
+            mode,
+            more,
+        })
+    }
+
+    /// Dropbox had no room for a file no larger than this one.
+    fn has_no_room(&mut self, file: &Outgoing) -> bool {
+        let size = file.observed.stamp.size;
+        let is_full = matches!(&self.quota_full, Some((full, _)) if size >= *full);
+        if is_full {
+            self.upload_left = true;
+            let report = self.tools.report;
+            report.problem(&file.spot.subject, "not uploaded: the Dropbox is full");
+        }
+        is_full
+    }
+
+    /// Sends one file in calls of its own.
+    fn send_alone(&mut self, file: Outgoing) -> Result<()> {
+        if self.has_no_room(&file) {
+            return Ok(());
+        }
+        let Outgoing {
+            spot,
+            observed,
+            mode,
+            more,
+        } = file;
+        match self.send(&spot, mode, &observed) {
+            Ok((sent, read_at_ns)) => self.uploaded(spot, sent, read_at_ns, &more),
+            Err(failed) => self.not_uploaded(spot, &observed, failed),
+        }
+    }
+
+    /// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends.
+    fn chunk_bytes(&self) -> u64 {
+        match self.tools.api.has_end() {
+            true => STEP_BYTES,
+            false => self.tools.config.network.upload_chunk_mib << 20,
+        }
+    }
+
+    /// The content a dry run would send, so that it tells renames from deletes as the pass does.
+    fn planned_hash(&self, spot: &Spot, observed: &Observed) -> Option<ContentHash> {
+        if observed.hash.is_some() || !self.had_base {
+            return observed.hash;
+        }
+        let path = spot.path().ok()?;
+        stable_read::hash(self.tools.disk, &path)
+            .ok()
+            .map(|(hash, _)| hash)
+    }
+
+    /// The path in Dropbox of a subject.
+    pub(crate) fn remote_path(&self, subject: &str) -> String {
+        format!("{}{}", self.tools.config.dropbox.remote_root, nfc(subject))
+    }
+
+    pub(crate) fn blocked_upload(&mut self, spot: &Spot) {
+        self.waiting = true;
+        if self.last_round {
+            self.tools.report.problem(
+                &spot.subject,
+                "Dropbox has a file where this one's folder would have to be: rename one of them",
+            );
+        }
+    }
+
+    fn send(
+        &self,
+        spot: &Spot,
+        mut mode: WriteMode,
+        observed: &Observed,
+    ) -> std::result::Result<(Sent, i128), Failed> {
+        let local = &spot.path().map_err(io::Error::other)?;
+        let remote = &self.remote_path(&spot.subject);
+        let mut failed = Failed::Restless;
+        for _ in 0..TRIES_MAX {
+            let read_at_ns = self.tools.host.now_ns();
+            let file = self.tools.disk.open(local)?;
+            let stamp = file.status()?.stamp;
+            let time = timestamp_of(stamp.mtime_ns);
+            let commit = CommitInfo {
+                path: remote,
+                mode: mode.clone(),
+                client_modified: &time,
+                mute: true,
+            };
+            let known = observed.hash.filter(|_| stamp == observed.stamp);
+            let answer = if stamp.size <= IN_MEMORY_MAX_BYTES {
+                self.send_small(local, file, stamp, &commit)
+            } else if stamp.size <= self.chunk_bytes() {
+                self.send_single(local, file, stamp, &commit, known)
+            } else {
+                self.send_session(&spot.row.key, local, file, stamp, &commit)
+            };
+            match answer {
+                Err(Failed::Restless) => failed = Failed::Restless,
+                Err(Failed::Call(CallError::Refused(error)))
+                    if error.is("content_hash_mismatch") =>
+                {
+                    failed = Failed::Restless;
+                }
+                // Our own damaged upload is the version to replace now.
+                Err(Failed::Damaged(rev)) => {
+                    mode = WriteMode::Update(rev.clone());
+                    failed = Failed::Damaged(rev);
+                }
+                Ok(sent) => return Ok((sent, read_at_ns)),
+                Err(failed) => return Err(failed),
+            }
+        }
+        Err(failed)
+    }
+
+    /// A file that fits in memory: read whole, hashed, then sent.
+    fn send_small(
+        &self,
+        local: &RelPath,
+        mut file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        commit: &CommitInfo<'_>,
+    ) -> std::result::Result<Sent, Failed> {
+        let mut bytes = Vec::new();
+        file.by_ref().take(stamp.size).read_to_end(&mut bytes)?;
+        let hash = ContentHash::of(&bytes);
+        let is_whole = bytes.len() as u64 == stamp.size;
+        if !is_whole || !is_one_version(self.tools.disk, local, &*file, &stamp, hash)? {
+            return Err(Failed::Restless);
+        }
+        let mut source = Bytes::new(&bytes);
+        let metadata = self.tools.api.upload(commit, Some(hash), &mut source)?;
+        verified(Sent {
+            metadata,
+            hash,
+            stamp,
+        })
+    }
+
+    fn send_single(
+        &self,
+        local: &RelPath,
+        file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        commit: &CommitInfo<'_>,
+        known: Option<ContentHash>,
+    ) -> std::result::Result<Sent, Failed> {
+        let mut source = Chunk::new(self.tools.disk, local, file, stamp, stamp.size);
+        let metadata = self.tools.api.upload(commit, known, &mut source)?;
+        let hash = source.hash();
+        verified(Sent {
+            metadata,
+            hash,
+            stamp,
+        })
+    }
+
+    fn uploaded(&mut self, spot: Spot, sent: Sent, read_at_ns: i128, more: &str) -> Result<()> {
+        self.committed += 1;
+        self.stumbles = 0;
+        let mut row = spot.row.clone();
+        if let Some(lower) = &sent.metadata.path_lower
+            && !self.is_stored_as(&mut row, lower)
+        {
+            self.tools.report.problem(
+                &spot.subject,
+                &format!("Dropbox stored it under another name ({lower}): rename it"),
+            );
+            return Ok(());
+        }
+        self.tools.report.did(Deed::Upload, &spot.subject, more);
+        self.note_arrival(Direction::Up, sent.hash);
+        self.note_folders_above(&row.key, &spot.subject)?;
+        if sent.stamp.size > self.chunk_bytes() {
+            self.forget_session(&row.key)?;
+        }
+        row.shown.clone_from(&sent.metadata.name);
+        let rev = sent.metadata.rev;
+        let base = self.file_base(&spot, rev, sent.hash, sent.stamp, read_at_ns);
+        row.settle(base, &spot.name);
+        self.settle(row)
+    }
+
+    /// Whether the server's folded path means this row; if so the row keeps it for requests.
+    fn is_stored_as(&self, row: &mut Row, path_lower: &str) -> bool {
+        let root = self.tools.config.dropbox.remote_root.trim_matches('/');
+        let depth = root.split('/').filter(|c| !c.is_empty()).count();
+        let lower = path_lower.trim_start_matches('/');
+        let below = lower.splitn(depth + 1, '/').last().unwrap_or_default();
+        let key = row.key.path();
+        row.lower = (below != key).then(|| below.to_owned());
+        Key::of(lower) == Key::of(join(root, &key).as_str())
+    }
+
+    fn not_uploaded(&mut self, spot: Spot, observed: &Observed, failed: Failed) -> Result<()> {
+        let report = self.tools.report;
+        let subject = &spot.subject;
+        match failed {
+            Failed::Call(CallError::End(error)) => return Err(error),
+            Failed::Call(CallError::Stumbled(text)) => {
+                return self.stumbled(subject, &format!("not uploaded: {text}"));
+            }
+            Failed::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
+                self.upload_left = true;
+                let text = format!("the Dropbox is full ({})", error.text());
+                report.problem(subject, &format!("not uploaded: {text}"));
+                self.quota_full = Some((observed.stamp.size, text));
+            }
+            Failed::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
+                return self.met_another(spot, observed);
+            }
+            Failed::Call(CallError::Refused(error)) if error.is("path/conflict") => {
+                // What has its name may be gone by the second round of this pass.
+                self.waiting = true;
+                if self.last_round {
+                    report.problem(subject, &format!("not uploaded: {}", error.text()));
+                }
+            }
+            Failed::Call(CallError::Refused(error)) => {
+                report.problem(subject, &format!("not uploaded: {}", error.text()));
+            }
+            Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
+                if error.kind() == io::ErrorKind::NotFound {
+                    report.deferred(subject, "it was removed meanwhile");
+                } else {
+                    self.upload_left = true;
+                    report.problem(subject, &format!("not uploaded: {error}"));
+                }
+            }
+            Failed::Restless => {
+                self.upload_left = true;
+                report.problem(
+                    subject,
+                    "not uploaded: the file changes all the time; it is tried again in the next \
+                     run",
+                );
+            }
+            Failed::Damaged(_) => {
+                self.upload_left = true;
+                report.problem(
+                    subject,
+                    "Dropbox received other bytes than were sent, three times; it is tried again \
+                     in the next run",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// No listing will ever tell of this file in Dropbox at this spot's key. The filters are asked
+    /// about the path Dropbox shows: a folder here may differ from it in case.
+    fn is_out_of_sight(&self, spot: &Spot, file: &FileMetadata) -> Result<bool> {
+        let root = root_key(&self.tools.config.dropbox.remote_root);
+        let Located::Entry(entry) = beneath(&root, Metadata::File(file.clone())) else {
+            return Ok(true);
+        };
+        let filter = &self.tools.config.sync.filter;
+        let dir = match self.tools.index.dir_path(&entry.key.dir, filter)? {
+            DirPath::Open(dir) => dir,
+            DirPath::Shut => return Ok(true),
+            DirPath::Unknown => return Ok(false),
+        };
+        let reach = filter.reach(&format!("/{}", join(&dir, &file.name)));
+        Ok(fold(&file.name) != spot.row.key.name || !(reach.up || reach.down))
+    }
+
+    /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
+    /// answer was lost, it is adopted; else the next pass decides.
+    fn met_another(&mut self, spot: Spot, observed: &Observed) -> Result<()> {
+        let path = self.remote_path(&spot.subject);
+        let found = match self.tools.api.metadata(&path) {
+            Err(CallError::Stumbled(text)) => {
+                return self.stumbled(&spot.subject, &format!("not uploaded: {text}"));
+            }
+            found => found.map_err(|error| error.into_error("look at a file"))?,
+        };
+        let read_at_ns = self.tools.host.now_ns();
+        let ours = match (&spot.local, spot.path()) {
+            (Local::File(_), Ok(local)) => stable_read::hash(self.tools.disk, &local).ok(),
+            _ => None,
+        };
+        if let Some(Metadata::File(file)) = &found
+            && spot.row.is_void()
+            && self.is_out_of_sight(&spot, file)?
+        {
+            let text = format!(
+                "Dropbox has {} here, which the filters leave out or which folds differently: \
+                 rename or exclude one of them",
+                file.name
+            );
+            self.tools.report.problem(&spot.subject, &text);
+            return Ok(());
+        }
+        if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours)
+            && metadata.hash() == Some(hash)
+            && metadata.size == stamp.size
+        {
+            let more = in_brackets(observed.stamp.size);
+            let sent = Sent {
+                metadata,
+                hash,
+                stamp,
+            };
+            return self.uploaded(spot, sent, read_at_ns, &more);
+        }
+        if spot.row.is_void() {
+            // It is new there, or the index has lost its row: only a listing tells.
+            self.unsound.insert(spot.row.key.clone());
+        }
+        self.tools
+            .report
+            .deferred(&spot.subject, "it changed in Dropbox meanwhile");
+        Ok(())
+    }
+}
+
+/// What was committed is what was sent.
+fn verified(sent: Sent) -> std::result::Result<Sent, Failed> {
+    match sent.metadata.hash() {
+        Some(hash) if hash != sent.hash => Err(Failed::Damaged(sent.metadata.rev)),
+        None if sent.metadata.size != sent.stamp.size => Err(Failed::Damaged(sent.metadata.rev)),
+        _ => Ok(sent),
+    }
+}

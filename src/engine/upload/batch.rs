@@ -1,0 +1,420 @@
+//! Many small files in a handful of calls: `start_batch`, `append_batch` with the bytes of many
+//! files, `finish_batch_v2`, which commits them all and answers for each.
+//!
+//! What does not arrive this way goes in a call of its own, which knows how to fail. Where Dropbox
+//! refuses a batch for itself, the rest of the run does without.
+
+use std::collections::HashSet;
+
+use super::joined::{Joined, Piece, State};
+use super::{Failed, Sent, verified};
+use super::{STEP_BYTES, STEP_FILES};
+use crate::core::content_hash::ContentHash;
+use crate::core::path::Key;
+use crate::dropbox::batch::{Append, ENTRIES_MAX, Finish, Outcome};
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::{
+    ApiError, CommitInfo, FileMetadata, SessionCursor, WriteMode, header_json,
+};
+use crate::engine::context::Pass;
+use crate::engine::item::{Observed, Spot};
+use crate::error::Result;
+use crate::io::stat::Kind;
+use crate::timestamp::timestamp_of;
+
+/// Bytes of one batch.
+const BATCH_BYTES_MAX: u64 = 32 << 20;
+/// Largest file of a batch, in bytes: above, the round trip saved hardly counts.
+const BATCHED_FILE_MAX: u64 = 4 << 20;
+/// Length of the argument of `append_batch`, in bytes: it travels in a header, and how long one
+/// may be is not published.
+const ARGUMENT_BYTES: usize = 7 << 10;
+/// Below this `append_batch` is given up.
+const ARGUMENT_BYTES_MIN: usize = 700;
+
+/// A file on its way up.
+pub(crate) struct Outgoing {
+    pub(super) spot: Spot,
+    pub(super) observed: Observed,
+    pub(super) mode: WriteMode,
+    /// What is said behind its name.
+    pub(super) more: String,
+}
+
+/// Files waiting to go up together.
+pub(crate) struct Outbox {
+    files: Vec<Outgoing>,
+    bytes: u64,
+    lane: Lane,
+    argument_bytes: usize,
+    /// Dropbox could not answer for the batch at hand; single calls tell what is wrong.
+    has_stumbled: bool,
+    /// Searches for moved files that found none.
+    pub(super) found_nothing: u32,
+    /// Old names of files that were copied: they need not be found again.
+    pub(super) copied: HashSet<Key>,
+}
+
+/// The best way to send many files that Dropbox has not refused in this run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// The bytes of many files in one call.
+    Batches,
+    /// A session per file, one call to commit them all.
+    Sessions,
+    /// A call per file.
+    Alone,
+}
+
+impl Default for Outbox {
+    fn default() -> Outbox {
+        Outbox {
+            files: Vec::new(),
+            bytes: 0,
+            lane: Lane::Batches,
+            argument_bytes: ARGUMENT_BYTES,
+            has_stumbled: false,
+            found_nothing: 0,
+            copied: HashSet::new(),
+        }
+    }
+}
+
+/// A file of a batch.
+struct Parcel {
+    file: Outgoing,
+    piece: Piece,
+    read_at_ns: i128,
+    session: String,
+    /// All its bytes are in the session.
+    has_arrived: bool,
+}
+
+impl Parcel {
+    fn finish<'a>(&'a self, path: &'a str, client_modified: &'a str) -> Finish<'a> {
+        Finish {
+            cursor: SessionCursor {
+                session_id: &self.session,
+                offset: self.piece.stamp.size,
+            },
+            commit: CommitInfo {
+                path,
+                mode: self.file.mode.clone(),
+                client_modified,
+                mute: true,
+            },
+        }
+    }
+
+    /// The content its session holds, if it can be committed.
+    fn content(&self) -> Option<ContentHash> {
+        match self.piece.state {
+            State::Read(hash) if self.has_arrived => Some(hash),
+            _ => None,
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Puts a file into the outbox, which is emptied when it is full.
+    pub(super) fn post(&mut self, file: Outgoing) -> Result<()> {
+        let size = file.observed.stamp.size;
+        let outbox = &mut self.outbox;
+        outbox.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
+        outbox.files.push(file);
+        let (files_max, bytes_max) = match self.tools.api.has_end() {
+            true => (STEP_FILES, STEP_BYTES),
+            false => (ENTRIES_MAX, BATCH_BYTES_MAX),
+        };
+        if outbox.files.len() >= files_max || outbox.bytes >= bytes_max {
+            self.empty_outbox()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Sends what waits in the outbox.
+    pub(crate) fn empty_outbox(&mut self) -> Result<()> {
+        let mut files = std::mem::take(&mut self.outbox.files);
+        files.retain(|file| !self.has_no_room(file));
+        self.outbox.bytes = 0;
+        self.outbox.has_stumbled = false;
+        let files = self.copy_moved(files)?;
+        let is_small = |file: &Outgoing| file.observed.stamp.size <= BATCHED_FILE_MAX;
+        let (mut small, large): (Vec<_>, Vec<_>) = files.into_iter().partition(is_small);
+        // What was moved while it was read, or lost with an answer, gets a second chance.
+        for _ in 0..2 {
+            let may_go_together = self.outbox.lane != Lane::Alone && !self.outbox.has_stumbled;
+            if small.len() > 1 && may_go_together {
+                small = self.send_together(small)?;
+            }
+        }
+        for file in small.into_iter().chain(large) {
+            self.send_alone(file)?;
+        }
+        self.flush_settles()
+    }
+
+    /// Sends small files together; those that have to be sent otherwise come back.
+    fn send_together(&mut self, files: Vec<Outgoing>) -> Result<Vec<Outgoing>> {
+        // Without its last call none of it counts.
+        let _amid = self.tools.api.begin()?;
+        let mut left = Vec::new();
+        let mut parcels = Vec::with_capacity(files.len());
+        for file in files {
+            match self.wrap(&file) {
+                Some((piece, read_at_ns)) => parcels.push(Parcel {
+                    file,
+                    piece,
+                    read_at_ns,
+                    session: String::new(),
+                    has_arrived: false,
+                }),
+                None => left.push(file),
+            }
+        }
+        match self.fill_sessions(&mut parcels) {
+            Ok(()) => {}
+            Err(CallError::Refused(error)) => self.send_alone_from_now_on(&error),
+            Err(CallError::Stumbled(text)) => {
+                log::debug!("{text}");
+                self.outbox.has_stumbled = true;
+            }
+            Err(CallError::Local(error)) => log::debug!("{error}"),
+            Err(CallError::End(error)) => return Err(error),
+        }
+        self.commit(parcels, &mut left)?;
+        Ok(left)
+    }
+
+    /// The file as it is right now, if it still is a small one.
+    fn wrap(&self, file: &Outgoing) -> Option<(Piece, i128)> {
+        let read_at_ns = self.tools.host.now_ns();
+        let path = file.spot.path().ok()?;
+        let status = self.tools.disk.status(&path).ok()??;
+        let is_small = status.kind == Kind::File && status.stamp.size <= BATCHED_FILE_MAX;
+        let piece = Piece {
+            path,
+            stamp: status.stamp,
+            state: State::Unread,
+        };
+        is_small.then_some((piece, read_at_ns))
+    }
+
+    /// Brings the bytes into sessions, one for each file, and closes them.
+    fn fill_sessions(&mut self, parcels: &mut [Parcel]) -> std::result::Result<(), CallError> {
+        if self.outbox.lane == Lane::Batches {
+            match self.tools.api.start_batch(parcels.len()) {
+                Ok(ids) => {
+                    for (parcel, id) in parcels.iter_mut().zip(ids) {
+                        parcel.session = id;
+                    }
+                    self.append_all(parcels)?;
+                }
+                Err(CallError::Refused(error)) => self.use_sessions(&error),
+                Err(error) => return Err(error),
+            }
+        }
+        if self.outbox.lane == Lane::Sessions {
+            for parcel in parcels.iter_mut().filter(|parcel| !parcel.has_arrived) {
+                self.fill_session(parcel)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_alone_from_now_on(&mut self, error: &ApiError) {
+        log::debug!("sessions are refused ({}): one call per file", error.text());
+        self.outbox.lane = Lane::Alone;
+    }
+
+    fn use_sessions(&mut self, error: &ApiError) {
+        log::debug!(
+            "batches are refused ({}): one session per file",
+            error.text()
+        );
+        self.outbox.lane = Lane::Sessions;
+    }
+
+    /// Appends the bytes of all parcels, as many at a time as one argument has room for.
+    fn append_all(&mut self, parcels: &mut [Parcel]) -> std::result::Result<(), CallError> {
+        let total: u64 = parcels.iter().map(|parcel| parcel.piece.stamp.size).sum();
+        let what = format!("{} files", parcels.len());
+        let mut from = 0;
+        let mut done = 0;
+        while from < parcels.len() {
+            let rest = &mut parcels[from..];
+            let (argument, count) = argument_of(rest, self.outbox.argument_bytes);
+            let (now, _) = rest.split_at_mut(count);
+            match self.append(&argument, now) {
+                Ok(()) => {
+                    from += count;
+                    done += now
+                        .iter()
+                        .map(|parcel| parcel.piece.stamp.size)
+                        .sum::<u64>();
+                    self.tools.report.progress(&what, done, total);
+                }
+                Err(CallError::Refused(error)) if is_too_long(&error) && self.shorten() => {}
+                Err(CallError::Refused(error)) => {
+                    self.use_sessions(&error);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Halves the argument of `append_batch`, as far as that makes sense.
+    fn shorten(&mut self) -> bool {
+        self.outbox.argument_bytes /= 2;
+        self.outbox.argument_bytes >= ARGUMENT_BYTES_MIN
+    }
+
+    fn append(&self, argument: &str, parcels: &mut [Parcel]) -> std::result::Result<(), CallError> {
+        let count = parcels.len();
+        let pieces = parcels.iter_mut().map(|parcel| &mut parcel.piece).collect();
+        let mut bytes = Joined::new(self.tools.disk, pieces);
+        let outcomes = self.tools.api.append_batch(argument, count, &mut bytes)?;
+        bytes.end();
+        for (parcel, outcome) in parcels.iter_mut().zip(outcomes) {
+            parcel.has_arrived = match outcome {
+                Ok(()) => true,
+                // An earlier try whose answer was lost has brought them.
+                Err(error) => {
+                    error.is("closed")
+                        || error.number("correct_offset") == Some(parcel.piece.stamp.size)
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Starts a session with all bytes of a file and closes it.
+    fn fill_session(&self, parcel: &mut Parcel) -> std::result::Result<(), CallError> {
+        let mut bytes = Joined::new(self.tools.disk, vec![&mut parcel.piece]);
+        let started = self.tools.api.session_start(true, &mut bytes)?;
+        bytes.end();
+        parcel.session = started.session_id;
+        parcel.has_arrived = true;
+        Ok(())
+    }
+
+    /// Commits what has arrived as one version of its file; the rest is left.
+    fn commit(&mut self, parcels: Vec<Parcel>, left: &mut Vec<Outgoing>) -> Result<()> {
+        let (ready, rest): (Vec<_>, Vec<_>) = parcels
+            .into_iter()
+            .partition(|parcel| parcel.content().is_some());
+        left.extend(rest.into_iter().map(|parcel| parcel.file));
+        if ready.is_empty() {
+            return Ok(());
+        }
+        match self.finish_all(&ready) {
+            Ok(outcomes) => {
+                for (parcel, outcome) in ready.into_iter().zip(outcomes) {
+                    left.extend(self.committed(parcel, outcome)?);
+                }
+            }
+            Err(CallError::End(error)) => return Err(error),
+            Err(error) => {
+                match error {
+                    CallError::Refused(error) => self.send_alone_from_now_on(&error),
+                    _ => self.outbox.has_stumbled = true,
+                }
+                left.extend(ready.into_iter().map(|parcel| parcel.file));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_all(
+        &self,
+        parcels: &[Parcel],
+    ) -> std::result::Result<Vec<Outcome<FileMetadata>>, CallError> {
+        let commit = |parcel: &Parcel| {
+            let path = self.remote_path(&parcel.file.spot.subject);
+            (path, timestamp_of(parcel.piece.stamp.mtime_ns))
+        };
+        let names: Vec<(String, String)> = parcels.iter().map(commit).collect();
+        let entries: Vec<Finish<'_>> = parcels
+            .iter()
+            .zip(&names)
+            .map(|(parcel, (path, time))| parcel.finish(path, time))
+            .collect();
+        self.tools.api.finish_batch(&entries)
+    }
+
+    /// What became of one file of a committed batch; it comes back if it has to go again.
+    fn committed(
+        &mut self,
+        parcel: Parcel,
+        outcome: Outcome<FileMetadata>,
+    ) -> Result<Option<Outgoing>> {
+        let Some(hash) = parcel.content() else {
+            return Ok(Some(parcel.file));
+        };
+        let Parcel {
+            mut file,
+            piece,
+            read_at_ns,
+            ..
+        } = parcel;
+        let sent = outcome.map(|metadata| Sent {
+            metadata,
+            hash,
+            stamp: piece.stamp,
+        });
+        match sent.map(verified) {
+            Ok(Ok(sent)) => self.uploaded(file.spot, sent, read_at_ns, &file.more)?,
+            // Our own damaged upload is the version to replace now.
+            Ok(Err(Failed::Damaged(rev))) => {
+                file.mode = WriteMode::Update(rev);
+                return Ok(Some(file));
+            }
+            Ok(Err(failed)) => self.not_uploaded(file.spot, &file.observed, failed)?,
+            Err(error) if error.is("path") => {
+                let failed = Failed::Call(CallError::Refused(error));
+                self.not_uploaded(file.spot, &file.observed, failed)?;
+            }
+            // The session is lost, or used up by a commit whose answer was lost.
+            Err(error) => {
+                log::debug!("{}: {}", file.spot.subject, error.text());
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The argument of `append_batch` for as many parcels as it has room for, and how many that are.
+fn argument_of(parcels: &[Parcel], bytes_max: usize) -> (String, usize) {
+    let mut argument = String::from("{\"entries\":[");
+    let mut count = 0;
+    for parcel in parcels {
+        let entry = header_json(&Append {
+            cursor: SessionCursor {
+                session_id: &parcel.session,
+                offset: 0,
+            },
+            length: parcel.piece.stamp.size,
+            close: true,
+        });
+        if count > 0 && argument.len() + entry.len() + 3 > bytes_max {
+            break;
+        }
+        if count > 0 {
+            argument.push(',');
+        }
+        argument.push_str(&entry);
+        count += 1;
+    }
+    argument.push_str("]}");
+    (argument, count)
+}
+
+fn is_too_long(error: &ApiError) -> bool {
+    ["http_400", "http_413", "http_431", "payload_too_large"]
+        .iter()
+        .any(|tag| error.is(tag))
+}

@@ -1,0 +1,154 @@
+//! Folders in Dropbox: those that uploads make on their way, and those that must be asked for.
+
+use std::collections::HashSet;
+
+use crate::core::path::{Key, split};
+use crate::dropbox::batch::ENTRIES_MAX;
+use crate::dropbox::retry::CallError;
+use crate::engine::context::Pass;
+use crate::engine::item::{Local, Spot};
+use crate::error::Result;
+use crate::index::{Base, Remote, Row};
+use crate::report::Deed;
+
+impl Pass<'_> {
+    /// What was uploaded lies in folders, so they exist: their rows must, or a listing that names
+    /// one of them as deleted would not reach what is in it.
+    pub(crate) fn note_folders_above(&mut self, key: &Key, subject: &str) -> Result<()> {
+        let mut shown = split(subject).0;
+        let mut above = key.parent();
+        while let Some(key) = above {
+            if !self.made_by_upload.insert(key.path()) {
+                break;
+            }
+            let row = self.tools.index.row(&key)?;
+            let is_known = row
+                .as_ref()
+                .is_some_and(|r| r.remote_is_folder() || !r.sound);
+            if !is_known {
+                let mut row = row.unwrap_or_else(|| Row::new(key.clone(), split(shown).1));
+                row.see(Remote::Folder);
+                self.settle(row)?;
+            }
+            shown = split(shown).0;
+            above = key.parent();
+        }
+        Ok(())
+    }
+
+    /// Makes the folders Dropbox lacks, deepest first, so that one entry makes all above it. Those
+    /// that uploads lie in exist already.
+    pub(crate) fn make_remote_folders(&mut self) -> Result<()> {
+        let mut folders = std::mem::take(&mut self.new_folders);
+        folders.sort_by_key(|spot| std::cmp::Reverse(spot.row.key.depth()));
+        if self.dry() {
+            return self.plan_remote_folders(&folders);
+        }
+        let (blocked, folders): (Vec<_>, Vec<_>) =
+            folders.into_iter().partition(|spot| spot.blocked_up);
+        blocked.iter().for_each(|spot| self.blocked_upload(spot));
+        let made = self.make_leaves(&folders)?;
+        for spot in folders {
+            if made.contains(&spot.row.key.path())
+                || self.made_by_upload.contains(&spot.row.key.path())
+                || self.make_remote_folder(&spot)?
+            {
+                self.settle_folder(spot)?;
+            }
+        }
+        self.flush_settles()
+    }
+
+    fn plan_remote_folders(&mut self, folders: &[Spot]) -> Result<()> {
+        for spot in folders {
+            if !self.made_by_upload.contains(&spot.row.key.path()) {
+                let report = self.tools.report;
+                report.did(Deed::MakeRemoteFolder, &spot.subject, "");
+                self.note_folders_above(&spot.row.key, &spot.subject)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes those folders that no other one makes on its way, in one call; says which are there
+    /// now. The others are asked for alone.
+    fn make_leaves(&mut self, folders: &[Spot]) -> Result<HashSet<String>> {
+        let mut leaves: Vec<&Spot> = Vec::new();
+        let mut made_on_the_way = HashSet::new();
+        for spot in folders {
+            let key = &spot.row.key;
+            let is_made =
+                self.made_by_upload.contains(&key.path()) || made_on_the_way.contains(&key.path());
+            if !is_made {
+                leaves.push(spot);
+            }
+            let mut above = key.parent();
+            while let Some(key) = above.filter(|key| made_on_the_way.insert(key.path())) {
+                above = key.parent();
+            }
+        }
+        let mut made = HashSet::new();
+        if leaves.len() < 2 {
+            return Ok(made);
+        }
+        for leaves in leaves.chunks(ENTRIES_MAX) {
+            let paths: Vec<String> = leaves
+                .iter()
+                .map(|spot| self.remote_path(&spot.subject))
+                .collect();
+            let outcomes = match self.tools.api.create_folder_batch(&paths) {
+                Ok(outcomes) => outcomes,
+                Err(CallError::End(error)) => return Err(error),
+                Err(error) => {
+                    log::debug!("making folders one by one: {error:?}");
+                    break;
+                }
+            };
+            for (spot, outcome) in leaves.iter().zip(outcomes) {
+                if outcome.is_ok() {
+                    self.made_remote_folder(spot)?;
+                    made.insert(spot.row.key.path());
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    fn made_remote_folder(&mut self, spot: &Spot) -> Result<()> {
+        self.committed += 1;
+        self.stumbles = 0;
+        let report = self.tools.report;
+        report.did(Deed::MakeRemoteFolder, &spot.subject, "");
+        self.note_folders_above(&spot.row.key, &spot.subject)
+    }
+
+    /// Asks for one folder; says whether it is there.
+    fn make_remote_folder(&mut self, spot: &Spot) -> Result<bool> {
+        let path = self.remote_path(&spot.subject);
+        match self.tools.api.create_folder(&path) {
+            Ok(()) => self.made_remote_folder(spot)?,
+            Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {
+                self.note_folders_above(&spot.row.key, &spot.subject)?;
+            }
+            Err(CallError::Stumbled(text)) => {
+                let text = format!("folder not made in Dropbox: {text}");
+                self.stumbled(&spot.subject, &text)?;
+                return Ok(false);
+            }
+            Err(CallError::Refused(error)) => {
+                let text = format!("folder not made in Dropbox: {}", error.text());
+                self.tools.report.problem(&spot.subject, &text);
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into_error("make a folder")),
+        }
+        Ok(true)
+    }
+
+    fn settle_folder(&mut self, spot: Spot) -> Result<()> {
+        let mount = matches!(spot.local, Local::Folder { mount: true, .. });
+        let mut row: Row = spot.row;
+        row.settle(Base::Folder { mount }, &spot.name);
+        self.settle(row)
+    }
+}

@@ -1,0 +1,175 @@
+//! The bytes of several small files, one after the other, as one call sends them.
+//!
+//! The call announces the length of every file. One that is not what was announced when its turn
+//! comes is filled up with zeros, marked, and left out of the commit: the others are not held up.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use super::source::is_one_version;
+use crate::core::content_hash::{ContentHash, ContentHasher};
+use crate::core::path::RelPath;
+use crate::dropbox::api::Upload;
+use crate::engine::stable_read::BUFFER_BYTES;
+use crate::io::disk::{Disk, ReadFile};
+use crate::io::stat::Stamp;
+
+/// One file of the row.
+pub struct Piece {
+    /// Where it is.
+    pub path: RelPath,
+    /// As it was when its length was announced.
+    pub stamp: Stamp,
+    /// What was read of it.
+    pub state: State,
+}
+
+/// How far a piece has come.
+#[derive(Debug)]
+pub enum State {
+    /// Its turn has not come.
+    Unread,
+    /// All of it was read, as one version with this hash.
+    Read(ContentHash),
+    /// It is no longer what was announced, or cannot be read; zeros were sent.
+    Moved,
+}
+
+/// The piece at hand.
+struct Open {
+    file: Box<dyn ReadFile>,
+    hasher: ContentHasher,
+}
+
+/// Pieces as one stream.
+pub struct Joined<'a> {
+    disk: &'a dyn Disk,
+    pieces: Vec<&'a mut Piece>,
+    at: usize,
+    open: Option<Open>,
+    /// Bytes of the piece at hand that were handed on.
+    position: u64,
+    buffer: Vec<u8>,
+    ready: Range<usize>,
+}
+
+impl<'a> Joined<'a> {
+    /// The stream of these pieces.
+    pub fn new(disk: &'a dyn Disk, pieces: Vec<&'a mut Piece>) -> Joined<'a> {
+        Joined {
+            disk,
+            pieces,
+            at: 0,
+            open: None,
+            position: 0,
+            buffer: Vec::new(),
+            ready: 0..0,
+        }
+    }
+
+    /// Looks at the empty files at the end, for which nobody has asked.
+    pub fn end(&mut self) {
+        if self.ready.is_empty() {
+            self.fill();
+        }
+    }
+
+    /// Makes the next bytes ready; none are left when the pieces are through.
+    fn fill(&mut self) {
+        self.ready = 0..0;
+        while self.ready.is_empty() && self.at < self.pieces.len() {
+            let size = self.pieces[self.at].stamp.size;
+            let left = usize::try_from(size - self.position).unwrap_or(usize::MAX);
+            self.buffer.resize(left.min(BUFFER_BYTES), 0);
+            if matches!(self.pieces[self.at].state, State::Unread)
+                && let Err(state) = self.read_on()
+            {
+                self.pieces[self.at].state = state;
+                self.open = None;
+            }
+            if matches!(self.pieces[self.at].state, State::Moved) {
+                self.buffer.fill(0);
+            }
+            self.position += self.buffer.len() as u64;
+            self.ready = 0..self.buffer.len();
+            if self.position == size {
+                self.at += 1;
+                self.position = 0;
+                self.open = None;
+            }
+        }
+    }
+
+    /// Fills the buffer from the piece at hand; looks at the file when it is opened and after its
+    /// last byte.
+    fn read_on(&mut self) -> Result<(), State> {
+        let piece = &mut self.pieces[self.at];
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let file = self.disk.open(&piece.path)?;
+                if file.status()?.stamp != piece.stamp {
+                    return Err(State::Moved);
+                }
+                let hasher = ContentHasher::new();
+                Open { file, hasher }
+            }
+        };
+        match open.file.read_exact(&mut self.buffer) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(State::Moved),
+            Err(error) => return Err(error.into()),
+        }
+        open.hasher.update(&self.buffer);
+        if self.position + self.buffer.len() as u64 == piece.stamp.size {
+            let hash = open.hasher.clone().finish();
+            if !is_one_version(self.disk, &piece.path, &*open.file, &piece.stamp, hash)? {
+                return Err(State::Moved);
+            }
+            piece.state = State::Read(hash);
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+}
+
+impl From<io::Error> for State {
+    fn from(error: io::Error) -> State {
+        log::debug!("{error}");
+        State::Moved
+    }
+}
+
+impl Read for Joined<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.ready.is_empty() {
+            self.fill();
+        }
+        let count = out.len().min(self.ready.len());
+        let from = self.ready.start;
+        out[..count].copy_from_slice(&self.buffer[from..from + count]);
+        self.ready.start += count;
+        Ok(count)
+    }
+}
+
+impl Upload for Joined<'_> {
+    fn len(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.stamp.size).sum()
+    }
+
+    fn rewind(&mut self) -> io::Result<&mut dyn Read> {
+        for piece in &mut self.pieces {
+            piece.state = State::Unread;
+        }
+        self.at = 0;
+        self.open = None;
+        self.position = 0;
+        self.ready = 0..0;
+        Ok(self)
+    }
+
+    fn failure(&mut self) -> Option<io::Error> {
+        None
+    }
+}

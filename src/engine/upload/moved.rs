@@ -1,0 +1,190 @@
+//! Files that were only moved: Dropbox has their content under the old name and copies it itself.
+//!
+//! The old name is deleted at the end of the pass, under guard, like any other.
+
+use std::collections::{HashMap, HashSet};
+
+use super::batch::Outgoing;
+use super::{Sent, WriteMode};
+use crate::core::content_hash::ContentHash;
+use crate::core::path::Key;
+use crate::dropbox::batch::Outcome;
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::FileMetadata;
+use crate::engine::context::Pass;
+use crate::engine::local_dir::Place;
+use crate::engine::stable_read;
+use crate::error::Result;
+use crate::index::Row;
+use crate::io::stat::Stamp;
+
+/// LIMIT: files that are gone here, of the sizes looked for, which one search keeps in mind.
+const GONE_MAX: usize = 4000;
+
+/// LIMIT: searches that find nothing gone; each reads the whole index. After a first upload that
+/// broke off there would be one for every thousand files.
+const SEARCHES_IN_VAIN_MAX: u32 = 8;
+
+/// A new file whose content Dropbox has under the name of a gone one.
+struct Moved {
+    file: Outgoing,
+    old: Key,
+    from: String,
+    to: String,
+    hash: ContentHash,
+    stamp: Stamp,
+    read_at_ns: i128,
+}
+
+impl Pass<'_> {
+    /// Has Dropbox copy what was moved; the other files come back.
+    pub(super) fn copy_moved(&mut self, files: Vec<Outgoing>) -> Result<Vec<Outgoing>> {
+        if !self.had_base || !files.iter().any(is_new) {
+            return Ok(files);
+        }
+        let sizes: HashSet<u64> = files
+            .iter()
+            .filter(|file| is_new(file))
+            .map(|file| file.observed.stamp.size)
+            .collect();
+        if self.outbox.found_nothing >= SEARCHES_IN_VAIN_MAX {
+            return Ok(files);
+        }
+        let gone = self.gone_files(&sizes)?;
+        self.outbox.found_nothing += u32::from(gone.is_empty());
+        let mut moved = Vec::new();
+        let mut left = Vec::new();
+        for file in files {
+            match self.origin(&file, &gone) {
+                Some((old, hash, stamp, read_at_ns)) => moved.push(Moved {
+                    to: self.remote_path(&file.spot.subject),
+                    file,
+                    from: self.lower_path(&old.lower_path()),
+                    old: old.key.clone(),
+                    hash,
+                    stamp,
+                    read_at_ns,
+                }),
+                None => left.push(file),
+            }
+        }
+        if !moved.is_empty() {
+            let outcomes = self.copy_all(&moved)?;
+            for (moved, outcome) in moved.into_iter().zip(outcomes) {
+                left.extend(self.copied(moved, outcome)?);
+            }
+        }
+        Ok(left)
+    }
+
+    /// The files of these sizes that are in step but for being gone here: where Dropbox has them,
+    /// by size.
+    fn gone_files(&self, sizes: &HashSet<u64>) -> Result<HashMap<u64, Vec<Row>>> {
+        let mut found: HashMap<u64, Vec<Row>> = HashMap::new();
+        let mut place: Option<(String, Place)> = None;
+        let mut count = 0;
+        self.tools.index.each_in_step(sizes, &mut |row| {
+            if place.as_ref().is_none_or(|(dir, _)| *dir != row.key.dir) {
+                place = Some((row.key.dir.clone(), self.place_of(&row.key.dir)?));
+            }
+            let is_gone = match place.as_ref().map(|(_, place)| place) {
+                Some(Place::Absent(..)) => true,
+                Some(Place::Present(dir, _)) => {
+                    let path = dir.join(row.local_name());
+                    path.is_ok_and(|path| matches!(self.tools.disk.status(&path), Ok(None)))
+                }
+                _ => false,
+            };
+            if is_gone
+                && !self.outbox.copied.contains(&row.key)
+                && let Some(base) = row.base_file()
+            {
+                count += 1;
+                found.entry(base.stamp.size).or_default().push(row);
+            }
+            Ok(count < GONE_MAX)
+        })?;
+        Ok(found)
+    }
+
+    /// Where Dropbox has the content of a new file; it is read only if a gone one had its size.
+    fn origin<'g>(
+        &self,
+        file: &Outgoing,
+        gone: &'g HashMap<u64, Vec<Row>>,
+    ) -> Option<(&'g Row, ContentHash, Stamp, i128)> {
+        if !is_new(file) {
+            return None;
+        }
+        let candidates = gone.get(&file.observed.stamp.size)?;
+        let read_at_ns = self.tools.host.now_ns();
+        let (hash, stamp) = stable_read::hash(self.tools.disk, &file.spot.path().ok()?).ok()?;
+        let same = |row: &&Row| row.base_file().is_some_and(|base| base.hash == hash);
+        let from = candidates.iter().find(same)?;
+        Some((from, hash, stamp, read_at_ns))
+    }
+
+    fn copy_all(&mut self, moved: &[Moved]) -> Result<Vec<Outcome<FileMetadata>>> {
+        let api = self.tools.api;
+        let pair = |moved: &Moved| (moved.from.clone(), moved.to.clone());
+        let pairs: Vec<(String, String)> = moved.iter().map(pair).collect();
+        if pairs.len() > 1 {
+            match api.copy_batch(&pairs) {
+                Ok(outcomes) => return Ok(outcomes),
+                Err(CallError::End(error)) => return Err(error),
+                Err(error) => log::debug!("copying one by one: {error:?}"),
+            }
+        }
+        let mut outcomes = Vec::with_capacity(pairs.len());
+        for (from, to) in &pairs {
+            match api.copy_file(from, to) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(CallError::End(error)) => return Err(error),
+                // They go up like any other file.
+                Err(_) => outcomes.push(Err(Default::default())),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// What became of one copy; a file that is not what it should be goes up after all.
+    fn copied(&mut self, moved: Moved, outcome: Outcome<FileMetadata>) -> Result<Option<Outgoing>> {
+        let Moved {
+            mut file,
+            old,
+            from,
+            hash,
+            stamp,
+            read_at_ns,
+            ..
+        } = moved;
+        match outcome {
+            Ok(metadata) if metadata.hash() == Some(hash) => {
+                let sent = Sent {
+                    metadata,
+                    hash,
+                    stamp,
+                };
+                let more = format!("{}, copied in Dropbox from {from}", file.more);
+                self.uploaded(file.spot, sent, read_at_ns, &more)?;
+                self.outbox.copied.insert(old);
+                Ok(None)
+            }
+            // Another version was there by then, and is now under this name, too.
+            Ok(metadata) => {
+                self.committed += 1;
+                file.mode = WriteMode::Update(metadata.rev);
+                Ok(Some(file))
+            }
+            Err(error) => {
+                log::debug!("{}: not copied: {}", file.spot.subject, error.text());
+                Ok(Some(file))
+            }
+        }
+    }
+}
+
+/// Neither side had it before, so it may be another file's new name.
+fn is_new(file: &Outgoing) -> bool {
+    file.mode == WriteMode::Add && file.spot.row.is_void() && file.observed.stamp.size > 0
+}

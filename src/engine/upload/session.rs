@@ -1,0 +1,226 @@
+//! Large files: one sequential upload session, chunk by chunk, taken up again by a later run.
+//!
+//! Which session a file is being sent in is written down once, when it has begun; how far it has
+//! come only Dropbox knows, and is asked. Sessions live for 7 days (`files.stone`).
+
+use serde::{Deserialize, Serialize};
+
+use super::source::{Bytes, Chunk};
+use super::{Failed, Sent, verified};
+use crate::core::path::{Key, RelPath};
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::{CommitInfo, Metadata, SessionCursor};
+use crate::engine::context::Pass;
+use crate::engine::item::is_racy;
+use crate::error::Result;
+use crate::index::Meta;
+use crate::io::disk::ReadFile;
+use crate::io::stat::Stamp;
+
+/// Times one file goes on elsewhere than it was, in one run.
+const STEPS_BACK_MAX: u32 = 16;
+
+/// The upload session that was under way when a run ended.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    key: String,
+    session_id: String,
+    size: u64,
+    mtime_ns: i64,
+    ctime_ns: i64,
+    inode: u64,
+}
+
+impl Begun {
+    fn is_of(&self, key: &Key, stamp: &Stamp) -> bool {
+        let Stamp {
+            size,
+            mtime_ns,
+            ctime_ns,
+            inode,
+        } = *stamp;
+        self.key == key.path()
+            && (self.size, self.mtime_ns) == (size, mtime_ns)
+            && (self.ctime_ns, self.inode) == (ctime_ns, inode)
+    }
+}
+
+impl Pass<'_> {
+    /// Sends a large file. `incorrect_offset` tells how much of a call whose answer was lost has
+    /// arrived.
+    pub(super) fn send_session(
+        &self,
+        key: &Key,
+        local: &RelPath,
+        file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        commit: &CommitInfo<'_>,
+    ) -> std::result::Result<Sent, Failed> {
+        let chunk_bytes = self.chunk_bytes();
+        let mut source = Chunk::new(self.tools.disk, local, file, stamp, chunk_bytes);
+        let session = match self.take_up(key, &mut source)? {
+            Some(session) => session,
+            None => self.begin(key, &mut source)?,
+        };
+        let progress = |at| self.tools.report.progress(commit.path, at, stamp.size);
+        progress(source.offset());
+        let mut steps_back = 0;
+        while stamp.size - source.offset() > chunk_bytes {
+            let cursor = SessionCursor {
+                session_id: &session,
+                offset: source.offset(),
+            };
+            match self.tools.api.session_append(&cursor, &mut source) {
+                Ok(()) => source.advance_to(source.offset() + chunk_bytes),
+                Err(error) => go_on(&mut source, error, &mut steps_back)?,
+            }
+            progress(source.offset());
+        }
+        self.finish(&session, source, commit)
+    }
+
+    /// Goes on with the session an earlier run has begun for this very file. The part that is in
+    /// Dropbox already is read for its hash, not sent.
+    fn take_up(
+        &self,
+        key: &Key,
+        source: &mut Chunk<'_>,
+    ) -> std::result::Result<Option<String>, Failed> {
+        let Some(begun) = self
+            .begun()
+            .filter(|begun| begun.is_of(key, source.stamp()))
+        else {
+            return Ok(None);
+        };
+        let cursor = SessionCursor {
+            session_id: &begun.session_id,
+            offset: 0,
+        };
+        let arrived = match self.tools.api.session_append(&cursor, &mut Bytes::new(&[])) {
+            Ok(()) => 0,
+            Err(CallError::Refused(error)) => match error.number("correct_offset") {
+                Some(arrived) if arrived <= source.stamp().size => arrived,
+                // It is used up, too old, or of another account.
+                _ => return Ok(None),
+            },
+            Err(error) => return Err(error.into()),
+        };
+        source.hash_to(arrived)?;
+        source.advance_to(arrived);
+        log::debug!("{}: going on at byte {arrived}", key.path());
+        Ok(Some(begun.session_id))
+    }
+
+    fn begin(&self, key: &Key, source: &mut Chunk<'_>) -> std::result::Result<String, Failed> {
+        let opened_at_ns = self.tools.host.now_ns();
+        let session = self.tools.api.session_start(false, source)?.session_id;
+        source.advance_to(source.chunk_bytes());
+        let stamp = source.stamp();
+        // A file written to just now may come to be another one under the same stamp.
+        if is_racy(stamp, opened_at_ns) {
+            return Ok(session);
+        }
+        let begun = Begun {
+            key: key.path(),
+            session_id: session.clone(),
+            size: stamp.size,
+            mtime_ns: stamp.mtime_ns,
+            ctime_ns: stamp.ctime_ns,
+            inode: stamp.inode,
+        };
+        let index = self.tools.index;
+        let text = serde_json::to_string(&begun).unwrap_or_default();
+        // Without it the next run begins anew: no reason to end this one.
+        if let Err(error) = index.transaction(|| index.set_meta(Meta::UploadSession, &text)) {
+            log::debug!("{error}");
+        }
+        Ok(session)
+    }
+
+    fn finish(
+        &self,
+        session: &str,
+        mut source: Chunk<'_>,
+        commit: &CommitInfo<'_>,
+    ) -> std::result::Result<Sent, Failed> {
+        let api = self.tools.api;
+        let stamp = *source.stamp();
+        let mut steps_back = 0;
+        loop {
+            let cursor = SessionCursor {
+                session_id: session,
+                offset: source.offset(),
+            };
+            match api.session_finish(&cursor, commit, &mut source) {
+                Ok(metadata) => {
+                    let hash = source.hash();
+                    return verified(Sent {
+                        metadata,
+                        hash,
+                        stamp,
+                    });
+                }
+                Err(CallError::Refused(error)) if error.is("lookup_failed/incorrect_offset") => {
+                    go_on(&mut source, CallError::Refused(error), &mut steps_back)?;
+                }
+                // The finish whose answer was lost has used the session up.
+                Err(CallError::Refused(error)) if error.is("lookup_failed") => {
+                    let found = api.metadata(commit.path)?;
+                    let hash = source.hash();
+                    return match found {
+                        Some(Metadata::File(metadata)) if metadata.hash() == Some(hash) => {
+                            Ok(Sent {
+                                metadata,
+                                hash,
+                                stamp,
+                            })
+                        }
+                        _ => Err(Failed::Call(CallError::Refused(error))),
+                    };
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn begun(&self) -> Option<Begun> {
+        let text = self.tools.index.meta(Meta::UploadSession).ok()??;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Forgets the session of a file that has arrived, or of one that is another file by now.
+    pub(super) fn forget_session(&self, key: &Key) -> Result<()> {
+        match self.begun() {
+            Some(begun) if begun.key == key.path() => {
+                let index = self.tools.index;
+                index.transaction(|| index.clear_meta(Meta::UploadSession))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Goes on where Dropbox says the session is; not for ever, if that changes its mind.
+fn go_on(
+    source: &mut Chunk<'_>,
+    error: CallError,
+    steps_back: &mut u32,
+) -> std::result::Result<(), Failed> {
+    *steps_back += 1;
+    match error {
+        CallError::Refused(error)
+            if error.has("incorrect_offset") && *steps_back <= STEPS_BACK_MAX =>
+        {
+            let correct = error.number("correct_offset");
+            // Beyond what was read nothing can have arrived.
+            match correct.filter(|c| *c != source.offset() && *c <= source.read_to()) {
+                Some(correct) => {
+                    source.advance_to(correct);
+                    Ok(())
+                }
+                None => Err(Failed::Call(CallError::Refused(error))),
+            }
+        }
+        error => Err(error.into()),
+    }
+}

@@ -1,0 +1,327 @@
+//! The two walks of a pass: the pending rows first, then the whole tree.
+//!
+//! Both go directory by directory. The entries of one directory, sorted by key, are merged with
+//! that directory's rows, so memory is bounded by the largest directory. A directory that cannot
+//! be read is unknown: nothing below it is visited, so nothing follows from its silence.
+
+pub mod archive;
+mod queue;
+
+use std::io;
+
+use queue::{Dir, Waiting};
+
+use crate::engine::local_dir::{Entries, Entry, Place, one_of};
+
+use crate::core::decide::{Flow, Mode};
+use crate::core::filter::Reach;
+use crate::core::names::refused_by_dropbox;
+use crate::core::path::{Key, RelPath, nfc};
+use crate::engine::context::Pass;
+use crate::engine::item::{Local, Phase, Spot};
+use crate::error::Result;
+use crate::index::{Base, Brief, Remote, Row};
+use crate::io::stat::Kind;
+
+impl Pass<'_> {
+    /// First walk: everything Dropbox changed.
+    pub(crate) fn walk_pending(&mut self) -> Result<()> {
+        if self.last_round || self.fetch_archives()? {
+            self.walk_pending_dirs()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Visits the pending rows, and lands what comes down.
+    pub(crate) fn walk_pending_dirs(&mut self) -> Result<()> {
+        let mut last: Option<String> = None;
+        while let Some(dir) = self.tools.index.next_pending_dir(last.as_deref())? {
+            self.pending_in(&dir)?;
+            last = Some(dir);
+        }
+        self.finish_landing()?;
+        self.flush_settles()
+    }
+
+    fn pending_in(&mut self, dir: &str) -> Result<()> {
+        let Some(shown) = self.shown_dir(dir)? else {
+            return Ok(());
+        };
+        let mut rows = self.tools.index.rows_in_dir(dir);
+        let mut looked = None;
+        while let Some(row) = rows.next()? {
+            self.tools.api.in_time()?;
+            let is_pending = row.remote != Remote::AsBase || !row.sound;
+            // What is shut is pending for ever, and no reason to look.
+            if !is_pending || self.shuts(&format!("{shown}/{}", row.shown), &row.key) {
+                continue;
+            }
+            if looked.is_none() {
+                looked = self.look_into(dir)?;
+            }
+            let Some(looked) = &looked else {
+                return Ok(());
+            };
+            if let Some(spot) = self.spot_in(looked, row) {
+                self.visit(Phase::Down, spot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Second walk: everything, with what is local going up and deletes being collected.
+    pub(crate) fn walk_all(&mut self) -> Result<()> {
+        let root = RelPath::root();
+        let device = match self.tools.disk.root() {
+            Ok(status) => status.device,
+            Err(error) => {
+                return Err(crate::error::state_error("look at the content dir", &error));
+            }
+        };
+        let mut dirs = Waiting::default();
+        let mut next = Some(Dir {
+            key: String::new(),
+            shown: String::new(),
+            place: Place::Present(root, device),
+            blocked_up: false,
+        });
+        while let Some(dir) = next {
+            let mark = dirs.mark();
+            self.walk_dir(dir, &mut dirs)?;
+            dirs.close(mark);
+            next = dirs.pop();
+        }
+        self.finish_landing()?;
+        self.flush_settles()
+    }
+
+    fn walk_dir(&mut self, dir: Dir, dirs: &mut Waiting) -> Result<()> {
+        self.tools.api.in_time()?;
+        let (path, device, entries) = match &dir.place {
+            Place::Present(path, device) => match self.entries(path, *device) {
+                Some(entries) => (path.clone(), *device, entries),
+                None => return Ok(()),
+            },
+            Place::Absent(path, device) => (path.clone(), *device, Entries::none()),
+            Place::Blocked | Place::Unknown => return Ok(()),
+        };
+        let index = self.tools.index;
+        let mut briefs = index.briefs_in_dir(&dir.key);
+        let mut brief = briefs.next()?;
+        let names = &entries.names;
+        let mut at = 0;
+        loop {
+            let local = names.folded(at);
+            let name = match (&brief, &local) {
+                (None, None) => return Ok(()),
+                (Some(brief), None) => brief.name.as_str(),
+                (None, Some(local)) => local,
+                (Some(brief), Some(local)) => brief.name.as_str().min(local),
+            };
+            let start = at;
+            while names.folded(at).as_deref() == Some(name) {
+                at += 1;
+            }
+            let found = entries.look_at(start..at);
+            let known = if brief.as_ref().is_some_and(|brief| brief.name == name) {
+                std::mem::replace(&mut brief, briefs.next()?)
+            } else {
+                None
+            };
+            let is_done = match (&known, &*found) {
+                (Some(known), [found]) => self.is_in_step(&dir, known, found),
+                (Some(known), []) => self.stays_there(&dir, known),
+                _ => false,
+            };
+            if is_done {
+                continue;
+            }
+            let known = known
+                .map(|known| index.row_of(&dir.key, known))
+                .transpose()?;
+            self.walk_key(&dir, &path, device, known.flatten(), &found, dirs)?;
+        }
+    }
+
+    /// Nothing has happened to a file, and it is counted: so it is with nearly all of them in
+    /// nearly every pass. Any doubt is left to the closer look.
+    fn is_in_step(&mut self, dir: &Dir, known: &Brief, found: &Entry) -> bool {
+        let is_same = match &found.status {
+            Ok(status) => status.kind == Kind::File && Some(status.stamp) == known.stamp,
+            Err(_) => false,
+        };
+        if !is_same || known.arrived > self.passes_done {
+            return false;
+        }
+        if self
+            .flow_of(dir, known)
+            .is_some_and(|flow| flow != Flow::Neither)
+        {
+            self.tally.base_files += 1;
+            self.tally.local_files += 1;
+            self.tally.remote_files += 1;
+        }
+        true
+    }
+
+    /// A file only Dropbox has, where nothing may come down, and it is counted.
+    fn stays_there(&mut self, dir: &Dir, known: &Brief) -> bool {
+        if !known.is_only_there {
+            return false;
+        }
+        match self.flow_of(dir, known) {
+            Some(Flow::Up) => {
+                self.tally.remote_files += 1;
+                self.only_in_dropbox += 1;
+                true
+            }
+            Some(Flow::Both | Flow::Down) => false,
+            Some(Flow::Neither) | None => true,
+        }
+    }
+
+    /// Which way a file may travel; nothing if it is not looked at.
+    fn flow_of(&self, dir: &Dir, known: &Brief) -> Option<Flow> {
+        let filter = &self.tools.config.sync.filter;
+        let shown = known.shown.as_ref().unwrap_or(&known.name);
+        if filter.takes_everything() && self.tools.own_keys.is_empty() {
+            // What is below a barred directory is never visited.
+            let all = Reach {
+                up: true,
+                down: true,
+            };
+            return (!filter.bars(shown)).then(|| Flow::of(self.options.mode, all));
+        }
+        let subject = format!("{}/{shown}", dir.shown);
+        if self.shuts(&subject, &Key::in_dir(&dir.key, &known.name)) {
+            return None;
+        }
+        Some(Flow::of(self.options.mode, filter.reach(&subject)))
+    }
+
+    /// One key of a directory: its row, if any, and the local names that have this key.
+    fn walk_key(
+        &mut self,
+        dir: &Dir,
+        path: &RelPath,
+        device: u64,
+        known: Option<Row>,
+        found: &[Entry],
+        dirs: &mut Waiting,
+    ) -> Result<()> {
+        self.tools.api.in_time()?;
+        if known.is_none() && self.is_lost_and_found(path, device, found) {
+            return Ok(());
+        }
+        let row = known.unwrap_or_else(|| {
+            let name = found.first().map_or("", |entry| &entry.name);
+            Row::new(Key::in_dir(&dir.key, name), &nfc(name))
+        });
+        if !row.sound {
+            // Even where the filters would not look: its very name may be what is damaged.
+            self.note_unsound(&row.key);
+            return Ok(());
+        }
+        let subject = format!("{}/{}", dir.shown, row.shown);
+        if self.shuts(&subject, &row.key) {
+            return Ok(());
+        }
+        let (local, name) = one_of(found, &row, device);
+        if found.len() > 1 {
+            self.blind_spot();
+            self.clash(&dir.shown, found);
+        }
+        for entry in found {
+            if let Err(error) = &entry.status {
+                self.blind_spot();
+                let report = self.tools.report;
+                match error.kind() {
+                    io::ErrorKind::NotFound => report.deferred(&subject, "it was just removed"),
+                    _ => report.problem(&subject, &format!("cannot look at it: {error}")),
+                }
+            }
+        }
+        if self.lost_mount(&row, &local) {
+            self.blind_spot();
+            self.tools.report.problem(
+                &subject,
+                "a disk was mounted here and is not any more; nothing below is touched: mount \
+                 it, or remove the folder if it is meant to be empty",
+            );
+            return Ok(());
+        }
+        if !matches!(local, Local::Gone | Local::Unknown)
+            && row.base == Base::None
+            && self.refused(&subject, &name)
+        {
+            return Ok(());
+        }
+        if let Ok(child) = path.join(&name) {
+            let place = match local {
+                // Dropbox has no folder here, and none can be made.
+                _ if row.remote == Remote::Opaque => None,
+                Local::Folder { device, .. } => Some(Place::Present(child, device)),
+                // What lay below a folder that is gone went with it.
+                Local::Gone | Local::File(_) if row.may_have_children() => {
+                    Some(Place::Absent(child, device))
+                }
+                Local::Gone | Local::File(_) | Local::Unknown => None,
+            };
+            if let Some(place) = place {
+                dirs.push(&Dir {
+                    key: row.key.path(),
+                    shown: subject.clone(),
+                    place,
+                    blocked_up: dir.blocked_up || row.remote_file().is_some(),
+                })?;
+            }
+        }
+        let spot = Spot {
+            row,
+            local,
+            dir: path.clone(),
+            device,
+            name,
+            subject,
+            blocked_up: dir.blocked_up,
+        };
+        self.visit(Phase::Scan, spot)
+    }
+
+    /// Names Dropbox will not take are not sent to it again and again.
+    fn refused(&mut self, subject: &str, name: &str) -> bool {
+        match refused_by_dropbox(name) {
+            Some(why) if self.may_go_up(subject) => {
+                self.tools
+                    .report
+                    .problem(subject, &format!("{why}: rename or exclude it"));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn may_go_up(&self, subject: &str) -> bool {
+        let reach = self.tools.config.sync.filter.reach(subject);
+        let once = self.reset_due && self.tools.config.sync.upload_on_reset;
+        self.options.up && reach.up && (once || self.options.mode != Mode::DropboxToLocal)
+    }
+
+    fn clash(&mut self, shown: &str, found: &[Entry]) {
+        for entry in found {
+            let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
+            let other = others.first().map_or("", |e| e.name.as_str());
+            self.tools.report.problem(
+                &format!("{shown}/{}", entry.name),
+                &format!("Dropbox would take it for the same name as {other}: rename one of them"),
+            );
+        }
+    }
+
+    /// A folder that was settled as a mount point and now lies on its parent's device.
+    fn lost_mount(&self, row: &Row, local: &Local) -> bool {
+        matches!(row.base, Base::Folder { mount: true })
+            && matches!(local, Local::Folder { mount: false, .. })
+    }
+}

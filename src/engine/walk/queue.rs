@@ -1,0 +1,210 @@
+//! Directories still to be walked, packed: one directory may hold tens of thousands of them.
+
+use std::io;
+
+use crate::core::path::RelPath;
+use crate::engine::local_dir::Place;
+use crate::error::{Result, state_error};
+
+/// A directory still to be walked.
+pub(super) struct Dir {
+    pub(super) key: String,
+    /// `/real/case/path`, as subjects have it; empty for the root.
+    pub(super) shown: String,
+    pub(super) place: Place,
+    pub(super) blocked_up: bool,
+}
+
+/// Groups of directories, one for each directory above them. The last group comes first, and within
+/// a group the first one that was pushed.
+#[derive(Default)]
+pub(super) struct Waiting {
+    slots: Vec<Slot>,
+    /// What is shown, then the key and the local path where they are not simply what is shown.
+    text: String,
+}
+
+struct Slot {
+    device: u64,
+    start: u32,
+    shown_len: u32,
+    /// 0 if it is as shown.
+    key_len: u32,
+    /// 0 if it is as shown.
+    path_len: u32,
+    /// Where the text of its group ends.
+    group_end: u32,
+    is_present: bool,
+    blocked_up: bool,
+}
+
+fn as_u32(len: usize) -> Result<u32> {
+    let full = |_| io::Error::from(io::ErrorKind::OutOfMemory);
+    let len = u32::try_from(len).map_err(full);
+    len.map_err(|error| state_error("remember the folders to be looked into", &error))
+}
+
+impl Waiting {
+    /// Where the next group begins.
+    pub(super) fn mark(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Adds one to the group at hand; one that cannot be walked is left out. LIMIT: the paths of
+    /// all of them together may have 4 GiB.
+    ///
+    /// # Errors
+    /// Beyond that.
+    pub(super) fn push(&mut self, dir: &Dir) -> Result<()> {
+        let (path, device, is_present) = match &dir.place {
+            Place::Present(path, device) => (path, *device, true),
+            Place::Absent(path, device) => (path, *device, false),
+            Place::Blocked | Place::Unknown => return Ok(()),
+        };
+        let plain = plain(&dir.shown);
+        let unless_plain = |text| if text == plain { "" } else { text };
+        let (key, path) = (unless_plain(&dir.key), unless_plain(path.as_str()));
+        let start = as_u32(self.text.len())?;
+        for part in [&dir.shown, key, path] {
+            self.text.push_str(part);
+        }
+        let end = as_u32(self.text.len())?;
+        self.slots.push(Slot {
+            device,
+            start,
+            shown_len: as_u32(dir.shown.len())?,
+            key_len: as_u32(key.len())?,
+            path_len: as_u32(path.len())?,
+            group_end: end,
+            is_present,
+            blocked_up: dir.blocked_up,
+        });
+        Ok(())
+    }
+
+    /// Ends the group that began at this mark.
+    pub(super) fn close(&mut self, mark: usize) {
+        let group = &mut self.slots[mark..];
+        let end = group.last().map_or(0, |slot| slot.group_end);
+        for slot in &mut *group {
+            slot.group_end = end;
+        }
+        group.reverse();
+    }
+
+    /// The next one.
+    pub(super) fn pop(&mut self) -> Option<Dir> {
+        let slot = self.slots.pop()?;
+        let mut at = slot.start as usize;
+        let mut part = |len: u32| {
+            let from = at;
+            at += len as usize;
+            self.text[from..at].to_owned()
+        };
+        let shown = part(slot.shown_len);
+        let key = part(slot.key_len);
+        let path = part(slot.path_len);
+        let plain = plain(&shown);
+        let key = if key.is_empty() {
+            plain.to_owned()
+        } else {
+            key
+        };
+        let path = if path.is_empty() { plain } else { &path };
+        let place = match (RelPath::parse(path), slot.is_present) {
+            (Ok(path), true) => Place::Present(path, slot.device),
+            (Ok(path), false) => Place::Absent(path, slot.device),
+            (Err(_), _) => Place::Unknown,
+        };
+        // What is left of this group, or the group before it, ends here.
+        let kept = self.slots.last().map_or(0, |slot| slot.group_end);
+        self.text.truncate(kept as usize);
+        Some(Dir {
+            key,
+            shown,
+            place,
+            blocked_up: slot.blocked_up,
+        })
+    }
+}
+
+fn plain(shown: &str) -> &str {
+    shown.strip_prefix('/').unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(shown: &str, key: &str, path: &str) -> Dir {
+        Dir {
+            key: key.to_owned(),
+            shown: shown.to_owned(),
+            place: Place::Present(RelPath::parse(path).unwrap(), 7),
+            blocked_up: shown.ends_with('b'),
+        }
+    }
+
+    fn push(waiting: &mut Waiting, group: &[Dir]) {
+        let mark = waiting.mark();
+        for dir in group {
+            waiting.push(dir).unwrap();
+        }
+        waiting.close(mark);
+    }
+
+    fn pop(waiting: &mut Waiting) -> Option<(String, String, String, bool)> {
+        let dir = waiting.pop()?;
+        let Place::Present(path, 7) = dir.place else {
+            panic!("it was present, on device 7");
+        };
+        let path = path.as_str().to_owned();
+        Some((dir.shown, dir.key, path, dir.blocked_up))
+    }
+
+    #[test]
+    fn directories_come_in_order_and_what_is_below_one_before_the_next() {
+        let mut waiting = Waiting::default();
+        push(
+            &mut waiting,
+            &[
+                dir("/a", "a", "a"),
+                dir("/B", "b", "b~"),
+                dir("/c", "c", "c"),
+            ],
+        );
+        let plain = |name: &str| {
+            let shown = format!("/{name}");
+            let blocked_up = name.ends_with('b');
+            Some((shown, name.to_owned(), name.to_owned(), blocked_up))
+        };
+        assert_eq!(pop(&mut waiting), plain("a"));
+        push(&mut waiting, &[]);
+        let odd = Some(("/B".to_owned(), "b".to_owned(), "b~".to_owned(), false));
+        assert_eq!(pop(&mut waiting), odd);
+        push(
+            &mut waiting,
+            &[dir("/B/a", "b/a", "b~/a"), dir("/B/b", "b/b", "b~/b")],
+        );
+        let below = |name: &str| {
+            let path = format!("b~/{name}");
+            Some((format!("/B/{name}"), format!("b/{name}"), path, name == "b"))
+        };
+        assert_eq!(pop(&mut waiting), below("a"));
+        assert_eq!(pop(&mut waiting), below("b"));
+        assert_eq!(pop(&mut waiting), plain("c"));
+        assert_eq!(pop(&mut waiting), None);
+        assert_eq!(waiting.text, "");
+    }
+
+    #[test]
+    fn one_that_cannot_be_walked_is_left_out() {
+        let mut waiting = Waiting::default();
+        let blocked = Dir {
+            place: Place::Blocked,
+            ..dir("/a", "a", "a")
+        };
+        push(&mut waiting, &[blocked]);
+        assert_eq!(pop(&mut waiting), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! What a walk over the whole tree reads of most rows: no more than it takes to see that a file is
+//! in step. A brief carries no checksum; whatever is to be done about a path, its whole row is
+//! read first.
+
+use rusqlite::params;
+
+use super::row::from_sql;
+use super::{Index, ROWS_AT_ONCE, schema};
+use crate::core::path::Key;
+use crate::error::{Error, Result};
+use crate::io::stat::Stamp;
+
+/// The outline of a row.
+#[derive(Clone, Debug)]
+pub struct Brief {
+    /// The name of the key.
+    pub name: String,
+    /// The real-case name in Dropbox, where it is another.
+    pub shown: Option<String>,
+    /// The stamp of a file that Dropbox holds as the base says, if it can be trusted.
+    pub stamp: Option<Stamp>,
+    /// The pass in which the file last came to be where none was.
+    pub arrived: u64,
+    /// Dropbox holds a file, and there is no base.
+    pub is_only_there: bool,
+}
+
+/// The outlines of the rows of one directory, in order of names, read some at a time. Rows may be
+/// changed meanwhile.
+pub struct Briefs<'a> {
+    index: &'a Index,
+    dir: String,
+    last: String,
+    batch: std::vec::IntoIter<Brief>,
+    is_over: bool,
+}
+
+impl Index {
+    /// The outlines of the rows of one directory.
+    pub fn briefs_in_dir(&self, dir: &str) -> Briefs<'_> {
+        Briefs {
+            index: self,
+            dir: dir.to_owned(),
+            last: String::new(),
+            batch: Vec::new().into_iter(),
+            is_over: false,
+        }
+    }
+
+    /// The row of an outline.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn row_of(&self, dir: &str, brief: Brief) -> Result<Option<super::Row>> {
+        self.row(&Key {
+            dir: dir.to_owned(),
+            name: brief.name,
+        })
+    }
+}
+
+impl Briefs<'_> {
+    /// The next one.
+    ///
+    /// # Errors
+    /// What SQLite says; [`Error::Damaged`] if the rows are out of order.
+    pub fn next(&mut self) -> Result<Option<Brief>> {
+        if self.batch.as_slice().is_empty() && !self.is_over {
+            let briefs = self.read()?;
+            self.is_over = i64::try_from(briefs.len()).unwrap_or(i64::MAX) < ROWS_AT_ONCE;
+            for brief in &briefs {
+                if brief.name <= self.last && !self.last.is_empty() {
+                    let text = "index: its rows are out of order";
+                    return Err(Error::Damaged(text.to_owned()));
+                }
+                self.last.clone_from(&brief.name);
+            }
+            self.batch = briefs.into_iter();
+        }
+        Ok(self.batch.next())
+    }
+
+    fn read(&self) -> Result<Vec<Brief>> {
+        let mut select = self.index.db.prepare_cached(schema::SELECT_BRIEFS)?;
+        let asked = params![self.dir, self.last, ROWS_AT_ONCE];
+        let briefs = select.query_map(asked, |sql| {
+            let stamp = match sql.get(2)? {
+                false => None,
+                true => Some(Stamp {
+                    size: from_sql(sql.get(3)?),
+                    mtime_ns: sql.get(4)?,
+                    ctime_ns: sql.get(5)?,
+                    inode: from_sql(sql.get(6)?),
+                }),
+            };
+            Ok(Brief {
+                name: sql.get(0)?,
+                shown: sql.get(1)?,
+                stamp,
+                // Of one that came back it is negative: too large here, so it is looked at closely.
+                arrived: from_sql(sql.get(7)?),
+                is_only_there: sql.get(8)?,
+            })
+        })?;
+        Ok(briefs.collect::<std::result::Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,131 @@
+//! Where our own things are on this machine: the state and the runtime directory.
+
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::{Error, Result, state_error};
+use crate::io::RealDisk;
+use crate::io::disk::{Disk, Disks};
+use crate::io::env::{env, home};
+
+/// `statfs` magic number of tmpfs.
+const TMPFS_MAGIC: i128 = 0x0102_1994;
+
+/// The state directory: `state.dir`, else `$STATE_DIRECTORY`, else `/var/lib/ferrybox` as root,
+/// else below `$XDG_STATE_HOME` or the home directory.
+///
+/// # Errors
+/// [`Error::Failed`] if there is no home directory either.
+pub fn state_dir(config: &Config) -> Result<PathBuf> {
+    if let Some(dir) = &config.state_dir {
+        return Ok(dir.clone());
+    }
+    if let Some(dirs) = env("STATE_DIRECTORY") {
+        // systemd separates several directories by colons; the first is ours.
+        let first = dirs.to_string_lossy().split(':').next().map(PathBuf::from);
+        return Ok(first.unwrap_or_default());
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/ferrybox"));
+    }
+    if let Some(dir) = env("XDG_STATE_HOME") {
+        return Ok(Path::new(&dir).join("ferrybox"));
+    }
+    home()
+        .map(|home| home.join(".local/state/ferrybox"))
+        .ok_or_else(|| {
+            Error::Failed("there is no home directory to keep state in: set state.dir".to_owned())
+        })
+}
+
+/// Opens the state directory; made private if it is new or still empty of secrets.
+///
+/// # Errors
+/// What the system says.
+pub fn open_state(dir: &Path) -> Result<RealDisk> {
+    let wrap = |error: std::io::Error| state_error("use the state directory (state.dir)", &error);
+    if !dir.exists() {
+        if let Some(parent) = dir.parent() {
+            fs_err::create_dir_all(parent).map_err(wrap)?;
+        }
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(dir)
+            .map_err(|error| Error::Failed(format!("cannot make {}: {error}", dir.display())))?;
+    }
+    let metadata = fs_err::metadata(dir).map_err(wrap)?;
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user {
+        return Err(Error::Failed(format!(
+            "the state directory {} belongs to another user (uid {}); run ferrybox as that user, \
+             or name another with state.dir",
+            dir.display(),
+            metadata.uid()
+        )));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 && !dir.join("token.json").exists() {
+        let private = std::fs::Permissions::from_mode(0o700);
+        fs_err::set_permissions(dir, private).map_err(wrap)?;
+    }
+    RealDisk::open(dir).map_err(wrap)
+}
+
+/// A private directory in memory for the short-lived access token, if the machine has one.
+pub fn open_runtime() -> Option<RealDisk> {
+    if let Some(dir) = env("RUNTIME_DIRECTORY") {
+        let first = dir.to_string_lossy().split(':').next().map(PathBuf::from)?;
+        // systemd makes it 0755 by default; the files in it are private.
+        return is_ours(&first, 0o022).then(|| RealDisk::open(&first).ok())?;
+    }
+    let dir = match env("XDG_RUNTIME_DIR") {
+        Some(dir) => Path::new(&dir).join("ferrybox"),
+        None => {
+            let shm = rustix::fs::statfs("/dev/shm").ok()?;
+            if i128::from(shm.f_type) != TMPFS_MAGIC {
+                return None;
+            }
+            let uid = rustix::process::geteuid().as_raw();
+            PathBuf::from(format!("/dev/shm/ferrybox-{uid}"))
+        }
+    };
+    // Whoever made it first: it counts only if it is ours alone, and no link.
+    if std::fs::symlink_metadata(&dir).is_err() {
+        let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    }
+    is_ours(&dir, 0o077).then(|| RealDisk::open(&dir).ok())?
+}
+
+/// Whether this is a directory of ours, and no link, without the permissions `denied`.
+fn is_ours(dir: &Path, denied: u32) -> bool {
+    std::fs::symlink_metadata(dir).is_ok_and(|metadata| {
+        metadata.is_dir()
+            && metadata.uid() == rustix::process::geteuid().as_raw()
+            && metadata.permissions().mode() & denied == 0
+    })
+}
+
+/// The directory trees of this machine.
+pub struct RealDisks;
+
+impl Disks for RealDisks {
+    fn content(&self, dir: &Path) -> std::io::Result<Box<dyn Disk>> {
+        Ok(Box::new(RealDisk::open(dir)?))
+    }
+
+    fn state(&self, dir: &Path) -> Result<Box<dyn Disk>> {
+        Ok(Box::new(open_state(dir)?))
+    }
+
+    fn state_as_it_is(&self, dir: &Path) -> Result<Option<Box<dyn Disk>>> {
+        if !dir.exists() {
+            return Ok(None);
+        }
+        let wrap = |error: std::io::Error| state_error("use the state directory", &error);
+        Ok(Some(Box::new(RealDisk::open(dir).map_err(wrap)?)))
+    }
+
+    fn runtime(&self) -> Option<Box<dyn Disk>> {
+        Some(Box::new(open_runtime()?))
+    }
+}

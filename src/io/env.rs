@@ -1,0 +1,37 @@
+//! What the process is told about itself: its environment, its home directory, the machine's name.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// An environment variable, if it is set and not empty.
+pub fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The home directory: `$HOME`, else the one in the password file, since cron and systemd may set
+/// none.
+pub fn home() -> Option<PathBuf> {
+    if let Some(home) = env("HOME") {
+        return Some(home.into());
+    }
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let passwd = fs_err::read_to_string("/etc/passwd").ok()?;
+    passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.len() >= 6 && fields[2] == uid)
+        .map(|fields| PathBuf::from(fields[5]))
+}
+
+/// This machine's name.
+pub fn hostname() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        "gateway".to_owned()
+    } else {
+        name
+    }
+}
