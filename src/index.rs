@@ -406,7 +406,7 @@ impl Index {
                 name: component.to_owned(),
             };
             let hint = hints.next().filter(|hint| fold(hint) == component);
-            let name = match self.row(&at)?.filter(|row| row.sound) {
+            let name = match self.row(&at)?.filter(|row| row.intact) {
                 Some(row) => row.shown,
                 None if filter.takes_everything() => hint.unwrap_or(component).to_owned(),
                 None => return Ok(DirPath::Unknown),

@@ -102,7 +102,7 @@ pub struct Pass<'a> {
     pub(crate) waiting: bool,
     /// The second round, after the deletes: what still has no name is a problem.
     pub(crate) last_round: bool,
-    pub(crate) unsound: BTreeSet<Key>,
+    pub(crate) damaged: BTreeSet<Key>,
     /// Dropbox had no room for a file of this size, and what it said.
     pub(crate) quota_full: Option<(u64, String)>,
     pub(crate) disk_full: Option<String>,
@@ -154,7 +154,7 @@ impl<'a> Pass<'a> {
             gone_there: None,
             waiting: false,
             last_round: false,
-            unsound: BTreeSet::new(),
+            damaged: BTreeSet::new(),
             quota_full: None,
             disk_full: None,
             upload_left: false,
@@ -197,8 +197,8 @@ impl<'a> Pass<'a> {
     }
 
     /// A row failed its checksum: the next pass lists again.
-    pub(crate) fn note_unsound(&mut self, key: &Key) {
-        self.unsound.insert(key.clone());
+    pub(crate) fn note_damaged(&mut self, key: &Key) {
+        self.damaged.insert(key.clone());
         self.blind_spot();
     }
 

@@ -208,15 +208,15 @@ fn make_root(tools: &Tools<'_>, options: &Options, puller: &Puller<'_>) -> Resul
 /// What a pass leaves for the next one.
 fn conclude(pass: &mut Pass<'_>, puller: &Puller<'_>) -> Result<()> {
     let index = pass.tools.index;
-    if !pass.unsound.is_empty() {
+    if !pass.damaged.is_empty() {
         log::info!(
             "the index is damaged in {} places: listing Dropbox again next time",
-            pass.unsound.len()
+            pass.damaged.len()
         );
-        let unsound = std::mem::take(&mut pass.unsound);
+        let damaged = std::mem::take(&mut pass.damaged);
         index.transaction(|| {
             index.set_meta(Meta::RelistDue, "1")?;
-            unsound.iter().try_for_each(|key| index.remove(key))
+            damaged.iter().try_for_each(|key| index.remove(key))
         })?;
     }
     let uploads_done = pass.options.up && !pass.upload_left;

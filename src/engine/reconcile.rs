@@ -14,8 +14,8 @@ use crate::report::{Deed, printable};
 impl Pass<'_> {
     /// Looks at one path and does what is to be done.
     pub(crate) fn visit(&mut self, phase: Phase, spot: Spot) -> Result<()> {
-        if !spot.row.sound {
-            self.note_unsound(&spot.row.key);
+        if !spot.row.intact {
+            self.note_damaged(&spot.row.key);
             return Ok(());
         }
         let remote = spot.row.remote_side();

@@ -419,7 +419,7 @@ impl Pass<'_> {
         }
         if spot.row.is_void() {
             // It is new there, or the index has lost its row: only a listing tells.
-            self.unsound.insert(spot.row.key.clone());
+            self.damaged.insert(spot.row.key.clone());
         }
         self.tools
             .report

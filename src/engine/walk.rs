@@ -52,7 +52,7 @@ impl Pass<'_> {
         let mut looked = None;
         while let Some(row) = rows.next()? {
             self.tools.api.in_time()?;
-            let is_pending = row.remote != Remote::AsBase || !row.sound;
+            let is_pending = row.remote != Remote::AsBase || !row.intact;
             // What is shut is pending for ever, and no reason to look.
             if !is_pending || self.shuts(&format!("{shown}/{}", row.shown), &row.key) {
                 continue;
@@ -218,9 +218,9 @@ impl Pass<'_> {
             let name = found.first().map_or("", |entry| &entry.name);
             Row::new(Key::in_dir(&dir.key, name), &nfc(name))
         });
-        if !row.sound {
+        if !row.intact {
             // Even where the filters would not look: its very name may be what is damaged.
-            self.note_unsound(&row.key);
+            self.note_damaged(&row.key);
             return Ok(());
         }
         let subject = format!("{}/{}", dir.shown, row.shown);

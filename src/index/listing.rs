@@ -48,7 +48,7 @@ impl Index {
     pub fn apply(&self, entry: &RemoteEntry, filter: &Filter) -> Result<bool> {
         let key = &entry.key;
         let before = self.row(key)?;
-        if before.as_ref().is_some_and(|row| !row.sound) {
+        if before.as_ref().is_some_and(|row| !row.intact) {
             // It may look as if it were in step, and so nobody would hear of this change again.
             self.set_meta(Meta::RelistDue, "1")?;
             return Ok(true);
@@ -121,7 +121,7 @@ impl Index {
     fn see_gone_below(&self, key: &Key) -> Result<bool> {
         let mut changed = false;
         self.each_below(key, &mut |mut row| {
-            if !row.sound {
+            if !row.intact {
                 self.set_meta(Meta::RelistDue, "1")?;
                 changed = true;
             } else if row.seen() != Remote::Gone {
@@ -141,7 +141,7 @@ impl Index {
         let mut above = key.parent();
         while let Some(key) = above {
             let mut row = match self.row(&key)? {
-                Some(row) if row.remote_is_folder() || !row.sound => return Ok(changed),
+                Some(row) if row.remote_is_folder() || !row.intact => return Ok(changed),
                 Some(row) => row,
                 None if fold(split(shown).1) == key.name => Row::new(key.clone(), split(shown).1),
                 None => Row::new(key.clone(), &key.name),

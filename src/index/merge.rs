@@ -195,7 +195,7 @@ impl StagedMerge<'_> {
             None => index
                 .row(&key)?
                 .unwrap_or_else(|| Row::new(key.clone(), &key.name)),
-            Some(row) if row.sound => row,
+            Some(row) if row.intact => row,
             Some(_) => Row::new(key.clone(), &key.name),
         };
         if let Some(entry) = &entry {
@@ -261,7 +261,7 @@ impl StagedMerge<'_> {
                 name: name.to_owned(),
             };
             let row = self.index.row(&key)?;
-            let is_folder = row.is_some_and(|row| row.sound && row.remote_is_folder());
+            let is_folder = row.is_some_and(|row| row.intact && row.remote_is_folder());
             let end = match self.ends.get(above) {
                 Some(end) => *end,
                 // It was only ever listed as a folder, or as something below it was.

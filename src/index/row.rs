@@ -83,7 +83,7 @@ pub struct Row {
     /// What Dropbox holds.
     pub remote: Remote,
     /// False if the row failed its checksum: then it says nothing.
-    pub sound: bool,
+    pub intact: bool,
 }
 
 impl Row {
@@ -96,7 +96,7 @@ impl Row {
             lower: None,
             base: Base::None,
             remote: Remote::Gone,
-            sound: true,
+            intact: true,
         }
     }
 
@@ -153,7 +153,7 @@ impl Row {
     /// Dropbox as the decision sees it.
     pub fn remote_side(&self) -> decide::Side {
         use decide::{Content, Side};
-        if !self.sound {
+        if !self.intact {
             return Side::Unknown;
         }
         match (&self.remote, &self.base) {
@@ -212,7 +212,7 @@ impl Row {
 
     /// Whether rows may lie below this one.
     pub fn may_have_children(&self) -> bool {
-        !self.sound
+        !self.intact
             || matches!(self.base, Base::Folder { .. })
             || matches!(self.remote, Remote::Folder)
     }
@@ -226,7 +226,7 @@ pub fn read(sql: &SqlRow<'_>) -> rusqlite::Result<Row> {
     };
     Ok(decode(sql, &key).unwrap_or_else(|| {
         let mut row = Row::new(key.clone(), &key.name);
-        row.sound = false;
+        row.intact = false;
         row
     }))
 }
@@ -279,7 +279,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         lower: sql.get(4).ok()?,
         base,
         remote,
-        sound: true,
+        intact: true,
     };
     (sql.get::<_, i64>(20).ok()? == checksum(&row)).then_some(row)
 }

@@ -66,7 +66,7 @@ impl Index {
                 continue;
             }
             let row = row::read(sql)?;
-            if row.sound && !visit(row)? {
+            if row.intact && !visit(row)? {
                 break;
             }
         }

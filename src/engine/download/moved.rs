@@ -152,7 +152,7 @@ impl<'a> Pass<'a> {
                 gone.looked = Some((key.dir.clone(), self.look_into(&key.dir)?));
             }
             let looked = gone.looked.as_ref().and_then(|(_, looked)| looked.as_ref());
-            let is_gone = row.sound && row.remote == Remote::Gone;
+            let is_gone = row.intact && row.remote == Remote::Gone;
             let spot = looked
                 .filter(|_| is_gone)
                 .and_then(|looked| self.spot_in(looked, row));

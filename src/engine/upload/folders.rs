@@ -24,7 +24,7 @@ impl Pass<'_> {
             let row = self.tools.index.row(&key)?;
             let is_known = row
                 .as_ref()
-                .is_some_and(|r| r.remote_is_folder() || !r.sound);
+                .is_some_and(|r| r.remote_is_folder() || !r.intact);
             if !is_known {
                 let mut row = row.unwrap_or_else(|| Row::new(key.clone(), split(shown).1));
                 row.see(Remote::Folder);

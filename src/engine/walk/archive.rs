@@ -289,7 +289,7 @@ impl<'a> Pass<'a> {
             let is_due = |row: &Row| match &row.remote {
                 Remote::File(file) => {
                     let has_size = head.size.is_none_or(|size| size == file.size);
-                    row.sound && file.hash.is_some() && file.size <= FILE_BYTES_MAX && has_size
+                    row.intact && file.hash.is_some() && file.size <= FILE_BYTES_MAX && has_size
                 }
                 _ => false,
             };

@@ -143,7 +143,7 @@ fn the_corpus_of_index_files_is_of_this_format() {
         for dir in ["", "d"] {
             let mut found = index.rows_in_dir(dir);
             while let Some(row) = found.next().unwrap() {
-                assert!(row.sound, "{name}: {row:?}");
+                assert!(row.intact, "{name}: {row:?}");
                 count += 1;
             }
         }
