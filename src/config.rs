@@ -28,7 +28,7 @@ mod tests;
 
 pub use error::ConfigError;
 
-use document::{Document, Item, short};
+use document::{Document, Setting, short};
 
 /// Where a user learns how to get an app key.
 const APP_HELP: &str = "README, section \"Creating a Dropbox app\"";
@@ -283,11 +283,11 @@ impl Config {
 fn optional<T>(
     doc: &Document,
     path: &str,
-    check: impl Fn(&Item) -> Result<T, ConfigError>,
+    check: impl Fn(&Setting) -> Result<T, ConfigError>,
 ) -> Result<Option<T>, ConfigError> {
-    match doc.item(path) {
-        Some(item) if item.text()?.is_empty() => Ok(None),
-        Some(item) => check(&item).map(Some),
+    match doc.setting(path) {
+        Some(setting) if setting.text()?.is_empty() => Ok(None),
+        Some(setting) => check(&setting).map(Some),
         None => Ok(None),
     }
 }
@@ -325,40 +325,40 @@ fn sync_section(
     })
 }
 
-fn app_key(item: &Item) -> Result<String, ConfigError> {
-    let text = item.text()?;
+fn app_key(setting: &Setting) -> Result<String, ConfigError> {
+    let text = setting.text()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if text.len() <= 64 && text.bytes().all(plain) {
         return Ok(text.to_owned());
     }
     let remedy = format!("copy the app key from the app console; see {APP_HELP}");
-    Err(item.error(
+    Err(setting.error(
         "an app key is up to 64 letters, digits and any of -_., without blanks or quotes",
         &remedy,
     ))
 }
 
-fn secret(item: &Item) -> Result<Secret, ConfigError> {
-    let text = item.text()?;
+fn secret(setting: &Setting) -> Result<Secret, ConfigError> {
+    let text = setting.text()?;
     // It travels in a header, and a blank is what a careless copy brings along.
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(Secret::new(text));
     }
     let what = "holds a blank, a line break or a character outside ASCII";
-    Err(item.error(
+    Err(setting.error(
         what,
         "copy it again, in one piece and without blanks around it",
     ))
 }
 
 /// The text of the error is the predecessor's.
-fn mode(item: &Item) -> Result<Mode, ConfigError> {
-    let text = item.text()?;
+fn mode(setting: &Setting) -> Result<Mode, ConfigError> {
+    let text = setting.text()?;
     match text.to_ascii_uppercase().as_str() {
         "DROPBOX_TO_LOCAL" => Ok(Mode::DropboxToLocal),
         "LOCAL_TO_DROPBOX" => Ok(Mode::LocalToDropbox),
         "BIDIRECTIONAL" => Ok(Mode::Bidirectional),
-        _ => Err(item.error(
+        _ => Err(setting.error(
             &format!(
                 "Unknown SyncMode '{}'. Valid SyncModes are 'DROPBOX_TO_LOCAL', \
                  'LOCAL_TO_DROPBOX' and 'BIDIRECTIONAL'",
@@ -369,11 +369,11 @@ fn mode(item: &Item) -> Result<Mode, ConfigError> {
     }
 }
 
-fn conflict(item: &Item) -> Result<ConflictPolicy, ConfigError> {
-    match item.text()? {
+fn conflict(setting: &Setting) -> Result<ConflictPolicy, ConfigError> {
+    match setting.text()? {
         "keep-both" => Ok(ConflictPolicy::KeepBoth),
         "dropbox-wins" => Ok(ConflictPolicy::DropboxWins),
-        other => Err(item.error(
+        other => Err(setting.error(
             &format!("unknown conflict policy '{}'", short(other)),
             "write \"keep-both\" (the default) or \"dropbox-wins\"",
         )),
@@ -381,27 +381,27 @@ fn conflict(item: &Item) -> Result<ConflictPolicy, ConfigError> {
 }
 
 /// Dropbox wants the calls of a session to carry multiples of 4 MiB, and takes up to 150.
-fn chunk_mib(item: &Item) -> Result<u64, ConfigError> {
-    match item.whole(4..=148)? {
+fn chunk_mib(setting: &Setting) -> Result<u64, ConfigError> {
+    match setting.whole(4..=148)? {
         mib if mib.is_multiple_of(4) => Ok(mib),
-        mib => Err(item.error(
+        mib => Err(setting.error(
             &format!("{mib} is not a multiple of 4"),
             &format!("write {}", mib / 4 * 4),
         )),
     }
 }
 
-fn download_interval(item: &Item) -> Result<DownloadInterval, ConfigError> {
-    match item.text()? {
+fn download_interval(setting: &Setting) -> Result<DownloadInterval, ConfigError> {
+    match setting.text()? {
         text if text.eq_ignore_ascii_case("push") => Ok(DownloadInterval::Push),
-        _ => schedule(item).map(DownloadInterval::At),
+        _ => schedule(setting).map(DownloadInterval::At),
     }
 }
 
 /// The parser's message is `what; remedy`.
-fn schedule(item: &Item) -> Result<Schedule, ConfigError> {
-    schedule::parse(item.text()?).map_err(|message| {
+fn schedule(setting: &Setting) -> Result<Schedule, ConfigError> {
+    schedule::parse(setting.text()?).map_err(|message| {
         let (what, remedy) = message.split_once("; ").unwrap_or((&message, "correct it"));
-        item.error(what, remedy)
+        setting.error(what, remedy)
     })
 }

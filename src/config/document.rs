@@ -33,7 +33,7 @@ struct Entry<'a> {
 }
 
 /// One key's value: the one in the file, or the default.
-pub(super) struct Item<'d> {
+pub(super) struct Setting<'d> {
     key: &'static Key,
     file: &'d Path,
     text: &'d str,
@@ -70,9 +70,9 @@ impl<'a> Document<'a> {
     }
 
     /// A key's value: given, else its default, else none.
-    pub fn item(&self, path: &str) -> Option<Item<'_>> {
+    pub fn setting(&self, path: &str) -> Option<Setting<'_>> {
         if let Some(entry) = self.entries.iter().find(|entry| entry.key.path == path) {
-            return Some(Item {
+            return Some(Setting {
                 key: entry.key,
                 file: self.file,
                 text: self.text,
@@ -84,7 +84,7 @@ impl<'a> Document<'a> {
         let key = KEYS.iter().find(|key| key.path == path)?;
         let value = DeValue::parse(key.default?).ok()?.into_inner();
         let value = Value::Default(value);
-        Some(Item {
+        Some(Setting {
             key,
             file: self.file,
             text: "",
@@ -95,8 +95,8 @@ impl<'a> Document<'a> {
     }
 
     /// A key that must be there: one with a default always is.
-    pub fn required(&self, path: &str) -> Result<Item<'_>, ConfigError> {
-        self.item(path).ok_or_else(|| {
+    pub fn required(&self, path: &str) -> Result<Setting<'_>, ConfigError> {
+        self.setting(path).ok_or_else(|| {
             let key = KEYS.iter().find(|key| key.path == path);
             let (section, name, example) = key.map_or(("", path, "..."), |key| {
                 (key.section(), key.name(), key.example)
@@ -209,7 +209,7 @@ fn line_of(text: &str, offset: usize) -> usize {
         + 1
 }
 
-impl Item<'_> {
+impl Setting<'_> {
     /// The line in the file; none for a default.
     pub fn line(&self) -> Option<usize> {
         self.line

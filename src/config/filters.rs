@@ -1,7 +1,7 @@
 //! The filter keys: a list, the predecessor's comma-separated string, or the preset `"openhab"`.
 
 use super::ConfigError;
-use super::document::{Document, Item};
+use super::document::{Document, Setting};
 use crate::core::filter::Filter;
 
 /// The predecessor's documented defaults, for `"openhab"`.
@@ -34,13 +34,13 @@ pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> Result<Fi
     ];
     let filter = Filter::new(&texts(&upload), &texts(&download), &texts(&exclude), hidden);
     let filter = filter.map_err(|error| {
-        let (item, patterns) = match error.list {
+        let (setting, patterns) = match error.list {
             "upload_filter" => lists[0],
             "download_filter" => lists[1],
             _ => lists[2],
         };
         let what = format!("pattern '{}': {}", error.pattern, error.what);
-        let remedy = if item.is_text() && is_torn(&error.pattern) {
+        let remedy = if setting.is_text() && is_torn(&error.pattern) {
             LIST_REMEDY
         } else {
             &error.remedy
@@ -48,16 +48,16 @@ pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> Result<Fi
         let line = patterns.get(error.index).and_then(|(_, line)| *line);
         ConfigError {
             line,
-            ..item.error(&what, remedy)
+            ..setting.error(&what, remedy)
         }
     })?;
-    for (item, patterns) in lists {
+    for (setting, patterns) in lists {
         for (pattern, line) in patterns {
             if let Some((why, remedy)) = matches_nothing(pattern) {
                 let what = format!("pattern '{pattern}' matches no path: {why}");
                 warnings.push(ConfigError {
                     line: *line,
-                    ..item.error(&what, remedy)
+                    ..setting.error(&what, remedy)
                 });
             }
         }
@@ -65,17 +65,17 @@ pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> Result<Fi
     Ok(filter)
 }
 
-fn patterns(item: &Item, preset: &str) -> Result<Vec<Pattern>, ConfigError> {
-    if !item.is_text() {
-        return item.list();
+fn patterns(setting: &Setting, preset: &str) -> Result<Vec<Pattern>, ConfigError> {
+    if !setting.is_text() {
+        return setting.list();
     }
-    let text = match item.text()? {
+    let text = match setting.text()? {
         "openhab" => preset,
         text => text,
     };
     Ok(split(text)
         .into_iter()
-        .map(|part| (part, item.line()))
+        .map(|part| (part, setting.line()))
         .collect())
 }
 

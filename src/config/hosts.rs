@@ -4,53 +4,53 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ConfigError;
-use super::document::Item;
+use super::document::Setting;
 
 /// `scheme://host[:port]`, without a trailing slash. The access token goes there, so plain http
 /// is for this machine alone.
-pub(super) fn endpoint(item: &Item) -> Result<String, ConfigError> {
-    let text = item.text()?;
+pub(super) fn endpoint(setting: &Setting) -> Result<String, ConfigError> {
+    let text = setting.text()?;
     let remedy = "write https://HOST or https://HOST:PORT, or leave the key out";
     let text = text.strip_suffix('/').unwrap_or(text);
     let Some((scheme, host)) = text
         .split_once("://")
         .filter(|(_, rest)| is_authority(rest))
     else {
-        return Err(item.error("is not scheme://host[:port]", remedy));
+        return Err(setting.error("is not scheme://host[:port]", remedy));
     };
     match scheme {
         "https" => Ok(text.to_owned()),
         "http" if is_loopback(host) => Ok(text.to_owned()),
-        "http" => Err(item.error(
+        "http" => Err(setting.error(
             "plain http is accepted for 127.x.x.x, [::1] and localhost only",
             remedy,
         )),
-        _ => Err(item.error("the scheme must be https", remedy)),
+        _ => Err(setting.error("the scheme must be https", remedy)),
     }
 }
 
 /// `scheme://[user:password@]host[:port]`, with a scheme that the HTTP client speaks.
-pub(super) fn proxy(item: &Item) -> Result<String, ConfigError> {
-    let text = item.text()?;
+pub(super) fn proxy(setting: &Setting) -> Result<String, ConfigError> {
+    let text = setting.text()?;
     let remedy = "write http://HOST:PORT or socks5://HOST:PORT, with USER:PASSWORD@ before the \
                   host if needed";
     let text = text.strip_suffix('/').unwrap_or(text);
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(item.error("is not scheme://host:port", remedy));
+        return Err(setting.error("is not scheme://host:port", remedy));
     };
     let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
     if !matches!(scheme, "http" | "socks5" | "socks5h") {
-        return Err(item.error("the scheme must be http, socks5 or socks5h", remedy));
+        return Err(setting.error("the scheme must be http, socks5 or socks5h", remedy));
     }
     if !is_authority(host) {
-        return Err(item.error("holds no valid host or port", remedy));
+        return Err(setting.error("holds no valid host or port", remedy));
     }
     if !user
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte))
     {
         let remedy = "write them as %XX, such as %40 for @ and %2F for /";
-        return Err(item.error("user or password hold characters an address cannot", remedy));
+        return Err(setting.error("user or password hold characters an address cannot", remedy));
     }
     Ok(text.to_owned())
 }

@@ -3,50 +3,50 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::ConfigError;
-use super::document::Item;
+use super::document::Setting;
 
 /// A local path. It must be absolute: cron, systemd and a shell start us in different places.
-pub(super) fn absolute(item: &Item) -> Result<PathBuf, ConfigError> {
-    let text = item.text()?;
+pub(super) fn absolute(setting: &Setting) -> Result<PathBuf, ConfigError> {
+    let text = setting.text()?;
     let path = Path::new(text);
     if text.chars().any(char::is_control) {
         let remedy = "write the path without them, in 'single quotes' if it holds a backslash";
-        return Err(item.error("holds a control character", remedy));
+        return Err(setting.error("holds a control character", remedy));
     }
     if text.starts_with('~') || text.contains('$') && !path.is_absolute() {
         let remedy = "write the whole path, such as /home/pi/conf";
-        return Err(item.error("'~' and variables are not replaced here", remedy));
+        return Err(setting.error("'~' and variables are not replaced here", remedy));
     }
     if !path.is_absolute() {
         let remedy = format!(
             "write the whole path, such as {}",
-            item.beside(path).display()
+            setting.beside(path).display()
         );
-        return Err(item.error("must be an absolute path", &remedy));
+        return Err(setting.error("must be an absolute path", &remedy));
     }
     if path.components().any(|part| part == Component::ParentDir) {
-        return Err(item.error("must not hold '..'", "write the path it stands for"));
+        return Err(setting.error("must not hold '..'", "write the path it stands for"));
     }
     // Without '.', doubled slashes and a slash at the end.
     Ok(path.components().collect())
 }
 
 /// The content dir: any directory but the whole system.
-pub(super) fn content_dir(item: &Item) -> Result<PathBuf, ConfigError> {
-    let path = match item.text()? {
-        "" => return Err(item.error("is empty", "name the directory, such as /etc/openhab")),
-        _ => absolute(item)?,
+pub(super) fn content_dir(setting: &Setting) -> Result<PathBuf, ConfigError> {
+    let path = match setting.text()? {
+        "" => return Err(setting.error("is empty", "name the directory, such as /etc/openhab")),
+        _ => absolute(setting)?,
     };
     if path == Path::new("/") {
         let what = "'/' would be the whole system, its devices and this program's state too";
-        return Err(item.error(what, "name the directory to keep in Dropbox"));
+        return Err(setting.error(what, "name the directory to keep in Dropbox"));
     }
     Ok(path)
 }
 
 /// `""` or `/a/b`; slashes at either end may be there or not.
-pub(super) fn remote_root(item: &Item) -> Result<String, ConfigError> {
-    let text = item.text()?;
+pub(super) fn remote_root(setting: &Setting) -> Result<String, ConfigError> {
+    let text = setting.text()?;
     if matches!(text, "" | "/") {
         return Ok(String::new());
     }
@@ -54,18 +54,18 @@ pub(super) fn remote_root(item: &Item) -> Result<String, ConfigError> {
     let names = names.strip_suffix('/').unwrap_or(names);
     let remedy = "write folder names separated by '/', such as \"/Gateways/kitchen\"";
     if names.contains('\\') {
-        return Err(item.error("must not hold '\\'", remedy));
+        return Err(setting.error("must not hold '\\'", remedy));
     }
     if names.chars().any(char::is_control) {
-        return Err(item.error("holds a control character", remedy));
+        return Err(setting.error("holds a control character", remedy));
     }
     for name in names.split('/') {
         match name {
-            "" => return Err(item.error("holds an empty folder name ('//')", remedy)),
-            "." | ".." => return Err(item.error("must not hold '.' or '..'", remedy)),
+            "" => return Err(setting.error("holds an empty folder name ('//')", remedy)),
+            "." | ".." => return Err(setting.error("must not hold '.' or '..'", remedy)),
             // Dropbox drops it, so that we would ask for one folder and watch another.
             _ if name.trim() != name => {
-                return Err(item.error("a folder name starts or ends with a blank", remedy));
+                return Err(setting.error("a folder name starts or ends with a blank", remedy));
             }
             _ => {}
         }
@@ -74,21 +74,21 @@ pub(super) fn remote_root(item: &Item) -> Result<String, ConfigError> {
 }
 
 /// The name in conflict copies. It becomes part of file names, on Windows and vfat too.
-pub(super) fn device_name(item: &Item) -> Result<String, ConfigError> {
-    let text = item.text()?;
+pub(super) fn device_name(setting: &Setting) -> Result<String, ConfigError> {
+    let text = setting.text()?;
     let remedy = "choose a short name, such as \"gateway\"";
     if text
         .chars()
         .any(|c| c.is_control() || "/\\<>:\"|?*".contains(c))
     {
-        return Err(item.error(
+        return Err(setting.error(
             "holds a character that file names cannot (/\\<>:\"|?*)",
             remedy,
         ));
     }
     // LIMIT: a conflict copy's name has 255 bytes for everything.
     if text.len() > 64 || text.trim() != text {
-        return Err(item.error("must be up to 64 bytes, without blanks around it", remedy));
+        return Err(setting.error("must be up to 64 bytes, without blanks around it", remedy));
     }
     Ok(text.to_owned())
 }
