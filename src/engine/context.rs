@@ -117,7 +117,7 @@ pub struct Pass<'a> {
     /// Something arrived since then.
     pub(crate) has_arrivals: bool,
     /// Something could not be looked at, so nothing follows from what was not seen.
-    pub(crate) is_blind: bool,
+    pub(crate) view_is_incomplete: bool,
     /// The index had a base when the pass began.
     pub(crate) had_base: bool,
     /// Files only Dropbox has, where nothing may come down.
@@ -162,7 +162,7 @@ impl<'a> Pass<'a> {
             committed: 0,
             passes_done,
             has_arrivals: false,
-            is_blind: false,
+            view_is_incomplete: false,
             had_base,
             only_in_dropbox: 0,
         }
@@ -191,15 +191,15 @@ impl<'a> Pass<'a> {
     }
 
     /// Something could not be looked at: what it hides is neither gone nor done.
-    pub(crate) fn blind_spot(&mut self) {
-        self.is_blind = true;
+    pub(crate) fn note_incomplete_view(&mut self) {
+        self.view_is_incomplete = true;
         self.upload_left = true;
     }
 
     /// A row failed its checksum: the next pass lists again.
     pub(crate) fn note_damaged(&mut self, key: &Key) {
         self.damaged.insert(key.clone());
-        self.blind_spot();
+        self.note_incomplete_view();
     }
 
     /// Which side is full, if one is.

@@ -176,7 +176,7 @@ impl Pass<'_> {
             Direction::Up => self.options.up,
             Direction::Down => self.options.down,
         };
-        looked && !self.is_blind && self.options.mode == self.tools.config.sync.mode
+        looked && !self.view_is_incomplete && self.options.mode == self.tools.config.sync.mode
     }
 
     fn hold(&self, direction: Direction) -> Result<()> {

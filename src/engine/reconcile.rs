@@ -99,7 +99,7 @@ impl Pass<'_> {
     fn count(&mut self, spot: &Spot, remote: Side) {
         let base = spot.row.base_file();
         if base.is_some() {
-            self.is_blind |= spot.local == Local::Unknown || remote == Side::Unknown;
+            self.view_is_incomplete |= spot.local == Local::Unknown || remote == Side::Unknown;
         }
         if let Some(base) = base.filter(|base| base.arrived > self.passes_done) {
             self.has_arrivals = true;
@@ -197,7 +197,7 @@ impl Pass<'_> {
     }
 
     fn unread(&mut self, spot: &Spot, unread: &Unread) {
-        self.blind_spot();
+        self.note_incomplete_view();
         match unread {
             // Gone or replaced since it was listed: the next pass sees what is there then.
             Unread::Vanished => self

@@ -229,12 +229,12 @@ impl Pass<'_> {
         }
         let (local, name) = one_of(found, &row, device);
         if found.len() > 1 {
-            self.blind_spot();
+            self.note_incomplete_view();
             self.clash(&dir.shown, found);
         }
         for entry in found {
             if let Err(error) = &entry.status {
-                self.blind_spot();
+                self.note_incomplete_view();
                 let report = self.tools.report;
                 match error.kind() {
                     io::ErrorKind::NotFound => report.deferred(&subject, "it was just removed"),
@@ -243,7 +243,7 @@ impl Pass<'_> {
             }
         }
         if self.lost_mount(&row, &local) {
-            self.blind_spot();
+            self.note_incomplete_view();
             self.tools.report.problem(
                 &subject,
                 "a disk was mounted here and is not any more; nothing below is touched: mount \

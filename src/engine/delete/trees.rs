@@ -25,7 +25,7 @@ struct Emptiness<'a> {
     /// Those among them that hold something else.
     blocked: BTreeSet<Key>,
     /// Something lies where nobody can tell.
-    is_blind: bool,
+    view_is_incomplete: bool,
 }
 
 impl Emptiness<'_> {
@@ -44,7 +44,7 @@ impl PageSink for Emptiness<'_> {
             Located::Entry(entry) => entry,
             Located::Root(_) => return Ok(()),
             Located::Elsewhere => {
-                self.is_blind = true;
+                self.view_is_incomplete = true;
                 return Ok(());
             }
         };
@@ -67,7 +67,7 @@ impl PageSink for Emptiness<'_> {
 impl Choice for Emptiness<'_> {
     /// Each takes all that is below it along.
     fn chosen(&self) -> Vec<String> {
-        if self.is_blind {
+        if self.view_is_incomplete {
             return Vec::new();
         }
         let is_top = |key: &Key| !key.parent().is_some_and(|above| self.may_go(&above));
@@ -113,7 +113,7 @@ impl Pass<'_> {
             root: root_key(remote_root),
             folders: &named,
             blocked: BTreeSet::new(),
-            is_blind: false,
+            view_is_incomplete: false,
         };
         let outcomes = match self.tools.api.delete_empty_folders(&path, &mut look) {
             Ok(outcomes) => outcomes,

@@ -64,7 +64,7 @@ impl<'a> Pass<'a> {
         let listed = match listed {
             Ok(listed) => listed,
             Err(error) => {
-                self.blind_spot();
+                self.note_incomplete_view();
                 let report = self.tools.report;
                 match error.kind() {
                     io::ErrorKind::NotFound => {
