@@ -16,7 +16,7 @@ use crate::core::path::{Key, RelPath};
 use crate::dropbox::api::Api;
 use crate::engine::download::GoneThere;
 use crate::engine::download::publish::Landing;
-use crate::engine::item::{Delete, Local, Observed, Spot, is_racy};
+use crate::engine::item::{Delete, Item, Local, Observed, is_racy};
 use crate::engine::upload::Outbox;
 use crate::engine::walk::archive::{AtHand, Wanted};
 use crate::error::{Error, Result};
@@ -81,7 +81,7 @@ pub struct Pass<'a> {
     /// Removed locally, not yet durable.
     pub(crate) removed: Vec<Row>,
     /// Different on both sides, no base, uploads only: a person decides.
-    pub(crate) undecided: Vec<(Spot, Observed)>,
+    pub(crate) undecided: Vec<(Item, Observed)>,
     pub(crate) landing: Landing,
     /// The content of the file at hand, where it need not be asked for.
     pub(crate) at_hand: Option<AtHand>,
@@ -90,7 +90,7 @@ pub struct Pass<'a> {
     /// Files to go up together.
     pub(crate) outbox: Outbox,
     /// Folders to make in Dropbox once it is clear which of them uploads made anyway.
-    pub(crate) new_folders: Vec<Spot>,
+    pub(crate) new_folders: Vec<Item>,
     /// Keys of folders that uploads of this pass lie in.
     pub(crate) made_by_upload: HashSet<String>,
     /// How often each content arrived on a side in this pass: such a file was moved, not lost.
@@ -222,7 +222,7 @@ impl<'a> Pass<'a> {
     /// A base of what both sides hold now; the content was read from `read_at_ns` on.
     pub(crate) fn file_base(
         &mut self,
-        before: &Spot,
+        before: &Item,
         rev: String,
         hash: ContentHash,
         stamp: Stamp,

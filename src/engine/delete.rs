@@ -14,7 +14,7 @@ use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{Metadata, WriteMode};
 use crate::engine::context::Pass;
-use crate::engine::item::{Delete, Local, Spot};
+use crate::engine::item::{Delete, Item, Local};
 use crate::error::{Error, Result};
 use crate::index::{Base, Meta};
 use crate::io::stat::Kind;
@@ -32,7 +32,7 @@ impl Pass<'_> {
         let mut deletes = std::mem::take(&mut self.deletes);
         // Files first, then folders from the deepest up; the order is part of the approval id.
         deletes.sort_by_cached_key(|delete| {
-            let row = &delete.spot.row;
+            let row = &delete.item.row;
             let is_folder = row.base_file().is_none();
             let depth = if is_folder {
                 usize::MAX - row.key.depth()
@@ -53,7 +53,7 @@ impl Pass<'_> {
             deletes.iter().for_each(|delete| self.plan(delete));
             return Ok(None);
         }
-        let is_file = |delete: &Delete| delete.spot.row.base_file().is_some();
+        let is_file = |delete: &Delete| delete.item.row.base_file().is_some();
         let (remote, local): (Vec<_>, Vec<_>) = deletes
             .into_iter()
             .partition(|delete| delete.direction == Direction::Up);
@@ -130,7 +130,7 @@ impl Pass<'_> {
         };
         let mut id = ApprovalId::new("deletes");
         for delete in deletes {
-            let row = &delete.spot.row;
+            let row = &delete.item.row;
             let rev = row.base_file().map_or("", |base| &base.rev);
             id.delete(delete.direction, &row.key.path(), rev);
         }
@@ -200,7 +200,7 @@ impl Pass<'_> {
             Direction::Down => "locally",
             Direction::Up => "in Dropbox",
         };
-        log::warn!("would delete {place} {}", printable(&delete.spot.subject));
+        log::warn!("would delete {place} {}", printable(&delete.item.subject));
     }
 
     fn plan(&self, delete: &Delete) {
@@ -208,7 +208,7 @@ impl Pass<'_> {
             Direction::Down => Deed::DeleteLocal,
             Direction::Up => Deed::DeleteRemote,
         };
-        self.tools.report.did(deed, &delete.spot.subject, "");
+        self.tools.report.did(deed, &delete.item.subject, "");
     }
 
     /// Deletes files in Dropbox, many in one call; what fails there is asked for alone.
@@ -216,7 +216,7 @@ impl Pass<'_> {
         while files.len() > 1 {
             let later = files.split_off(files.len().min(ENTRIES_MAX));
             let named = |delete: &Delete| {
-                let row = &delete.spot.row;
+                let row = &delete.item.row;
                 let rev = row.base_file().map(|base| base.rev.clone());
                 (self.lower_path(&row.lower_path()), rev)
             };
@@ -232,7 +232,7 @@ impl Pass<'_> {
             };
             for (delete, outcome) in files.into_iter().zip(outcomes) {
                 match outcome {
-                    Ok(()) => self.deleted_in_dropbox(delete.spot, "")?,
+                    Ok(()) => self.deleted_in_dropbox(delete.item, "")?,
                     Err(_) => self.delete_remote_file(delete)?,
                 }
             }
@@ -243,27 +243,27 @@ impl Pass<'_> {
             .try_for_each(|delete| self.delete_remote_file(delete))
     }
 
-    pub(crate) fn deleted_in_dropbox(&mut self, spot: Spot, more: &str) -> Result<()> {
+    pub(crate) fn deleted_in_dropbox(&mut self, item: Item, more: &str) -> Result<()> {
         self.committed += 1;
         self.stumbles = 0;
         let report = self.tools.report;
-        report.did(Deed::DeleteRemote, &spot.subject, more);
-        let mut row = spot.row;
-        row.settle(Base::None, &spot.name);
+        report.did(Deed::DeleteRemote, &item.subject, more);
+        let mut row = item.row;
+        row.settle(Base::None, &item.name);
         self.settle(row)
     }
 
     fn delete_remote_file(&mut self, delete: Delete) -> Result<()> {
-        let spot = delete.spot;
-        let Some(base) = spot.row.base_file() else {
+        let item = delete.item;
+        let Some(base) = item.row.base_file() else {
             return Ok(());
         };
-        let path = self.lower_path(&spot.row.lower_path());
+        let path = self.lower_path(&item.row.lower_path());
         match self.tools.api.delete_file(&path, &base.rev) {
-            Ok(()) => return self.deleted_in_dropbox(spot, ""),
+            Ok(()) => return self.deleted_in_dropbox(item, ""),
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
             Err(CallError::Stumbled(text)) => {
-                return self.stumbled(&spot.subject, &format!("not deleted in Dropbox: {text}"));
+                return self.stumbled(&item.subject, &format!("not deleted in Dropbox: {text}"));
             }
             // The tag of a rev that does not match any more is not documented: the rev tells.
             Err(CallError::Refused(error)) => {
@@ -271,92 +271,92 @@ impl Pass<'_> {
                 let text = format!("not deleted in Dropbox: {}", error.text());
                 match self.tools.api.metadata(&path) {
                     Ok(Some(Metadata::File(file))) if file.rev == base.rev => {
-                        report.problem(&spot.subject, &text);
+                        report.problem(&item.subject, &text);
                     }
-                    Ok(_) => report.deferred(&spot.subject, "it changed in Dropbox meanwhile"),
-                    Err(CallError::Stumbled(_)) => return self.stumbled(&spot.subject, &text),
+                    Ok(_) => report.deferred(&item.subject, "it changed in Dropbox meanwhile"),
+                    Err(CallError::Stumbled(_)) => return self.stumbled(&item.subject, &text),
                     Err(error) => return Err(error.into_error("look at a file")),
                 }
                 return Ok(());
             }
             Err(error) => return Err(error.into_error("delete a file")),
         }
-        let mut row = spot.row;
-        row.settle(Base::None, &spot.name);
+        let mut row = item.row;
+        row.settle(Base::None, &item.name);
         self.settle(row)
     }
 
     fn delete_remote_folder(&mut self, delete: Delete) -> Result<()> {
-        let spot = delete.spot;
-        let path = self.lower_path(&spot.row.lower_path());
+        let item = delete.item;
+        let path = self.lower_path(&item.row.lower_path());
         match self.tools.api.delete_empty_folder(&path) {
-            Ok(true) => return self.deleted_in_dropbox(spot, "(empty folder)"),
+            Ok(true) => return self.deleted_in_dropbox(item, "(empty folder)"),
             Ok(false) => {
                 // Something unmanaged or new is in it, so it stays, and with it the folder here.
-                let shown = printable(&spot.subject);
+                let shown = printable(&item.subject);
                 log::info!("{shown}: not empty in Dropbox: it stays there");
-                if matches!(spot.local, Local::File(_)) {
+                if matches!(item.local, Local::File(_)) {
                     self.tools.report.problem(
-                        &spot.subject,
+                        &item.subject,
                         "here is a file, in Dropbox a folder of this name that is not empty; \
                          both are left alone: rename one",
                     );
                     return Ok(());
                 }
-                let mut row = spot.row;
+                let mut row = item.row;
                 row.rebase(Base::None);
                 return self.settle(row);
             }
             Err(CallError::Refused(error)) if error.has("not_found") => {}
             Err(CallError::Stumbled(text)) => {
                 let text = format!("folder not deleted in Dropbox: {text}");
-                return self.stumbled(&spot.subject, &text);
+                return self.stumbled(&item.subject, &text);
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not deleted in Dropbox: {}", error.text());
-                self.tools.report.problem(&spot.subject, &text);
+                self.tools.report.problem(&item.subject, &text);
                 return Ok(());
             }
             Err(error) => return Err(error.into_error("delete a folder")),
         }
-        let mut row = spot.row;
-        row.settle(Base::None, &spot.name);
+        let mut row = item.row;
+        row.settle(Base::None, &item.name);
         self.settle(row)
     }
 
     fn delete_local_file(&mut self, delete: Delete) {
-        let spot = delete.spot;
-        let (Some(base), Ok(path)) = (spot.row.base_file(), spot.path()) else {
+        let item = delete.item;
+        let (Some(base), Ok(path)) = (item.row.base_file(), item.path()) else {
             return;
         };
-        match self.equals_base(&path, base.hash, spot.local) {
+        match self.equals_base(&path, base.hash, item.local) {
             Ok(true) => {}
             Ok(false) => {
                 self.tools
                     .report
-                    .deferred(&spot.subject, "it changed here meanwhile");
+                    .deferred(&item.subject, "it changed here meanwhile");
                 return;
             }
             Err(error) => {
                 let advice = read_only_advice(&error);
                 let text = format!("not deleted: {error}{advice}");
-                self.tools.report.problem(&spot.subject, &text);
+                self.tools.report.problem(&item.subject, &text);
                 return;
             }
         }
         // RACE: an edit between this look and the next line is lost.
         match self.tools.disk.remove_file(&path) {
-            Ok(()) => self.tools.report.did(Deed::DeleteLocal, &spot.subject, ""),
+            Ok(()) => self.tools.report.did(Deed::DeleteLocal, &item.subject, ""),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 let advice = read_only_advice(&error);
                 let text = format!("not deleted: {error}{advice}");
-                self.tools.report.problem(&spot.subject, &text);
+                self.tools.report.problem(&item.subject, &text);
                 return;
             }
         }
-        self.touch(&spot.dir);
-        self.removed.push(spot.row);
+        self.touch(&item.dir);
+        self.removed.push(item.row);
     }
 
     /// Whether the file at `path` still has the content of its base.
@@ -373,17 +373,17 @@ impl Pass<'_> {
     }
 
     fn delete_local_folder(&mut self, delete: Delete) {
-        let spot = delete.spot;
-        let Ok(path) = spot.path() else { return };
+        let item = delete.item;
+        let Ok(path) = item.path() else { return };
         let is_empty = match self.tools.disk.list(&path) {
             Ok(listed) => listed.names.is_empty() && listed.odd.is_empty(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-            Err(error) => return self.folder_stays(&spot.subject, &error),
+            Err(error) => return self.folder_stays(&item.subject, &error),
         };
         if !is_empty {
-            if spot.row.remote_file().is_some() {
+            if item.row.remote_file().is_some() {
                 self.tools.report.problem(
-                    &spot.subject,
+                    &item.subject,
                     "in Dropbox is a file, here a folder of this name that is not empty; both \
                      are left alone: rename one",
                 );
@@ -394,14 +394,14 @@ impl Pass<'_> {
             Ok(()) => self
                 .tools
                 .report
-                .did(Deed::DeleteLocal, &spot.subject, "(empty folder)"),
+                .did(Deed::DeleteLocal, &item.subject, "(empty folder)"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // Something has come since the look.
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => return,
-            Err(error) => return self.folder_stays(&spot.subject, &error),
+            Err(error) => return self.folder_stays(&item.subject, &error),
         }
-        self.touch(&spot.dir);
-        self.removed.push(spot.row);
+        self.touch(&item.dir);
+        self.removed.push(item.row);
     }
 
     fn folder_stays(&self, subject: &str, error: &std::io::Error) {
@@ -422,26 +422,26 @@ impl Pass<'_> {
             return Ok(());
         }
         let mut id = ApprovalId::new("uploads");
-        for (spot, _) in &undecided {
-            let rev = spot
+        for (item, _) in &undecided {
+            let rev = item
                 .row
                 .remote_file()
                 .map(|file| file.rev)
                 .unwrap_or_default();
-            id.delete(Direction::Up, &spot.row.key.path(), &rev);
+            id.delete(Direction::Up, &item.row.key.path(), &rev);
         }
         let id = id.finish();
         let approved = self.options.approved.contains(&id);
-        for (spot, observed) in undecided {
-            let Some(remote) = spot.row.remote_file() else {
+        for (item, observed) in undecided {
+            let Some(remote) = item.row.remote_file() else {
                 continue;
             };
             if approved {
                 let mode = WriteMode::Update(remote.rev.clone());
-                self.upload(spot, &observed, mode, Some(remote.rev))?;
+                self.upload(item, &observed, mode, Some(remote.rev))?;
             } else {
                 self.tools.report.problem(
-                    &spot.subject,
+                    &item.subject,
                     &format!(
                         "differs from the file Dropbox has, and it is not known which is newer; \
                          both are left alone. To upload ours: ferrybox sync --approve {id}"
@@ -468,7 +468,7 @@ fn lost(deletes: &[Delete], direction: Direction, arrived: &Arrivals) -> u64 {
         .iter()
         .filter(|delete| delete.direction == direction)
     {
-        let Some(base) = delete.spot.row.base_file() else {
+        let Some(base) = delete.item.row.base_file() else {
             continue;
         };
         lost += u64::from(!arrived.take(base.hash));

@@ -21,7 +21,7 @@ use crate::dropbox::api::Download;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Pass;
 use crate::engine::download::publish::{Fetched, Replaces};
-use crate::engine::item::{Local, Observed, Spot};
+use crate::engine::item::{Item, Local, Observed};
 use crate::engine::stable_read::BUFFER_BYTES;
 use crate::error::Result;
 use crate::index::RemoteFile;
@@ -53,30 +53,30 @@ impl Pass<'_> {
     /// Fetches a file ([`Action::Download`] or [`Action::Conflict`]).
     pub(crate) fn download(
         &mut self,
-        spot: Spot,
+        item: Item,
         observed: Observed,
         action: Action,
     ) -> Result<()> {
-        let Some(remote) = spot.row.remote_file() else {
+        let Some(remote) = item.row.remote_file() else {
             return Ok(());
         };
-        if let Local::Folder { .. } = spot.local {
-            self.in_the_way(&spot);
+        if let Local::Folder { .. } = item.local {
+            self.in_the_way(&item);
             return Ok(());
         }
-        let replaces = match (spot.local, action) {
+        let replaces = match (item.local, action) {
             (Local::Gone, _) => Replaces::Nothing,
             (_, Action::Conflict) if self.keeps_both() => Replaces::Kept(observed),
             _ => Replaces::File(observed),
         };
         if let (Replaces::Kept(_), true) = (replaces, self.dry()) {
-            self.report_conflict(&spot, "");
+            self.report_conflict(&item, "");
         }
         let is_new = matches!(replaces, Replaces::Nothing);
         if self.dry() {
             self.tools
                 .report
-                .did(Deed::Download, &spot.subject, &in_brackets(remote.size));
+                .did(Deed::Download, &item.subject, &in_brackets(remote.size));
             if let Some(hash) = remote.hash
                 && !(is_new && self.would_move_here(&remote)?)
             {
@@ -84,10 +84,10 @@ impl Pass<'_> {
             }
             return Ok(());
         }
-        if is_new && self.move_here(&spot, &remote)? {
+        if is_new && self.move_here(&item, &remote)? {
             return Ok(());
         }
-        let Some(path) = self.local_path(&spot) else {
+        let Some(path) = self.local_path(&item) else {
             return Ok(());
         };
         // A revision is one content, but nobody keeps a Dropbox from saying otherwise.
@@ -98,21 +98,21 @@ impl Pass<'_> {
         let Ok(temp) = path.parent().join(&temp) else {
             return Ok(());
         };
-        if !self.ensure_dir(&spot)? || !self.has_space(&spot, &temp, remote.size) {
+        if !self.ensure_dir(&item)? || !self.has_space(&item, &temp, remote.size) {
             return Ok(());
         }
         if let Some(wanted) = &mut self.wanted {
             wanted.has_waiting = true;
             if is_new {
-                self.note_wanted(&spot.row, &remote, &temp);
+                self.note_wanted(&item.row, &remote, &temp);
             }
             return Ok(());
         }
-        match self.fetch(&spot, &remote, &temp, replaces) {
+        match self.fetch(&item, &remote, &temp, replaces) {
             Ok((rev, hash)) => {
                 self.stumbles = 0;
                 self.take_fetched(Fetched {
-                    spot,
+                    item,
                     temp,
                     rev,
                     hash,
@@ -124,16 +124,16 @@ impl Pass<'_> {
                 if part.is_none() || !matches!(failed, Failed::Call(_)) {
                     self.discard(&temp);
                 }
-                self.not_fetched(&spot, failed)
+                self.not_fetched(&item, failed)
             }
         }
     }
 
-    /// Where a spot is locally; a name this filesystem cannot have is a problem.
-    pub(crate) fn local_path(&self, spot: &Spot) -> Option<RelPath> {
+    /// Where a item is locally; a name this filesystem cannot have is a problem.
+    pub(crate) fn local_path(&self, item: &Item) -> Option<RelPath> {
         let report = self.tools.report;
-        spot.path()
-            .map_err(|e| report.problem(&spot.subject, &format!("{e}: it stays in Dropbox")))
+        item.path()
+            .map_err(|e| report.problem(&item.subject, &format!("{e}: it stays in Dropbox")))
             .ok()
     }
 
@@ -141,11 +141,11 @@ impl Pass<'_> {
         self.tools.config.sync.conflict == ConflictPolicy::KeepBoth
     }
 
-    fn in_the_way(&mut self, spot: &Spot) {
+    fn in_the_way(&mut self, item: &Item) {
         self.waiting = true;
         if self.last_round || self.dry() {
             self.tools.report.problem(
-                &spot.subject,
+                &item.subject,
                 "Dropbox has a file of this name, here is a folder that is not empty; both are \
                  left alone: rename one",
             );
@@ -153,8 +153,8 @@ impl Pass<'_> {
     }
 
     /// The free-space reserve is the larger of 64 MiB and 2 %.
-    fn has_space(&mut self, spot: &Spot, temp: &RelPath, size: u64) -> bool {
-        let Ok(space) = self.tools.disk.space(&spot.dir) else {
+    fn has_space(&mut self, item: &Item, temp: &RelPath, size: u64) -> bool {
+        let Ok(space) = self.tools.disk.space(&item.dir) else {
             return true;
         };
         let size = size.saturating_sub(arrived(self.tools.disk, temp));
@@ -169,20 +169,20 @@ impl Pass<'_> {
             size_text(space.free)
         );
         let report = self.tools.report;
-        report.problem(&spot.subject, &format!("not downloaded: {text}"));
+        report.problem(&item.subject, &format!("not downloaded: {text}"));
         self.disk_full = Some(text);
         false
     }
 
     /// Makes the directories a download needs.
-    pub(crate) fn ensure_dir(&mut self, spot: &Spot) -> Result<bool> {
-        if let Ok(Some(status)) = self.tools.disk.status(&spot.dir)
+    pub(crate) fn ensure_dir(&mut self, item: &Item) -> Result<bool> {
+        if let Ok(Some(status)) = self.tools.disk.status(&item.dir)
             && status.kind == Kind::Folder
         {
             return Ok(true);
         }
         let mut dir = RelPath::root();
-        for component in spot.dir.components() {
+        for component in item.dir.components() {
             let Ok(next) = dir.join(component) else {
                 return Ok(false);
             };
@@ -190,7 +190,7 @@ impl Pass<'_> {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
-                    self.not_fetched(spot, Failed::Disk(error))?;
+                    self.not_fetched(item, Failed::Disk(error))?;
                     return Ok(false);
                 }
             }
@@ -202,7 +202,7 @@ impl Pass<'_> {
     /// Streams the file into `temp`, continuing where a broken connection left off.
     fn fetch(
         &mut self,
-        spot: &Spot,
+        item: &Item,
         remote: &RemoteFile,
         temp: &RelPath,
         replaces: Replaces,
@@ -211,18 +211,18 @@ impl Pass<'_> {
         let mut why = String::new();
         for _ in 0..TRIES_MAX {
             let mut begun = self.open_temp(temp, remote, access).map_err(Failed::Disk)?;
-            let fetched = match self.take_at_hand(&spot.row.key) {
+            let fetched = match self.take_at_hand(&item.row.key) {
                 Some(body) => take(body, remote, &mut begun),
-                None => self.fetch_once(spot, remote, &mut begun),
+                None => self.fetch_once(item, remote, &mut begun),
             };
             match fetched {
                 Ok((hash, modified)) => {
-                    self.finish_file(spot, &mut *begun.file, modified)
+                    self.finish_file(item, &mut *begun.file, modified)
                         .map_err(Failed::Disk)?;
                     return Ok((remote.rev.clone(), hash));
                 }
                 Err(Failed::Differs(text)) => {
-                    log::debug!("{}: {text}", spot.subject);
+                    log::debug!("{}: {text}", item.subject);
                     why = text;
                 }
                 Err(failed) => return Err(failed),
@@ -249,7 +249,7 @@ impl Pass<'_> {
 
     fn fetch_once(
         &self,
-        spot: &Spot,
+        item: &Item,
         remote: &RemoteFile,
         begun: &mut Begun,
     ) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
@@ -277,7 +277,7 @@ impl Pass<'_> {
             }
             let (report, api) = (self.tools.report, self.tools.api);
             let mut progress = |done| {
-                report.progress(&spot.subject, done, remote.size);
+                report.progress(&item.subject, done, remote.size);
                 api.in_time().is_ok()
             };
             let whole = copy(&mut *body, begun, remote.size, &mut progress)?;
@@ -305,18 +305,18 @@ impl Pass<'_> {
     /// defaults; as root it belongs to whom its directory belongs to.
     fn finish_file(
         &self,
-        spot: &Spot,
+        item: &Item,
         file: &mut dyn WriteFile,
         modified: Option<i64>,
     ) -> io::Result<()> {
         let is_root_user = rustix::process::geteuid().is_root();
         let owner = |status: &Status| is_root_user.then_some((status.uid, status.gid));
-        match spot.local {
+        match item.local {
             Local::File(replaced) => file.set_owner(replaced.mode, owner(&replaced))?,
             Local::Gone | Local::Folder { .. } | Local::Unknown => {
                 if is_root_user {
                     let mode = file.status()?.mode;
-                    let parent = self.tools.disk.status(&spot.dir)?;
+                    let parent = self.tools.disk.status(&item.dir)?;
                     file.set_owner(mode, parent.as_ref().and_then(owner))?;
                 }
             }
@@ -334,24 +334,24 @@ impl Pass<'_> {
         }
     }
 
-    pub(crate) fn not_fetched(&mut self, spot: &Spot, failed: Failed) -> Result<()> {
+    pub(crate) fn not_fetched(&mut self, item: &Item, failed: Failed) -> Result<()> {
         let report = self.tools.report;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
             Failed::Call(CallError::Stumbled(text)) => {
-                return self.stumbled(&spot.subject, &format!("not downloaded: {text}"));
+                return self.stumbled(&item.subject, &format!("not downloaded: {text}"));
             }
             Failed::Call(CallError::Refused(error)) if error.has("not_found") => {
-                report.deferred(&spot.subject, "it changed in Dropbox meanwhile");
+                report.deferred(&item.subject, "it changed in Dropbox meanwhile");
             }
             Failed::Call(CallError::Refused(error)) => {
-                report.problem(&spot.subject, &format!("not downloaded: {}", error.text()));
+                report.problem(&item.subject, &format!("not downloaded: {}", error.text()));
             }
             Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
-                self.not_stored(&spot.subject, &error);
+                self.not_stored(&item.subject, &error);
             }
             Failed::Differs(text) => {
-                report.problem(&spot.subject, &format!("not downloaded: {text}"));
+                report.problem(&item.subject, &format!("not downloaded: {text}"));
             }
         }
         Ok(())

@@ -38,7 +38,7 @@ pub enum Local {
 
 /// One key with everything known about it.
 #[derive(Clone, Debug)]
-pub struct Spot {
+pub struct Item {
     /// Its row, new if the index had none.
     pub row: Row,
     /// What is there locally.
@@ -55,7 +55,7 @@ pub struct Spot {
     pub blocked_up: bool,
 }
 
-impl Spot {
+impl Item {
     /// The local path.
     ///
     /// # Errors
@@ -70,8 +70,8 @@ impl Spot {
 pub struct Delete {
     /// The side.
     pub direction: Direction,
-    /// The spot, as it was seen.
-    pub spot: Spot,
+    /// The item, as it was seen.
+    pub item: Item,
 }
 
 /// The local file as it was observed.
@@ -87,7 +87,7 @@ pub struct Observed {
     pub read_at_ns: i128,
 }
 
-/// What `stat` said, as a spot sees it.
+/// What `stat` said, as a item sees it.
 pub fn local_of(status: &Status, parent_device: u64) -> Local {
     match status.kind {
         Kind::File => Local::File(*status),

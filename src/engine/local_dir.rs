@@ -4,7 +4,7 @@ mod entries;
 
 use crate::core::path::{Key, RelPath, fold};
 use crate::engine::context::Pass;
-use crate::engine::item::{Local, Spot, local_of};
+use crate::engine::item::{Item, Local, local_of};
 use crate::error::Result;
 use crate::index::{Base, DirPath, Row};
 pub(crate) use entries::{Entries, Entry, one_of};
@@ -82,7 +82,7 @@ impl<'a> Pass<'a> {
     }
 
     /// A row with what is local at its key; nothing if it is not looked at.
-    pub(crate) fn spot_in(&self, dir: &Looked<'_>, row: Row) -> Option<Spot> {
+    pub(crate) fn item_at(&self, dir: &Looked<'_>, row: Row) -> Option<Item> {
         let subject = format!("{}/{}", dir.shown, row.shown);
         if self.shuts(&subject, &row.key) {
             return None;
@@ -90,7 +90,7 @@ impl<'a> Pass<'a> {
         let places = dir.entries.names.with_key(&row.key.name);
         let found = dir.entries.look_at(places);
         let (local, name) = one_of(&found, &row, dir.device);
-        Some(Spot {
+        Some(Item {
             row,
             local,
             dir: dir.path.clone(),

@@ -4,7 +4,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Action, Content, Direction, Facts, Flow, Note, Replaces, Side, decide};
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Pass;
-use crate::engine::item::{Delete, Local, Observed, Phase, Spot, is_racy};
+use crate::engine::item::{Delete, Item, Local, Observed, Phase, is_racy};
 use crate::engine::stable_read::{self, Unread};
 use crate::error::Result;
 use crate::index::{Base, BaseFile, Remote};
@@ -13,19 +13,19 @@ use crate::report::{Deed, printable};
 
 impl Pass<'_> {
     /// Looks at one path and does what is to be done.
-    pub(crate) fn visit(&mut self, phase: Phase, spot: Spot) -> Result<()> {
-        if !spot.row.intact {
-            self.note_damaged(&spot.row.key);
+    pub(crate) fn visit(&mut self, phase: Phase, item: Item) -> Result<()> {
+        if !item.row.intact {
+            self.note_damaged(&item.row.key);
             return Ok(());
         }
-        let remote = spot.row.remote_side();
-        let reach = self.tools.config.sync.filter.reach(&spot.subject);
+        let remote = item.row.remote_side();
+        let reach = self.tools.config.sync.filter.reach(&item.subject);
         let flow = Flow::of(self.options.mode, reach);
         if phase == Phase::Scan && flow != Flow::Neither {
-            self.count(&spot, remote);
+            self.count(&item, remote);
         }
         if let (Local::File(status), Some(base), Remote::AsBase) =
-            (&spot.local, spot.row.base_file(), &spot.row.remote)
+            (&item.local, item.row.base_file(), &item.row.remote)
             && !base.racy
             && base.stamp == status.stamp
         {
@@ -34,41 +34,41 @@ impl Pass<'_> {
         if flow == Flow::Neither && !(self.reset_due && reach.up) {
             return Ok(());
         }
-        if spot.row.remote == Remote::Opaque {
-            self.opaque(phase, &spot);
+        if item.row.remote == Remote::Opaque {
+            self.opaque(phase, &item);
             return Ok(());
         }
-        let observed = match self.observe(&spot) {
+        let observed = match self.observe(&item) {
             Ok(observed) => observed,
             Err(unread) => {
-                self.unread(&spot, &unread);
+                self.unread(&item, &unread);
                 return Ok(());
             }
         };
         if let (Flow::Up, Side::Gone, Side::File(_)) = (flow, observed.side, remote) {
             self.only_in_dropbox += u64::from(phase == Phase::Scan);
         }
-        let action = self.decision(&spot, &observed);
-        self.act(phase, action, spot, observed)
+        let action = self.decision(&item, &observed);
+        self.act(phase, action, item, observed)
     }
 
-    fn decision(&self, spot: &Spot, observed: &Observed) -> Action {
+    fn decision(&self, item: &Item, observed: &Observed) -> Action {
         let sync = &self.tools.config.sync;
-        let reach = sync.filter.reach(&spot.subject);
+        let reach = sync.filter.reach(&item.subject);
         decide(Facts {
             flow: Flow::of(self.options.mode, reach),
-            base: spot.row.base_kind(),
+            base: item.row.base_kind(),
             local: observed.side,
-            remote: spot.row.remote_side(),
-            equal: self.equal(spot, observed),
+            remote: item.row.remote_side(),
+            equal: self.equal(item, observed),
             reset_upload: self.reset_due && self.options.up && reach.up && sync.upload_on_reset,
         })
     }
 
     /// What is to be done about a path, if it can be told.
-    pub(crate) fn plan_for(&self, spot: &Spot) -> Option<(Action, Observed)> {
-        let observed = self.observe(spot).ok()?;
-        Some((self.decision(spot, &observed), observed))
+    pub(crate) fn plan_for(&self, item: &Item) -> Option<(Action, Observed)> {
+        let observed = self.observe(item).ok()?;
+        Some((self.decision(item, &observed), observed))
     }
 
     /// Changes of this direction may be made in this pass.
@@ -80,14 +80,14 @@ impl Pass<'_> {
     }
 
     /// Dropbox has something of this name that cannot be downloaded.
-    fn opaque(&mut self, phase: Phase, spot: &Spot) {
-        match (phase, spot.local) {
+    fn opaque(&mut self, phase: Phase, item: &Item) {
+        match (phase, item.local) {
             (Phase::Scan, Local::File(_) | Local::Folder { .. }) => self.tools.report.problem(
-                &spot.subject,
+                &item.subject,
                 "Dropbox has a web document or a link of this name, which cannot be downloaded; \
                  both are left alone: rename one",
             ),
-            (Phase::Scan, _) => log::debug!("{}: cannot be downloaded", spot.subject),
+            (Phase::Scan, _) => log::debug!("{}: cannot be downloaded", item.subject),
             (Phase::Down, _) => {}
         }
     }
@@ -96,10 +96,10 @@ impl Pass<'_> {
     /// where they are before the agent began to move files around, in this pass or in one that
     /// broke off before its guards were asked. A file that it has brought back was in step, but
     /// speaks for no side.
-    fn count(&mut self, spot: &Spot, remote: Side) {
-        let base = spot.row.base_file();
+    fn count(&mut self, item: &Item, remote: Side) {
+        let base = item.row.base_file();
         if base.is_some() {
-            self.view_is_incomplete |= spot.local == Local::Unknown || remote == Side::Unknown;
+            self.view_is_incomplete |= item.local == Local::Unknown || remote == Side::Unknown;
         }
         if let Some(base) = base.filter(|base| base.arrived > self.passes_done) {
             self.has_arrivals = true;
@@ -108,16 +108,16 @@ impl Pass<'_> {
             } else {
                 let arrived = &mut self.tally.arrived;
                 arrived.base += 1;
-                arrived.local += u64::from(matches!(spot.local, Local::File(_)));
+                arrived.local += u64::from(matches!(item.local, Local::File(_)));
                 arrived.remote += u64::from(matches!(remote, Side::File(_)));
             }
-            if let (Local::File(_), Side::File(Content::Same)) = (spot.local, remote) {
+            if let (Local::File(_), Side::File(Content::Same)) = (item.local, remote) {
                 self.note_earlier_arrival(base.hash);
             }
             return;
         }
         self.tally.base_files += u64::from(base.is_some());
-        let is_edited = match (spot.local, base) {
+        let is_edited = match (item.local, base) {
             (Local::File(status), Some(base)) => status.stamp != base.stamp,
             (Local::File(_), None) => true,
             (Local::Unknown | Local::Gone | Local::Folder { .. }, _) => false,
@@ -126,7 +126,7 @@ impl Pass<'_> {
         if is_edited && matches!(remote, Side::File(Content::Edited)) {
             return;
         }
-        self.tally.local_files += u64::from(matches!(spot.local, Local::File(_)));
+        self.tally.local_files += u64::from(matches!(item.local, Local::File(_)));
         self.tally.remote_files += u64::from(matches!(remote, Side::File(_)));
     }
 
@@ -140,7 +140,7 @@ impl Pass<'_> {
 
     /// Tells a file from its base, reading it only where the stamp does not hold or where only
     /// its content can say whether both sides are equal.
-    fn observe(&self, spot: &Spot) -> std::result::Result<Observed, Unread> {
+    fn observe(&self, item: &Item) -> std::result::Result<Observed, Unread> {
         let read_at_ns = self.tools.host.now_ns();
         let seen = |side, hash, stamp| {
             Ok(Observed {
@@ -150,24 +150,24 @@ impl Pass<'_> {
                 read_at_ns,
             })
         };
-        let status = match spot.local {
+        let status = match item.local {
             Local::Unknown => return seen(Side::Unknown, None, Stamp::default()),
             Local::Gone => return seen(Side::Gone, None, Stamp::default()),
             Local::Folder { .. } => return seen(Side::Folder, None, Stamp::default()),
             Local::File(status) => status,
         };
         let (same, edited) = (Side::File(Content::Same), Side::File(Content::Edited));
-        let remote = match &spot.row.remote {
+        let remote = match &item.row.remote {
             Remote::File(remote) => Some(remote),
             Remote::AsBase | Remote::Gone | Remote::Folder | Remote::Opaque => None,
         };
         let could_be_equal =
             remote.is_some_and(|r| r.hash.is_some() && r.size == status.stamp.size);
-        let Some(base) = spot.row.base_file() else {
+        let Some(base) = item.row.base_file() else {
             if !could_be_equal {
                 return seen(edited, None, status.stamp);
             }
-            let (hash, stamp) = self.hash(spot)?;
+            let (hash, stamp) = self.hash(item)?;
             return seen(edited, Some(hash), stamp);
         };
         if base.stamp == status.stamp && !base.racy {
@@ -176,7 +176,7 @@ impl Pass<'_> {
         if base.stamp.size != status.stamp.size && !could_be_equal {
             return seen(edited, None, status.stamp);
         }
-        let (hash, stamp) = self.hash(spot)?;
+        let (hash, stamp) = self.hash(item)?;
         seen(
             if hash == base.hash { same } else { edited },
             Some(hash),
@@ -184,79 +184,79 @@ impl Pass<'_> {
         )
     }
 
-    fn hash(&self, spot: &Spot) -> std::result::Result<(ContentHash, Stamp), Unread> {
-        let path = spot
+    fn hash(&self, item: &Item) -> std::result::Result<(ContentHash, Stamp), Unread> {
+        let path = item
             .path()
             .map_err(|error| Unread::Failed(std::io::Error::other(error)))?;
         stable_read::hash(self.tools.disk, &path)
     }
 
-    fn equal(&self, spot: &Spot, observed: &Observed) -> bool {
-        let remote = spot.row.remote_file().and_then(|file| file.hash);
+    fn equal(&self, item: &Item, observed: &Observed) -> bool {
+        let remote = item.row.remote_file().and_then(|file| file.hash);
         remote.is_some() && remote == observed.hash
     }
 
-    fn unread(&mut self, spot: &Spot, unread: &Unread) {
+    fn unread(&mut self, item: &Item, unread: &Unread) {
         self.note_incomplete_view();
         match unread {
             // Gone or replaced since it was listed: the next pass sees what is there then.
             Unread::Vanished => self
                 .tools
                 .report
-                .deferred(&spot.subject, "it was just replaced"),
+                .deferred(&item.subject, "it was just replaced"),
             Unread::Restless => self.tools.report.problem(
-                &spot.subject,
+                &item.subject,
                 "the file changes all the time; it is tried again in the next run",
             ),
-            Unread::Failed(error) => self.tools.report.problem(&spot.subject, &error.to_string()),
+            Unread::Failed(error) => self.tools.report.problem(&item.subject, &error.to_string()),
         }
     }
 
-    fn act(&mut self, phase: Phase, action: Action, spot: Spot, observed: Observed) -> Result<()> {
+    fn act(&mut self, phase: Phase, action: Action, item: Item, observed: Observed) -> Result<()> {
         if action
             .direction()
             .is_some_and(|direction| !self.may(direction))
         {
             if phase == Phase::Scan {
                 let report = self.tools.report;
-                report.deferred(&spot.subject, "it waits for a pass in the other direction");
+                report.deferred(&item.subject, "it waits for a pass in the other direction");
             }
             return Ok(());
         }
         // What came from Dropbox was dealt with in the first phase, unless Dropbox did not change.
-        let tried = phase == Phase::Scan && spot.row.remote != Remote::AsBase;
+        let tried = phase == Phase::Scan && item.row.remote != Remote::AsBase;
         match action {
-            Action::Nothing => self.refresh_stamp(spot, &observed),
+            Action::Nothing => self.refresh_stamp(item, &observed),
             Action::Adopt if tried && self.dry() => Ok(()),
-            Action::Adopt => self.adopt(spot, &observed),
+            Action::Adopt => self.adopt(item, &observed),
             // A file that was moved is forgotten under its old name once the new one is durable.
-            Action::Forget if phase == Phase::Down && self.is_moving(&spot.row.key) => Ok(()),
-            Action::Forget => self.forget(phase, spot),
-            Action::Download | Action::Conflict if !tried => self.download(spot, observed, action),
-            Action::SetAside if !tried => self.set_aside(spot, observed),
-            Action::MakeLocalFolder if !tried => self.make_local_folder(spot),
+            Action::Forget if phase == Phase::Down && self.is_moving(&item.row.key) => Ok(()),
+            Action::Forget => self.forget(phase, item),
+            Action::Download | Action::Conflict if !tried => self.download(item, observed, action),
+            Action::SetAside if !tried => self.set_aside(item, observed),
+            Action::MakeLocalFolder if !tried => self.make_local_folder(item),
             Action::Download | Action::Conflict | Action::SetAside | Action::MakeLocalFolder => {
                 Ok(())
             }
             Action::DeleteLocal | Action::DeleteRemote if phase == Phase::Scan => {
-                self.collect(action, spot);
+                self.collect(action, item);
                 Ok(())
             }
             Action::UploadNew if phase == Phase::Scan => {
-                self.upload(spot, &observed, WriteMode::Add, None)
+                self.upload(item, &observed, WriteMode::Add, None)
             }
             Action::UploadOver(Replaces::Seen) if phase == Phase::Scan && self.is_older => {
-                self.doubt(spot, observed)
+                self.doubt(item, observed)
             }
             Action::UploadOver(replaces) if phase == Phase::Scan => {
-                self.upload_over(spot, &observed, replaces)
+                self.upload_over(item, &observed, replaces)
             }
             Action::MakeRemoteFolder if phase == Phase::Scan => {
-                self.new_folders.push(spot);
+                self.new_folders.push(item);
                 Ok(())
             }
             Action::Report(note) if phase == Phase::Scan => {
-                self.note(note, spot, observed);
+                self.note(note, item, observed);
                 Ok(())
             }
             Action::DeleteLocal
@@ -268,35 +268,35 @@ impl Pass<'_> {
         }
     }
 
-    fn upload_over(&mut self, spot: Spot, observed: &Observed, replaces: Replaces) -> Result<()> {
-        let base = spot.row.base_file().map(|base| base.rev.clone());
-        let seen = spot.row.remote_file().map(|file| file.rev);
+    fn upload_over(&mut self, item: Item, observed: &Observed, replaces: Replaces) -> Result<()> {
+        let base = item.row.base_file().map(|base| base.rev.clone());
+        let seen = item.row.remote_file().map(|file| file.rev);
         let (rev, more) = match replaces {
             Replaces::Base => (base, None),
             Replaces::Seen => (seen.clone(), seen),
         };
         let mode = rev.map_or(WriteMode::Add, WriteMode::Update);
-        self.upload(spot, observed, mode, more)
+        self.upload(item, observed, mode, more)
     }
 
     /// An older copy of the index cannot say whether what is here was edited, or is what Dropbox's
     /// version was made from: without a base a person decides.
-    fn doubt(&mut self, mut spot: Spot, observed: Observed) -> Result<()> {
-        spot.row.rebase(Base::None);
-        self.undecided.push((spot.clone(), observed));
-        self.settle(spot.row)
+    fn doubt(&mut self, mut item: Item, observed: Observed) -> Result<()> {
+        item.row.rebase(Base::None);
+        self.undecided.push((item.clone(), observed));
+        self.settle(item.row)
     }
 
-    fn note(&mut self, note: Note, spot: Spot, observed: Observed) {
+    fn note(&mut self, note: Note, item: Item, observed: Observed) {
         match note {
             Note::EditedInDropbox => log::info!(
                 "{}: deleted here, edited in Dropbox; nothing comes down in this mode",
-                printable(&spot.subject)
+                printable(&item.subject)
             ),
-            Note::Undecided => self.undecided.push((spot, observed)),
+            Note::Undecided => self.undecided.push((item, observed)),
             Note::FileMeetsFolder => {
                 self.tools.report.problem(
-                    &spot.subject,
+                    &item.subject,
                     "a file on one side and a folder on the other; both are left alone: rename one",
                 );
             }
@@ -304,9 +304,9 @@ impl Pass<'_> {
     }
 
     /// Keeps the stamp of an unchanged file so that it is not read again.
-    fn refresh_stamp(&mut self, spot: Spot, observed: &Observed) -> Result<()> {
-        let mut row = spot.row;
-        match (&mut row.base, spot.local) {
+    fn refresh_stamp(&mut self, item: Item, observed: &Observed) -> Result<()> {
+        let mut row = item.row;
+        match (&mut row.base, item.local) {
             (Base::File(base), Local::File(_)) if observed.side == Side::File(Content::Same) => {
                 let racy = is_racy(&observed.stamp, observed.read_at_ns);
                 if base.stamp == observed.stamp && base.racy == racy {
@@ -323,19 +323,19 @@ impl Pass<'_> {
         self.settle(row)
     }
 
-    fn adopt(&mut self, spot: Spot, observed: &Observed) -> Result<()> {
-        let base = match (spot.local, spot.row.remote_file(), observed.hash) {
+    fn adopt(&mut self, item: Item, observed: &Observed) -> Result<()> {
+        let base = match (item.local, item.row.remote_file(), observed.hash) {
             (Local::Folder { mount, .. }, _, _) => Base::Folder { mount },
             (Local::File(_), Some(remote), Some(hash)) => {
                 self.tools.report.adopted();
                 self.note_earlier_arrival(hash);
-                self.file_base(&spot, remote.rev, hash, observed.stamp, observed.read_at_ns)
+                self.file_base(&item, remote.rev, hash, observed.stamp, observed.read_at_ns)
             }
             _ => return Ok(()),
         };
-        let mut row = spot.row;
+        let mut row = item.row;
         let was_in_step = row.base_file().is_some();
-        row.settle(base, &spot.name);
+        row.settle(base, &item.name);
         if let (Base::File(base), true) = (&mut row.base, was_in_step) {
             // It may have been brought back by a pass that broke off before it could settle it.
             base.arrived = self.passes_done + 1;
@@ -345,8 +345,8 @@ impl Pass<'_> {
         self.settle(row)
     }
 
-    fn forget(&mut self, phase: Phase, spot: Spot) -> Result<()> {
-        let mut row = spot.row;
+    fn forget(&mut self, phase: Phase, item: Item) -> Result<()> {
+        let mut row = item.row;
         let was_settled = |base: &BaseFile| base.came_back || base.arrived <= self.passes_done;
         if phase == Phase::Down && row.base_file().is_some_and(was_settled) {
             // It was in step, and has no base any more when the others are counted.
@@ -357,18 +357,18 @@ impl Pass<'_> {
     }
 
     /// What takes the name once the delete has freed it.
-    fn plan_swap(&self, direction: Direction, spot: &Spot) {
-        let deed = match (direction, spot.local) {
-            (Direction::Down, _) if spot.row.remote_is_folder() => Deed::MakeLocalFolder,
+    fn plan_swap(&self, direction: Direction, item: &Item) {
+        let deed = match (direction, item.local) {
+            (Direction::Down, _) if item.row.remote_is_folder() => Deed::MakeLocalFolder,
             (Direction::Down, _) => Deed::Download,
             (Direction::Up, Local::Folder { .. }) => Deed::MakeRemoteFolder,
             (Direction::Up, _) => Deed::Upload,
         };
-        self.tools.report.did(deed, &spot.subject, "");
+        self.tools.report.did(deed, &item.subject, "");
     }
 
-    fn collect(&mut self, action: Action, spot: Spot) {
-        if self.dry() && self.is_moving(&spot.row.key) {
+    fn collect(&mut self, action: Action, item: Item) {
+        if self.dry() && self.is_moving(&item.row.key) {
             return;
         }
         let direction = if action == Action::DeleteLocal {
@@ -378,15 +378,15 @@ impl Pass<'_> {
         };
         // What takes the name afterwards is made in a second round.
         let swaps = match direction {
-            Direction::Down => spot.row.remote_is_folder() || spot.row.remote_file().is_some(),
-            Direction::Up => !matches!(spot.local, Local::Gone),
+            Direction::Down => item.row.remote_is_folder() || item.row.remote_file().is_some(),
+            Direction::Up => !matches!(item.local, Local::Gone),
         };
         self.waiting |= swaps;
         if swaps && self.dry() {
-            self.plan_swap(direction, &spot);
+            self.plan_swap(direction, &item);
         }
         if !self.last_round {
-            self.deletes.push(Delete { direction, spot });
+            self.deletes.push(Delete { direction, item });
         }
     }
 }

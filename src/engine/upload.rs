@@ -26,7 +26,7 @@ use crate::core::path::{Key, RelPath, fold, join, nfc};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, WriteMode};
 use crate::engine::context::Pass;
-use crate::engine::item::{Local, Observed, Spot};
+use crate::engine::item::{Item, Local, Observed};
 use crate::engine::pull::{Located, beneath, root_key};
 use crate::engine::stable_read;
 use crate::error::Result;
@@ -84,16 +84,16 @@ impl From<CallError> for Failed {
 }
 
 impl Pass<'_> {
-    /// Uploads the local file of a spot; `replaced` is a rev to name that is not the base's.
+    /// Uploads the local file of a item; `replaced` is a rev to name that is not the base's.
     pub(crate) fn upload(
         &mut self,
-        spot: Spot,
+        item: Item,
         observed: &Observed,
         mode: WriteMode,
         replaced: Option<String>,
     ) -> Result<()> {
-        if spot.blocked_up && !self.dry() {
-            self.blocked_upload(&spot);
+        if item.blocked_up && !self.dry() {
+            self.blocked_upload(&item);
             return Ok(());
         }
         let size = observed.stamp.size;
@@ -102,15 +102,15 @@ impl Pass<'_> {
             more = format!("{more}, replacing rev {rev}, which stays in Dropbox's history");
         }
         if self.dry() {
-            self.tools.report.did(Deed::Upload, &spot.subject, &more);
-            self.note_folders_above(&spot.row.key, &spot.subject)?;
-            if let Some(hash) = self.planned_hash(&spot, observed) {
+            self.tools.report.did(Deed::Upload, &item.subject, &more);
+            self.note_folders_above(&item.row.key, &item.subject)?;
+            if let Some(hash) = self.planned_hash(&item, observed) {
                 self.note_arrival(Direction::Up, hash);
             }
             return Ok(());
         }
         self.post(Outgoing {
-            spot,
+            item,
             observed: *observed,
             mode,
             more,
@@ -124,7 +124,7 @@ impl Pass<'_> {
         if is_full {
             self.upload_left = true;
             let report = self.tools.report;
-            report.problem(&file.spot.subject, "not uploaded: the Dropbox is full");
+            report.problem(&file.item.subject, "not uploaded: the Dropbox is full");
         }
         is_full
     }
@@ -135,14 +135,14 @@ impl Pass<'_> {
             return Ok(());
         }
         let Outgoing {
-            spot,
+            item,
             observed,
             mode,
             more,
         } = file;
-        match self.send(&spot, mode, &observed) {
-            Ok((sent, read_at_ns)) => self.uploaded(spot, sent, read_at_ns, &more),
-            Err(failed) => self.not_uploaded(spot, &observed, failed),
+        match self.send(&item, mode, &observed) {
+            Ok((sent, read_at_ns)) => self.uploaded(item, sent, read_at_ns, &more),
+            Err(failed) => self.not_uploaded(item, &observed, failed),
         }
     }
 
@@ -155,11 +155,11 @@ impl Pass<'_> {
     }
 
     /// The content a dry run would send, so that it tells renames from deletes as the pass does.
-    fn planned_hash(&self, spot: &Spot, observed: &Observed) -> Option<ContentHash> {
+    fn planned_hash(&self, item: &Item, observed: &Observed) -> Option<ContentHash> {
         if observed.hash.is_some() || !self.had_base {
             return observed.hash;
         }
-        let path = spot.path().ok()?;
+        let path = item.path().ok()?;
         stable_read::hash(self.tools.disk, &path)
             .ok()
             .map(|(hash, _)| hash)
@@ -170,11 +170,11 @@ impl Pass<'_> {
         format!("{}{}", self.tools.config.dropbox.remote_root, nfc(subject))
     }
 
-    pub(crate) fn blocked_upload(&mut self, spot: &Spot) {
+    pub(crate) fn blocked_upload(&mut self, item: &Item) {
         self.waiting = true;
         if self.last_round {
             self.tools.report.problem(
-                &spot.subject,
+                &item.subject,
                 "Dropbox has a file where this one's folder would have to be: rename one of them",
             );
         }
@@ -182,12 +182,12 @@ impl Pass<'_> {
 
     fn send(
         &self,
-        spot: &Spot,
+        item: &Item,
         mut mode: WriteMode,
         observed: &Observed,
     ) -> std::result::Result<(Sent, i128), Failed> {
-        let local = &spot.path().map_err(io::Error::other)?;
-        let remote = &self.remote_path(&spot.subject);
+        let local = &item.path().map_err(io::Error::other)?;
+        let remote = &self.remote_path(&item.subject);
         let mut failed = Failed::Restless;
         for _ in 0..TRIES_MAX {
             let read_at_ns = self.tools.host.now_ns();
@@ -206,7 +206,7 @@ impl Pass<'_> {
             } else if stamp.size <= self.chunk_bytes() {
                 self.send_single(local, file, stamp, &commit, known)
             } else {
-                self.send_session(&spot.row.key, local, file, stamp, &commit)
+                self.send_session(&item.row.key, local, file, stamp, &commit)
             };
             match answer {
                 Err(Failed::Restless) => failed = Failed::Restless,
@@ -269,29 +269,29 @@ impl Pass<'_> {
         })
     }
 
-    fn uploaded(&mut self, spot: Spot, sent: Sent, read_at_ns: i128, more: &str) -> Result<()> {
+    fn uploaded(&mut self, item: Item, sent: Sent, read_at_ns: i128, more: &str) -> Result<()> {
         self.committed += 1;
         self.stumbles = 0;
-        let mut row = spot.row.clone();
+        let mut row = item.row.clone();
         if let Some(lower) = &sent.metadata.path_lower
             && !self.is_stored_as(&mut row, lower)
         {
             self.tools.report.problem(
-                &spot.subject,
+                &item.subject,
                 &format!("Dropbox stored it under another name ({lower}): rename it"),
             );
             return Ok(());
         }
-        self.tools.report.did(Deed::Upload, &spot.subject, more);
+        self.tools.report.did(Deed::Upload, &item.subject, more);
         self.note_arrival(Direction::Up, sent.hash);
-        self.note_folders_above(&row.key, &spot.subject)?;
+        self.note_folders_above(&row.key, &item.subject)?;
         if sent.stamp.size > self.chunk_bytes() {
             self.forget_session(&row.key)?;
         }
         row.shown.clone_from(&sent.metadata.name);
         let rev = sent.metadata.rev;
-        let base = self.file_base(&spot, rev, sent.hash, sent.stamp, read_at_ns);
-        row.settle(base, &spot.name);
+        let base = self.file_base(&item, rev, sent.hash, sent.stamp, read_at_ns);
+        row.settle(base, &item.name);
         self.settle(row)
     }
 
@@ -306,9 +306,9 @@ impl Pass<'_> {
         Key::of(lower) == Key::of(join(root, &key).as_str())
     }
 
-    fn not_uploaded(&mut self, spot: Spot, observed: &Observed, failed: Failed) -> Result<()> {
+    fn not_uploaded(&mut self, item: Item, observed: &Observed, failed: Failed) -> Result<()> {
         let report = self.tools.report;
-        let subject = &spot.subject;
+        let subject = &item.subject;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
             Failed::Call(CallError::Stumbled(text)) => {
@@ -321,7 +321,7 @@ impl Pass<'_> {
                 self.quota_full = Some((observed.stamp.size, text));
             }
             Failed::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
-                return self.met_another(spot, observed);
+                return self.met_another(item, observed);
             }
             Failed::Call(CallError::Refused(error)) if error.is("path/conflict") => {
                 // What has its name may be gone by the second round of this pass.
@@ -361,9 +361,9 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// No listing will ever tell of this file in Dropbox at this spot's key. The filters are asked
+    /// No listing will ever tell of this file in Dropbox at this item's key. The filters are asked
     /// about the path Dropbox shows: a folder here may differ from it in case.
-    fn is_out_of_sight(&self, spot: &Spot, file: &FileMetadata) -> Result<bool> {
+    fn is_out_of_sight(&self, item: &Item, file: &FileMetadata) -> Result<bool> {
         let root = root_key(&self.tools.config.dropbox.remote_root);
         let Located::Entry(entry) = beneath(&root, Metadata::File(file.clone())) else {
             return Ok(true);
@@ -375,34 +375,34 @@ impl Pass<'_> {
             DirPath::Unknown => return Ok(false),
         };
         let reach = filter.reach(&format!("/{}", join(&dir, &file.name)));
-        Ok(fold(&file.name) != spot.row.key.name || !(reach.up || reach.down))
+        Ok(fold(&file.name) != item.row.key.name || !(reach.up || reach.down))
     }
 
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
     /// answer was lost, it is adopted; else the next pass decides.
-    fn met_another(&mut self, spot: Spot, observed: &Observed) -> Result<()> {
-        let path = self.remote_path(&spot.subject);
+    fn met_another(&mut self, item: Item, observed: &Observed) -> Result<()> {
+        let path = self.remote_path(&item.subject);
         let found = match self.tools.api.metadata(&path) {
             Err(CallError::Stumbled(text)) => {
-                return self.stumbled(&spot.subject, &format!("not uploaded: {text}"));
+                return self.stumbled(&item.subject, &format!("not uploaded: {text}"));
             }
             found => found.map_err(|error| error.into_error("look at a file"))?,
         };
         let read_at_ns = self.tools.host.now_ns();
-        let ours = match (&spot.local, spot.path()) {
+        let ours = match (&item.local, item.path()) {
             (Local::File(_), Ok(local)) => stable_read::hash(self.tools.disk, &local).ok(),
             _ => None,
         };
         if let Some(Metadata::File(file)) = &found
-            && spot.row.is_void()
-            && self.is_out_of_sight(&spot, file)?
+            && item.row.is_void()
+            && self.is_out_of_sight(&item, file)?
         {
             let text = format!(
                 "Dropbox has {} here, which the filters leave out or which folds differently: \
                  rename or exclude one of them",
                 file.name
             );
-            self.tools.report.problem(&spot.subject, &text);
+            self.tools.report.problem(&item.subject, &text);
             return Ok(());
         }
         if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours)
@@ -415,15 +415,15 @@ impl Pass<'_> {
                 hash,
                 stamp,
             };
-            return self.uploaded(spot, sent, read_at_ns, &more);
+            return self.uploaded(item, sent, read_at_ns, &more);
         }
-        if spot.row.is_void() {
+        if item.row.is_void() {
             // It is new there, or the index has lost its row: only a listing tells.
-            self.damaged.insert(spot.row.key.clone());
+            self.damaged.insert(item.row.key.clone());
         }
         self.tools
             .report
-            .deferred(&spot.subject, "it changed in Dropbox meanwhile");
+            .deferred(&item.subject, "it changed in Dropbox meanwhile");
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use crate::core::filter::Reach;
 use crate::core::names::refused_by_dropbox;
 use crate::core::path::{Key, RelPath, nfc};
 use crate::engine::context::Pass;
-use crate::engine::item::{Local, Phase, Spot};
+use crate::engine::item::{Item, Local, Phase};
 use crate::error::Result;
 use crate::index::{Base, Brief, Remote, Row};
 use crate::io::stat::Kind;
@@ -63,8 +63,8 @@ impl Pass<'_> {
             let Some(looked) = &looked else {
                 return Ok(());
             };
-            if let Some(spot) = self.spot_in(looked, row) {
-                self.visit(Phase::Down, spot)?;
+            if let Some(item) = self.item_at(looked, row) {
+                self.visit(Phase::Down, item)?;
             }
         }
         Ok(())
@@ -277,7 +277,7 @@ impl Pass<'_> {
                 })?;
             }
         }
-        let spot = Spot {
+        let item = Item {
             row,
             local,
             dir: path.clone(),
@@ -286,7 +286,7 @@ impl Pass<'_> {
             subject,
             blocked_up: dir.blocked_up,
         };
-        self.visit(Phase::Scan, spot)
+        self.visit(Phase::Scan, item)
     }
 
     /// Names Dropbox will not take are not sent to it again and again.

@@ -91,7 +91,7 @@ impl Pass<'_> {
         let named: BTreeMap<Key, String> = folders
             .iter()
             .map(|delete| {
-                let row = &delete.spot.row;
+                let row = &delete.item.row;
                 (row.key.clone(), self.lower_path(&row.lower_path()))
             })
             .collect();
@@ -138,8 +138,8 @@ impl Pass<'_> {
         };
         let mut left = Vec::new();
         for delete in folders {
-            if went(&delete.spot.row.key) {
-                self.deleted_in_dropbox(delete.spot, "(empty folder)")?;
+            if went(&delete.item.row.key) {
+                self.deleted_in_dropbox(delete.item, "(empty folder)")?;
             } else {
                 left.push(delete);
             }

@@ -10,7 +10,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Action, Direction};
 use crate::core::path::{Key, RelPath};
 use crate::engine::context::Pass;
-use crate::engine::item::{Local, Spot};
+use crate::engine::item::{Item, Local};
 use crate::engine::local_dir::Looked;
 use crate::error::Result;
 use crate::index::{Base, Remote, RemoteFile};
@@ -32,28 +32,28 @@ pub(crate) struct GoneThere<'d> {
 
 impl<'a> Pass<'a> {
     /// Gives the local file of the same content its new name; says whether there was one.
-    pub(crate) fn move_here(&mut self, spot: &Spot, remote: &RemoteFile) -> Result<bool> {
+    pub(crate) fn move_here(&mut self, item: &Item, remote: &RemoteFile) -> Result<bool> {
         let (Some(hash), true) = (remote.hash, self.had_base && remote.size > 0) else {
             return Ok(false);
         };
         let Some((old, stamp)) = self.origin_here(hash)? else {
             return Ok(false);
         };
-        let (Ok(from), Some(to)) = (old.path(), self.local_path(spot)) else {
+        let (Ok(from), Some(to)) = (old.path(), self.local_path(item)) else {
             return Ok(false);
         };
-        if !self.ensure_dir(spot)? {
+        if !self.ensure_dir(item)? {
             return Ok(false);
         }
-        match self.rename_here(&old, spot, &from, &to, &stamp) {
+        match self.rename_here(&old, item, &from, &to, &stamp) {
             Ok(Some(now)) => {
                 self.touch(&old.dir);
-                self.touch(&spot.dir);
+                self.touch(&item.dir);
                 let more = format!("{}, moved from {}", in_brackets(now.size), old.subject);
                 let report = self.tools.report;
-                report.did(Deed::Download, &spot.subject, &more);
+                report.did(Deed::Download, &item.subject, &more);
                 let read_at_ns = self.tools.host.now_ns();
-                let mut base = self.file_base(spot, remote.rev.clone(), hash, now, read_at_ns);
+                let mut base = self.file_base(item, remote.rev.clone(), hash, now, read_at_ns);
                 // It is the same file, and counts as it did under its old name.
                 if let (Base::File(new), Some(before)) = (&mut base, old.row.base_file()) {
                     new.arrived = before.arrived;
@@ -62,18 +62,18 @@ impl<'a> Pass<'a> {
                 if let Some(gone) = &mut self.gone_there {
                     gone.moving.insert(old.row.key.clone());
                 }
-                self.land_moved(old, spot.clone(), base)?;
+                self.land_moved(old, item.clone(), base)?;
                 Ok(true)
             }
             // It was edited in that very moment: the edit has the new name, and the next pass
             // finds two versions there.
             Ok(None) => {
                 let report = self.tools.report;
-                report.deferred(&spot.subject, "it changed here meanwhile");
+                report.deferred(&item.subject, "it changed here meanwhile");
                 Ok(true)
             }
             Err(error) => {
-                log::debug!("{}: not moved: {error}", spot.subject);
+                log::debug!("{}: not moved: {error}", item.subject);
                 Ok(false)
             }
         }
@@ -103,8 +103,8 @@ impl<'a> Pass<'a> {
     /// The new stamp; nothing if the file is another one by now.
     fn rename_here(
         &self,
-        old: &Spot,
-        new: &Spot,
+        old: &Item,
+        new: &Item,
         from: &RelPath,
         to: &RelPath,
         stamp: &Stamp,
@@ -126,7 +126,7 @@ impl<'a> Pass<'a> {
 
     /// A file with this content that is to go here because it is gone in Dropbox, with the stamp
     /// it had when it was found unchanged.
-    fn origin_here(&mut self, hash: ContentHash) -> Result<Option<(Spot, Stamp)>> {
+    fn origin_here(&mut self, hash: ContentHash) -> Result<Option<(Item, Stamp)>> {
         let mut gone = match self.gone_there.take() {
             Some(gone) => gone,
             None => GoneThere {
@@ -143,7 +143,7 @@ impl<'a> Pass<'a> {
         &mut self,
         gone: &mut GoneThere<'a>,
         hash: ContentHash,
-    ) -> Result<Option<(Spot, Stamp)>> {
+    ) -> Result<Option<(Item, Stamp)>> {
         while let Some(key) = gone.by_content.get_mut(&hash).and_then(Vec::pop) {
             let Some(row) = self.tools.index.row(&key)? else {
                 continue;
@@ -153,17 +153,17 @@ impl<'a> Pass<'a> {
             }
             let looked = gone.looked.as_ref().and_then(|(_, looked)| looked.as_ref());
             let is_gone = row.intact && row.remote == Remote::Gone;
-            let spot = looked
+            let item = looked
                 .filter(|_| is_gone)
-                .and_then(|looked| self.spot_in(looked, row));
-            let Some(spot) = spot else {
+                .and_then(|looked| self.item_at(looked, row));
+            let Some(item) = item else {
                 continue;
             };
             if let (Local::File(_), Some((Action::DeleteLocal, observed))) =
-                (spot.local, self.plan_for(&spot))
+                (item.local, self.plan_for(&item))
                 && self.may(Direction::Down)
             {
-                return Ok(Some((spot, observed.stamp)));
+                return Ok(Some((item, observed.stamp)));
             }
         }
         Ok(None)

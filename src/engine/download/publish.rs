@@ -14,7 +14,7 @@ use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::engine::context::Pass;
 use crate::engine::download::Failed;
-use crate::engine::item::{Local, Observed, Spot};
+use crate::engine::item::{Item, Local, Observed};
 use crate::error::{Result, state_error};
 use crate::index::Base;
 use crate::io::disk::Access;
@@ -32,7 +32,7 @@ pub struct Landing {
     /// One directory on each filesystem written to in this pass, by device.
     filesystems: BTreeMap<u64, RelPath>,
     /// Renamed, not yet settled.
-    renamed: Vec<(Spot, Base)>,
+    renamed: Vec<(Item, Base)>,
 }
 
 impl Landing {
@@ -46,7 +46,7 @@ impl Landing {
 
 /// A verified temporary file.
 pub(crate) struct Fetched {
-    pub(crate) spot: Spot,
+    pub(crate) item: Item,
     pub(crate) temp: RelPath,
     pub(crate) rev: String,
     pub(crate) hash: ContentHash,
@@ -137,12 +137,12 @@ impl Pass<'_> {
             self.landing.renamed.clear();
             return Err(error);
         }
-        for (mut spot, base) in std::mem::take(&mut self.landing.renamed) {
-            spot.row.settle(base, &spot.name);
-            self.settle(spot.row)?;
+        for (mut item, base) in std::mem::take(&mut self.landing.renamed) {
+            item.row.settle(base, &item.name);
+            self.settle(item.row)?;
         }
         for fetched in std::mem::take(&mut self.landing.fetched) {
-            let (temp, subject) = (fetched.temp.clone(), fetched.spot.subject.clone());
+            let (temp, subject) = (fetched.temp.clone(), fetched.item.subject.clone());
             if let Err(error) = self.put_in_place(fetched) {
                 self.discard(&temp);
                 self.not_stored(&subject, &error);
@@ -159,18 +159,18 @@ impl Pass<'_> {
 
     fn put_in_place(&mut self, fetched: Fetched) -> io::Result<()> {
         let Fetched {
-            spot,
+            item,
             temp,
             rev,
             hash,
             replaces,
         } = fetched;
         let disk = self.tools.disk;
-        let target = spot.path().map_err(io::Error::other)?;
-        self.check_device(&spot.dir, spot.device)?;
+        let target = item.path().map_err(io::Error::other)?;
+        self.check_device(&item.dir, item.device)?;
         // Dropbox stated no hash; only now can it be known that both sides hold the same.
         if let Replaces::Kept(observed) = replaces
-            && spot
+            && item
                 .row
                 .remote_file()
                 .is_some_and(|file| file.hash.is_none() && file.size == observed.stamp.size)
@@ -181,8 +181,8 @@ impl Pass<'_> {
             {
                 self.discard(&temp);
                 self.tools.report.adopted();
-                let base = self.file_base(&spot, rev, hash, stamp, read_at_ns);
-                self.landing.renamed.push((spot, base));
+                let base = self.file_base(&item, rev, hash, stamp, read_at_ns);
+                self.landing.renamed.push((item, base));
                 return Ok(());
             }
         }
@@ -196,7 +196,7 @@ impl Pass<'_> {
                     Err(io::ErrorKind::AlreadyExists.into())
                 }
             }
-            Replaces::Kept(observed) => self.keep_copy(&spot, &target, &observed, &temp),
+            Replaces::Kept(observed) => self.keep_copy(&item, &target, &observed, &temp),
         };
         match placed {
             Ok(()) => {
@@ -205,16 +205,16 @@ impl Pass<'_> {
                     .map(|status| status.stamp)
                     .unwrap_or_default();
                 let size = in_brackets(stamp.size);
-                self.tools.report.did(Deed::Download, &spot.subject, &size);
+                self.tools.report.did(Deed::Download, &item.subject, &size);
                 self.note_arrival(Direction::Down, hash);
-                let base = self.file_base(&spot, rev, hash, stamp, self.tools.host.now_ns());
-                self.landing.renamed.push((spot, base));
+                let base = self.file_base(&item, rev, hash, stamp, self.tools.host.now_ns());
+                self.landing.renamed.push((item, base));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(&temp);
                 self.tools
                     .report
-                    .deferred(&spot.subject, "it changed here meanwhile");
+                    .deferred(&item.subject, "it changed here meanwhile");
             }
             Err(error) => return Err(error),
         }
@@ -236,13 +236,13 @@ impl Pass<'_> {
     /// Moves the local version aside, then the downloaded one into its place.
     fn keep_copy(
         &mut self,
-        spot: &Spot,
+        item: &Item,
         target: &RelPath,
         observed: &Observed,
         temp: &RelPath,
     ) -> io::Result<()> {
         let disk = self.tools.disk;
-        let copy = self.copy_name(spot, target, observed)?;
+        let copy = self.copy_name(item, target, observed)?;
         // Choosing a name may have taken a while.
         if !self.still_is(target, observed)? {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -251,25 +251,25 @@ impl Pass<'_> {
             CopyName::Free(copy) => {
                 disk.rename_new(target, &copy)?;
                 disk.rename_new(temp, target)?;
-                self.report_conflict(spot, &format!("local version kept as {}", copy.name()));
+                self.report_conflict(item, &format!("local version kept as {}", copy.name()));
             }
             // The very same content was kept before: a pass was interrupted right here.
             CopyName::Kept(copy) => {
                 disk.replace(temp, target)?;
-                self.report_conflict(spot, &format!("local version already is {}", copy.name()));
+                self.report_conflict(item, &format!("local version already is {}", copy.name()));
             }
         }
         Ok(())
     }
 
-    pub(crate) fn report_conflict(&self, spot: &Spot, more: &str) {
-        self.tools.report.did(Deed::Conflict, &spot.subject, more);
+    pub(crate) fn report_conflict(&self, item: &Item, more: &str) {
+        self.tools.report.did(Deed::Conflict, &item.subject, more);
     }
 
     /// The name the local version gets, in the order: plain, with 8 digits of its hash.
     pub(crate) fn copy_name(
         &self,
-        spot: &Spot,
+        item: &Item,
         target: &RelPath,
         observed: &Observed,
     ) -> io::Result<CopyName> {
@@ -283,8 +283,8 @@ impl Pass<'_> {
         };
         let date = date_of(observed.stamp.mtime_ns);
         for digits in [None, Some(hash)] {
-            let name = conflict_name(&spot.name, &self.tools.device, &date, digits);
-            let copy = spot.dir.join(&name).map_err(io::Error::other)?;
+            let name = conflict_name(&item.name, &self.tools.device, &date, digits);
+            let copy = item.dir.join(&name).map_err(io::Error::other)?;
             if copy == *target {
                 continue;
             }
@@ -305,13 +305,13 @@ impl Pass<'_> {
     }
 
     /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
-    pub(crate) fn set_aside(&mut self, spot: Spot, observed: Observed) -> Result<()> {
+    pub(crate) fn set_aside(&mut self, item: Item, observed: Observed) -> Result<()> {
         if self.dry() {
-            self.report_conflict(&spot, "(Dropbox has a folder)");
+            self.report_conflict(&item, "(Dropbox has a folder)");
             return Ok(());
         }
-        let moved = spot.path().map_err(io::Error::other).and_then(|target| {
-            let copy = self.copy_name(&spot, &target, &observed)?;
+        let moved = item.path().map_err(io::Error::other).and_then(|target| {
+            let copy = self.copy_name(&item, &target, &observed)?;
             if !self.still_is(&target, &observed)? {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
@@ -323,59 +323,59 @@ impl Pass<'_> {
         match moved {
             Ok(copy) => {
                 let text = format!("Dropbox has a folder; local file kept as {}", copy.name());
-                self.report_conflict(&spot, &text);
-                self.make_local_folder(Spot {
+                self.report_conflict(&item, &text);
+                self.make_local_folder(Item {
                     local: Local::Gone,
-                    ..spot
+                    ..item
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let report = self.tools.report;
-                report.deferred(&spot.subject, "it changed here meanwhile");
+                report.deferred(&item.subject, "it changed here meanwhile");
                 Ok(())
             }
             Err(error) => {
-                self.tools.report.problem(&spot.subject, &error.to_string());
+                self.tools.report.problem(&item.subject, &error.to_string());
                 Ok(())
             }
         }
     }
 
     /// Makes a folder Dropbox has.
-    pub(crate) fn make_local_folder(&mut self, spot: Spot) -> Result<()> {
+    pub(crate) fn make_local_folder(&mut self, item: Item) -> Result<()> {
         if self.dry() {
             self.tools
                 .report
-                .did(Deed::MakeLocalFolder, &spot.subject, "");
+                .did(Deed::MakeLocalFolder, &item.subject, "");
             return Ok(());
         }
-        let Some(path) = self.local_path(&spot) else {
+        let Some(path) = self.local_path(&item) else {
             return Ok(());
         };
-        if !self.ensure_dir(&spot)? {
+        if !self.ensure_dir(&item)? {
             return Ok(());
         }
         let made = self
-            .check_device(&spot.dir, spot.device)
+            .check_device(&item.dir, item.device)
             .and_then(|()| self.tools.disk.make_dir(&path));
         match made {
             Ok(()) => self
                 .tools
                 .report
-                .did(Deed::MakeLocalFolder, &spot.subject, ""),
+                .did(Deed::MakeLocalFolder, &item.subject, ""),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return self.not_fetched(&spot, Failed::Disk(error)),
+            Err(error) => return self.not_fetched(&item, Failed::Disk(error)),
         }
-        self.touch(&spot.dir);
+        self.touch(&item.dir);
         // Settled once it is durable: a lost folder must not look like a removed one.
         self.landing
             .renamed
-            .push((spot, Base::Folder { mount: false }));
+            .push((item, Base::Folder { mount: false }));
         self.land_if_full()
     }
 
     /// Takes over a file that has its new name already.
-    pub(crate) fn land_moved(&mut self, old: Spot, new: Spot, base: Base) -> Result<()> {
+    pub(crate) fn land_moved(&mut self, old: Item, new: Item, base: Base) -> Result<()> {
         self.landing.renamed.push((new, base));
         self.landing.renamed.push((old, Base::None));
         self.land_if_full()

@@ -17,7 +17,7 @@ use crate::dropbox::wire::{
     ApiError, CommitInfo, FileMetadata, SessionCursor, WriteMode, header_json,
 };
 use crate::engine::context::Pass;
-use crate::engine::item::{Observed, Spot};
+use crate::engine::item::{Item, Observed};
 use crate::error::Result;
 use crate::io::stat::Kind;
 use crate::timestamp::timestamp_of;
@@ -34,7 +34,7 @@ const ARGUMENT_BYTES_MIN: usize = 700;
 
 /// A file on its way up.
 pub(crate) struct Outgoing {
-    pub(super) spot: Spot,
+    pub(super) item: Item,
     pub(super) observed: Observed,
     pub(super) mode: WriteMode,
     /// What is said behind its name.
@@ -190,7 +190,7 @@ impl Pass<'_> {
     /// The file as it is right now, if it still is a small one.
     fn wrap(&self, file: &Outgoing) -> Option<(Piece, i128)> {
         let read_at_ns = self.tools.host.now_ns();
-        let path = file.spot.path().ok()?;
+        let path = file.item.path().ok()?;
         let status = self.tools.disk.status(&path).ok()??;
         let is_small = status.kind == Kind::File && status.stamp.size <= BATCHED_FILE_MAX;
         let piece = Piece {
@@ -333,7 +333,7 @@ impl Pass<'_> {
         parcels: &[Parcel],
     ) -> std::result::Result<Vec<Outcome<FileMetadata>>, CallError> {
         let commit = |parcel: &Parcel| {
-            let path = self.remote_path(&parcel.file.spot.subject);
+            let path = self.remote_path(&parcel.file.item.subject);
             (path, timestamp_of(parcel.piece.stamp.mtime_ns))
         };
         let names: Vec<(String, String)> = parcels.iter().map(commit).collect();
@@ -366,20 +366,20 @@ impl Pass<'_> {
             stamp: piece.stamp,
         });
         match sent.map(verified) {
-            Ok(Ok(sent)) => self.uploaded(file.spot, sent, read_at_ns, &file.more)?,
+            Ok(Ok(sent)) => self.uploaded(file.item, sent, read_at_ns, &file.more)?,
             // Our own damaged upload is the version to replace now.
             Ok(Err(Failed::Damaged(rev))) => {
                 file.mode = WriteMode::Update(rev);
                 return Ok(Some(file));
             }
-            Ok(Err(failed)) => self.not_uploaded(file.spot, &file.observed, failed)?,
+            Ok(Err(failed)) => self.not_uploaded(file.item, &file.observed, failed)?,
             Err(error) if error.is("path") => {
                 let failed = Failed::Call(CallError::Refused(error));
-                self.not_uploaded(file.spot, &file.observed, failed)?;
+                self.not_uploaded(file.item, &file.observed, failed)?;
             }
             // The session is lost, or used up by a commit whose answer was lost.
             Err(error) => {
-                log::debug!("{}: {}", file.spot.subject, error.text());
+                log::debug!("{}: {}", file.item.subject, error.text());
                 return Ok(Some(file));
             }
         }

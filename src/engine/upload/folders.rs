@@ -6,7 +6,7 @@ use crate::core::path::{Key, split};
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Pass;
-use crate::engine::item::{Local, Spot};
+use crate::engine::item::{Item, Local};
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
 use crate::report::Deed;
@@ -40,31 +40,31 @@ impl Pass<'_> {
     /// that uploads lie in exist already.
     pub(crate) fn make_remote_folders(&mut self) -> Result<()> {
         let mut folders = std::mem::take(&mut self.new_folders);
-        folders.sort_by_key(|spot| std::cmp::Reverse(spot.row.key.depth()));
+        folders.sort_by_key(|item| std::cmp::Reverse(item.row.key.depth()));
         if self.dry() {
             return self.plan_remote_folders(&folders);
         }
         let (blocked, folders): (Vec<_>, Vec<_>) =
-            folders.into_iter().partition(|spot| spot.blocked_up);
-        blocked.iter().for_each(|spot| self.blocked_upload(spot));
+            folders.into_iter().partition(|item| item.blocked_up);
+        blocked.iter().for_each(|item| self.blocked_upload(item));
         let made = self.make_leaves(&folders)?;
-        for spot in folders {
-            if made.contains(&spot.row.key.path())
-                || self.made_by_upload.contains(&spot.row.key.path())
-                || self.make_remote_folder(&spot)?
+        for item in folders {
+            if made.contains(&item.row.key.path())
+                || self.made_by_upload.contains(&item.row.key.path())
+                || self.make_remote_folder(&item)?
             {
-                self.settle_folder(spot)?;
+                self.settle_folder(item)?;
             }
         }
         self.flush_settles()
     }
 
-    fn plan_remote_folders(&mut self, folders: &[Spot]) -> Result<()> {
-        for spot in folders {
-            if !self.made_by_upload.contains(&spot.row.key.path()) {
+    fn plan_remote_folders(&mut self, folders: &[Item]) -> Result<()> {
+        for item in folders {
+            if !self.made_by_upload.contains(&item.row.key.path()) {
                 let report = self.tools.report;
-                report.did(Deed::MakeRemoteFolder, &spot.subject, "");
-                self.note_folders_above(&spot.row.key, &spot.subject)?;
+                report.did(Deed::MakeRemoteFolder, &item.subject, "");
+                self.note_folders_above(&item.row.key, &item.subject)?;
             }
         }
         Ok(())
@@ -72,15 +72,15 @@ impl Pass<'_> {
 
     /// Makes those folders that no other one makes on its way, in one call; says which are there
     /// now. The others are asked for alone.
-    fn make_leaves(&mut self, folders: &[Spot]) -> Result<HashSet<String>> {
-        let mut leaves: Vec<&Spot> = Vec::new();
+    fn make_leaves(&mut self, folders: &[Item]) -> Result<HashSet<String>> {
+        let mut leaves: Vec<&Item> = Vec::new();
         let mut made_on_the_way = HashSet::new();
-        for spot in folders {
-            let key = &spot.row.key;
+        for item in folders {
+            let key = &item.row.key;
             let is_made =
                 self.made_by_upload.contains(&key.path()) || made_on_the_way.contains(&key.path());
             if !is_made {
-                leaves.push(spot);
+                leaves.push(item);
             }
             let mut above = key.parent();
             while let Some(key) = above.filter(|key| made_on_the_way.insert(key.path())) {
@@ -94,7 +94,7 @@ impl Pass<'_> {
         for leaves in leaves.chunks(ENTRIES_MAX) {
             let paths: Vec<String> = leaves
                 .iter()
-                .map(|spot| self.remote_path(&spot.subject))
+                .map(|item| self.remote_path(&item.subject))
                 .collect();
             let outcomes = match self.tools.api.create_folder_batch(&paths) {
                 Ok(outcomes) => outcomes,
@@ -104,40 +104,40 @@ impl Pass<'_> {
                     break;
                 }
             };
-            for (spot, outcome) in leaves.iter().zip(outcomes) {
+            for (item, outcome) in leaves.iter().zip(outcomes) {
                 if outcome.is_ok() {
-                    self.made_remote_folder(spot)?;
-                    made.insert(spot.row.key.path());
+                    self.made_remote_folder(item)?;
+                    made.insert(item.row.key.path());
                 }
             }
         }
         Ok(made)
     }
 
-    fn made_remote_folder(&mut self, spot: &Spot) -> Result<()> {
+    fn made_remote_folder(&mut self, item: &Item) -> Result<()> {
         self.committed += 1;
         self.stumbles = 0;
         let report = self.tools.report;
-        report.did(Deed::MakeRemoteFolder, &spot.subject, "");
-        self.note_folders_above(&spot.row.key, &spot.subject)
+        report.did(Deed::MakeRemoteFolder, &item.subject, "");
+        self.note_folders_above(&item.row.key, &item.subject)
     }
 
     /// Asks for one folder; says whether it is there.
-    fn make_remote_folder(&mut self, spot: &Spot) -> Result<bool> {
-        let path = self.remote_path(&spot.subject);
+    fn make_remote_folder(&mut self, item: &Item) -> Result<bool> {
+        let path = self.remote_path(&item.subject);
         match self.tools.api.create_folder(&path) {
-            Ok(()) => self.made_remote_folder(spot)?,
+            Ok(()) => self.made_remote_folder(item)?,
             Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {
-                self.note_folders_above(&spot.row.key, &spot.subject)?;
+                self.note_folders_above(&item.row.key, &item.subject)?;
             }
             Err(CallError::Stumbled(text)) => {
                 let text = format!("folder not made in Dropbox: {text}");
-                self.stumbled(&spot.subject, &text)?;
+                self.stumbled(&item.subject, &text)?;
                 return Ok(false);
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not made in Dropbox: {}", error.text());
-                self.tools.report.problem(&spot.subject, &text);
+                self.tools.report.problem(&item.subject, &text);
                 return Ok(false);
             }
             Err(error) => return Err(error.into_error("make a folder")),
@@ -145,10 +145,10 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    fn settle_folder(&mut self, spot: Spot) -> Result<()> {
-        let mount = matches!(spot.local, Local::Folder { mount: true, .. });
-        let mut row: Row = spot.row;
-        row.settle(Base::Folder { mount }, &spot.name);
+    fn settle_folder(&mut self, item: Item) -> Result<()> {
+        let mount = matches!(item.local, Local::Folder { mount: true, .. });
+        let mut row: Row = item.row;
+        row.settle(Base::Folder { mount }, &item.name);
         self.settle(row)
     }
 }

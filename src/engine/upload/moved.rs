@@ -57,7 +57,7 @@ impl Pass<'_> {
         for file in files {
             match self.origin(&file, &gone) {
                 Some((old, hash, stamp, read_at_ns)) => moved.push(Moved {
-                    to: self.remote_path(&file.spot.subject),
+                    to: self.remote_path(&file.item.subject),
                     file,
                     from: self.lower_path(&old.lower_path()),
                     old: old.key.clone(),
@@ -118,7 +118,7 @@ impl Pass<'_> {
         }
         let candidates = gone.get(&file.observed.stamp.size)?;
         let read_at_ns = self.tools.host.now_ns();
-        let (hash, stamp) = stable_read::hash(self.tools.disk, &file.spot.path().ok()?).ok()?;
+        let (hash, stamp) = stable_read::hash(self.tools.disk, &file.item.path().ok()?).ok()?;
         let same = |row: &&Row| row.base_file().is_some_and(|base| base.hash == hash);
         let from = candidates.iter().find(same)?;
         Some((from, hash, stamp, read_at_ns))
@@ -166,7 +166,7 @@ impl Pass<'_> {
                     stamp,
                 };
                 let more = format!("{}, copied in Dropbox from {from}", file.more);
-                self.uploaded(file.spot, sent, read_at_ns, &more)?;
+                self.uploaded(file.item, sent, read_at_ns, &more)?;
                 self.outbox.copied.insert(old);
                 Ok(None)
             }
@@ -177,7 +177,7 @@ impl Pass<'_> {
                 Ok(Some(file))
             }
             Err(error) => {
-                log::debug!("{}: not copied: {}", file.spot.subject, error.text());
+                log::debug!("{}: not copied: {}", file.item.subject, error.text());
                 Ok(Some(file))
             }
         }
@@ -186,5 +186,5 @@ impl Pass<'_> {
 
 /// Neither side had it before, so it may be another file's new name.
 fn is_new(file: &Outgoing) -> bool {
-    file.mode == WriteMode::Add && file.spot.row.is_void() && file.observed.stamp.size > 0
+    file.mode == WriteMode::Add && file.item.row.is_void() && file.observed.stamp.size > 0
 }

@@ -255,12 +255,12 @@ impl<'a> Pass<'a> {
                 .looked
                 .as_ref()
                 .and_then(|(_, looked)| looked.as_ref());
-            if let Some(spot) = looked.and_then(|looked| self.spot_in(looked, row)) {
+            if let Some(item) = looked.and_then(|looked| self.item_at(looked, row)) {
                 self.at_hand = Some(AtHand {
                     key,
                     body: Body(reading.archive.clone()),
                 });
-                let visited = self.visit(Phase::Down, spot);
+                let visited = self.visit(Phase::Down, item);
                 self.at_hand = None;
                 visited?;
             }
