@@ -157,7 +157,7 @@ impl<'a> Pass<'a> {
         let mut same = listed.names.iter().filter(|name| fold(name) == folded);
         match (same.next(), same.next()) {
             (None, _) => Place::Absent(exact, device),
-            (Some(name), None) => match (listed.look.status(name), dir.join(name)) {
+            (Some(name), None) => match (listed.handle.status(name), dir.join(name)) {
                 (Ok(Some(status)), Ok(path))
                     if matches!(local_of(&status, device), Local::Folder { .. }) =>
                 {

@@ -18,11 +18,11 @@ pub struct Listing<'d> {
     /// The other ones, lossily. Dropbox has no place for them.
     pub odd: Vec<String>,
     /// The directory itself.
-    pub look: Box<dyn Look + 'd>,
+    pub handle: Box<dyn DirHandle + 'd>,
 }
 
 /// Looks at the entries of an open directory, whatever has become of its path.
-pub trait Look {
+pub trait DirHandle {
     /// What is there under this name now; nothing if it was removed.
     ///
     /// # Errors

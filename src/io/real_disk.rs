@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::core::path::RelPath;
 use crate::io::disk::{Access, Disk, Lock, ReadFile, Space, WriteFile};
-use crate::io::listing::{Listing, Look, Names};
+use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Stamp, Status};
 
 /// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
@@ -213,7 +213,7 @@ struct OpenDir<'d> {
     fd: OwnedFd,
 }
 
-impl Look for OpenDir<'_> {
+impl DirHandle for OpenDir<'_> {
     fn status(&self, name: &str) -> io::Result<Option<Status>> {
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(self.disk.status_of(&stat, self.fd.as_fd()))),
@@ -247,8 +247,8 @@ impl Disk for RealDisk {
                 Err(_) => odd.push(entry.file_name().to_string_lossy().into_owned()),
             }
         }
-        let look = Box::new(OpenDir { disk: self, fd });
-        Ok(Listing { names, odd, look })
+        let handle = Box::new(OpenDir { disk: self, fd });
+        Ok(Listing { names, odd, handle })
     }
 
     fn status(&self, path: &RelPath) -> io::Result<Option<Status>> {

@@ -9,7 +9,7 @@ use crate::core::path::{RelPath, fold, join};
 use crate::engine::context::Pass;
 use crate::engine::item::{Local, local_of};
 use crate::index::Row;
-use crate::io::listing::{Listing, Look, Names};
+use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Status};
 
 /// What ext filesystems keep for repairs, in their topmost directory, which has this inode number.
@@ -24,7 +24,7 @@ pub(crate) struct Entry {
 /// The local names of a directory, sorted by key.
 pub(crate) struct Entries<'d> {
     pub(crate) names: Names,
-    look: Option<Box<dyn Look + 'd>>,
+    handle: Option<Box<dyn DirHandle + 'd>>,
 }
 
 impl Entries<'_> {
@@ -32,7 +32,7 @@ impl Entries<'_> {
     pub(crate) fn none() -> Self {
         Entries {
             names: Names::default(),
-            look: None,
+            handle: None,
         }
     }
 
@@ -40,7 +40,7 @@ impl Entries<'_> {
     pub(crate) fn look_at(&self, places: Range<usize>) -> Vec<Entry> {
         let entry = |at| {
             let name = self.names.get(at)?;
-            let status = match self.look.as_ref()?.status(name) {
+            let status = match self.handle.as_ref()?.status(name) {
                 Ok(Some(status)) => Ok(status),
                 // Removed since it was listed: perhaps renamed, and then listed under no name.
                 Ok(None) => Err(io::ErrorKind::NotFound.into()),
@@ -75,7 +75,7 @@ impl<'a> Pass<'a> {
                 return None;
             }
         };
-        let Listing { names, odd, look } = listed;
+        let Listing { names, odd, handle } = listed;
         if self.options.mode != Mode::DropboxToLocal {
             for name in odd.iter().filter(|name| !name.starts_with('.')) {
                 self.tools.report.problem(
@@ -98,7 +98,7 @@ impl<'a> Pass<'a> {
         names.sort();
         Some(Entries {
             names,
-            look: Some(look),
+            handle: Some(handle),
         })
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use ferrybox::core::path::RelPath;
 use ferrybox::io::disk::{Access, Disk, Lock, ReadFile, Space, WriteFile};
-use ferrybox::io::listing::{Listing, Look, Names};
+use ferrybox::io::listing::{DirHandle, Listing, Names};
 use ferrybox::io::stat::Status;
 
 use super::seam::{Op, Seam};
@@ -183,8 +183,8 @@ impl Disk for SimDisk {
                 names.push(&name)?;
             }
         }
-        let look = Box::new(OpenDir { disk: self, ino });
-        Ok(Listing { names, odd, look })
+        let handle = Box::new(OpenDir { disk: self, ino });
+        Ok(Listing { names, odd, handle })
     }
 
     fn status(&self, path: &RelPath) -> io::Result<Option<Status>> {
@@ -322,7 +322,7 @@ struct OpenDir<'d> {
     ino: Ino,
 }
 
-impl Look for OpenDir<'_> {
+impl DirHandle for OpenDir<'_> {
     fn status(&self, name: &str) -> io::Result<Option<Status>> {
         self.disk.tree().look(self.ino, name)
     }
