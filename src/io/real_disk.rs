@@ -208,12 +208,12 @@ impl RealDisk {
 }
 
 /// A directory that was listed.
-struct OpenDir<'d> {
+struct DirFd<'d> {
     disk: &'d RealDisk,
     fd: OwnedFd,
 }
 
-impl DirHandle for OpenDir<'_> {
+impl DirHandle for DirFd<'_> {
     fn status(&self, name: &str) -> io::Result<Option<Status>> {
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(self.disk.status_of(&stat, self.fd.as_fd()))),
@@ -247,7 +247,7 @@ impl Disk for RealDisk {
                 Err(_) => odd.push(entry.file_name().to_string_lossy().into_owned()),
             }
         }
-        let handle = Box::new(OpenDir { disk: self, fd });
+        let handle = Box::new(DirFd { disk: self, fd });
         Ok(Listing { names, odd, handle })
     }
 
