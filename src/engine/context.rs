@@ -96,7 +96,7 @@ pub struct Pass<'a> {
     /// How often each content arrived on a side in this pass: such a file was moved, not lost.
     pub(crate) arrived_up: Arrivals,
     pub(crate) arrived_down: Arrivals,
-    /// Files gone in Dropbox, once one that may have been moved was looked for.
+    /// Files gone in Dropbox, once one that may have been moved was opened for.
     pub(crate) gone_there: Option<GoneThere<'a>>,
     /// Something waits for a name that a delete of this pass frees.
     pub(crate) waiting: bool,
@@ -116,7 +116,7 @@ pub struct Pass<'a> {
     pub(crate) passes_done: u64,
     /// Something arrived since then.
     pub(crate) has_arrivals: bool,
-    /// Something could not be looked at, so nothing follows from what was not seen.
+    /// Something could not be opened at, so nothing follows from what was not seen.
     pub(crate) view_is_incomplete: bool,
     /// The index had a base when the pass began.
     pub(crate) had_base: bool,
@@ -172,7 +172,7 @@ impl<'a> Pass<'a> {
         self.options.dry_run
     }
 
-    /// Nothing at or below this path is looked at.
+    /// Nothing at or below this path is opened at.
     pub(crate) fn shuts(&self, subject: &str, key: &Key) -> bool {
         let own = &self.tools.own_keys;
         (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
@@ -190,7 +190,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Something could not be looked at: what it hides is neither gone nor done.
+    /// Something could not be opened at: what it hides is neither gone nor done.
     pub(crate) fn note_incomplete_view(&mut self) {
         self.view_is_incomplete = true;
         self.upload_left = true;

@@ -172,11 +172,11 @@ impl Pass<'_> {
 
     /// Whether this pass would have found every delete of a direction.
     fn has_seen_all(&self, direction: Direction) -> bool {
-        let looked = match direction {
+        let opened = match direction {
             Direction::Up => self.options.up,
             Direction::Down => self.options.down,
         };
-        looked && !self.view_is_incomplete && self.options.mode == self.tools.config.sync.mode
+        opened && !self.view_is_incomplete && self.options.mode == self.tools.config.sync.mode
     }
 
     fn hold(&self, direction: Direction) -> Result<()> {

@@ -21,8 +21,8 @@ pub(crate) enum Place {
     Unknown,
 }
 
-/// A directory something is to come down into, as it was when it was looked into.
-pub(crate) struct Looked<'d> {
+/// A directory something is to come down into, as it was when it was opened into.
+pub(crate) struct OpenDir<'d> {
     /// `/real/case/path`, as subjects have it; empty for the root.
     shown: String,
     path: RelPath,
@@ -43,7 +43,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Looks into the directory of a key, to bring something down into it; nothing if it cannot.
-    pub(crate) fn look_into(&mut self, dir: &str) -> Result<Option<Looked<'a>>> {
+    pub(crate) fn open_dir(&mut self, dir: &str) -> Result<Option<OpenDir<'a>>> {
         let Some(shown) = self.shown_dir(dir)? else {
             return Ok(None);
         };
@@ -61,7 +61,7 @@ impl<'a> Pass<'a> {
             }
             Place::Unknown => return Ok(None),
         };
-        Ok(Some(Looked {
+        Ok(Some(OpenDir {
             shown,
             path,
             device,
@@ -81,14 +81,14 @@ impl<'a> Pass<'a> {
         self.waiting = true;
     }
 
-    /// A row with what is local at its key; nothing if it is not looked at.
-    pub(crate) fn item_at(&self, dir: &Looked<'_>, row: Row) -> Option<Item> {
+    /// A row with what is local at its key; nothing if it is not opened at.
+    pub(crate) fn item_at(&self, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
         let subject = format!("{}/{}", dir.shown, row.shown);
         if self.shuts(&subject, &row.key) {
             return None;
         }
         let places = dir.entries.names.with_key(&row.key.name);
-        let found = dir.entries.look_at(places);
+        let found = dir.entries.stat_range(places);
         let (local, name) = one_of(&found, &row, dir.device);
         Some(Item {
             row,

@@ -4,7 +4,7 @@
 //! within Dropbox, the others are sent. Every write names what it may replace (`add`, or `update`
 //! with a rev), autorename is off, and nothing is settled before Dropbox's content hash equals that
 //! of the bytes sent. A file is only committed as one version of itself: in a single call the last
-//! block is read, and the file looked at again, before that block is sent; in a session before the
+//! block is read, and the file opened at again, before that block is sent; in a session before the
 //! finishing call.
 
 mod batch;

@@ -49,7 +49,7 @@ impl Pass<'_> {
             return Ok(());
         };
         let mut rows = self.tools.index.rows_in_dir(dir);
-        let mut looked = None;
+        let mut opened = None;
         while let Some(row) = rows.next()? {
             self.tools.api.in_time()?;
             let is_pending = row.remote != Remote::AsBase || !row.intact;
@@ -57,13 +57,13 @@ impl Pass<'_> {
             if !is_pending || self.shuts(&format!("{shown}/{}", row.shown), &row.key) {
                 continue;
             }
-            if looked.is_none() {
-                looked = self.look_into(dir)?;
+            if opened.is_none() {
+                opened = self.open_dir(dir)?;
             }
-            let Some(looked) = &looked else {
+            let Some(opened) = &opened else {
                 return Ok(());
             };
-            if let Some(item) = self.item_at(looked, row) {
+            if let Some(item) = self.item_at(opened, row) {
                 self.visit(Phase::Down, item)?;
             }
         }
@@ -123,7 +123,7 @@ impl Pass<'_> {
             while names.folded(at).as_deref() == Some(name) {
                 at += 1;
             }
-            let found = entries.look_at(start..at);
+            let found = entries.stat_range(start..at);
             let known = if brief.as_ref().is_some_and(|brief| brief.name == name) {
                 std::mem::replace(&mut brief, briefs.next()?)
             } else {
@@ -181,7 +181,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Which way a file may travel; nothing if it is not looked at.
+    /// Which way a file may travel; nothing if it is not opened at.
     fn flow_of(&self, dir: &Dir, known: &Brief) -> Option<Flow> {
         let filter = &self.tools.config.sync.filter;
         let shown = known.shown.as_ref().unwrap_or(&known.name);

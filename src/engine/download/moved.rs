@@ -11,7 +11,7 @@ use crate::core::decide::{Action, Direction};
 use crate::core::path::{Key, RelPath};
 use crate::engine::context::Pass;
 use crate::engine::item::{Item, Local};
-use crate::engine::local_dir::Looked;
+use crate::engine::local_dir::OpenDir;
 use crate::error::Result;
 use crate::index::{Base, Remote, RemoteFile};
 use crate::io::stat::Stamp;
@@ -27,7 +27,7 @@ pub(crate) struct GoneThere<'d> {
     /// Old names of files that were moved and are not settled yet.
     moving: HashSet<Key>,
     /// The directory the last one lies in.
-    looked: Option<(String, Option<Looked<'d>>)>,
+    opened: Option<(String, Option<OpenDir<'d>>)>,
 }
 
 impl<'a> Pass<'a> {
@@ -148,14 +148,14 @@ impl<'a> Pass<'a> {
             let Some(row) = self.tools.index.row(&key)? else {
                 continue;
             };
-            if gone.looked.as_ref().is_none_or(|(dir, _)| *dir != key.dir) {
-                gone.looked = Some((key.dir.clone(), self.look_into(&key.dir)?));
+            if gone.opened.as_ref().is_none_or(|(dir, _)| *dir != key.dir) {
+                gone.opened = Some((key.dir.clone(), self.open_dir(&key.dir)?));
             }
-            let looked = gone.looked.as_ref().and_then(|(_, looked)| looked.as_ref());
+            let opened = gone.opened.as_ref().and_then(|(_, opened)| opened.as_ref());
             let is_gone = row.intact && row.remote == Remote::Gone;
-            let item = looked
+            let item = opened
                 .filter(|_| is_gone)
-                .and_then(|looked| self.item_at(looked, row));
+                .and_then(|opened| self.item_at(opened, row));
             let Some(item) = item else {
                 continue;
             };

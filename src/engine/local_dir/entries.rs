@@ -37,7 +37,7 @@ impl Entries<'_> {
     }
 
     /// What the names at these places stand for, right now.
-    pub(crate) fn look_at(&self, places: Range<usize>) -> Vec<Entry> {
+    pub(crate) fn stat_range(&self, places: Range<usize>) -> Vec<Entry> {
         let entry = |at| {
             let name = self.names.get(at)?;
             let status = match self.handle.as_ref()?.status(name) {

@@ -67,7 +67,7 @@ pub struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// The first chunk of a file that has been opened and looked at.
+    /// The first chunk of a file that has been opened and opened at.
     pub fn new(
         disk: &'a dyn Disk,
         path: &'a RelPath,

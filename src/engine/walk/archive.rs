@@ -16,7 +16,7 @@ use crate::dropbox::retry::CallError;
 use crate::engine::context::Pass;
 use crate::engine::download::zip::{Archive, Head};
 use crate::engine::item::Phase;
-use crate::engine::local_dir::Looked;
+use crate::engine::local_dir::OpenDir;
 use crate::error::Result;
 use crate::index::{Remote, RemoteFile, Row};
 use crate::io::disk::Access;
@@ -201,7 +201,7 @@ impl<'a> Pass<'a> {
             archive: Rc::new(RefCell::new(Archive::new(body))),
             dir,
             top: fold(path.rsplit('/').next().unwrap_or_default()),
-            looked: None,
+            opened: None,
             entries: 0,
             taken: BTreeSet::new(),
             waste: 0,
@@ -243,19 +243,19 @@ impl<'a> Pass<'a> {
             let size = row.remote_file().map_or(0, |file| file.size);
             reading.archive.borrow_mut().expect(size);
             if reading
-                .looked
+                .opened
                 .as_ref()
                 .is_none_or(|(dir, _)| *dir != row.key.dir)
             {
-                let looked = self.look_into(&row.key.dir)?;
-                reading.looked = Some((row.key.dir.clone(), looked));
+                let opened = self.open_dir(&row.key.dir)?;
+                reading.opened = Some((row.key.dir.clone(), opened));
             }
             let key = row.key.clone();
-            let looked = reading
-                .looked
+            let opened = reading
+                .opened
                 .as_ref()
-                .and_then(|(_, looked)| looked.as_ref());
-            if let Some(item) = looked.and_then(|looked| self.item_at(looked, row)) {
+                .and_then(|(_, opened)| opened.as_ref());
+            if let Some(item) = opened.and_then(|opened| self.item_at(opened, row)) {
                 self.at_hand = Some(AtHand {
                     key,
                     body: Body(reading.archive.clone()),
@@ -330,7 +330,7 @@ struct Reading<'a, 'd> {
     /// What was taken.
     taken: BTreeSet<u64>,
     /// The directory of the entry before.
-    looked: Option<(String, Option<Looked<'d>>)>,
+    opened: Option<(String, Option<OpenDir<'d>>)>,
     /// Bytes that were read for nothing.
     waste: u64,
     waste_max: u64,
