@@ -10,7 +10,7 @@ use crate::index::{Base, DirPath, Row};
 pub(crate) use entries::{Entries, Entry, one_of};
 
 /// Where the directory of a key is locally.
-pub(crate) enum Place {
+pub(crate) enum LocalDir {
     /// It is there, on this device.
     Present(RelPath, u64),
     /// It is not there; this is where it would be, and on which device.
@@ -47,19 +47,19 @@ impl<'a> Pass<'a> {
         let Some(shown) = self.shown_dir(dir)? else {
             return Ok(None);
         };
-        let (path, device, entries) = match self.place_of(dir)? {
-            Place::Present(path, device) => match self.entries(&path, device) {
+        let (path, device, entries) = match self.find_local_dir(dir)? {
+            LocalDir::Present(path, device) => match self.entries(&path, device) {
                 Some(entries) => (path, device, entries),
                 None => return Ok(None),
             },
-            Place::Absent(path, device) => (path, device, Entries::none()),
+            LocalDir::Absent(path, device) => (path, device, Entries::none()),
             // What is in the way may make room: plan as if it had.
-            Place::Blocked if self.dry() => (RelPath::root(), 0, Entries::none()),
-            Place::Blocked => {
+            LocalDir::Blocked if self.dry() => (RelPath::root(), 0, Entries::none()),
+            LocalDir::Blocked => {
                 self.blocked_down(&shown);
                 return Ok(None);
             }
-            Place::Unknown => return Ok(None),
+            LocalDir::Unknown => return Ok(None),
         };
         Ok(Some(OpenDir {
             shown,
@@ -103,13 +103,13 @@ impl<'a> Pass<'a> {
 
     /// Finds the local directory of a key, following names from the root: the exact local name
     /// first, then any name with the same key.
-    pub(crate) fn place_of(&self, dir: &str) -> Result<Place> {
+    pub(crate) fn find_local_dir(&self, dir: &str) -> Result<LocalDir> {
         let disk = self.tools.disk;
         let mut key = String::new();
         let Ok(root) = disk.root() else {
-            return Ok(Place::Unknown);
+            return Ok(LocalDir::Unknown);
         };
-        let mut place = Place::Present(RelPath::root(), root.device);
+        let mut found = LocalDir::Present(RelPath::root(), root.device);
         for component in dir.split('/').filter(|c| !c.is_empty()) {
             let at = Key {
                 dir: key,
@@ -118,54 +118,56 @@ impl<'a> Pass<'a> {
             key = at.path();
             let row = self.tools.index.row(&at)?;
             let name = row.as_ref().map_or(component, Row::local_name);
-            place = match place {
-                Place::Blocked | Place::Unknown => return Ok(place),
-                Place::Absent(path, device) => match path.join(name) {
-                    Ok(path) => Place::Absent(path, device),
-                    Err(_) => return Ok(Place::Blocked),
+            found = match found {
+                LocalDir::Blocked | LocalDir::Unknown => return Ok(found),
+                LocalDir::Absent(path, device) => match path.join(name) {
+                    Ok(path) => LocalDir::Absent(path, device),
+                    Err(_) => return Ok(LocalDir::Blocked),
                 },
-                Place::Present(path, device) => {
+                LocalDir::Present(path, device) => {
                     let mounted = Base::Folder { mount: true };
                     let was_mount = row.as_ref().is_some_and(|row| row.base == mounted);
                     match self.step(&path, name, component, device) {
                         // Nothing is put where a disk is no longer mounted.
-                        Place::Present(_, here) if was_mount && here == device => Place::Unknown,
-                        place => place,
+                        LocalDir::Present(_, here) if was_mount && here == device => {
+                            LocalDir::Unknown
+                        }
+                        found => found,
                     }
                 }
             };
         }
-        Ok(place)
+        Ok(found)
     }
 
-    fn step(&self, dir: &RelPath, name: &str, folded: &str, device: u64) -> Place {
+    fn step(&self, dir: &RelPath, name: &str, folded: &str, device: u64) -> LocalDir {
         let disk = self.tools.disk;
         let Ok(exact) = dir.join(name) else {
-            return Place::Blocked;
+            return LocalDir::Blocked;
         };
         match disk.status(&exact) {
             Ok(Some(status)) => match local_of(&status, device) {
-                Local::Folder { .. } => return Place::Present(exact, status.device),
-                Local::File(_) | Local::Unknown | Local::Gone => return Place::Blocked,
+                Local::Folder { .. } => return LocalDir::Present(exact, status.device),
+                Local::File(_) | Local::Unknown | Local::Gone => return LocalDir::Blocked,
             },
             Ok(None) => {}
-            Err(_) => return Place::Unknown,
+            Err(_) => return LocalDir::Unknown,
         }
         let Ok(listed) = disk.list(dir) else {
-            return Place::Unknown;
+            return LocalDir::Unknown;
         };
         let mut same = listed.names.iter().filter(|name| fold(name) == folded);
         match (same.next(), same.next()) {
-            (None, _) => Place::Absent(exact, device),
+            (None, _) => LocalDir::Absent(exact, device),
             (Some(name), None) => match (listed.handle.status(name), dir.join(name)) {
                 (Ok(Some(status)), Ok(path))
                     if matches!(local_of(&status, device), Local::Folder { .. }) =>
                 {
-                    Place::Present(path, status.device)
+                    LocalDir::Present(path, status.device)
                 }
-                _ => Place::Blocked,
+                _ => LocalDir::Blocked,
             },
-            (Some(_), Some(_)) => Place::Blocked,
+            (Some(_), Some(_)) => LocalDir::Blocked,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::io;
 
 use queue::{Dir, Waiting};
 
-use crate::engine::local_dir::{Entries, Entry, Place, one_of};
+use crate::engine::local_dir::{Entries, Entry, LocalDir, one_of};
 
 use crate::core::decide::{Flow, Mode};
 use crate::core::filter::Reach;
@@ -83,7 +83,7 @@ impl Pass<'_> {
         let mut next = Some(Dir {
             key: String::new(),
             shown: String::new(),
-            place: Place::Present(root, device),
+            local: LocalDir::Present(root, device),
             blocked_up: false,
         });
         while let Some(dir) = next {
@@ -98,13 +98,13 @@ impl Pass<'_> {
 
     fn walk_dir(&mut self, dir: Dir, dirs: &mut Waiting) -> Result<()> {
         self.tools.api.in_time()?;
-        let (path, device, entries) = match &dir.place {
-            Place::Present(path, device) => match self.entries(path, *device) {
+        let (path, device, entries) = match &dir.local {
+            LocalDir::Present(path, device) => match self.entries(path, *device) {
                 Some(entries) => (path.clone(), *device, entries),
                 None => return Ok(()),
             },
-            Place::Absent(path, device) => (path.clone(), *device, Entries::none()),
-            Place::Blocked | Place::Unknown => return Ok(()),
+            LocalDir::Absent(path, device) => (path.clone(), *device, Entries::none()),
+            LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
         };
         let index = self.tools.index;
         let mut briefs = index.briefs_in_dir(&dir.key);
@@ -258,21 +258,21 @@ impl Pass<'_> {
             return Ok(());
         }
         if let Ok(child) = path.join(&name) {
-            let place = match local {
+            let child_dir = match local {
                 // Dropbox has no folder here, and none can be made.
                 _ if row.remote == Remote::Opaque => None,
-                Local::Folder { device, .. } => Some(Place::Present(child, device)),
+                Local::Folder { device, .. } => Some(LocalDir::Present(child, device)),
                 // What lay below a folder that is gone went with it.
                 Local::Gone | Local::File(_) if row.may_have_children() => {
-                    Some(Place::Absent(child, device))
+                    Some(LocalDir::Absent(child, device))
                 }
                 Local::Gone | Local::File(_) | Local::Unknown => None,
             };
-            if let Some(place) = place {
+            if let Some(child_dir) = child_dir {
                 dirs.push(&Dir {
                     key: row.key.path(),
                     shown: subject.clone(),
-                    place,
+                    local: child_dir,
                     blocked_up: dir.blocked_up || row.remote_file().is_some(),
                 })?;
             }

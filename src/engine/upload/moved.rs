@@ -12,7 +12,7 @@ use crate::dropbox::batch::Outcome;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::FileMetadata;
 use crate::engine::context::Pass;
-use crate::engine::local_dir::Place;
+use crate::engine::local_dir::LocalDir;
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::Row;
@@ -81,15 +81,15 @@ impl Pass<'_> {
     /// by size.
     fn gone_files(&self, sizes: &HashSet<u64>) -> Result<HashMap<u64, Vec<Row>>> {
         let mut found: HashMap<u64, Vec<Row>> = HashMap::new();
-        let mut place: Option<(String, Place)> = None;
+        let mut local_dir: Option<(String, LocalDir)> = None;
         let mut count = 0;
         self.tools.index.each_in_step(sizes, &mut |row| {
-            if place.as_ref().is_none_or(|(dir, _)| *dir != row.key.dir) {
-                place = Some((row.key.dir.clone(), self.place_of(&row.key.dir)?));
+            if local_dir.as_ref().is_none_or(|(dir, _)| *dir != row.key.dir) {
+                local_dir = Some((row.key.dir.clone(), self.find_local_dir(&row.key.dir)?));
             }
-            let is_gone = match place.as_ref().map(|(_, place)| place) {
-                Some(Place::Absent(..)) => true,
-                Some(Place::Present(dir, _)) => {
+            let is_gone = match local_dir.as_ref().map(|(_, local_dir)| local_dir) {
+                Some(LocalDir::Absent(..)) => true,
+                Some(LocalDir::Present(dir, _)) => {
                     let path = dir.join(row.local_name());
                     path.is_ok_and(|path| matches!(self.tools.disk.status(&path), Ok(None)))
                 }

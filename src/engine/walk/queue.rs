@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::core::path::RelPath;
-use crate::engine::local_dir::Place;
+use crate::engine::local_dir::LocalDir;
 use crate::error::{Result, state_error};
 
 /// A directory still to be walked.
@@ -11,7 +11,7 @@ pub(super) struct Dir {
     pub(super) key: String,
     /// `/real/case/path`, as subjects have it; empty for the root.
     pub(super) shown: String,
-    pub(super) place: Place,
+    pub(super) local: LocalDir,
     pub(super) blocked_up: bool,
 }
 
@@ -56,10 +56,10 @@ impl Waiting {
     /// # Errors
     /// Beyond that.
     pub(super) fn push(&mut self, dir: &Dir) -> Result<()> {
-        let (path, device, is_present) = match &dir.place {
-            Place::Present(path, device) => (path, *device, true),
-            Place::Absent(path, device) => (path, *device, false),
-            Place::Blocked | Place::Unknown => return Ok(()),
+        let (path, device, is_present) = match &dir.local {
+            LocalDir::Present(path, device) => (path, *device, true),
+            LocalDir::Absent(path, device) => (path, *device, false),
+            LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
         };
         let plain = plain(&dir.shown);
         let unless_plain = |text| if text == plain { "" } else { text };
@@ -111,10 +111,10 @@ impl Waiting {
             key
         };
         let path = if path.is_empty() { plain } else { &path };
-        let place = match (RelPath::parse(path), slot.is_present) {
-            (Ok(path), true) => Place::Present(path, slot.device),
-            (Ok(path), false) => Place::Absent(path, slot.device),
-            (Err(_), _) => Place::Unknown,
+        let local = match (RelPath::parse(path), slot.is_present) {
+            (Ok(path), true) => LocalDir::Present(path, slot.device),
+            (Ok(path), false) => LocalDir::Absent(path, slot.device),
+            (Err(_), _) => LocalDir::Unknown,
         };
         // What is left of this group, or the group before it, ends here.
         let kept = self.slots.last().map_or(0, |slot| slot.group_end);
@@ -122,7 +122,7 @@ impl Waiting {
         Some(Dir {
             key,
             shown,
-            place,
+            local,
             blocked_up: slot.blocked_up,
         })
     }
@@ -140,7 +140,7 @@ mod tests {
         Dir {
             key: key.to_owned(),
             shown: shown.to_owned(),
-            place: Place::Present(RelPath::parse(path).unwrap(), 7),
+            local: LocalDir::Present(RelPath::parse(path).unwrap(), 7),
             blocked_up: shown.ends_with('b'),
         }
     }
@@ -155,7 +155,7 @@ mod tests {
 
     fn pop(waiting: &mut Waiting) -> Option<(String, String, String, bool)> {
         let dir = waiting.pop()?;
-        let Place::Present(path, 7) = dir.place else {
+        let LocalDir::Present(path, 7) = dir.local else {
             panic!("it was present, on device 7");
         };
         let path = path.as_str().to_owned();
@@ -201,7 +201,7 @@ mod tests {
     fn one_that_cannot_be_walked_is_left_out() {
         let mut waiting = Waiting::default();
         let blocked = Dir {
-            place: Place::Blocked,
+            local: LocalDir::Blocked,
             ..dir("/a", "a", "a")
         };
         push(&mut waiting, &[blocked]);
