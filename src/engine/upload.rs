@@ -8,8 +8,8 @@
 //! finishing call.
 
 mod batch;
+mod concat;
 pub mod folders;
-mod joined;
 mod moved;
 mod session;
 mod source;

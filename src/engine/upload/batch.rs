@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::joined::{Joined, Piece, State};
+use super::concat::{Joined, Piece, State};
 use super::{Failed, Sent, verified};
 use super::{STEP_BYTES, STEP_FILES};
 use crate::core::content_hash::ContentHash;

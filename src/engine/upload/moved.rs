@@ -84,7 +84,10 @@ impl Pass<'_> {
         let mut local_dir: Option<(String, LocalDir)> = None;
         let mut count = 0;
         self.tools.index.each_in_step(sizes, &mut |row| {
-            if local_dir.as_ref().is_none_or(|(dir, _)| *dir != row.key.dir) {
+            if local_dir
+                .as_ref()
+                .is_none_or(|(dir, _)| *dir != row.key.dir)
+            {
                 local_dir = Some((row.key.dir.clone(), self.find_local_dir(&row.key.dir)?));
             }
             let is_gone = match local_dir.as_ref().map(|(_, local_dir)| local_dir) {
