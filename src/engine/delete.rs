@@ -376,7 +376,7 @@ impl Pass<'_> {
         let item = delete.item;
         let Ok(path) = item.path() else { return };
         let is_empty = match self.tools.disk.list(&path) {
-            Ok(listed) => listed.names.is_empty() && listed.odd.is_empty(),
+            Ok(listed) => listed.names.is_empty() && listed.not_utf8.is_empty(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
             Err(error) => return self.folder_stays(&item.subject, &error),
         };

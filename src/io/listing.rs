@@ -16,7 +16,7 @@ pub struct Listing<'d> {
     /// The names that are UTF-8, in no order.
     pub names: Names,
     /// The other ones, lossily. Dropbox has no place for them.
-    pub odd: Vec<String>,
+    pub not_utf8: Vec<String>,
     /// The directory itself.
     pub handle: Box<dyn DirHandle + 'd>,
 }

@@ -236,7 +236,7 @@ impl Disk for RealDisk {
             .open_quietly(dir, OFlags::DIRECTORY | OFlags::RDONLY)
             .map_err(wrap)?;
         let mut names = Names::default();
-        let mut odd = Vec::new();
+        let mut not_utf8 = Vec::new();
         let mut buffer = Vec::with_capacity(LIST_BYTES);
         let mut entries = RawDir::new(&fd, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
@@ -244,11 +244,15 @@ impl Disk for RealDisk {
             match entry.file_name().to_str() {
                 Ok("." | "..") => {}
                 Ok(name) => names.push(name)?,
-                Err(_) => odd.push(entry.file_name().to_string_lossy().into_owned()),
+                Err(_) => not_utf8.push(entry.file_name().to_string_lossy().into_owned()),
             }
         }
         let handle = Box::new(DirFd { disk: self, fd });
-        Ok(Listing { names, odd, handle })
+        Ok(Listing {
+            names,
+            not_utf8,
+            handle,
+        })
     }
 
     fn status(&self, path: &RelPath) -> io::Result<Option<Status>> {

@@ -75,9 +75,13 @@ impl<'a> Pass<'a> {
                 return None;
             }
         };
-        let Listing { names, odd, handle } = listed;
+        let Listing {
+            names,
+            not_utf8,
+            handle,
+        } = listed;
         if self.options.mode != Mode::DropboxToLocal {
-            for name in odd.iter().filter(|name| !name.starts_with('.')) {
+            for name in not_utf8.iter().filter(|name| !name.starts_with('.')) {
                 self.tools.report.problem(
                     &path.join(name).unwrap_or_default().slashed(),
                     "the name is not UTF-8, Dropbox cannot hold it: rename it",

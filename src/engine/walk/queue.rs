@@ -180,8 +180,8 @@ mod tests {
         };
         assert_eq!(pop(&mut waiting), plain("a"));
         push(&mut waiting, &[]);
-        let odd = Some(("/B".to_owned(), "b".to_owned(), "b~".to_owned(), false));
-        assert_eq!(pop(&mut waiting), odd);
+        let not_utf8 = Some(("/B".to_owned(), "b".to_owned(), "b~".to_owned(), false));
+        assert_eq!(pop(&mut waiting), not_utf8);
         push(
             &mut waiting,
             &[dir("/B/a", "b/a", "b~/a"), dir("/B/b", "b/b", "b~/b")],

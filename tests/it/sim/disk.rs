@@ -175,16 +175,20 @@ impl Disk for SimDisk {
         let ino = tree.find(dir.as_str())?;
         drop(tree);
         let mut names = Names::default();
-        let mut odd = Vec::new();
+        let mut not_utf8 = Vec::new();
         for (name, _) in listed {
             if name.contains('\u{fffd}') {
-                odd.push(name);
+                not_utf8.push(name);
             } else {
                 names.push(&name)?;
             }
         }
         let handle = Box::new(OpenDir { disk: self, ino });
-        Ok(Listing { names, odd, handle })
+        Ok(Listing {
+            names,
+            not_utf8,
+            handle,
+        })
     }
 
     fn status(&self, path: &RelPath) -> io::Result<Option<Status>> {
