@@ -9,7 +9,7 @@ mod queue;
 
 use std::io;
 
-use queue::{Dir, Waiting};
+use queue::{Dir, DirQueue};
 
 use crate::engine::local_dir::{Entries, Entry, LocalDir, one_of};
 
@@ -79,7 +79,7 @@ impl Pass<'_> {
                 return Err(crate::error::state_error("look at the content dir", &error));
             }
         };
-        let mut dirs = Waiting::default();
+        let mut dirs = DirQueue::default();
         let mut next = Some(Dir {
             key: String::new(),
             shown: String::new(),
@@ -96,7 +96,7 @@ impl Pass<'_> {
         self.flush_settles()
     }
 
-    fn walk_dir(&mut self, dir: Dir, dirs: &mut Waiting) -> Result<()> {
+    fn walk_dir(&mut self, dir: Dir, dirs: &mut DirQueue) -> Result<()> {
         self.tools.api.in_time()?;
         let (path, device, entries) = match &dir.local {
             LocalDir::Present(path, device) => match self.entries(path, *device) {
@@ -208,7 +208,7 @@ impl Pass<'_> {
         device: u64,
         known: Option<Row>,
         found: &[Entry],
-        dirs: &mut Waiting,
+        dirs: &mut DirQueue,
     ) -> Result<()> {
         self.tools.api.in_time()?;
         if known.is_none() && self.is_lost_and_found(path, device, found) {

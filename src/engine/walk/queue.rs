@@ -18,7 +18,7 @@ pub(super) struct Dir {
 /// Groups of directories, one for each directory above them. The last group comes first, and within
 /// a group the first one that was pushed.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct DirQueue {
     slots: Vec<Slot>,
     /// What is shown, then the key and the local path where they are not simply what is shown.
     text: String,
@@ -44,7 +44,7 @@ fn as_u32(len: usize) -> Result<u32> {
     len.map_err(|error| state_error("remember the folders to be opened into", &error))
 }
 
-impl Waiting {
+impl DirQueue {
     /// Where the next group begins.
     pub(super) fn mark(&self) -> usize {
         self.slots.len()
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    fn push(waiting: &mut Waiting, group: &[Dir]) {
+    fn push(waiting: &mut DirQueue, group: &[Dir]) {
         let mark = waiting.mark();
         for dir in group {
             waiting.push(dir).unwrap();
@@ -153,7 +153,7 @@ mod tests {
         waiting.close(mark);
     }
 
-    fn pop(waiting: &mut Waiting) -> Option<(String, String, String, bool)> {
+    fn pop(waiting: &mut DirQueue) -> Option<(String, String, String, bool)> {
         let dir = waiting.pop()?;
         let LocalDir::Present(path, 7) = dir.local else {
             panic!("it was present, on device 7");
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn directories_come_in_order_and_what_is_below_one_before_the_next() {
-        let mut waiting = Waiting::default();
+        let mut waiting = DirQueue::default();
         push(
             &mut waiting,
             &[
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_walked_is_left_out() {
-        let mut waiting = Waiting::default();
+        let mut waiting = DirQueue::default();
         let blocked = Dir {
             local: LocalDir::Blocked,
             ..dir("/a", "a", "a")
