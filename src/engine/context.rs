@@ -99,9 +99,9 @@ pub struct Pass<'a> {
     /// Files gone in Dropbox, once one that may have been moved was opened for.
     pub(crate) gone_there: Option<GoneThere<'a>>,
     /// Something waits for a name that a delete of this pass frees.
-    pub(crate) waiting: bool,
+    pub(crate) needs_second_round: bool,
     /// The second round, after the deletes: what still has no name is a problem.
-    pub(crate) last_round: bool,
+    pub(crate) is_second_round: bool,
     pub(crate) damaged: BTreeSet<Key>,
     /// Dropbox had no room for a file of this size, and what it said.
     pub(crate) quota_full: Option<(u64, String)>,
@@ -152,8 +152,8 @@ impl<'a> Pass<'a> {
             arrived_up: Arrivals::default(),
             arrived_down: Arrivals::default(),
             gone_there: None,
-            waiting: false,
-            last_round: false,
+            needs_second_round: false,
+            is_second_round: false,
             damaged: BTreeSet::new(),
             quota_full: None,
             disk_full: None,

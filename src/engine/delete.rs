@@ -418,7 +418,7 @@ impl Pass<'_> {
     /// ours replace those in Dropbox.
     pub(crate) fn decide_undecided(&mut self) -> Result<()> {
         let undecided = std::mem::take(&mut self.undecided);
-        if undecided.is_empty() || self.last_round {
+        if undecided.is_empty() || self.is_second_round {
             return Ok(());
         }
         let mut id = ApprovalId::new("uploads");

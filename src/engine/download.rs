@@ -102,7 +102,7 @@ impl Pass<'_> {
             return Ok(());
         }
         if let Some(wanted) = &mut self.wanted {
-            wanted.has_waiting = true;
+            wanted.has_pending = true;
             if is_new {
                 self.note_wanted(&item.row, &remote, &temp);
             }
@@ -142,8 +142,8 @@ impl Pass<'_> {
     }
 
     fn in_the_way(&mut self, item: &Item) {
-        self.waiting = true;
-        if self.last_round || self.dry() {
+        self.needs_second_round = true;
+        if self.is_second_round || self.dry() {
             self.tools.report.problem(
                 &item.subject,
                 "Dropbox has a file of this name, here is a folder that is not empty; both are \

@@ -71,14 +71,14 @@ impl<'a> Pass<'a> {
 
     /// Something stands where a folder of Dropbox would have to be.
     fn blocked_down(&mut self, shown: &str) {
-        if self.last_round {
+        if self.is_second_round {
             self.tools.report.problem(
                 shown,
                 "something else is in the way of this folder; what Dropbox holds in it is left \
                  alone: move it away",
             );
         }
-        self.waiting = true;
+        self.needs_second_round = true;
     }
 
     /// A row with what is local at its key; nothing if it is not opened at.

@@ -102,8 +102,8 @@ fn walk(pass: &mut Pass<'_>) -> Result<Option<Error>> {
         return Ok(Some(halt));
     }
     pass.come_past_guards()?;
-    if pass.waiting && !pass.dry() {
-        pass.last_round = true;
+    if pass.needs_second_round && !pass.dry() {
+        pass.is_second_round = true;
         if pass.options.down && pass.options.mode != Mode::LocalToDropbox {
             pass.walk_pending()?;
         }

@@ -381,11 +381,11 @@ impl Pass<'_> {
             Direction::Down => item.row.remote_is_folder() || item.row.remote_file().is_some(),
             Direction::Up => !matches!(item.local, Local::Gone),
         };
-        self.waiting |= swaps;
+        self.needs_second_round |= swaps;
         if swaps && self.dry() {
             self.plan_swap(direction, &item);
         }
-        if !self.last_round {
+        if !self.is_second_round {
             self.deletes.push(Delete { direction, item });
         }
     }

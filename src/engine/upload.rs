@@ -171,8 +171,8 @@ impl Pass<'_> {
     }
 
     pub(crate) fn blocked_upload(&mut self, item: &Item) {
-        self.waiting = true;
-        if self.last_round {
+        self.needs_second_round = true;
+        if self.is_second_round {
             self.tools.report.problem(
                 &item.subject,
                 "Dropbox has a file where this one's folder would have to be: rename one of them",
@@ -325,8 +325,8 @@ impl Pass<'_> {
             }
             Failed::Call(CallError::Refused(error)) if error.is("path/conflict") => {
                 // What has its name may be gone by the second round of this pass.
-                self.waiting = true;
-                if self.last_round {
+                self.needs_second_round = true;
+                if self.is_second_round {
                     report.problem(subject, &format!("not uploaded: {}", error.text()));
                 }
             }

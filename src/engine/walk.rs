@@ -26,7 +26,7 @@ use crate::io::stat::Kind;
 impl Pass<'_> {
     /// First walk: everything Dropbox changed.
     pub(crate) fn walk_pending(&mut self) -> Result<()> {
-        if self.last_round || self.fetch_archives()? {
+        if self.is_second_round || self.fetch_archives()? {
             self.walk_pending_dirs()
         } else {
             Ok(())

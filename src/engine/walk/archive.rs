@@ -40,7 +40,7 @@ pub(crate) struct Wanted {
     /// Files and bytes in each directory.
     dirs: BTreeMap<String, (u64, u64)>,
     /// Something is to come down, one way or the other.
-    pub(crate) has_waiting: bool,
+    pub(crate) has_pending: bool,
 }
 
 impl Wanted {
@@ -139,7 +139,7 @@ impl<'a> Pass<'a> {
         let walked = self.walk_pending_dirs();
         let wanted = self.wanted.take().unwrap_or_default();
         walked?;
-        if !wanted.has_waiting {
+        if !wanted.has_pending {
             return Ok(false);
         }
         // The root of everything the app may see cannot be had as an archive.
