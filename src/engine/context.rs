@@ -15,7 +15,7 @@ use crate::core::guard::Tally;
 use crate::core::path::{Key, RelPath};
 use crate::dropbox::api::Api;
 use crate::engine::download::GoneThere;
-use crate::engine::download::publish::Landing;
+use crate::engine::download::publish::PublishQueue;
 use crate::engine::item::{Delete, Item, Local, Observed, is_racy};
 use crate::engine::upload::Outbox;
 use crate::engine::walk::archive::{AtHand, Wanted};
@@ -82,7 +82,7 @@ pub struct Pass<'a> {
     pub(crate) removed: Vec<Row>,
     /// Different on both sides, no base, uploads only: a person decides.
     pub(crate) undecided: Vec<(Item, Observed)>,
-    pub(crate) landing: Landing,
+    pub(crate) publish_queue: PublishQueue,
     /// The content of the file at hand, where it need not be asked for.
     pub(crate) at_hand: Option<AtHand>,
     /// While it is found out which folders are to come down as archives: what would.
@@ -143,7 +143,7 @@ impl<'a> Pass<'a> {
             deletes: Vec::new(),
             removed: Vec::new(),
             undecided: Vec::new(),
-            landing: Landing::default(),
+            publish_queue: PublishQueue::default(),
             at_hand: None,
             wanted: None,
             outbox: Outbox::default(),

@@ -90,7 +90,7 @@ impl Pass<'_> {
 
     /// Lands and settles what a pass that broke off had finished.
     pub(crate) fn keep_what_is_done(&mut self) -> Result<()> {
-        self.finish_landing()?;
+        self.finish_publishing()?;
         self.settle_removed()?;
         self.flush_settles()
     }

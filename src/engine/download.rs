@@ -92,7 +92,7 @@ impl Pass<'_> {
         };
         // A revision is one content, but nobody keeps a Dropbox from saying otherwise.
         let part = part_name(&remote, replaces.access())
-            .filter(|part| !self.landing.holds(&path.parent(), part));
+            .filter(|part| !self.publish_queue.holds(&path.parent(), part));
         let random = || self.tools.host.random_hex(8);
         let temp = part.clone().unwrap_or_else(|| temp_name(&random()));
         let Ok(temp) = path.parent().join(&temp) else {
@@ -111,7 +111,7 @@ impl Pass<'_> {
         match self.fetch(&item, &remote, &temp, replaces) {
             Ok((rev, hash)) => {
                 self.stumbles = 0;
-                self.take_fetched(Fetched {
+                self.stage(Fetched {
                     item,
                     temp,
                     rev,

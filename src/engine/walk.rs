@@ -40,7 +40,7 @@ impl Pass<'_> {
             self.pending_in(&dir)?;
             last = Some(dir);
         }
-        self.finish_landing()?;
+        self.finish_publishing()?;
         self.flush_settles()
     }
 
@@ -92,7 +92,7 @@ impl Pass<'_> {
             dirs.close(mark);
             next = dirs.pop();
         }
-        self.finish_landing()?;
+        self.finish_publishing()?;
         self.flush_settles()
     }
 

@@ -62,7 +62,7 @@ impl<'a> Pass<'a> {
                 if let Some(gone) = &mut self.gone_there {
                     gone.moving.insert(old.row.key.clone());
                 }
-                self.land_moved(old, item.clone(), base)?;
+                self.publish_moved(old, item.clone(), base)?;
                 Ok(true)
             }
             // It was edited in that very moment: the edit has the new name, and the next pass

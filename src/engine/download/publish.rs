@@ -26,7 +26,7 @@ const BATCH_FILES: usize = 64;
 
 /// Files on their way into place.
 #[derive(Default)]
-pub struct Landing {
+pub struct PublishQueue {
     /// Complete and verified, not yet forced to the medium.
     fetched: Vec<Fetched>,
     /// One directory on each filesystem written to in this pass, by device.
@@ -35,7 +35,7 @@ pub struct Landing {
     renamed: Vec<(Item, Base)>,
 }
 
-impl Landing {
+impl PublishQueue {
     /// Whether a temporary file of this run has this name.
     pub fn holds(&self, dir: &RelPath, name: &str) -> bool {
         self.fetched
@@ -76,10 +76,10 @@ impl Replaces {
 
 impl Pass<'_> {
     /// Takes over a verified temporary file.
-    pub(crate) fn take_fetched(&mut self, fetched: Fetched) -> Result<()> {
+    pub(crate) fn stage(&mut self, fetched: Fetched) -> Result<()> {
         self.touch(&fetched.temp.parent());
-        self.landing.fetched.push(fetched);
-        self.land_if_full()
+        self.publish_queue.fetched.push(fetched);
+        self.publish_if_full()
     }
 
     /// Something in this directory was written and has to become durable.
@@ -93,13 +93,16 @@ impl Pass<'_> {
             } else {
                 dir.clone()
             };
-            self.landing.filesystems.entry(status.device).or_insert(dir);
+            self.publish_queue
+                .filesystems
+                .entry(status.device)
+                .or_insert(dir);
         }
     }
 
     /// Forces what was written to the medium, on every filesystem that was touched.
     pub(crate) fn sync(&self) -> Result<()> {
-        for (device, dir) in &self.landing.filesystems {
+        for (device, dir) in &self.publish_queue.filesystems {
             let mut dir = dir.clone();
             loop {
                 match self.tools.disk.sync_filesystem(&dir) {
@@ -117,31 +120,35 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn land_if_full(&mut self) -> Result<()> {
-        let landing = &self.landing;
-        let is_full =
-            landing.fetched.len() >= BATCH_FILES || landing.renamed.len() >= 2 * BATCH_FILES;
-        if is_full { self.land() } else { Ok(()) }
+    fn publish_if_full(&mut self) -> Result<()> {
+        let publish_queue = &self.publish_queue;
+        let is_full = publish_queue.fetched.len() >= BATCH_FILES
+            || publish_queue.renamed.len() >= 2 * BATCH_FILES;
+        if is_full {
+            self.publish_batch()
+        } else {
+            Ok(())
+        }
     }
 
     /// Forces the batch to the medium, renames it into place, and settles the batch before it.
-    fn land(&mut self) -> Result<()> {
-        if self.landing.fetched.is_empty() && self.landing.renamed.is_empty() {
+    fn publish_batch(&mut self) -> Result<()> {
+        if self.publish_queue.fetched.is_empty() && self.publish_queue.renamed.is_empty() {
             return Ok(());
         }
         if let Err(error) = self.sync() {
             // After a failed sync nothing is known to be durable: all of it is fetched again.
-            for fetched in std::mem::take(&mut self.landing.fetched) {
+            for fetched in std::mem::take(&mut self.publish_queue.fetched) {
                 self.discard(&fetched.temp);
             }
-            self.landing.renamed.clear();
+            self.publish_queue.renamed.clear();
             return Err(error);
         }
-        for (mut item, base) in std::mem::take(&mut self.landing.renamed) {
+        for (mut item, base) in std::mem::take(&mut self.publish_queue.renamed) {
             item.row.settle(base, &item.name);
             self.settle(item.row)?;
         }
-        for fetched in std::mem::take(&mut self.landing.fetched) {
+        for fetched in std::mem::take(&mut self.publish_queue.fetched) {
             let (temp, subject) = (fetched.temp.clone(), fetched.item.subject.clone());
             if let Err(error) = self.put_in_place(fetched) {
                 self.discard(&temp);
@@ -152,9 +159,9 @@ impl Pass<'_> {
     }
 
     /// Lands what is under way.
-    pub(crate) fn finish_landing(&mut self) -> Result<()> {
-        self.land()?;
-        self.land()
+    pub(crate) fn finish_publishing(&mut self) -> Result<()> {
+        self.publish_batch()?;
+        self.publish_batch()
     }
 
     fn put_in_place(&mut self, fetched: Fetched) -> io::Result<()> {
@@ -182,7 +189,7 @@ impl Pass<'_> {
                 self.discard(&temp);
                 self.tools.report.adopted();
                 let base = self.file_base(&item, rev, hash, stamp, read_at_ns);
-                self.landing.renamed.push((item, base));
+                self.publish_queue.renamed.push((item, base));
                 return Ok(());
             }
         }
@@ -208,7 +215,7 @@ impl Pass<'_> {
                 self.tools.report.did(Deed::Download, &item.subject, &size);
                 self.note_arrival(Direction::Down, hash);
                 let base = self.file_base(&item, rev, hash, stamp, self.tools.host.now_ns());
-                self.landing.renamed.push((item, base));
+                self.publish_queue.renamed.push((item, base));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(&temp);
@@ -368,17 +375,17 @@ impl Pass<'_> {
         }
         self.touch(&item.dir);
         // Settled once it is durable: a lost folder must not look like a removed one.
-        self.landing
+        self.publish_queue
             .renamed
             .push((item, Base::Folder { mount: false }));
-        self.land_if_full()
+        self.publish_if_full()
     }
 
     /// Takes over a file that has its new name already.
-    pub(crate) fn land_moved(&mut self, old: Item, new: Item, base: Base) -> Result<()> {
-        self.landing.renamed.push((new, base));
-        self.landing.renamed.push((old, Base::None));
-        self.land_if_full()
+    pub(crate) fn publish_moved(&mut self, old: Item, new: Item, base: Base) -> Result<()> {
+        self.publish_queue.renamed.push((new, base));
+        self.publish_queue.renamed.push((old, Base::None));
+        self.publish_if_full()
     }
 }
 

@@ -113,7 +113,7 @@ impl<'a> Pass<'a> {
             Some(rev) => matches!(self.tools.index.is_due(&fold(dir.as_str()), rev), Ok(false)),
             None => is_temp_name(name),
         };
-        if self.dry() || !is_left || self.landing.holds(dir, name) {
+        if self.dry() || !is_left || self.publish_queue.holds(dir, name) {
             return;
         }
         if let Ok(path) = dir.join(name) {

@@ -215,7 +215,7 @@ impl<'a> Pass<'a> {
                 Err(error) => break Err(error),
             }
         };
-        self.finish_landing()?;
+        self.finish_publishing()?;
         self.flush_settles()?;
         if let Err(error) = read {
             log::debug!("the archive of {path} is left: {error}");
