@@ -20,7 +20,7 @@ use crate::core::path::RelPath;
 use crate::dropbox::api::Download;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Pass;
-use crate::engine::download::publish::{Fetched, Replaces};
+use crate::engine::download::publish::{Existing, StagedFile};
 use crate::engine::item::{Item, Local, Observed};
 use crate::engine::stable_read::BUFFER_BYTES;
 use crate::error::Result;
@@ -65,14 +65,14 @@ impl Pass<'_> {
             return Ok(());
         }
         let replaces = match (item.local, action) {
-            (Local::Gone, _) => Replaces::Nothing,
-            (_, Action::Conflict) if self.keeps_both() => Replaces::Kept(observed),
-            _ => Replaces::File(observed),
+            (Local::Gone, _) => Existing::Nothing,
+            (_, Action::Conflict) if self.keeps_both() => Existing::Kept(observed),
+            _ => Existing::File(observed),
         };
-        if let (Replaces::Kept(_), true) = (replaces, self.dry()) {
+        if let (Existing::Kept(_), true) = (replaces, self.dry()) {
             self.report_conflict(&item, "");
         }
-        let is_new = matches!(replaces, Replaces::Nothing);
+        let is_new = matches!(replaces, Existing::Nothing);
         if self.dry() {
             self.tools
                 .report
@@ -111,7 +111,7 @@ impl Pass<'_> {
         match self.fetch(&item, &remote, &temp, replaces) {
             Ok((rev, hash)) => {
                 self.stumbles = 0;
-                self.stage(Fetched {
+                self.stage(StagedFile {
                     item,
                     temp,
                     rev,
@@ -205,7 +205,7 @@ impl Pass<'_> {
         item: &Item,
         remote: &RemoteFile,
         temp: &RelPath,
-        replaces: Replaces,
+        replaces: Existing,
     ) -> std::result::Result<(String, ContentHash), Failed> {
         let access = replaces.access();
         let mut why = String::new();

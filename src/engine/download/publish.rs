@@ -28,7 +28,7 @@ const BATCH_FILES: usize = 64;
 #[derive(Default)]
 pub struct PublishQueue {
     /// Complete and verified, not yet forced to the medium.
-    fetched: Vec<Fetched>,
+    fetched: Vec<StagedFile>,
     /// One directory on each filesystem written to in this pass, by device.
     filesystems: BTreeMap<u64, RelPath>,
     /// Renamed, not yet settled.
@@ -45,18 +45,18 @@ impl PublishQueue {
 }
 
 /// A verified temporary file.
-pub(crate) struct Fetched {
+pub(crate) struct StagedFile {
     pub(crate) item: Item,
     pub(crate) temp: RelPath,
     pub(crate) rev: String,
     pub(crate) hash: ContentHash,
     /// What the target held when it was decided to replace it.
-    pub(crate) replaces: Replaces,
+    pub(crate) replaces: Existing,
 }
 
 /// What stands at the target.
 #[derive(Clone, Copy)]
-pub(crate) enum Replaces {
+pub(crate) enum Existing {
     Nothing,
     /// A file that equals its base, or that is to be dropped.
     File(Observed),
@@ -64,19 +64,19 @@ pub(crate) enum Replaces {
     Kept(Observed),
 }
 
-impl Replaces {
+impl Existing {
     /// Who may read the new file before it takes over the permissions of the old one.
     pub(crate) fn access(self) -> Access {
         match self {
-            Replaces::Nothing => Access::Shared,
-            Replaces::File(_) | Replaces::Kept(_) => Access::Private,
+            Existing::Nothing => Access::Shared,
+            Existing::File(_) | Existing::Kept(_) => Access::Private,
         }
     }
 }
 
 impl Pass<'_> {
     /// Takes over a verified temporary file.
-    pub(crate) fn stage(&mut self, fetched: Fetched) -> Result<()> {
+    pub(crate) fn stage(&mut self, fetched: StagedFile) -> Result<()> {
         self.touch(&fetched.temp.parent());
         self.publish_queue.fetched.push(fetched);
         self.publish_if_full()
@@ -164,8 +164,8 @@ impl Pass<'_> {
         self.publish_batch()
     }
 
-    fn put_in_place(&mut self, fetched: Fetched) -> io::Result<()> {
-        let Fetched {
+    fn put_in_place(&mut self, fetched: StagedFile) -> io::Result<()> {
+        let StagedFile {
             item,
             temp,
             rev,
@@ -176,7 +176,7 @@ impl Pass<'_> {
         let target = item.path().map_err(io::Error::other)?;
         self.check_device(&item.dir, item.device)?;
         // Dropbox stated no hash; only now can it be known that both sides hold the same.
-        if let Replaces::Kept(observed) = replaces
+        if let Existing::Kept(observed) = replaces
             && item
                 .row
                 .remote_file()
@@ -194,8 +194,8 @@ impl Pass<'_> {
             }
         }
         let placed = match replaces {
-            Replaces::Nothing => disk.rename_new(&temp, &target),
-            Replaces::File(observed) => {
+            Existing::Nothing => disk.rename_new(&temp, &target),
+            Existing::File(observed) => {
                 if self.still_is(&target, &observed)? {
                     // RACE: an edit between this look and the rename is lost to the next line.
                     disk.replace(&temp, &target)
@@ -203,7 +203,7 @@ impl Pass<'_> {
                     Err(io::ErrorKind::AlreadyExists.into())
                 }
             }
-            Replaces::Kept(observed) => self.keep_copy(&item, &target, &observed, &temp),
+            Existing::Kept(observed) => self.keep_copy(&item, &target, &observed, &temp),
         };
         match placed {
             Ok(()) => {
