@@ -92,13 +92,13 @@ fn below<'a>(path: &'a str, dir: &str) -> Option<&'a str> {
 /// The content of one file, taken from an archive.
 pub(crate) struct AtHand {
     key: Key,
-    body: Body,
+    body: EntryReader,
 }
 
 /// The entry an archive is at.
-struct Body(Rc<RefCell<Archive>>);
+struct EntryReader(Rc<RefCell<Archive>>);
 
-impl Read for Body {
+impl Read for EntryReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         self.0.borrow_mut().read(out)
     }
@@ -155,10 +155,10 @@ impl<'a> Pass<'a> {
             }
             let is_done = self.is_worth_it(&dir, files, bytes)?
                 && match self.fetch_archive(&dir, files)? {
-                    Fetched::Taken => true,
-                    Fetched::TooLarge => false,
+                    ArchiveAnswer::Taken => true,
+                    ArchiveAnswer::TooLarge => false,
                     // It would be no better with another folder.
-                    Fetched::Refused => return Ok(true),
+                    ArchiveAnswer::Refused => return Ok(true),
                 };
             if !is_done {
                 dirs.extend(wanted.folders_in(&dir));
@@ -175,7 +175,7 @@ impl<'a> Pass<'a> {
             && holdings.bytes.saturating_sub(bytes) <= files.saturating_mul(WASTE_PER_FILE))
     }
 
-    fn fetch_archive(&mut self, dir: &str, files: u64) -> Result<Fetched> {
+    fn fetch_archive(&mut self, dir: &str, files: u64) -> Result<ArchiveAnswer> {
         let row = self.tools.index.row(&Key::of(dir))?;
         let lower = row.map_or_else(|| dir.to_owned(), |row| row.lower_path());
         let path = match dir {
@@ -184,17 +184,17 @@ impl<'a> Pass<'a> {
         };
         let body = match self.tools.api.download_zip(&path) {
             Ok(Some(body)) => body,
-            Ok(None) => return Ok(Fetched::Refused),
+            Ok(None) => return Ok(ArchiveAnswer::Refused),
             Err(CallError::End(error)) => return Err(error),
             Err(CallError::Refused(error)) if error.is("too_large") => {
-                return Ok(Fetched::TooLarge);
+                return Ok(ArchiveAnswer::TooLarge);
             }
             Err(CallError::Refused(error)) if error.is("too_many_files") => {
-                return Ok(Fetched::TooLarge);
+                return Ok(ArchiveAnswer::TooLarge);
             }
             Err(error) => {
                 log::debug!("no archive of {path}: {error:?}");
-                return Ok(Fetched::Refused);
+                return Ok(ArchiveAnswer::Refused);
             }
         };
         let mut reading = Reading {
@@ -220,7 +220,7 @@ impl<'a> Pass<'a> {
         if let Err(error) = read {
             log::debug!("the archive of {path} is left: {error}");
         }
-        Ok(Fetched::Taken)
+        Ok(ArchiveAnswer::Taken)
     }
 
     /// Takes the next entry of an archive; false after the last one. The inner error is one of the
@@ -258,7 +258,7 @@ impl<'a> Pass<'a> {
             if let Some(item) = opened.and_then(|opened| self.item_at(opened, row)) {
                 self.at_hand = Some(AtHand {
                     key,
-                    body: Body(reading.archive.clone()),
+                    body: EntryReader(reading.archive.clone()),
                 });
                 let visited = self.visit(Phase::Down, item);
                 self.at_hand = None;
@@ -309,7 +309,7 @@ fn short(key: &Key) -> u64 {
 }
 
 /// What came of asking for an archive.
-enum Fetched {
+enum ArchiveAnswer {
     /// It was read, as far as it went.
     Taken,
     /// Parts of the folder may be had.
