@@ -17,7 +17,7 @@ use crate::dropbox::api::Api;
 use crate::engine::download::GoneThere;
 use crate::engine::download::publish::PublishQueue;
 use crate::engine::item::{Delete, Item, Local, Observed, is_racy};
-use crate::engine::upload::Outbox;
+use crate::engine::upload::UploadQueue;
 use crate::engine::walk::archive::{AtHand, Wanted};
 use crate::error::{Error, Result};
 use crate::index::{Base, BaseFile, Index, Row};
@@ -88,7 +88,7 @@ pub struct Pass<'a> {
     /// While it is found out which folders are to come down as archives: what would.
     pub(crate) wanted: Option<Wanted>,
     /// Files to go up together.
-    pub(crate) outbox: Outbox,
+    pub(crate) upload_queue: UploadQueue,
     /// Folders to make in Dropbox once it is clear which of them uploads made anyway.
     pub(crate) new_folders: Vec<Item>,
     /// Keys of folders that uploads of this pass lie in.
@@ -146,7 +146,7 @@ impl<'a> Pass<'a> {
             publish_queue: PublishQueue::default(),
             at_hand: None,
             wanted: None,
-            outbox: Outbox::default(),
+            upload_queue: UploadQueue::default(),
             new_folders: Vec::new(),
             made_by_upload: HashSet::new(),
             arrived_up: Arrivals::default(),

@@ -96,7 +96,7 @@ fn walk(pass: &mut Pass<'_>) -> Result<Option<Error>> {
     }
     pass.walk_all()?;
     pass.decide_undecided()?;
-    pass.empty_outbox()?;
+    pass.send_queue()?;
     pass.make_remote_folders()?;
     if let Some(halt) = pass.delete_all()? {
         return Ok(Some(halt));
@@ -108,7 +108,7 @@ fn walk(pass: &mut Pass<'_>) -> Result<Option<Error>> {
             pass.walk_pending()?;
         }
         pass.walk_all()?;
-        pass.empty_outbox()?;
+        pass.send_queue()?;
         pass.make_remote_folders()?;
     }
     Ok(None)

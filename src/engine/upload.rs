@@ -1,6 +1,6 @@
 //! Sending files up: small ones many at a time, larger ones in one call, large ones in a session.
 //!
-//! Files gather in the outbox and leave it together: those that were only moved are copied
+//! Files gather in the upload_queue and leave it together: those that were only moved are copied
 //! within Dropbox, the others are sent. Every write names what it may replace (`add`, or `update`
 //! with a rev), autorename is off, and nothing is settled before Dropbox's content hash equals that
 //! of the bytes sent. A file is only committed as one version of itself: in a single call the last
@@ -16,8 +16,8 @@ mod source;
 
 use std::io::{self, Read};
 
-pub(crate) use batch::Outbox;
-use batch::Outgoing;
+use batch::PendingUpload;
+pub(crate) use batch::UploadQueue;
 use source::{Bytes, Chunk, is_moved, is_one_version};
 
 use crate::core::content_hash::ContentHash;
@@ -109,7 +109,7 @@ impl Pass<'_> {
             }
             return Ok(());
         }
-        self.post(Outgoing {
+        self.enqueue(PendingUpload {
             item,
             observed: *observed,
             mode,
@@ -118,7 +118,7 @@ impl Pass<'_> {
     }
 
     /// Dropbox had no room for a file no larger than this one.
-    fn has_no_room(&mut self, file: &Outgoing) -> bool {
+    fn has_no_room(&mut self, file: &PendingUpload) -> bool {
         let size = file.observed.stamp.size;
         let is_full = matches!(&self.quota_full, Some((full, _)) if size >= *full);
         if is_full {
@@ -130,11 +130,11 @@ impl Pass<'_> {
     }
 
     /// Sends one file in calls of its own.
-    fn send_alone(&mut self, file: Outgoing) -> Result<()> {
+    fn send_alone(&mut self, file: PendingUpload) -> Result<()> {
         if self.has_no_room(&file) {
             return Ok(());
         }
-        let Outgoing {
+        let PendingUpload {
             item,
             observed,
             mode,

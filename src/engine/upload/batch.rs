@@ -33,7 +33,7 @@ const ARGUMENT_BYTES: usize = 7 << 10;
 const ARGUMENT_BYTES_MIN: usize = 700;
 
 /// A file on its way up.
-pub(crate) struct Outgoing {
+pub(crate) struct PendingUpload {
     pub(super) item: Item,
     pub(super) observed: Observed,
     pub(super) mode: WriteMode,
@@ -42,8 +42,8 @@ pub(crate) struct Outgoing {
 }
 
 /// Files waiting to go up together.
-pub(crate) struct Outbox {
-    files: Vec<Outgoing>,
+pub(crate) struct UploadQueue {
+    files: Vec<PendingUpload>,
     bytes: u64,
     lane: Lane,
     argument_bytes: usize,
@@ -66,9 +66,9 @@ enum Lane {
     Alone,
 }
 
-impl Default for Outbox {
-    fn default() -> Outbox {
-        Outbox {
+impl Default for UploadQueue {
+    fn default() -> UploadQueue {
+        UploadQueue {
             files: Vec::new(),
             bytes: 0,
             lane: Lane::Batches,
@@ -82,7 +82,7 @@ impl Default for Outbox {
 
 /// A file of a batch.
 struct Parcel {
-    file: Outgoing,
+    file: PendingUpload,
     piece: Piece,
     read_at_ns: i128,
     session: String,
@@ -116,35 +116,36 @@ impl Parcel {
 }
 
 impl Pass<'_> {
-    /// Puts a file into the outbox, which is emptied when it is full.
-    pub(super) fn post(&mut self, file: Outgoing) -> Result<()> {
+    /// Puts a file into the upload_queue, which is emptied when it is full.
+    pub(super) fn enqueue(&mut self, file: PendingUpload) -> Result<()> {
         let size = file.observed.stamp.size;
-        let outbox = &mut self.outbox;
-        outbox.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
-        outbox.files.push(file);
+        let upload_queue = &mut self.upload_queue;
+        upload_queue.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
+        upload_queue.files.push(file);
         let (files_max, bytes_max) = match self.tools.api.has_end() {
             true => (STEP_FILES, STEP_BYTES),
             false => (ENTRIES_MAX, BATCH_BYTES_MAX),
         };
-        if outbox.files.len() >= files_max || outbox.bytes >= bytes_max {
-            self.empty_outbox()
+        if upload_queue.files.len() >= files_max || upload_queue.bytes >= bytes_max {
+            self.send_queue()
         } else {
             Ok(())
         }
     }
 
-    /// Sends what waits in the outbox.
-    pub(crate) fn empty_outbox(&mut self) -> Result<()> {
-        let mut files = std::mem::take(&mut self.outbox.files);
+    /// Sends what waits in the upload_queue.
+    pub(crate) fn send_queue(&mut self) -> Result<()> {
+        let mut files = std::mem::take(&mut self.upload_queue.files);
         files.retain(|file| !self.has_no_room(file));
-        self.outbox.bytes = 0;
-        self.outbox.has_stumbled = false;
+        self.upload_queue.bytes = 0;
+        self.upload_queue.has_stumbled = false;
         let files = self.copy_moved(files)?;
-        let is_small = |file: &Outgoing| file.observed.stamp.size <= BATCHED_FILE_MAX;
+        let is_small = |file: &PendingUpload| file.observed.stamp.size <= BATCHED_FILE_MAX;
         let (mut small, large): (Vec<_>, Vec<_>) = files.into_iter().partition(is_small);
         // What was moved while it was read, or lost with an answer, gets a second chance.
         for _ in 0..2 {
-            let may_go_together = self.outbox.lane != Lane::Alone && !self.outbox.has_stumbled;
+            let may_go_together =
+                self.upload_queue.lane != Lane::Alone && !self.upload_queue.has_stumbled;
             if small.len() > 1 && may_go_together {
                 small = self.send_together(small)?;
             }
@@ -156,7 +157,7 @@ impl Pass<'_> {
     }
 
     /// Sends small files together; those that have to be sent otherwise come back.
-    fn send_together(&mut self, files: Vec<Outgoing>) -> Result<Vec<Outgoing>> {
+    fn send_together(&mut self, files: Vec<PendingUpload>) -> Result<Vec<PendingUpload>> {
         // Without its last call none of it counts.
         let _amid = self.tools.api.begin()?;
         let mut left = Vec::new();
@@ -178,7 +179,7 @@ impl Pass<'_> {
             Err(CallError::Refused(error)) => self.send_alone_from_now_on(&error),
             Err(CallError::Stumbled(text)) => {
                 log::debug!("{text}");
-                self.outbox.has_stumbled = true;
+                self.upload_queue.has_stumbled = true;
             }
             Err(CallError::Local(error)) => log::debug!("{error}"),
             Err(CallError::End(error)) => return Err(error),
@@ -188,7 +189,7 @@ impl Pass<'_> {
     }
 
     /// The file as it is right now, if it still is a small one.
-    fn wrap(&self, file: &Outgoing) -> Option<(Piece, i128)> {
+    fn wrap(&self, file: &PendingUpload) -> Option<(Piece, i128)> {
         let read_at_ns = self.tools.host.now_ns();
         let path = file.item.path().ok()?;
         let status = self.tools.disk.status(&path).ok()??;
@@ -203,7 +204,7 @@ impl Pass<'_> {
 
     /// Brings the bytes into sessions, one for each file, and closes them.
     fn fill_sessions(&mut self, parcels: &mut [Parcel]) -> std::result::Result<(), CallError> {
-        if self.outbox.lane == Lane::Batches {
+        if self.upload_queue.lane == Lane::Batches {
             match self.tools.api.start_batch(parcels.len()) {
                 Ok(ids) => {
                     for (parcel, id) in parcels.iter_mut().zip(ids) {
@@ -215,7 +216,7 @@ impl Pass<'_> {
                 Err(error) => return Err(error),
             }
         }
-        if self.outbox.lane == Lane::Sessions {
+        if self.upload_queue.lane == Lane::Sessions {
             for parcel in parcels.iter_mut().filter(|parcel| !parcel.has_arrived) {
                 self.fill_session(parcel)?;
             }
@@ -225,7 +226,7 @@ impl Pass<'_> {
 
     fn send_alone_from_now_on(&mut self, error: &ApiError) {
         log::debug!("sessions are refused ({}): one call per file", error.text());
-        self.outbox.lane = Lane::Alone;
+        self.upload_queue.lane = Lane::Alone;
     }
 
     fn use_sessions(&mut self, error: &ApiError) {
@@ -233,7 +234,7 @@ impl Pass<'_> {
             "batches are refused ({}): one session per file",
             error.text()
         );
-        self.outbox.lane = Lane::Sessions;
+        self.upload_queue.lane = Lane::Sessions;
     }
 
     /// Appends the bytes of all parcels, as many at a time as one argument has room for.
@@ -244,7 +245,7 @@ impl Pass<'_> {
         let mut done = 0;
         while from < parcels.len() {
             let rest = &mut parcels[from..];
-            let (argument, count) = argument_of(rest, self.outbox.argument_bytes);
+            let (argument, count) = argument_of(rest, self.upload_queue.argument_bytes);
             let (now, _) = rest.split_at_mut(count);
             match self.append(&argument, now) {
                 Ok(()) => {
@@ -268,8 +269,8 @@ impl Pass<'_> {
 
     /// Halves the argument of `append_batch`, as far as that makes sense.
     fn shorten(&mut self) -> bool {
-        self.outbox.argument_bytes /= 2;
-        self.outbox.argument_bytes >= ARGUMENT_BYTES_MIN
+        self.upload_queue.argument_bytes /= 2;
+        self.upload_queue.argument_bytes >= ARGUMENT_BYTES_MIN
     }
 
     fn append(&self, argument: &str, parcels: &mut [Parcel]) -> std::result::Result<(), CallError> {
@@ -302,7 +303,7 @@ impl Pass<'_> {
     }
 
     /// Commits what has arrived as one version of its file; the rest is left.
-    fn commit(&mut self, parcels: Vec<Parcel>, left: &mut Vec<Outgoing>) -> Result<()> {
+    fn commit(&mut self, parcels: Vec<Parcel>, left: &mut Vec<PendingUpload>) -> Result<()> {
         let (ready, rest): (Vec<_>, Vec<_>) = parcels
             .into_iter()
             .partition(|parcel| parcel.content().is_some());
@@ -320,7 +321,7 @@ impl Pass<'_> {
             Err(error) => {
                 match error {
                     CallError::Refused(error) => self.send_alone_from_now_on(&error),
-                    _ => self.outbox.has_stumbled = true,
+                    _ => self.upload_queue.has_stumbled = true,
                 }
                 left.extend(ready.into_iter().map(|parcel| parcel.file));
             }
@@ -350,7 +351,7 @@ impl Pass<'_> {
         &mut self,
         parcel: Parcel,
         outcome: Outcome<FileMetadata>,
-    ) -> Result<Option<Outgoing>> {
+    ) -> Result<Option<PendingUpload>> {
         let Some(hash) = parcel.content() else {
             return Ok(Some(parcel.file));
         };

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::batch::Outgoing;
+use super::batch::PendingUpload;
 use super::{Sent, WriteMode};
 use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
@@ -27,7 +27,7 @@ const SEARCHES_IN_VAIN_MAX: u32 = 8;
 
 /// A new file whose content Dropbox has under the name of a gone one.
 struct Moved {
-    file: Outgoing,
+    file: PendingUpload,
     old: Key,
     from: String,
     to: String,
@@ -38,7 +38,7 @@ struct Moved {
 
 impl Pass<'_> {
     /// Has Dropbox copy what was moved; the other files come back.
-    pub(super) fn copy_moved(&mut self, files: Vec<Outgoing>) -> Result<Vec<Outgoing>> {
+    pub(super) fn copy_moved(&mut self, files: Vec<PendingUpload>) -> Result<Vec<PendingUpload>> {
         if !self.had_base || !files.iter().any(is_new) {
             return Ok(files);
         }
@@ -47,11 +47,11 @@ impl Pass<'_> {
             .filter(|file| is_new(file))
             .map(|file| file.observed.stamp.size)
             .collect();
-        if self.outbox.found_nothing >= SEARCHES_IN_VAIN_MAX {
+        if self.upload_queue.found_nothing >= SEARCHES_IN_VAIN_MAX {
             return Ok(files);
         }
         let gone = self.gone_files(&sizes)?;
-        self.outbox.found_nothing += u32::from(gone.is_empty());
+        self.upload_queue.found_nothing += u32::from(gone.is_empty());
         let mut moved = Vec::new();
         let mut left = Vec::new();
         for file in files {
@@ -99,7 +99,7 @@ impl Pass<'_> {
                 _ => false,
             };
             if is_gone
-                && !self.outbox.copied.contains(&row.key)
+                && !self.upload_queue.copied.contains(&row.key)
                 && let Some(base) = row.base_file()
             {
                 count += 1;
@@ -113,7 +113,7 @@ impl Pass<'_> {
     /// Where Dropbox has the content of a new file; it is read only if a gone one had its size.
     fn origin<'g>(
         &self,
-        file: &Outgoing,
+        file: &PendingUpload,
         gone: &'g HashMap<u64, Vec<Row>>,
     ) -> Option<(&'g Row, ContentHash, Stamp, i128)> {
         if !is_new(file) {
@@ -151,7 +151,11 @@ impl Pass<'_> {
     }
 
     /// What became of one copy; a file that is not what it should be goes up after all.
-    fn copied(&mut self, moved: Moved, outcome: Outcome<FileMetadata>) -> Result<Option<Outgoing>> {
+    fn copied(
+        &mut self,
+        moved: Moved,
+        outcome: Outcome<FileMetadata>,
+    ) -> Result<Option<PendingUpload>> {
         let Moved {
             mut file,
             old,
@@ -170,7 +174,7 @@ impl Pass<'_> {
                 };
                 let more = format!("{}, copied in Dropbox from {from}", file.more);
                 self.uploaded(file.item, sent, read_at_ns, &more)?;
-                self.outbox.copied.insert(old);
+                self.upload_queue.copied.insert(old);
                 Ok(None)
             }
             // Another version was there by then, and is now under this name, too.
@@ -188,6 +192,6 @@ impl Pass<'_> {
 }
 
 /// Neither side had it before, so it may be another file's new name.
-fn is_new(file: &Outgoing) -> bool {
+fn is_new(file: &PendingUpload) -> bool {
     file.mode == WriteMode::Add && file.item.row.is_void() && file.observed.stamp.size > 0
 }
