@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::concat::{Joined, Piece, State};
+use super::concat::{BatchFile, ConcatReader, State};
 use super::{Failed, Sent, verified};
 use super::{STEP_BYTES, STEP_FILES};
 use crate::core::content_hash::ContentHash;
@@ -45,7 +45,7 @@ pub(crate) struct PendingUpload {
 pub(crate) struct UploadQueue {
     files: Vec<PendingUpload>,
     bytes: u64,
-    lane: Lane,
+    method: BatchMethod,
     argument_bytes: usize,
     /// Dropbox could not answer for the batch at hand; single calls tell what is wrong.
     has_stumbled: bool,
@@ -57,7 +57,7 @@ pub(crate) struct UploadQueue {
 
 /// The best way to send many files that Dropbox has not refused in this run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lane {
+enum BatchMethod {
     /// The bytes of many files in one call.
     Batches,
     /// A session per file, one call to commit them all.
@@ -71,7 +71,7 @@ impl Default for UploadQueue {
         UploadQueue {
             files: Vec::new(),
             bytes: 0,
-            lane: Lane::Batches,
+            method: BatchMethod::Batches,
             argument_bytes: ARGUMENT_BYTES,
             has_stumbled: false,
             found_nothing: 0,
@@ -81,16 +81,16 @@ impl Default for UploadQueue {
 }
 
 /// A file of a batch.
-struct Parcel {
+struct BatchEntry {
     file: PendingUpload,
-    piece: Piece,
+    piece: BatchFile,
     read_at_ns: i128,
     session: String,
     /// All its bytes are in the session.
     has_arrived: bool,
 }
 
-impl Parcel {
+impl BatchEntry {
     fn finish<'a>(&'a self, path: &'a str, client_modified: &'a str) -> Finish<'a> {
         Finish {
             cursor: SessionCursor {
@@ -145,7 +145,7 @@ impl Pass<'_> {
         // What was moved while it was read, or lost with an answer, gets a second chance.
         for _ in 0..2 {
             let may_go_together =
-                self.upload_queue.lane != Lane::Alone && !self.upload_queue.has_stumbled;
+                self.upload_queue.method != BatchMethod::Alone && !self.upload_queue.has_stumbled;
             if small.len() > 1 && may_go_together {
                 small = self.send_together(small)?;
             }
@@ -161,10 +161,10 @@ impl Pass<'_> {
         // Without its last call none of it counts.
         let _amid = self.tools.api.begin()?;
         let mut left = Vec::new();
-        let mut parcels = Vec::with_capacity(files.len());
+        let mut entries = Vec::with_capacity(files.len());
         for file in files {
-            match self.wrap(&file) {
-                Some((piece, read_at_ns)) => parcels.push(Parcel {
+            match self.prepare(&file) {
+                Some((piece, read_at_ns)) => entries.push(BatchEntry {
                     file,
                     piece,
                     read_at_ns,
@@ -174,7 +174,7 @@ impl Pass<'_> {
                 None => left.push(file),
             }
         }
-        match self.fill_sessions(&mut parcels) {
+        match self.fill_sessions(&mut entries) {
             Ok(()) => {}
             Err(CallError::Refused(error)) => self.send_alone_from_now_on(&error),
             Err(CallError::Stumbled(text)) => {
@@ -184,17 +184,17 @@ impl Pass<'_> {
             Err(CallError::Local(error)) => log::debug!("{error}"),
             Err(CallError::End(error)) => return Err(error),
         }
-        self.commit(parcels, &mut left)?;
+        self.commit(entries, &mut left)?;
         Ok(left)
     }
 
     /// The file as it is right now, if it still is a small one.
-    fn wrap(&self, file: &PendingUpload) -> Option<(Piece, i128)> {
+    fn prepare(&self, file: &PendingUpload) -> Option<(BatchFile, i128)> {
         let read_at_ns = self.tools.host.now_ns();
         let path = file.item.path().ok()?;
         let status = self.tools.disk.status(&path).ok()??;
         let is_small = status.kind == Kind::File && status.stamp.size <= BATCHED_FILE_MAX;
-        let piece = Piece {
+        let piece = BatchFile {
             path,
             stamp: status.stamp,
             state: State::Unread,
@@ -203,22 +203,22 @@ impl Pass<'_> {
     }
 
     /// Brings the bytes into sessions, one for each file, and closes them.
-    fn fill_sessions(&mut self, parcels: &mut [Parcel]) -> std::result::Result<(), CallError> {
-        if self.upload_queue.lane == Lane::Batches {
-            match self.tools.api.start_batch(parcels.len()) {
+    fn fill_sessions(&mut self, entries: &mut [BatchEntry]) -> std::result::Result<(), CallError> {
+        if self.upload_queue.method == BatchMethod::Batches {
+            match self.tools.api.start_batch(entries.len()) {
                 Ok(ids) => {
-                    for (parcel, id) in parcels.iter_mut().zip(ids) {
-                        parcel.session = id;
+                    for (entry, id) in entries.iter_mut().zip(ids) {
+                        entry.session = id;
                     }
-                    self.append_all(parcels)?;
+                    self.append_all(entries)?;
                 }
                 Err(CallError::Refused(error)) => self.use_sessions(&error),
                 Err(error) => return Err(error),
             }
         }
-        if self.upload_queue.lane == Lane::Sessions {
-            for parcel in parcels.iter_mut().filter(|parcel| !parcel.has_arrived) {
-                self.fill_session(parcel)?;
+        if self.upload_queue.method == BatchMethod::Sessions {
+            for entry in entries.iter_mut().filter(|entry| !entry.has_arrived) {
+                self.fill_session(entry)?;
             }
         }
         Ok(())
@@ -226,7 +226,7 @@ impl Pass<'_> {
 
     fn send_alone_from_now_on(&mut self, error: &ApiError) {
         log::debug!("sessions are refused ({}): one call per file", error.text());
-        self.upload_queue.lane = Lane::Alone;
+        self.upload_queue.method = BatchMethod::Alone;
     }
 
     fn use_sessions(&mut self, error: &ApiError) {
@@ -234,26 +234,23 @@ impl Pass<'_> {
             "batches are refused ({}): one session per file",
             error.text()
         );
-        self.upload_queue.lane = Lane::Sessions;
+        self.upload_queue.method = BatchMethod::Sessions;
     }
 
-    /// Appends the bytes of all parcels, as many at a time as one argument has room for.
-    fn append_all(&mut self, parcels: &mut [Parcel]) -> std::result::Result<(), CallError> {
-        let total: u64 = parcels.iter().map(|parcel| parcel.piece.stamp.size).sum();
-        let what = format!("{} files", parcels.len());
+    /// Appends the bytes of all entries, as many at a time as one argument has room for.
+    fn append_all(&mut self, entries: &mut [BatchEntry]) -> std::result::Result<(), CallError> {
+        let total: u64 = entries.iter().map(|entry| entry.piece.stamp.size).sum();
+        let what = format!("{} files", entries.len());
         let mut from = 0;
         let mut done = 0;
-        while from < parcels.len() {
-            let rest = &mut parcels[from..];
+        while from < entries.len() {
+            let rest = &mut entries[from..];
             let (argument, count) = argument_of(rest, self.upload_queue.argument_bytes);
             let (now, _) = rest.split_at_mut(count);
             match self.append(&argument, now) {
                 Ok(()) => {
                     from += count;
-                    done += now
-                        .iter()
-                        .map(|parcel| parcel.piece.stamp.size)
-                        .sum::<u64>();
+                    done += now.iter().map(|entry| entry.piece.stamp.size).sum::<u64>();
                     self.tools.report.progress(&what, done, total);
                 }
                 Err(CallError::Refused(error)) if is_too_long(&error) && self.shorten() => {}
@@ -273,19 +270,23 @@ impl Pass<'_> {
         self.upload_queue.argument_bytes >= ARGUMENT_BYTES_MIN
     }
 
-    fn append(&self, argument: &str, parcels: &mut [Parcel]) -> std::result::Result<(), CallError> {
-        let count = parcels.len();
-        let pieces = parcels.iter_mut().map(|parcel| &mut parcel.piece).collect();
-        let mut bytes = Joined::new(self.tools.disk, pieces);
+    fn append(
+        &self,
+        argument: &str,
+        entries: &mut [BatchEntry],
+    ) -> std::result::Result<(), CallError> {
+        let count = entries.len();
+        let files = entries.iter_mut().map(|entry| &mut entry.piece).collect();
+        let mut bytes = ConcatReader::new(self.tools.disk, files);
         let outcomes = self.tools.api.append_batch(argument, count, &mut bytes)?;
         bytes.end();
-        for (parcel, outcome) in parcels.iter_mut().zip(outcomes) {
-            parcel.has_arrived = match outcome {
+        for (entry, outcome) in entries.iter_mut().zip(outcomes) {
+            entry.has_arrived = match outcome {
                 Ok(()) => true,
                 // An earlier try whose answer was lost has brought them.
                 Err(error) => {
                     error.is("closed")
-                        || error.number("correct_offset") == Some(parcel.piece.stamp.size)
+                        || error.number("correct_offset") == Some(entry.piece.stamp.size)
                 }
             };
         }
@@ -293,28 +294,28 @@ impl Pass<'_> {
     }
 
     /// Starts a session with all bytes of a file and closes it.
-    fn fill_session(&self, parcel: &mut Parcel) -> std::result::Result<(), CallError> {
-        let mut bytes = Joined::new(self.tools.disk, vec![&mut parcel.piece]);
+    fn fill_session(&self, entry: &mut BatchEntry) -> std::result::Result<(), CallError> {
+        let mut bytes = ConcatReader::new(self.tools.disk, vec![&mut entry.piece]);
         let started = self.tools.api.session_start(true, &mut bytes)?;
         bytes.end();
-        parcel.session = started.session_id;
-        parcel.has_arrived = true;
+        entry.session = started.session_id;
+        entry.has_arrived = true;
         Ok(())
     }
 
     /// Commits what has arrived as one version of its file; the rest is left.
-    fn commit(&mut self, parcels: Vec<Parcel>, left: &mut Vec<PendingUpload>) -> Result<()> {
-        let (ready, rest): (Vec<_>, Vec<_>) = parcels
+    fn commit(&mut self, entries: Vec<BatchEntry>, left: &mut Vec<PendingUpload>) -> Result<()> {
+        let (ready, rest): (Vec<_>, Vec<_>) = entries
             .into_iter()
-            .partition(|parcel| parcel.content().is_some());
-        left.extend(rest.into_iter().map(|parcel| parcel.file));
+            .partition(|entry| entry.content().is_some());
+        left.extend(rest.into_iter().map(|entry| entry.file));
         if ready.is_empty() {
             return Ok(());
         }
         match self.finish_all(&ready) {
             Ok(outcomes) => {
-                for (parcel, outcome) in ready.into_iter().zip(outcomes) {
-                    left.extend(self.committed(parcel, outcome)?);
+                for (entry, outcome) in ready.into_iter().zip(outcomes) {
+                    left.extend(self.committed(entry, outcome)?);
                 }
             }
             Err(CallError::End(error)) => return Err(error),
@@ -323,7 +324,7 @@ impl Pass<'_> {
                     CallError::Refused(error) => self.send_alone_from_now_on(&error),
                     _ => self.upload_queue.has_stumbled = true,
                 }
-                left.extend(ready.into_iter().map(|parcel| parcel.file));
+                left.extend(ready.into_iter().map(|entry| entry.file));
             }
         }
         Ok(())
@@ -331,17 +332,17 @@ impl Pass<'_> {
 
     fn finish_all(
         &self,
-        parcels: &[Parcel],
+        entries: &[BatchEntry],
     ) -> std::result::Result<Vec<Outcome<FileMetadata>>, CallError> {
-        let commit = |parcel: &Parcel| {
-            let path = self.remote_path(&parcel.file.item.subject);
-            (path, timestamp_of(parcel.piece.stamp.mtime_ns))
+        let commit = |entry: &BatchEntry| {
+            let path = self.remote_path(&entry.file.item.subject);
+            (path, timestamp_of(entry.piece.stamp.mtime_ns))
         };
-        let names: Vec<(String, String)> = parcels.iter().map(commit).collect();
-        let entries: Vec<Finish<'_>> = parcels
+        let names: Vec<(String, String)> = entries.iter().map(commit).collect();
+        let entries: Vec<Finish<'_>> = entries
             .iter()
             .zip(&names)
-            .map(|(parcel, (path, time))| parcel.finish(path, time))
+            .map(|(entry, (path, time))| entry.finish(path, time))
             .collect();
         self.tools.api.finish_batch(&entries)
     }
@@ -349,18 +350,18 @@ impl Pass<'_> {
     /// What became of one file of a committed batch; it comes back if it has to go again.
     fn committed(
         &mut self,
-        parcel: Parcel,
+        entry: BatchEntry,
         outcome: Outcome<FileMetadata>,
     ) -> Result<Option<PendingUpload>> {
-        let Some(hash) = parcel.content() else {
-            return Ok(Some(parcel.file));
+        let Some(hash) = entry.content() else {
+            return Ok(Some(entry.file));
         };
-        let Parcel {
+        let BatchEntry {
             mut file,
             piece,
             read_at_ns,
             ..
-        } = parcel;
+        } = entry;
         let sent = outcome.map(|metadata| Sent {
             metadata,
             hash,
@@ -388,17 +389,17 @@ impl Pass<'_> {
     }
 }
 
-/// The argument of `append_batch` for as many parcels as it has room for, and how many that are.
-fn argument_of(parcels: &[Parcel], bytes_max: usize) -> (String, usize) {
+/// The argument of `append_batch` for as many entries as it has room for, and how many that are.
+fn argument_of(entries: &[BatchEntry], bytes_max: usize) -> (String, usize) {
     let mut argument = String::from("{\"entries\":[");
     let mut count = 0;
-    for parcel in parcels {
+    for entry in entries {
         let entry = header_json(&Append {
             cursor: SessionCursor {
-                session_id: &parcel.session,
+                session_id: &entry.session,
                 offset: 0,
             },
-            length: parcel.piece.stamp.size,
+            length: entry.piece.stamp.size,
             close: true,
         });
         if count > 0 && argument.len() + entry.len() + 3 > bytes_max {

@@ -15,7 +15,7 @@ use crate::io::disk::{Disk, ReadFile};
 use crate::io::stat::Stamp;
 
 /// One file of the row.
-pub struct Piece {
+pub struct BatchFile {
     /// Where it is.
     pub path: RelPath,
     /// As it was when its length was announced.
@@ -42,9 +42,9 @@ struct Open {
 }
 
 /// Pieces as one stream.
-pub struct Joined<'a> {
+pub struct ConcatReader<'a> {
     disk: &'a dyn Disk,
-    pieces: Vec<&'a mut Piece>,
+    files: Vec<&'a mut BatchFile>,
     at: usize,
     open: Option<Open>,
     /// Bytes of the piece at hand that were handed on.
@@ -53,12 +53,12 @@ pub struct Joined<'a> {
     ready: Range<usize>,
 }
 
-impl<'a> Joined<'a> {
-    /// The stream of these pieces.
-    pub fn new(disk: &'a dyn Disk, pieces: Vec<&'a mut Piece>) -> Joined<'a> {
-        Joined {
+impl<'a> ConcatReader<'a> {
+    /// The stream of these files.
+    pub fn new(disk: &'a dyn Disk, files: Vec<&'a mut BatchFile>) -> ConcatReader<'a> {
+        ConcatReader {
             disk,
-            pieces,
+            files,
             at: 0,
             open: None,
             position: 0,
@@ -74,20 +74,20 @@ impl<'a> Joined<'a> {
         }
     }
 
-    /// Makes the next bytes ready; none are left when the pieces are through.
+    /// Makes the next bytes ready; none are left when the files are through.
     fn fill(&mut self) {
         self.ready = 0..0;
-        while self.ready.is_empty() && self.at < self.pieces.len() {
-            let size = self.pieces[self.at].stamp.size;
+        while self.ready.is_empty() && self.at < self.files.len() {
+            let size = self.files[self.at].stamp.size;
             let left = usize::try_from(size - self.position).unwrap_or(usize::MAX);
             self.buffer.resize(left.min(BUFFER_BYTES), 0);
-            if matches!(self.pieces[self.at].state, State::Unread)
+            if matches!(self.files[self.at].state, State::Unread)
                 && let Err(state) = self.read_on()
             {
-                self.pieces[self.at].state = state;
+                self.files[self.at].state = state;
                 self.open = None;
             }
-            if matches!(self.pieces[self.at].state, State::Moved) {
+            if matches!(self.files[self.at].state, State::Moved) {
                 self.buffer.fill(0);
             }
             self.position += self.buffer.len() as u64;
@@ -103,7 +103,7 @@ impl<'a> Joined<'a> {
     /// Fills the buffer from the piece at hand; looks at the file when it is opened and after its
     /// last byte.
     fn read_on(&mut self) -> Result<(), State> {
-        let piece = &mut self.pieces[self.at];
+        let piece = &mut self.files[self.at];
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
@@ -140,7 +140,7 @@ impl From<io::Error> for State {
     }
 }
 
-impl Read for Joined<'_> {
+impl Read for ConcatReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.ready.is_empty() {
             self.fill();
@@ -153,13 +153,13 @@ impl Read for Joined<'_> {
     }
 }
 
-impl Upload for Joined<'_> {
+impl Upload for ConcatReader<'_> {
     fn len(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.stamp.size).sum()
+        self.files.iter().map(|piece| piece.stamp.size).sum()
     }
 
     fn rewind(&mut self) -> io::Result<&mut dyn Read> {
-        for piece in &mut self.pieces {
+        for piece in &mut self.files {
             piece.state = State::Unread;
         }
         self.at = 0;

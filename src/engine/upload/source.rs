@@ -1,4 +1,4 @@
-//! The bytes of an upload: read in pieces, hashed on the way, and given up when the file moves.
+//! The bytes of an upload: read in files, hashed on the way, and given up when the file moves.
 
 use std::io::{self, Read};
 use std::ops::Range;
