@@ -18,7 +18,7 @@ use crate::engine::download::GoneThere;
 use crate::engine::download::publish::PublishQueue;
 use crate::engine::item::{Delete, Item, Local, Observed, is_racy};
 use crate::engine::upload::UploadQueue;
-use crate::engine::walk::archive::{AtHand, Wanted};
+use crate::engine::walk::archive::{ArchiveBody, ArchiveCandidates};
 use crate::error::{Error, Result};
 use crate::index::{Base, BaseFile, Index, Row};
 use crate::io::disk::Disk;
@@ -84,9 +84,9 @@ pub struct Pass<'a> {
     pub(crate) undecided: Vec<(Item, Observed)>,
     pub(crate) publish_queue: PublishQueue,
     /// The content of the file at hand, where it need not be asked for.
-    pub(crate) at_hand: Option<AtHand>,
+    pub(crate) archive_body: Option<ArchiveBody>,
     /// While it is found out which folders are to come down as archives: what would.
-    pub(crate) wanted: Option<Wanted>,
+    pub(crate) candidates: Option<ArchiveCandidates>,
     /// Files to go up together.
     pub(crate) upload_queue: UploadQueue,
     /// Folders to make in Dropbox once it is clear which of them uploads made anyway.
@@ -144,8 +144,8 @@ impl<'a> Pass<'a> {
             removed: Vec::new(),
             undecided: Vec::new(),
             publish_queue: PublishQueue::default(),
-            at_hand: None,
-            wanted: None,
+            archive_body: None,
+            candidates: None,
             upload_queue: UploadQueue::default(),
             new_folders: Vec::new(),
             made_by_upload: HashSet::new(),

@@ -101,10 +101,10 @@ impl Pass<'_> {
         if !self.ensure_dir(&item)? || !self.has_space(&item, &temp, remote.size) {
             return Ok(());
         }
-        if let Some(wanted) = &mut self.wanted {
-            wanted.has_pending = true;
+        if let Some(candidates) = &mut self.candidates {
+            candidates.has_pending = true;
             if is_new {
-                self.note_wanted(&item.row, &remote, &temp);
+                self.note_candidate(&item.row, &remote, &temp);
             }
             return Ok(());
         }
@@ -211,7 +211,7 @@ impl Pass<'_> {
         let mut why = String::new();
         for _ in 0..TRIES_MAX {
             let mut begun = self.open_temp(temp, remote, access).map_err(Failed::Disk)?;
-            let fetched = match self.take_at_hand(&item.row.key) {
+            let fetched = match self.take_archive_body(&item.row.key) {
                 Some(body) => take(body, remote, &mut begun),
                 None => self.fetch_once(item, remote, &mut begun),
             };

@@ -36,14 +36,14 @@ const DIRS_MAX: usize = 20_000;
 
 /// What is to come down in small files, by directory.
 #[derive(Default)]
-pub(crate) struct Wanted {
+pub(crate) struct ArchiveCandidates {
     /// Files and bytes in each directory.
     dirs: BTreeMap<String, (u64, u64)>,
     /// Something is to come down, one way or the other.
     pub(crate) has_pending: bool,
 }
 
-impl Wanted {
+impl ArchiveCandidates {
     fn note(&mut self, dir: &str, bytes: u64) {
         if self.dirs.len() < DIRS_MAX && !self.dirs.contains_key(dir) {
             self.dirs.insert(dir.to_owned(), (0, 0));
@@ -90,7 +90,7 @@ fn below<'a>(path: &'a str, dir: &str) -> Option<&'a str> {
 }
 
 /// The content of one file, taken from an archive.
-pub(crate) struct AtHand {
+pub(crate) struct ArchiveBody {
     key: Key,
     body: EntryReader,
 }
@@ -106,26 +106,28 @@ impl Read for EntryReader {
 
 impl<'a> Pass<'a> {
     /// The content of this key, if it is at hand.
-    pub(crate) fn take_at_hand(&mut self, key: &Key) -> Option<Box<dyn Read>> {
-        let at_hand = self.at_hand.take_if(|at_hand| at_hand.key == *key)?;
-        Some(Box::new(at_hand.body))
+    pub(crate) fn take_archive_body(&mut self, key: &Key) -> Option<Box<dyn Read>> {
+        let archive_body = self
+            .archive_body
+            .take_if(|archive_body| archive_body.key == *key)?;
+        Some(Box::new(archive_body.body))
     }
 
     /// Notes a file that an archive may bring. Where nothing can be written no archive helps, and
     /// none is asked for in pass after pass.
-    pub(crate) fn note_wanted(&mut self, row: &Row, file: &RemoteFile, temp: &RelPath) {
+    pub(crate) fn note_candidate(&mut self, row: &Row, file: &RemoteFile, temp: &RelPath) {
         let disk = self.tools.disk;
         let dir = &row.key.dir;
         let can_write = || {
             let made = disk.create(temp, Access::Shared);
             made.and_then(|_| disk.remove_file(temp)).is_ok()
         };
-        if let Some(wanted) = &mut self.wanted
+        if let Some(candidates) = &mut self.candidates
             && file.hash.is_some()
             && file.size <= FILE_BYTES_MAX
-            && (wanted.dirs.contains_key(dir) || can_write())
+            && (candidates.dirs.contains_key(dir) || can_write())
         {
-            wanted.note(dir, file.size);
+            candidates.note(dir, file.size);
         }
     }
 
@@ -135,21 +137,21 @@ impl<'a> Pass<'a> {
         if self.dry() || !self.tools.index.has_due(FILE_BYTES_MAX, FILES_MIN)? {
             return Ok(true);
         }
-        self.wanted = Some(Wanted::default());
+        self.candidates = Some(ArchiveCandidates::default());
         let walked = self.walk_pending_dirs();
-        let wanted = self.wanted.take().unwrap_or_default();
+        let candidates = self.candidates.take().unwrap_or_default();
         walked?;
-        if !wanted.has_pending {
+        if !candidates.has_pending {
             return Ok(false);
         }
         // The root of everything the app may see cannot be had as an archive.
         let mut dirs = if self.tools.config.dropbox.remote_root.is_empty() {
-            wanted.folders_in("")
+            candidates.folders_in("")
         } else {
             vec![String::new()]
         };
         while let Some(dir) = dirs.pop() {
-            let (files, bytes) = wanted.below(&dir);
+            let (files, bytes) = candidates.below(&dir);
             if files < FILES_MIN {
                 continue;
             }
@@ -161,7 +163,7 @@ impl<'a> Pass<'a> {
                     ArchiveAnswer::Refused => return Ok(true),
                 };
             if !is_done {
-                dirs.extend(wanted.folders_in(&dir));
+                dirs.extend(candidates.folders_in(&dir));
             }
         }
         Ok(true)
@@ -256,12 +258,12 @@ impl<'a> Pass<'a> {
                 .as_ref()
                 .and_then(|(_, opened)| opened.as_ref());
             if let Some(item) = opened.and_then(|opened| self.item_at(opened, row)) {
-                self.at_hand = Some(AtHand {
+                self.archive_body = Some(ArchiveBody {
                     key,
                     body: EntryReader(reading.archive.clone()),
                 });
                 let visited = self.visit(Phase::Down, item);
-                self.at_hand = None;
+                self.archive_body = None;
                 visited?;
             }
         }
