@@ -14,7 +14,7 @@ use crate::core::decide::{Direction, Mode, Side};
 use crate::core::guard::Tally;
 use crate::core::path::{Key, RelPath};
 use crate::dropbox::api::Api;
-use crate::engine::download::GoneThere;
+use crate::engine::download::GoneRemotely;
 use crate::engine::download::publish::PublishQueue;
 use crate::engine::item::{Delete, Item, Local, Observed, is_racy};
 use crate::engine::upload::UploadQueue;
@@ -97,7 +97,7 @@ pub struct Pass<'a> {
     pub(crate) arrived_up: Arrivals,
     pub(crate) arrived_down: Arrivals,
     /// Files gone in Dropbox, once one that may have been moved was opened for.
-    pub(crate) gone_there: Option<GoneThere<'a>>,
+    pub(crate) gone_remotely: Option<GoneRemotely<'a>>,
     /// Something waits for a name that a delete of this pass frees.
     pub(crate) needs_second_round: bool,
     /// The second round, after the deletes: what still has no name is a problem.
@@ -151,7 +151,7 @@ impl<'a> Pass<'a> {
             made_by_upload: HashSet::new(),
             arrived_up: Arrivals::default(),
             arrived_down: Arrivals::default(),
-            gone_there: None,
+            gone_remotely: None,
             needs_second_round: false,
             is_second_round: false,
             damaged: BTreeSet::new(),

@@ -9,7 +9,7 @@ pub mod zip;
 
 use std::io::{self, Read};
 
-pub(crate) use moved::GoneThere;
+pub(crate) use moved::GoneRemotely;
 use partial::{Begun, arrived, part_name, take_up};
 
 use crate::config::ConflictPolicy;

@@ -230,7 +230,9 @@ impl Pass<'_> {
             Action::Adopt if tried && self.dry() => Ok(()),
             Action::Adopt => self.adopt(item, &observed),
             // A file that was moved is forgotten under its old name once the new one is durable.
-            Action::Forget if phase == Phase::Down && self.is_moving(&item.row.key) => Ok(()),
+            Action::Forget if phase == Phase::Down && self.is_being_renamed(&item.row.key) => {
+                Ok(())
+            }
             Action::Forget => self.forget(phase, item),
             Action::Download | Action::Conflict if !tried => self.download(item, observed, action),
             Action::SetAside if !tried => self.set_aside(item, observed),
@@ -368,7 +370,7 @@ impl Pass<'_> {
     }
 
     fn collect(&mut self, action: Action, item: Item) {
-        if self.dry() && self.is_moving(&item.row.key) {
+        if self.dry() && self.is_being_renamed(&item.row.key) {
             return;
         }
         let direction = if action == Action::DeleteLocal {

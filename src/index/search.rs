@@ -77,7 +77,7 @@ impl Index {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn gone_there(&self, max: usize) -> Result<HashMap<ContentHash, Vec<Key>>> {
+    pub fn gone_remotely(&self, max: usize) -> Result<HashMap<ContentHash, Vec<Key>>> {
         let mut select = self.db.prepare_cached(schema::SELECT_GONE)?;
         let mut rows = select.query([i64::try_from(max).unwrap_or(i64::MAX)])?;
         let mut gone: HashMap<ContentHash, Vec<Key>> = HashMap::new();

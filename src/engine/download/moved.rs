@@ -22,10 +22,10 @@ const GONE_MAX: usize = 10_000;
 
 /// Files that Dropbox has no more under the name they have here.
 #[derive(Default)]
-pub(crate) struct GoneThere<'d> {
+pub(crate) struct GoneRemotely<'d> {
     by_content: HashMap<ContentHash, Vec<Key>>,
     /// Old names of files that were moved and are not settled yet.
-    moving: HashSet<Key>,
+    being_renamed: HashSet<Key>,
     /// The directory the last one lies in.
     opened: Option<(String, Option<OpenDir<'d>>)>,
 }
@@ -59,8 +59,8 @@ impl<'a> Pass<'a> {
                     new.arrived = before.arrived;
                     new.came_back = before.came_back;
                 }
-                if let Some(gone) = &mut self.gone_there {
-                    gone.moving.insert(old.row.key.clone());
+                if let Some(gone) = &mut self.gone_remotely {
+                    gone.being_renamed.insert(old.row.key.clone());
                 }
                 self.publish_moved(old, item.clone(), base)?;
                 Ok(true)
@@ -88,16 +88,16 @@ impl<'a> Pass<'a> {
         let Some((old, _)) = self.origin_here(hash)? else {
             return Ok(false);
         };
-        if let Some(gone) = &mut self.gone_there {
-            gone.moving.insert(old.row.key);
+        if let Some(gone) = &mut self.gone_remotely {
+            gone.being_renamed.insert(old.row.key);
         }
         Ok(true)
     }
 
     /// The file of this key has another name by now, which may not be durable yet.
-    pub(crate) fn is_moving(&self, key: &Key) -> bool {
-        let gone = self.gone_there.as_ref();
-        gone.is_some_and(|gone| gone.moving.contains(key))
+    pub(crate) fn is_being_renamed(&self, key: &Key) -> bool {
+        let gone = self.gone_remotely.as_ref();
+        gone.is_some_and(|gone| gone.being_renamed.contains(key))
     }
 
     /// The new stamp; nothing if the file is another one by now.
@@ -127,21 +127,21 @@ impl<'a> Pass<'a> {
     /// A file with this content that is to go here because it is gone in Dropbox, with the stamp
     /// it had when it was found unchanged.
     fn origin_here(&mut self, hash: ContentHash) -> Result<Option<(Item, Stamp)>> {
-        let mut gone = match self.gone_there.take() {
+        let mut gone = match self.gone_remotely.take() {
             Some(gone) => gone,
-            None => GoneThere {
-                by_content: self.tools.index.gone_there(GONE_MAX)?,
-                ..GoneThere::default()
+            None => GoneRemotely {
+                by_content: self.tools.index.gone_remotely(GONE_MAX)?,
+                ..GoneRemotely::default()
             },
         };
         let found = self.look_for(&mut gone, hash);
-        self.gone_there = Some(gone);
+        self.gone_remotely = Some(gone);
         found
     }
 
     fn look_for(
         &mut self,
-        gone: &mut GoneThere<'a>,
+        gone: &mut GoneRemotely<'a>,
         hash: ContentHash,
     ) -> Result<Option<(Item, Stamp)>> {
         while let Some(key) = gone.by_content.get_mut(&hash).and_then(Vec::pop) {
