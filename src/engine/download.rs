@@ -10,7 +10,7 @@ pub mod zip;
 use std::io::{self, Read};
 
 pub(crate) use moved::GoneRemotely;
-use partial::{Begun, arrived, part_name, take_up};
+use partial::{PartialFile, arrived, partial_name_of, take_up};
 
 use crate::config::ConflictPolicy;
 use crate::core::content_hash::ContentHash;
@@ -91,7 +91,7 @@ impl Pass<'_> {
             return Ok(());
         };
         // A revision is one content, but nobody keeps a Dropbox from saying otherwise.
-        let part = part_name(&remote, replaces.access())
+        let part = partial_name_of(&remote, replaces.access())
             .filter(|part| !self.publish_queue.holds(&path.parent(), part));
         let random = || self.tools.host.random_hex(8);
         let temp = part.clone().unwrap_or_else(|| temp_name(&random()));
@@ -210,14 +210,14 @@ impl Pass<'_> {
         let access = replaces.access();
         let mut why = String::new();
         for _ in 0..TRIES_MAX {
-            let mut begun = self.open_temp(temp, remote, access).map_err(Failed::Disk)?;
+            let mut partial = self.open_temp(temp, remote, access).map_err(Failed::Disk)?;
             let fetched = match self.take_archive_body(&item.row.key) {
-                Some(body) => take(body, remote, &mut begun),
-                None => self.fetch_once(item, remote, &mut begun),
+                Some(body) => take(body, remote, &mut partial),
+                None => self.fetch_once(item, remote, &mut partial),
             };
             match fetched {
                 Ok((hash, modified)) => {
-                    self.finish_file(item, &mut *begun.file, modified)
+                    self.finish_file(item, &mut *partial.file, modified)
                         .map_err(Failed::Disk)?;
                     return Ok((remote.rev.clone(), hash));
                 }
@@ -227,37 +227,42 @@ impl Pass<'_> {
                 }
                 Err(failed) => return Err(failed),
             }
-            drop(begun);
+            drop(partial);
             self.tools.disk.remove_file(temp).map_err(Failed::Disk)?;
         }
         Err(Failed::Differs(why))
     }
 
     /// The file a download goes to: what an earlier run has kept of it, or an empty one.
-    fn open_temp(&self, temp: &RelPath, remote: &RemoteFile, access: Access) -> io::Result<Begun> {
+    fn open_temp(
+        &self,
+        temp: &RelPath,
+        remote: &RemoteFile,
+        access: Access,
+    ) -> io::Result<PartialFile> {
         let disk = self.tools.disk;
-        if part_name(remote, access).is_some() {
+        if partial_name_of(remote, access).is_some() {
             match take_up(disk, temp, remote.size) {
-                Ok(Some(begun)) => return Ok(begun),
+                Ok(Some(partial)) => return Ok(partial),
                 Ok(None) => {}
                 Err(error) => log::debug!("{error}"),
             }
             self.discard(temp);
         }
-        disk.create(temp, access).map(Begun::empty)
+        disk.create(temp, access).map(PartialFile::empty)
     }
 
     fn fetch_once(
         &self,
         item: &Item,
         remote: &RemoteFile,
-        begun: &mut Begun,
+        partial: &mut PartialFile,
     ) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
         let mut stalls = 0;
         let mut modified = remote.modified;
         let mut announced = remote.hash;
-        while begun.offset < remote.size || remote.size == 0 {
-            let offset = begun.offset;
+        while partial.offset < remote.size || remote.size == 0 {
+            let offset = partial.offset;
             let Download {
                 metadata,
                 resumed,
@@ -280,19 +285,23 @@ impl Pass<'_> {
                 report.progress(&item.subject, done, remote.size);
                 api.in_time().is_ok()
             };
-            let whole = copy(&mut *body, begun, remote.size, &mut progress)?;
+            let whole = copy(&mut *body, partial, remote.size, &mut progress)?;
             modified = seconds_of(&metadata.client_modified).or(modified);
             announced = announced.or_else(|| metadata.hash());
             if whole {
                 break;
             }
-            stalls = if begun.offset > offset { 0 } else { stalls + 1 };
+            stalls = if partial.offset > offset {
+                0
+            } else {
+                stalls + 1
+            };
             if stalls >= TRIES_MAX {
                 let text = format!("the connection broke at byte {offset} again and again");
                 return Err(Failed::Call(CallError::Stumbled(text)));
             }
         }
-        let hash = begun.hasher.clone().finish();
+        let hash = partial.hasher.clone().finish();
         if announced.is_some_and(|expected| expected != hash) {
             return Err(Failed::Differs(
                 "what arrived has another content hash".to_owned(),
@@ -373,10 +382,10 @@ impl Pass<'_> {
 fn take(
     mut body: Box<dyn Read>,
     remote: &RemoteFile,
-    begun: &mut Begun,
+    partial: &mut PartialFile,
 ) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
-    let whole = copy(&mut *body, begun, remote.size, &mut |_| true)?;
-    let hash = begun.hasher.clone().finish();
+    let whole = copy(&mut *body, partial, remote.size, &mut |_| true)?;
+    let hash = partial.hasher.clone().finish();
     if whole && remote.hash == Some(hash) {
         Ok((hash, remote.modified))
     } else {
@@ -387,7 +396,7 @@ fn take(
 /// Copies the body behind what is there; false if it ended early, or `progress` says so.
 fn copy(
     body: &mut dyn Read,
-    begun: &mut Begun,
+    partial: &mut PartialFile,
     size: u64,
     progress: &mut dyn FnMut(u64) -> bool,
 ) -> std::result::Result<bool, Failed> {
@@ -403,21 +412,21 @@ fn copy(
                 break;
             }
         };
-        let step = begun.offset / PROGRESS_BYTES;
-        begun.offset += count as u64;
-        if begun.offset / PROGRESS_BYTES > step {
-            goes_on = progress(begun.offset);
+        let step = partial.offset / PROGRESS_BYTES;
+        partial.offset += count as u64;
+        if partial.offset / PROGRESS_BYTES > step {
+            goes_on = progress(partial.offset);
         }
-        if begun.offset > size {
+        if partial.offset > size {
             return Err(Failed::Differs(
                 "more bytes arrived than were announced".to_owned(),
             ));
         }
-        begun.hasher.update(&buffer[..count]);
-        begun
+        partial.hasher.update(&buffer[..count]);
+        partial
             .file
             .write_all(&buffer[..count])
             .map_err(Failed::Disk)?;
     }
-    Ok(begun.offset == size)
+    Ok(partial.offset == size)
 }

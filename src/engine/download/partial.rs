@@ -18,16 +18,16 @@ const SMALL_MAX: u64 = 4 << 20;
 const REV_BYTES_MAX: usize = 64;
 
 /// A download under way: the file, and what it holds so far.
-pub(super) struct Begun {
+pub(super) struct PartialFile {
     pub(super) file: Box<dyn WriteFile>,
     pub(super) hasher: ContentHasher,
     pub(super) offset: u64,
 }
 
-impl Begun {
+impl PartialFile {
     /// With an empty file.
-    pub(super) fn empty(file: Box<dyn WriteFile>) -> Begun {
-        Begun {
+    pub(super) fn empty(file: Box<dyn WriteFile>) -> PartialFile {
+        PartialFile {
             file,
             hasher: ContentHasher::new(),
             offset: 0,
@@ -37,7 +37,7 @@ impl Begun {
 
 /// The name under which the beginning of a file waits for the rest; nothing for small ones. One
 /// that nobody else may read yet is not taken for another.
-pub(super) fn part_name(remote: &RemoteFile, access: Access) -> Option<String> {
+pub(super) fn partial_name_of(remote: &RemoteFile, access: Access) -> Option<String> {
     let rev = &remote.rev;
     let is_name = rev.len() <= REV_BYTES_MAX && rev.bytes().all(|b| b.is_ascii_alphanumeric());
     (remote.size > SMALL_MAX && is_name && remote.hash.is_some()).then(|| match access {
@@ -58,7 +58,11 @@ pub(super) fn arrived(disk: &dyn Disk, temp: &RelPath) -> u64 {
 ///
 /// # Errors
 /// What the disk says.
-pub(super) fn take_up(disk: &dyn Disk, temp: &RelPath, size: u64) -> io::Result<Option<Begun>> {
+pub(super) fn take_up(
+    disk: &dyn Disk,
+    temp: &RelPath,
+    size: u64,
+) -> io::Result<Option<PartialFile>> {
     let there = arrived(disk, temp);
     if there == 0 || there > size {
         return Ok(None);
@@ -81,7 +85,7 @@ pub(super) fn take_up(disk: &dyn Disk, temp: &RelPath, size: u64) -> io::Result<
     let file = disk.append(temp)?;
     let is_same = file.status()?.stamp.size == offset;
     log::debug!("{temp}: {offset} bytes are here already");
-    Ok(is_same.then_some(Begun {
+    Ok(is_same.then_some(PartialFile {
         file,
         hasher,
         offset,
