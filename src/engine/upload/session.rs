@@ -1,6 +1,6 @@
 //! Large files: one sequential upload session, chunk by chunk, taken up again by a later run.
 //!
-//! Which session a file is being sent in is written down once, when it has begun; how far it has
+//! Which session a file is being sent in is written down once, when it has saved_session; how far it has
 //! come only Dropbox knows, and is asked. Sessions live for 7 days (`files.stone`).
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ const STEPS_BACK_MAX: u32 = 16;
 
 /// The upload session that was under way when a run ended.
 #[derive(Serialize, Deserialize)]
-struct Begun {
+struct SavedSession {
     key: String,
     session_id: String,
     size: u64,
@@ -31,7 +31,7 @@ struct Begun {
     inode: u64,
 }
 
-impl Begun {
+impl SavedSession {
     fn is_of(&self, key: &Key, stamp: &Stamp) -> bool {
         let Stamp {
             size,
@@ -79,21 +79,21 @@ impl Pass<'_> {
         self.finish(&session, source, commit)
     }
 
-    /// Goes on with the session an earlier run has begun for this very file. The part that is in
+    /// Goes on with the session an earlier run has saved_session for this very file. The part that is in
     /// Dropbox already is read for its hash, not sent.
     fn take_up(
         &self,
         key: &Key,
         source: &mut Chunk<'_>,
     ) -> std::result::Result<Option<String>, Failed> {
-        let Some(begun) = self
-            .begun()
-            .filter(|begun| begun.is_of(key, source.stamp()))
+        let Some(saved_session) = self
+            .saved_session()
+            .filter(|saved_session| saved_session.is_of(key, source.stamp()))
         else {
             return Ok(None);
         };
         let cursor = SessionCursor {
-            session_id: &begun.session_id,
+            session_id: &saved_session.session_id,
             offset: 0,
         };
         let arrived = match self.tools.api.session_append(&cursor, &mut Bytes::new(&[])) {
@@ -108,7 +108,7 @@ impl Pass<'_> {
         source.hash_to(arrived)?;
         source.advance_to(arrived);
         log::debug!("{}: going on at byte {arrived}", key.path());
-        Ok(Some(begun.session_id))
+        Ok(Some(saved_session.session_id))
     }
 
     fn begin(&self, key: &Key, source: &mut Chunk<'_>) -> std::result::Result<String, Failed> {
@@ -120,7 +120,7 @@ impl Pass<'_> {
         if is_racy(stamp, opened_at_ns) {
             return Ok(session);
         }
-        let begun = Begun {
+        let saved_session = SavedSession {
             key: key.path(),
             session_id: session.clone(),
             size: stamp.size,
@@ -129,7 +129,7 @@ impl Pass<'_> {
             inode: stamp.inode,
         };
         let index = self.tools.index;
-        let text = serde_json::to_string(&begun).unwrap_or_default();
+        let text = serde_json::to_string(&saved_session).unwrap_or_default();
         // Without it the next run begins anew: no reason to end this one.
         if let Err(error) = index.transaction(|| index.set_meta(Meta::UploadSession, &text)) {
             log::debug!("{error}");
@@ -183,15 +183,15 @@ impl Pass<'_> {
         }
     }
 
-    fn begun(&self) -> Option<Begun> {
+    fn saved_session(&self) -> Option<SavedSession> {
         let text = self.tools.index.meta(Meta::UploadSession).ok()??;
         serde_json::from_str(&text).ok()
     }
 
     /// Forgets the session of a file that has arrived, or of one that is another file by now.
     pub(super) fn forget_session(&self, key: &Key) -> Result<()> {
-        match self.begun() {
-            Some(begun) if begun.key == key.path() => {
+        match self.saved_session() {
+            Some(saved_session) if saved_session.key == key.path() => {
                 let index = self.tools.index;
                 index.transaction(|| index.clear_meta(Meta::UploadSession))
             }
