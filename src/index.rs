@@ -36,7 +36,7 @@ pub use listing::RemoteEntry;
 pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use search::Holdings;
-pub use summary::Brief;
+pub use summary::RowSummary;
 use totals::Census;
 
 use crate::core::filter::Filter;

@@ -20,7 +20,7 @@ use crate::core::path::{Key, RelPath, nfc};
 use crate::engine::context::Pass;
 use crate::engine::item::{Item, Local, Phase};
 use crate::error::Result;
-use crate::index::{Base, Brief, Remote, Row};
+use crate::index::{Base, Remote, Row, RowSummary};
 use crate::io::stat::Kind;
 
 impl Pass<'_> {
@@ -107,25 +107,25 @@ impl Pass<'_> {
             LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
         };
         let index = self.tools.index;
-        let mut briefs = index.briefs_in_dir(&dir.key);
-        let mut brief = briefs.next()?;
+        let mut summaries = index.summaries_in_dir(&dir.key);
+        let mut summary = summaries.next()?;
         let names = &entries.names;
         let mut at = 0;
         loop {
             let local = names.folded(at);
-            let name = match (&brief, &local) {
+            let name = match (&summary, &local) {
                 (None, None) => return Ok(()),
-                (Some(brief), None) => brief.name.as_str(),
+                (Some(summary), None) => summary.name.as_str(),
                 (None, Some(local)) => local,
-                (Some(brief), Some(local)) => brief.name.as_str().min(local),
+                (Some(summary), Some(local)) => summary.name.as_str().min(local),
             };
             let start = at;
             while names.folded(at).as_deref() == Some(name) {
                 at += 1;
             }
             let found = entries.stat_range(start..at);
-            let known = if brief.as_ref().is_some_and(|brief| brief.name == name) {
-                std::mem::replace(&mut brief, briefs.next()?)
+            let known = if summary.as_ref().is_some_and(|summary| summary.name == name) {
+                std::mem::replace(&mut summary, summaries.next()?)
             } else {
                 None
             };
@@ -146,7 +146,7 @@ impl Pass<'_> {
 
     /// Nothing has happened to a file, and it is counted: so it is with nearly all of them in
     /// nearly every pass. Any doubt is left to the closer look.
-    fn is_in_step(&mut self, dir: &Dir, known: &Brief, found: &Entry) -> bool {
+    fn is_in_step(&mut self, dir: &Dir, known: &RowSummary, found: &Entry) -> bool {
         let is_same = match &found.status {
             Ok(status) => status.kind == Kind::File && Some(status.stamp) == known.stamp,
             Err(_) => false,
@@ -166,7 +166,7 @@ impl Pass<'_> {
     }
 
     /// A file only Dropbox has, where nothing may come down, and it is counted.
-    fn stays_there(&mut self, dir: &Dir, known: &Brief) -> bool {
+    fn stays_there(&mut self, dir: &Dir, known: &RowSummary) -> bool {
         if !known.is_only_there {
             return false;
         }
@@ -182,7 +182,7 @@ impl Pass<'_> {
     }
 
     /// Which way a file may travel; nothing if it is not opened at.
-    fn flow_of(&self, dir: &Dir, known: &Brief) -> Option<Flow> {
+    fn flow_of(&self, dir: &Dir, known: &RowSummary) -> Option<Flow> {
         let filter = &self.tools.config.sync.filter;
         let shown = known.shown.as_ref().unwrap_or(&known.name);
         if filter.takes_everything() && self.tools.own_keys.is_empty() {

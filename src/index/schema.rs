@@ -56,7 +56,7 @@ pub const SELECT_IN_DIR: &str = concat!(
 );
 
 /// The same, of each as much as tells a file that is in step.
-pub const SELECT_BRIEFS: &str = "
+pub const SELECT_SUMMARIES: &str = "
 SELECT name, shown, kind = 2 AND rkind = 0 AND racy = 0, size, mtime, ctime, inode, arrived,
        kind = 0 AND rkind = 3
 FROM entry WHERE dir = ? AND name > ? ORDER BY name LIMIT ?";

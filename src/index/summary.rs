@@ -1,5 +1,5 @@
 //! What a walk over the whole tree reads of most rows: no more than it takes to see that a file is
-//! in step. A brief carries no checksum; whatever is to be done about a path, its whole row is
+//! in step. A summary carries no checksum; whatever is to be done about a path, its whole row is
 //! read first.
 
 use rusqlite::params;
@@ -12,7 +12,7 @@ use crate::io::stat::Stamp;
 
 /// The outline of a row.
 #[derive(Clone, Debug)]
-pub struct Brief {
+pub struct RowSummary {
     /// The name of the key.
     pub name: String,
     /// The real-case name in Dropbox, where it is another.
@@ -27,18 +27,18 @@ pub struct Brief {
 
 /// The outlines of the rows of one directory, in order of names, read some at a time. Rows may be
 /// changed meanwhile.
-pub struct Briefs<'a> {
+pub struct RowSummaries<'a> {
     index: &'a Index,
     dir: String,
     last: String,
-    batch: std::vec::IntoIter<Brief>,
+    batch: std::vec::IntoIter<RowSummary>,
     is_over: bool,
 }
 
 impl Index {
     /// The outlines of the rows of one directory.
-    pub fn briefs_in_dir(&self, dir: &str) -> Briefs<'_> {
-        Briefs {
+    pub fn summaries_in_dir(&self, dir: &str) -> RowSummaries<'_> {
+        RowSummaries {
             index: self,
             dir: dir.to_owned(),
             last: String::new(),
@@ -51,39 +51,39 @@ impl Index {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn row_of(&self, dir: &str, brief: Brief) -> Result<Option<super::Row>> {
+    pub fn row_of(&self, dir: &str, summary: RowSummary) -> Result<Option<super::Row>> {
         self.row(&Key {
             dir: dir.to_owned(),
-            name: brief.name,
+            name: summary.name,
         })
     }
 }
 
-impl Briefs<'_> {
+impl RowSummaries<'_> {
     /// The next one.
     ///
     /// # Errors
     /// What SQLite says; [`Error::Damaged`] if the rows are out of order.
-    pub fn next(&mut self) -> Result<Option<Brief>> {
+    pub fn next(&mut self) -> Result<Option<RowSummary>> {
         if self.batch.as_slice().is_empty() && !self.is_over {
-            let briefs = self.read()?;
-            self.is_over = i64::try_from(briefs.len()).unwrap_or(i64::MAX) < ROWS_AT_ONCE;
-            for brief in &briefs {
-                if brief.name <= self.last && !self.last.is_empty() {
+            let summaries = self.read()?;
+            self.is_over = i64::try_from(summaries.len()).unwrap_or(i64::MAX) < ROWS_AT_ONCE;
+            for summary in &summaries {
+                if summary.name <= self.last && !self.last.is_empty() {
                     let text = "index: its rows are out of order";
                     return Err(Error::Damaged(text.to_owned()));
                 }
-                self.last.clone_from(&brief.name);
+                self.last.clone_from(&summary.name);
             }
-            self.batch = briefs.into_iter();
+            self.batch = summaries.into_iter();
         }
         Ok(self.batch.next())
     }
 
-    fn read(&self) -> Result<Vec<Brief>> {
-        let mut select = self.index.db.prepare_cached(schema::SELECT_BRIEFS)?;
+    fn read(&self) -> Result<Vec<RowSummary>> {
+        let mut select = self.index.db.prepare_cached(schema::SELECT_SUMMARIES)?;
         let asked = params![self.dir, self.last, ROWS_AT_ONCE];
-        let briefs = select.query_map(asked, |sql| {
+        let summaries = select.query_map(asked, |sql| {
             let stamp = match sql.get(2)? {
                 false => None,
                 true => Some(Stamp {
@@ -93,7 +93,7 @@ impl Briefs<'_> {
                     inode: from_sql(sql.get(6)?),
                 }),
             };
-            Ok(Brief {
+            Ok(RowSummary {
                 name: sql.get(0)?,
                 shown: sql.get(1)?,
                 stamp,
@@ -102,6 +102,6 @@ impl Briefs<'_> {
                 is_only_there: sql.get(8)?,
             })
         })?;
-        Ok(briefs.collect::<std::result::Result<_, _>>()?)
+        Ok(summaries.collect::<std::result::Result<_, _>>()?)
     }
 }
