@@ -12,7 +12,7 @@
 //! Every row carries a checksum. A row that fails it counts as no base and as an unknown remote,
 //! and makes the next pass list again: a flipped bit can only make us claim less. The named values
 //! and the staged entries carry one, too; a listing of which anything is lost is thrown away. Rows
-//! that are lost or misplaced show in the census, and the index is made anew.
+//! that are lost or misplaced show in the totals, and the index is made anew.
 //!
 //! Opening, reading and closing write nothing (rollback journal, no pragma that writes).
 
@@ -37,7 +37,7 @@ pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use search::Holdings;
 pub use summary::RowSummary;
-use totals::Census;
+use totals::RowTotals;
 
 use crate::core::filter::Filter;
 use crate::core::path::{Key, fold, join};
@@ -55,8 +55,8 @@ pub struct Index {
     changes_before: Cell<u64>,
     /// How many entries are staged and the sum of their checksums, once anything was staged.
     staged: Cell<Option<(i64, i64)>>,
-    /// The census as the open transaction has changed it, if it has.
-    census: Cell<Option<Census>>,
+    /// The totals as the open transaction has changed it, if it has.
+    totals: Cell<Option<RowTotals>>,
     /// The rows were found to be all there, by this connection.
     is_counted: Cell<bool>,
 }
@@ -158,7 +158,7 @@ impl Index {
             db,
             changes_before: Cell::new(0),
             staged: Cell::new(None),
-            census: Cell::new(None),
+            totals: Cell::new(None),
             is_counted: Cell::new(false),
         }
     }
@@ -239,8 +239,8 @@ impl Index {
         }
         let counter = self.counter()?.saturating_add(1);
         let commit = self
-            .check_census_once()
-            .and_then(|()| self.note_census())
+            .check_totals_once()
+            .and_then(|()| self.note_totals())
             .and_then(|()| self.set_meta(Meta::Counter, &counter.to_string()))
             .and_then(|()| Ok(self.db.execute_batch("COMMIT")?));
         if commit.is_err() {
@@ -252,7 +252,7 @@ impl Index {
     /// Undoes the open transaction, if there is one.
     pub fn roll_back(&self) {
         self.staged.set(None);
-        self.census.set(None);
+        self.totals.set(None);
         if !self.db.is_autocommit() {
             // A failed rollback leaves a journal that the next opening plays back.
             let _ = self.db.execute_batch("ROLLBACK");
@@ -366,7 +366,7 @@ impl Index {
     /// What SQLite says.
     pub fn clear(&self) -> Result<()> {
         self.db.execute_batch("DELETE FROM entry")?;
-        self.census.set(Some(Census::default()));
+        self.totals.set(Some(RowTotals::default()));
         self.unstage()?;
         self.clear_meta(Meta::HeldDown)?;
         self.clear_meta(Meta::HeldUp)?;

@@ -108,7 +108,7 @@ impl Pass<'_> {
 
     fn guard(&mut self, deletes: &[Delete]) -> Result<Option<Error>> {
         if !deletes.is_empty() {
-            self.tools.index.check_census_once()?;
+            self.tools.index.check_totals_once()?;
         }
         let mut tally = self.tally;
         tally.delete_local = lost(deletes, Direction::Down, &self.arrived_down);

@@ -16,7 +16,7 @@ pub enum Meta {
     /// Transactions committed so far.
     Counter,
     /// How many rows there are, and the sum over their keys and checksums.
-    Census,
+    Totals,
     /// Account the base was agreed with.
     AccountId,
     /// App the base was agreed through.
@@ -61,7 +61,7 @@ impl Meta {
             Meta::Format => "format",
             Meta::Id => "id",
             Meta::Counter => "counter",
-            Meta::Census => "census",
+            Meta::Totals => "census",
             Meta::AccountId => "account_id",
             Meta::AppKey => "app_key",
             Meta::RootNamespace => "root_namespace",

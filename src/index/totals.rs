@@ -1,8 +1,8 @@
-//! The census: how many rows there are and a sum over their keys and checksums.
+//! The totals: how many rows there are and a sum over their keys and checksums.
 //!
 //! A row's checksum tells what it says from what it was made to say, but a row that is gone says
 //! nothing, and one under another key is not found. Each transaction that changes rows writes the
-//! census along with them, and a pass counts again once, when it first commits a change or is about
+//! totals along with them, and a pass counts again once, when it first commits a change or is about
 //! to delete: an idle one does not.
 
 use rusqlite::types::ValueRef;
@@ -15,23 +15,23 @@ use crate::error::{Error, Result};
 
 /// Number and sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct RowTotals {
     rows: u64,
     sum: i64,
 }
 
-impl Census {
+impl RowTotals {
     /// With one row more.
-    fn with(self, dir: &[u8], name: &[u8], checksum: i64) -> Census {
-        Census {
+    fn with(self, dir: &[u8], name: &[u8], checksum: i64) -> RowTotals {
+        RowTotals {
             rows: self.rows.wrapping_add(1),
             sum: self.sum.wrapping_add(checksum_of_key(dir, name, checksum)),
         }
     }
 
-    fn without(self, key: &Key, checksum: i64) -> Census {
+    fn without(self, key: &Key, checksum: i64) -> RowTotals {
         let sum = checksum_of_key(key.dir.as_bytes(), key.name.as_bytes(), checksum);
-        Census {
+        RowTotals {
             rows: self.rows.wrapping_sub(1),
             sum: self.sum.wrapping_sub(sum),
         }
@@ -48,7 +48,7 @@ impl Index {
             .query_row(params![key.dir, key.name], |row| row.get(0))
             .optional()?;
         if let Some(checksum) = checksum {
-            self.census.set(Some(self.census()?.without(key, checksum)));
+            self.totals.set(Some(self.totals()?.without(key, checksum)));
         }
         Ok(())
     }
@@ -56,28 +56,28 @@ impl Index {
     /// Inside the open transaction: a row was written, with this checksum.
     pub(super) fn count_in(&self, key: &Key, checksum: i64) -> Result<()> {
         let (dir, name) = (key.dir.as_bytes(), key.name.as_bytes());
-        let census = self.census()?.with(dir, name, checksum);
-        self.census.set(Some(census));
+        let totals = self.totals()?.with(dir, name, checksum);
+        self.totals.set(Some(totals));
         Ok(())
     }
 
     /// Writes down what the open transaction has counted.
-    pub(super) fn note_census(&self) -> Result<()> {
-        match self.census.take() {
-            Some(census) => self.set_meta(Meta::Census, &format!("{} {}", census.rows, census.sum)),
+    pub(super) fn note_totals(&self) -> Result<()> {
+        match self.totals.take() {
+            Some(totals) => self.set_meta(Meta::Totals, &format!("{} {}", totals.rows, totals.sum)),
             None => Ok(()),
         }
     }
 
-    fn census(&self) -> Result<Census> {
-        if let Some(counted) = self.census.get() {
+    fn totals(&self) -> Result<RowTotals> {
+        if let Some(counted) = self.totals.get() {
             return Ok(counted);
         }
-        let noted = self.meta(Meta::Census)?;
+        let noted = self.meta(Meta::Totals)?;
         let noted = noted.as_deref().and_then(|text| text.split_once(' '));
         Ok(match noted.map(|(rows, sum)| (rows.parse(), sum.parse())) {
-            Some((Ok(rows), Ok(sum))) => Census { rows, sum },
-            _ => Census::default(),
+            Some((Ok(rows), Ok(sum))) => RowTotals { rows, sum },
+            _ => RowTotals::default(),
         })
     }
 
@@ -87,9 +87,9 @@ impl Index {
     /// # Errors
     /// [`Error::Damaged`] if a row that should be there is not found: in its place, under its key,
     /// and among the pending ones if it is one.
-    pub fn check_census_once(&self) -> Result<()> {
+    pub fn check_totals_once(&self) -> Result<()> {
         if !self.is_counted.get() {
-            self.check_census()?;
+            self.check_totals()?;
             self.is_counted.set(true);
         }
         Ok(())
@@ -98,8 +98,8 @@ impl Index {
     /// Counts now.
     ///
     /// # Errors
-    /// As for [`Index::check_census_once`].
-    pub fn check_census(&self) -> Result<()> {
+    /// As for [`Index::check_totals_once`].
+    pub fn check_totals(&self) -> Result<()> {
         let mut all = self
             .db
             .prepare("SELECT dir, name, sum, rkind IS NOT 0 FROM entry ORDER BY dir, name")?;
@@ -108,7 +108,7 @@ impl Index {
             "SELECT dir, name, 0, 1 FROM entry INDEXED BY entry_pending WHERE rkind <> 0 \
              ORDER BY dir, name",
         )?;
-        if all == self.census()? && pending == counted(&mut listed)?.0 {
+        if all == self.totals()? && pending == counted(&mut listed)?.0 {
             Ok(())
         } else {
             Err(Error::Damaged("index: rows are lost".to_owned()))
@@ -118,8 +118,8 @@ impl Index {
 
 /// Counts rows of directory, name, checksum and whether they are pending; and of them the pending
 /// ones, without their checksums.
-fn counted(select: &mut Statement<'_>) -> Result<(Census, Census)> {
-    let (mut all, mut pending) = (Census::default(), Census::default());
+fn counted(select: &mut Statement<'_>) -> Result<(RowTotals, RowTotals)> {
+    let (mut all, mut pending) = (RowTotals::default(), RowTotals::default());
     let (mut last_dir, mut last_name) = (Vec::new(), Vec::new());
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {

@@ -79,7 +79,7 @@ fn make(file: &Path, is_staged: bool, counter: Option<u64>, statements: &str) ->
         }
     };
     index.transaction(write).unwrap();
-    index.check_census().unwrap();
+    index.check_totals().unwrap();
     drop(index);
     let db = rusqlite::Connection::open(file).unwrap();
     db.execute_batch(statements).unwrap();
@@ -138,7 +138,7 @@ fn the_corpus_of_index_files_is_of_this_format() {
     for name in ["small", "staged", "counter_max"] {
         fs::copy(corpus().join(name), &file).unwrap();
         let index = Index::open(&file).unwrap().unwrap();
-        index.check_census().unwrap();
+        index.check_totals().unwrap();
         let mut count = 0;
         for dir in ["", "d"] {
             let mut found = index.rows_in_dir(dir);

@@ -393,10 +393,10 @@ pub fn index_file(data: &[u8]) {
         Ok(index) => index.expect("the file is there"),
         Err(error) => return damaged(&error),
     };
-    let whole = index.check_census();
+    let whole = index.check_totals();
     match walk(&index) {
         // What was whole stays whole.
-        Ok(()) if whole.is_ok() => index.check_census().unwrap(),
+        Ok(()) if whole.is_ok() => index.check_totals().unwrap(),
         Ok(()) => {}
         Err(error) => damaged(&error),
     }
