@@ -1,6 +1,6 @@
 //! The pure core: what is decided, without any I/O, clock, log or randomness.
 
-pub mod arrivals;
+pub mod arrived_content;
 pub mod conflict_name;
 pub mod content_hash;
 pub mod decide;

@@ -35,7 +35,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 pub use listing::RemoteEntry;
 pub use meta::{Belonging, Meta};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
-pub use search::Holdings;
+pub use search::SubtreeTotals;
 pub use summary::RowSummary;
 use totals::RowTotals;
 

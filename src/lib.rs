@@ -46,7 +46,7 @@
 //!    strings together; large ones go in a session that a later run takes up
 //!    (`upload::session`); what was renamed is copied by Dropbox (`upload::moved`).
 //!    [`remote_folders`] makes what that does not.
-//! 7. [`remove`] deletes last, under guard ([`core::guard`], which [`core::arrivals`] tells what
+//! 7. [`remove`] deletes last, under guard ([`core::guard`], which [`core::arrived_content`] tells what
 //!    was only moved); whole trees are looked into and deleted together (`remove::trees`). What
 //!    waited for a freed name comes in a second round.
 //! 8. [`report`] says what was done. Its problems and [`error`] give the exit code.

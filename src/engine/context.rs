@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::core::arrivals::Arrivals;
+use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
 use crate::core::guard::Tally;
@@ -94,8 +94,8 @@ pub struct Pass<'a> {
     /// Keys of folders that uploads of this pass lie in.
     pub(crate) made_by_upload: HashSet<String>,
     /// How often each content arrived on a side in this pass: such a file was moved, not lost.
-    pub(crate) arrived_up: Arrivals,
-    pub(crate) arrived_down: Arrivals,
+    pub(crate) arrived_up: ArrivedContent,
+    pub(crate) arrived_down: ArrivedContent,
     /// Files gone in Dropbox, once one that may have been moved was opened for.
     pub(crate) gone_remotely: Option<GoneRemotely<'a>>,
     /// Something waits for a name that a delete of this pass frees.
@@ -149,8 +149,8 @@ impl<'a> Pass<'a> {
             upload_queue: UploadQueue::default(),
             new_folders: Vec::new(),
             made_by_upload: HashSet::new(),
-            arrived_up: Arrivals::default(),
-            arrived_down: Arrivals::default(),
+            arrived_up: ArrivedContent::default(),
+            arrived_down: ArrivedContent::default(),
             gone_remotely: None,
             needs_second_round: false,
             is_second_round: false,
@@ -233,19 +233,19 @@ impl<'a> Pass<'a> {
             (Local::File(_), Side::File(_))
         );
         let now = self.passes_done + 1;
-        let (arrived, came_back) = match before.row.base_file() {
-            Some(base) if was_on_both => (base.arrived, base.came_back),
-            Some(base) => (now, base.came_back || base.arrived < now),
+        let (arrived_in_pass, reappeared) = match before.row.base_file() {
+            Some(base) if was_on_both => (base.arrived_in_pass, base.reappeared),
+            Some(base) => (now, base.reappeared || base.arrived_in_pass < now),
             None => (now, false),
         };
-        self.has_arrivals |= arrived > self.passes_done;
+        self.has_arrivals |= arrived_in_pass > self.passes_done;
         Base::File(BaseFile {
             rev,
             hash,
             stamp,
             racy: is_racy(&stamp, read_at_ns),
-            arrived,
-            came_back,
+            arrived_in_pass,
+            reappeared,
         })
     }
 

@@ -5,7 +5,7 @@
 
 mod trees;
 
-use crate::core::arrivals::Arrivals;
+use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
@@ -461,7 +461,7 @@ fn held(direction: Direction) -> Meta {
 }
 
 /// Files deletes would lose: those whose content did not arrive on that side in this pass.
-fn lost(deletes: &[Delete], direction: Direction, arrived: &Arrivals) -> u64 {
+fn lost(deletes: &[Delete], direction: Direction, arrived: &ArrivedContent) -> u64 {
     let mut arrived = arrived.clone();
     let mut lost = 0;
     for delete in deletes

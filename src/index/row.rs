@@ -34,9 +34,9 @@ pub struct BaseFile {
     /// The stamp was too fresh to trust: the file is hashed once more.
     pub racy: bool,
     /// The pass in which it last came to be on a side where it was not.
-    pub arrived: u64,
+    pub arrived_in_pass: u64,
     /// It came back then: it had been in step when the guards were last asked.
-    pub came_back: bool,
+    pub reappeared: bool,
 }
 
 /// What Dropbox was seen to hold.
@@ -254,8 +254,8 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
                 inode: from_sql(sql.get(12).ok()?),
             },
             racy: racy != 0,
-            arrived: arrived.unsigned_abs(),
-            came_back: arrived < 0,
+            arrived_in_pass: arrived.unsigned_abs(),
+            reappeared: arrived < 0,
         }),
         _ => return None,
     };
@@ -295,8 +295,8 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
     let base = row.base_file();
     let stamp = base.map(|base| base.stamp);
     let arrived = base.map_or(0, |base| {
-        let pass = to_sql(base.arrived);
-        if base.came_back { -pass } else { pass }
+        let pass = to_sql(base.arrived_in_pass);
+        if base.reappeared { -pass } else { pass }
     });
     let (rkind, remote) = remote_columns(&row.remote);
     let mut upsert = db.prepare_cached(super::schema::UPSERT)?;
@@ -359,8 +359,8 @@ pub fn checksum(row: &Row) -> i64 {
         Base::None => sum.bytes(&[0]),
         Base::Folder { mount } => sum.bytes(&[1, u8::from(*mount)]),
         Base::File(file) => {
-            sum.bytes(&[2, u8::from(file.racy) | u8::from(file.came_back) << 1]);
-            sum.bytes(&file.arrived.to_le_bytes());
+            sum.bytes(&[2, u8::from(file.racy) | u8::from(file.reappeared) << 1]);
+            sum.bytes(&file.arrived_in_pass.to_le_bytes());
             sum.text(&file.rev);
             sum.bytes(&file.hash.0);
             let stamp = &file.stamp;

@@ -76,7 +76,7 @@ pub const SELECT_BETWEEN: &str = concat!(
 );
 
 /// How many things Dropbox holds in ?1 and between ?2 and ?3, and how many bytes.
-pub const SELECT_HOLDINGS: &str = "
+pub const SELECT_SUBTREE_TOTALS: &str = "
 SELECT count(*) FILTER (WHERE rkind > 1 OR (rkind = 0 AND kind <> 0)),
        coalesce(sum(CASE WHEN rkind = 3 THEN rsize WHEN rkind = 0 AND kind = 2 THEN size END), 0)
 FROM entry WHERE dir = ?1 OR (dir >= ?2 AND dir < ?3)";

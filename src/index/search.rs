@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// What Dropbox holds in and below a directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Holdings {
+pub struct SubtreeTotals {
     /// Files and folders.
     pub entries: u64,
     /// Bytes of all files together.
@@ -23,15 +23,15 @@ impl Index {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn holdings(&self, dir: &str) -> Result<Holdings> {
-        let mut select = self.db.prepare_cached(schema::SELECT_HOLDINGS)?;
+    pub fn subtree_totals(&self, dir: &str) -> Result<SubtreeTotals> {
+        let mut select = self.db.prepare_cached(schema::SELECT_SUBTREE_TOTALS)?;
         // Everything below "dir" lies between "dir/" and "dir0", the character after the slash.
         let (start, end) = match dir {
             "" => (String::new(), "\u{10ffff}".to_owned()),
             dir => (format!("{dir}/"), format!("{dir}0")),
         };
         Ok(select.query_row(params![dir, start, end], |row| {
-            Ok(Holdings {
+            Ok(SubtreeTotals {
                 entries: row::from_sql(row.get(0)?),
                 bytes: row::from_sql(row.get(1)?),
             })

@@ -20,7 +20,7 @@ pub struct RowSummary {
     /// The stamp of a file that Dropbox holds as the base says, if it can be trusted.
     pub stamp: Option<Stamp>,
     /// The pass in which the file last came to be where none was.
-    pub arrived: u64,
+    pub arrived_in_pass: u64,
     /// Dropbox holds a file, and there is no base.
     pub is_only_there: bool,
 }
@@ -98,7 +98,7 @@ impl RowSummaries<'_> {
                 shown: sql.get(1)?,
                 stamp,
                 // Of one that came back it is negative: too large here, so it is looked at closely.
-                arrived: from_sql(sql.get(7)?),
+                arrived_in_pass: from_sql(sql.get(7)?),
                 is_only_there: sql.get(8)?,
             })
         })?;

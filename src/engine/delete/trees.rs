@@ -96,7 +96,7 @@ impl Pass<'_> {
             })
             .collect();
         let dir = common_dir(named.keys());
-        let pages = self.tools.index.holdings(&dir)?.entries / PAGE_ENTRIES + 1;
+        let pages = self.tools.index.subtree_totals(&dir)?.entries / PAGE_ENTRIES + 1;
         if pages >= folders.len() as u64 {
             return Ok(folders);
         }

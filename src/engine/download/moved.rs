@@ -56,8 +56,8 @@ impl<'a> Pass<'a> {
                 let mut base = self.file_base(item, remote.rev.clone(), hash, now, read_at_ns);
                 // It is the same file, and counts as it did under its old name.
                 if let (Base::File(new), Some(before)) = (&mut base, old.row.base_file()) {
-                    new.arrived = before.arrived;
-                    new.came_back = before.came_back;
+                    new.arrived_in_pass = before.arrived_in_pass;
+                    new.reappeared = before.reappeared;
                 }
                 if let Some(gone) = &mut self.gone_remotely {
                     gone.being_renamed.insert(old.row.key.clone());

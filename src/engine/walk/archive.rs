@@ -171,10 +171,10 @@ impl<'a> Pass<'a> {
 
     /// Whether one request for everything below a folder beats one for each file that is due.
     fn is_worth_it(&self, dir: &str, files: u64, bytes: u64) -> Result<bool> {
-        let holdings = self.tools.index.holdings(dir)?;
-        Ok(holdings.entries + 1 < ENTRIES_MAX
-            && holdings.bytes < BYTES_MAX
-            && holdings.bytes.saturating_sub(bytes) <= files.saturating_mul(WASTE_PER_FILE))
+        let subtree_totals = self.tools.index.subtree_totals(dir)?;
+        Ok(subtree_totals.entries + 1 < ENTRIES_MAX
+            && subtree_totals.bytes < BYTES_MAX
+            && subtree_totals.bytes.saturating_sub(bytes) <= files.saturating_mul(WASTE_PER_FILE))
     }
 
     fn fetch_archive(&mut self, dir: &str, files: u64) -> Result<ArchiveAnswer> {

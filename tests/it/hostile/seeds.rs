@@ -32,7 +32,7 @@ fn rows() -> Vec<Row> {
         stamp: Stamp::default(),
         racy: true,
         arrived: 1,
-        came_back: true,
+        reappeared: true,
     });
     let seen = Remote::File(RemoteFile {
         modified: Some(1_700_000_000),

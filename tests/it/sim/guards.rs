@@ -166,7 +166,7 @@ fn in_step(index: &Index, dirs: Vec<String>) -> Result<InStep> {
         let mut rows = index.rows_in_dir(&dir);
         while let Some(row) = rows.next()? {
             match row.base_file() {
-                Some(base) if base.arrived > passes_done => found.brought += 1,
+                Some(base) if base.arrived_in_pass > passes_done => found.brought += 1,
                 Some(_) => found.settled.push(row.key.path()),
                 None => {}
             }

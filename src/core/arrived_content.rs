@@ -7,9 +7,9 @@ use crate::core::content_hash::ContentHash;
 /// Contents that arrived, by the first 64 bits of their hashes: they only ever pardon a delete
 /// that would otherwise count against a limit.
 #[derive(Clone, Debug, Default)]
-pub struct Arrivals(HashMap<u64, u32>);
+pub struct ArrivedContent(HashMap<u64, u32>);
 
-impl Arrivals {
+impl ArrivedContent {
     /// One more file with this content.
     pub fn note(&mut self, hash: ContentHash) {
         let count = self.0.entry(short(hash)).or_default();
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn each_arrival_stands_for_one_file() {
-        let mut arrivals = Arrivals::default();
+        let mut arrivals = ArrivedContent::default();
         let [a, b] = [b"a", b"b"].map(|bytes| ContentHash::of(bytes));
         arrivals.note(a);
         arrivals.note(a);
