@@ -24,7 +24,7 @@ use crate::dropbox::tokens::{Access, Credential, PersonalAccount, TokenFiles, ha
 use crate::engine::context::{Options, Tools};
 use crate::engine::cursor::CursorFile;
 use crate::error::{Error, ExitCode, Result};
-use crate::index::{Belonging, Index};
+use crate::index::{Index, SyncIdentity};
 use crate::io::dirs;
 use crate::io::disk::{Disk, Disks, Lock};
 use crate::io::env;
@@ -73,7 +73,7 @@ pub fn run_on(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stored {
     Used,
-    /// It is damaged, and makes room for a new one; the cursor belongs to the old one.
+    /// It is damaged, and makes room for a new one; the cursor check_identity to the old one.
     Removed,
     /// It is damaged, and nothing may be changed: as if there were none.
     Ignored,
@@ -131,7 +131,7 @@ fn attempt(
     let runtime = machine.disks.runtime();
     let access = Access::new(credential, runtime.as_deref(), !options.dry_run);
     let api = Api::new(machine.http, host, access).within(options.max_time);
-    let belonging = belonging(config, files.as_ref(), &api, options.dry_run)?;
+    let identity = identity(config, files.as_ref(), &api, options.dry_run)?;
     let tools = Tools {
         config,
         host,
@@ -147,7 +147,7 @@ fn attempt(
             .unwrap_or_else(env::hostname),
     };
     let cursors = CursorFile::new(state, !options.dry_run)?;
-    crate::engine::pass::run(&tools, options, &cursors, &belonging)
+    crate::engine::pass::run(&tools, options, &cursors, &identity)
 }
 
 fn locked(disk: &dyn Disk, dir: &Path) -> Result<Option<Lock>> {
@@ -234,12 +234,12 @@ fn unauthenticated(why: &str, banner: Option<String>) -> Error {
 
 /// What the base is agreed with. The account was asked for when the token was made, or is asked
 /// for once per personal access token; never by a request per pass.
-fn belonging(
+fn identity(
     config: &Config,
     files: Option<&TokenFiles<'_>>,
     api: &Api<'_>,
     dry: bool,
-) -> Result<Belonging> {
+) -> Result<SyncIdentity> {
     let (account_id, app_key, root_namespace) = match api.access().credential() {
         Credential::Refresh { app_key, .. } => {
             let stored = files.map(TokenFiles::token).transpose()?.flatten();
@@ -288,7 +288,7 @@ fn belonging(
             )
         }
     };
-    Ok(Belonging {
+    Ok(SyncIdentity {
         account_id,
         app_key,
         root_namespace,

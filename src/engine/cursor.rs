@@ -1,4 +1,4 @@
-//! The cursor file: how far Dropbox has been listened to, and what that belongs to.
+//! The cursor file: how far Dropbox has been listened to, and what that check_identity to.
 //!
 //! `cursor.json` is replaced atomically, after the index holds everything the cursor stands for,
 //! and only when entries arrived or a pass ended amid pages without any. It is used only if all it
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::path::RelPath;
 use crate::error::{Error, Result, state_error};
-use crate::index::{Belonging, Index, Meta};
+use crate::index::{Index, Meta, SyncIdentity};
 use crate::io::disk::Disk;
 
 const FILE: &str = "cursor.json";
@@ -55,7 +55,7 @@ impl<'a> CursorFile<'a> {
     ///
     /// # Errors
     /// What the disk or the index says; a damaged file is no error but no cursor.
-    pub fn load(&self, index: &Index, now: &Belonging) -> Result<Option<String>> {
+    pub fn load(&self, index: &Index, now: &SyncIdentity) -> Result<Option<String>> {
         let Some(disk) = self.disk else {
             return Ok(None);
         };
@@ -67,25 +67,25 @@ impl<'a> CursorFile<'a> {
             log::info!("{FILE} is damaged: listing Dropbox again");
             return Ok(None);
         };
-        let belongs = stored.account_id == now.account_id
+        let check_identity = stored.account_id == now.account_id
             && stored.app_key == now.app_key
             && stored.root_namespace == now.root_namespace
             && stored.remote_root == now.remote_root
             && stored.filters == now.filters
             && Some(stored.index_id) == index.meta(Meta::Id)?;
-        if belongs && stored.index_counter > index.counter()? {
+        if check_identity && stored.index_counter > index.counter()? {
             log::info!("the index is older than {FILE}: listing Dropbox again");
             index.transaction(|| index.set_meta(Meta::Older, "1"))?;
             return Ok(None);
         }
-        Ok(belongs.then_some(stored.cursor))
+        Ok(check_identity.then_some(stored.cursor))
     }
 
     /// Stores a cursor the index has caught up with.
     ///
     /// # Errors
     /// What the disk or the index says.
-    pub fn store(&self, cursor: &str, index: &Index, now: &Belonging) -> Result<()> {
+    pub fn store(&self, cursor: &str, index: &Index, now: &SyncIdentity) -> Result<()> {
         let Some(disk) = self.disk.filter(|_| self.writes) else {
             return Ok(());
         };

@@ -13,7 +13,7 @@ use crate::engine::cursor::CursorFile;
 use crate::engine::pull::{Puller, Root};
 use crate::engine::root;
 use crate::error::{Error, ExitCode, Result};
-use crate::index::{Belonging, Meta};
+use crate::index::{Meta, SyncIdentity};
 
 /// Remote changes from which on their echo is read in the same pass.
 const DRAIN_ABOVE: u64 = 500;
@@ -26,9 +26,9 @@ pub fn run(
     tools: &Tools<'_>,
     options: &Options,
     cursors: &CursorFile<'_>,
-    belonging: &Belonging,
+    identity: &SyncIdentity,
 ) -> Result<ExitCode> {
-    belongs(tools, options, belonging)?;
+    check_identity(tools, options, identity)?;
     root::check(
         tools.disk,
         tools.index,
@@ -45,7 +45,7 @@ pub fn run(
         index: tools.index,
         cursors,
         filter: &tools.config.sync.filter,
-        belonging,
+        identity,
         personal_token: token.as_deref(),
     };
     pull(tools, options, &puller)?;
@@ -114,9 +114,9 @@ fn walk(pass: &mut Pass<'_>) -> Result<Option<Error>> {
     Ok(None)
 }
 
-/// The base belongs to one account, app, namespace and remote root.
-fn belongs(tools: &Tools<'_>, options: &Options, now: &Belonging) -> Result<()> {
-    let Some(before) = tools.index.belonging()? else {
+/// The base check_identity to one account, app, namespace and remote root.
+fn check_identity(tools: &Tools<'_>, options: &Options, now: &SyncIdentity) -> Result<()> {
+    let Some(before) = tools.index.identity()? else {
         return Ok(());
     };
     let has_base = tools.index.has_base()?;
@@ -145,7 +145,7 @@ fn belongs(tools: &Tools<'_>, options: &Options, now: &Belonging) -> Result<()> 
     );
     tools.index.transaction(|| {
         tools.index.clear()?;
-        tools.index.set_belonging(now)
+        tools.index.set_identity(now)
     })
 }
 

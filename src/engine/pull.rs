@@ -10,7 +10,7 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::engine::cursor::CursorFile;
 use crate::error::{Error, Result};
-use crate::index::{Belonging, Index, Meta, Remote, RemoteEntry, RemoteFile};
+use crate::index::{Index, Meta, Remote, RemoteEntry, RemoteFile, SyncIdentity};
 use crate::report::printable;
 use crate::timestamp::seconds_of;
 
@@ -47,7 +47,7 @@ pub struct Puller<'a> {
     /// What may become a row.
     pub filter: &'a Filter,
     /// What cursors belong to; names the remote root.
-    pub belonging: &'a Belonging,
+    pub identity: &'a SyncIdentity,
     /// Hash of the personal access token, if one is used: it does not say which app it is of.
     pub personal_token: Option<&'a str>,
 }
@@ -74,7 +74,7 @@ impl Puller<'_> {
         let relist = self.index.meta(Meta::RelistDue)?.is_some();
         let cursor = self
             .cursors
-            .load(self.index, self.belonging)?
+            .load(self.index, self.identity)?
             .filter(|_| !relist);
         match cursor.map(|cursor| self.listen(cursor)).transpose()? {
             Some(Listened::UpToDate) => {
@@ -102,7 +102,7 @@ impl Puller<'_> {
             let was_due = self.index.meta(Meta::ResetDue)?.is_some();
             self.index.transaction(|| {
                 self.index.clear()?;
-                self.index.set_belonging(self.belonging)?;
+                self.index.set_identity(self.identity)?;
                 // This is no reset of Dropbox's.
                 if was_due {
                     Ok(())
@@ -135,7 +135,7 @@ impl Puller<'_> {
     /// # Errors
     /// Whatever ends the pass.
     pub fn drain(&self) -> Result<()> {
-        if let Some(cursor) = self.cursors.load(self.index, self.belonging)? {
+        if let Some(cursor) = self.cursors.load(self.index, self.identity)? {
             self.listen(cursor)?;
         }
         Ok(())
@@ -165,8 +165,7 @@ impl Puller<'_> {
                 return Ok(Listened::Incomplete);
             }
             if sink.entries > 0 {
-                self.cursors
-                    .store(&end.cursor, self.index, self.belonging)?;
+                self.cursors.store(&end.cursor, self.index, self.identity)?;
             }
             let moved = sink.entries > 0 && end.cursor != cursor;
             cursor = end.cursor;
@@ -175,7 +174,7 @@ impl Puller<'_> {
             }
             if let Err(error) = pages.count(moved) {
                 // What is promised lies behind these pages: the next pass goes on from here.
-                self.cursors.store(&cursor, self.index, self.belonging)?;
+                self.cursors.store(&cursor, self.index, self.identity)?;
                 return Err(error);
             }
         }
@@ -189,7 +188,7 @@ impl Puller<'_> {
         }
         // Half a listing of another folder, account or filter is of no use.
         let of = self.index.meta(Meta::StagingOf)?;
-        let is_ours = of.as_deref() == Some(self.belonging.text().as_str());
+        let is_ours = of.as_deref() == Some(self.identity.text().as_str());
         let mut cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
         let (mut pages, mut resets) = (Pages::default(), 0);
         loop {
@@ -198,7 +197,7 @@ impl Puller<'_> {
                 Some(cursor) => self.api.list_folder_continue(cursor, &mut sink),
                 None => {
                     sink.starts_over = true;
-                    self.api.list_folder(&self.belonging.remote_root, &mut sink)
+                    self.api.list_folder(&self.identity.remote_root, &mut sink)
                 }
             };
             let end = match answer {
@@ -234,17 +233,16 @@ impl Puller<'_> {
             }
             if end.has_more {
                 self.index
-                    .note_staging(&end.cursor, &self.belonging.text())?;
+                    .note_staging(&end.cursor, &self.identity.text())?;
                 self.index.commit()?;
                 let moved = sink.entries > 0 && cursor.as_deref() != Some(&end.cursor);
                 pages.count(moved)?;
                 cursor = Some(end.cursor);
             } else {
                 self.index.merge_staged(self.filter)?;
-                self.index.set_belonging(self.belonging)?;
+                self.index.set_identity(self.identity)?;
                 self.index.commit()?;
-                self.cursors
-                    .store(&end.cursor, self.index, self.belonging)?;
+                self.cursors.store(&end.cursor, self.index, self.identity)?;
                 return Ok(Root::Listed);
             }
         }
@@ -331,7 +329,7 @@ impl<'a> Sink<'a> {
         Sink {
             index: puller.index,
             filter: puller.filter,
-            root: root_key(&puller.belonging.remote_root),
+            root: root_key(&puller.identity.remote_root),
             purpose,
             starts_over: false,
             entries: 0,
@@ -354,7 +352,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Where an entry of a listing belongs.
+/// Where an entry of a listing check_identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Located {
     /// Below the remote root.

@@ -1,4 +1,4 @@
-//! What the index belongs to and what is still due, by name.
+//! What the index check_identity to and what is still due, by name.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -84,9 +84,9 @@ impl Meta {
     }
 }
 
-/// What the base, and with it every cursor, belongs to.
+/// What the base, and with it every cursor, check_identity to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Belonging {
+pub struct SyncIdentity {
     /// The account.
     pub account_id: String,
     /// The app.
@@ -99,10 +99,10 @@ pub struct Belonging {
     pub filters: String,
 }
 
-impl Belonging {
+impl SyncIdentity {
     /// All of it in one text.
     pub fn text(&self) -> String {
-        let Belonging {
+        let SyncIdentity {
             account_id,
             app_key,
             root_namespace,
@@ -158,16 +158,16 @@ impl Index {
         Ok(())
     }
 
-    /// What the base belongs to; nothing before the first listing.
+    /// What the base check_identity to; nothing before the first listing.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn belonging(&self) -> Result<Option<Belonging>> {
+    pub fn identity(&self) -> Result<Option<SyncIdentity>> {
         let Some(account_id) = self.meta(Meta::AccountId)? else {
             return Ok(None);
         };
         let text = |meta| Ok::<_, crate::error::Error>(self.meta(meta)?.unwrap_or_default());
-        Ok(Some(Belonging {
+        Ok(Some(SyncIdentity {
             account_id,
             app_key: text(Meta::AppKey)?,
             root_namespace: text(Meta::RootNamespace)?,
@@ -176,15 +176,15 @@ impl Index {
         }))
     }
 
-    /// Says what the base belongs to from now on.
+    /// Says what the base check_identity to from now on.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn set_belonging(&self, belonging: &Belonging) -> Result<()> {
-        self.set_meta(Meta::AccountId, &belonging.account_id)?;
-        self.set_meta(Meta::AppKey, &belonging.app_key)?;
-        self.set_meta(Meta::RootNamespace, &belonging.root_namespace)?;
-        self.set_meta(Meta::RemoteRoot, &belonging.remote_root)?;
-        self.set_meta(Meta::Filters, &belonging.filters)
+    pub fn set_identity(&self, identity: &SyncIdentity) -> Result<()> {
+        self.set_meta(Meta::AccountId, &identity.account_id)?;
+        self.set_meta(Meta::AppKey, &identity.app_key)?;
+        self.set_meta(Meta::RootNamespace, &identity.root_namespace)?;
+        self.set_meta(Meta::RemoteRoot, &identity.remote_root)?;
+        self.set_meta(Meta::Filters, &identity.filters)
     }
 }

@@ -6,13 +6,13 @@ use ferrybox::core::path::Key;
 use ferrybox::engine::cursor::CursorFile;
 use ferrybox::engine::root;
 use ferrybox::error::{Error, ExitCode};
-use ferrybox::index::{Base, Belonging, Index, Meta, Remote, Row};
+use ferrybox::index::{Base, Index, Meta, Remote, Row, SyncIdentity};
 use ferrybox::report::Counts;
 
 use crate::world::{Outcome, World, world};
 
-fn belonging() -> Belonging {
-    Belonging {
+fn identity() -> SyncIdentity {
+    SyncIdentity {
         account_id: "dbid:A".to_owned(),
         app_key: "app".to_owned(),
         root_namespace: "7".to_owned(),
@@ -29,15 +29,15 @@ fn noted(index: &Index) {
 
 #[test]
 fn a_cursor_counts_for_all_it_was_stored_with_and_nothing_else() {
-    let (index, now) = (Index::in_memory("one").unwrap(), belonging());
+    let (index, now) = (Index::in_memory("one").unwrap(), identity());
     let world = World::in_memory("BIDIRECTIONAL");
     let disk = world.disk();
     let cursors = CursorFile::new(Some(&disk), true).unwrap();
     cursors.store("c", &index, &now).unwrap();
-    let load = |index: &Index, now: &Belonging| cursors.load(index, now).unwrap();
+    let load = |index: &Index, now: &SyncIdentity| cursors.load(index, now).unwrap();
     assert_eq!(load(&index, &now).as_deref(), Some("c"));
     let other = || "other".to_owned();
-    let others: [fn(&mut Belonging, String); 5] = [
+    let others: [fn(&mut SyncIdentity, String); 5] = [
         |now, other| now.account_id = other,
         |now, other| now.app_key = other,
         |now, other| now.root_namespace = other,
@@ -84,7 +84,7 @@ fn the_cursor_of_another_folder_is_not_followed_after_a_crash() {
     assert_eq!(world.read("new").as_deref(), Some("new"));
 }
 
-/// What the index says it belongs to becomes another; meanwhile files vanish from Dropbox.
+/// What the index says it check_identity to becomes another; meanwhile files vanish from Dropbox.
 fn changed(meta: Meta) -> World {
     let world = world();
     for name in ["a", "b", "c", "d"] {

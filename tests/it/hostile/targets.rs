@@ -19,7 +19,7 @@ use ferrybox::dropbox::wire::{ApiError, FileMetadata, Metadata, one_line};
 use ferrybox::engine::cursor::CursorFile;
 use ferrybox::engine::pull;
 use ferrybox::error::Error;
-use ferrybox::index::{Belonging, DirPath, Index, Row};
+use ferrybox::index::{DirPath, Index, Row, SyncIdentity};
 use ferrybox::io::RealDisk;
 use ferrybox::io::host::Host;
 use serde::Deserialize;
@@ -331,7 +331,7 @@ pub fn state_file(data: &[u8]) {
     let disk = RealDisk::open(&scratch.0).unwrap();
     let index = Index::in_memory("id").unwrap();
     let text = |name: &str| name.to_owned();
-    let now = Belonging {
+    let now = SyncIdentity {
         account_id: text("account"),
         app_key: text("app"),
         root_namespace: text("1"),
@@ -407,7 +407,7 @@ pub fn index_file(data: &[u8]) {
 
 fn walk(index: &Index) -> ferrybox::error::Result<()> {
     let (counter, _) = (index.counter()?, index.has_base()?);
-    let _ = index.belonging()?;
+    let _ = index.identity()?;
     let mut pending = None;
     for _ in 0..100 {
         pending = index.next_pending_dir(pending.as_deref())?;
