@@ -113,7 +113,7 @@ pub struct Pass<'a> {
     pub(crate) committed: u64,
     /// Number of the last pass that came past its guards. What arrived on a side since then is
     /// our own doing: it does not speak for that side.
-    pub(crate) passes_done: u64,
+    pub(crate) last_guarded_pass: u64,
     /// Something arrived since then.
     pub(crate) has_arrivals: bool,
     /// Something could not be opened at, so nothing follows from what was not seen.
@@ -131,7 +131,7 @@ impl<'a> Pass<'a> {
         options: &'a Options,
         reset_due: bool,
         had_base: bool,
-        passes_done: u64,
+        last_guarded_pass: u64,
     ) -> Pass<'a> {
         Pass {
             tools,
@@ -160,7 +160,7 @@ impl<'a> Pass<'a> {
             upload_left: false,
             stumbles: 0,
             committed: 0,
-            passes_done,
+            last_guarded_pass,
             has_arrivals: false,
             view_is_incomplete: false,
             had_base,
@@ -232,13 +232,13 @@ impl<'a> Pass<'a> {
             (before.local, before.row.remote_side()),
             (Local::File(_), Side::File(_))
         );
-        let now = self.passes_done + 1;
+        let now = self.last_guarded_pass + 1;
         let (arrived_in_pass, reappeared) = match before.row.base_file() {
             Some(base) if was_on_both => (base.arrived_in_pass, base.reappeared),
             Some(base) => (now, base.reappeared || base.arrived_in_pass < now),
             None => (now, false),
         };
-        self.has_arrivals |= arrived_in_pass > self.passes_done;
+        self.has_arrivals |= arrived_in_pass > self.last_guarded_pass;
         Base::File(BaseFile {
             rev,
             hash,

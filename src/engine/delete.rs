@@ -96,14 +96,14 @@ impl Pass<'_> {
     }
 
     /// From here on what arrived until now counts like everything else.
-    pub(crate) fn come_past_guards(&mut self) -> Result<()> {
+    pub(crate) fn mark_guards_passed(&mut self) -> Result<()> {
         if self.dry() || !self.has_arrivals {
             return Ok(());
         }
-        self.passes_done += 1;
+        self.last_guarded_pass += 1;
         self.has_arrivals = false;
-        let (index, done) = (self.tools.index, self.passes_done.to_string());
-        index.transaction(|| index.set_meta(Meta::PassesDone, &done))
+        let (index, done) = (self.tools.index, self.last_guarded_pass.to_string());
+        index.transaction(|| index.set_meta(Meta::LastGuardedPass, &done))
     }
 
     fn guard(&mut self, deletes: &[Delete]) -> Result<Option<Error>> {

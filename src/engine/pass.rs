@@ -51,9 +51,11 @@ pub fn run(
     pull(tools, options, &puller)?;
     let had_base = tools.index.has_base()?;
     let reset_due = tools.index.meta(Meta::ResetDue)?.is_some();
-    let passes_done = tools.index.meta(Meta::PassesDone)?;
-    let passes_done = passes_done.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let mut pass = Pass::new(tools, options, reset_due, had_base, passes_done);
+    let last_guarded_pass = tools.index.meta(Meta::LastGuardedPass)?;
+    let last_guarded_pass = last_guarded_pass
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let mut pass = Pass::new(tools, options, reset_due, had_base, last_guarded_pass);
     pass.is_older = tools.index.meta(Meta::Older)?.is_some();
     let walked = walk(&mut pass);
     if walked.is_err() {
@@ -101,7 +103,7 @@ fn walk(pass: &mut Pass<'_>) -> Result<Option<Error>> {
     if let Some(halt) = pass.delete_all()? {
         return Ok(Some(halt));
     }
-    pass.come_past_guards()?;
+    pass.mark_guards_passed()?;
     if pass.needs_second_round && !pass.dry() {
         pass.is_second_round = true;
         if pass.options.down && pass.options.mode != Mode::LocalToDropbox {

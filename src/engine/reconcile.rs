@@ -101,7 +101,7 @@ impl Pass<'_> {
         if base.is_some() {
             self.view_is_incomplete |= item.local == Local::Unknown || remote == Side::Unknown;
         }
-        if let Some(base) = base.filter(|base| base.arrived_in_pass > self.passes_done) {
+        if let Some(base) = base.filter(|base| base.arrived_in_pass > self.last_guarded_pass) {
             self.has_arrivals = true;
             if base.reappeared {
                 self.tally.base_files += 1;
@@ -340,7 +340,7 @@ impl Pass<'_> {
         row.settle(base, &item.name);
         if let (Base::File(base), true) = (&mut row.base, was_in_step) {
             // It may have been brought back by a pass that broke off before it could settle it.
-            base.arrived_in_pass = self.passes_done + 1;
+            base.arrived_in_pass = self.last_guarded_pass + 1;
             base.reappeared = true;
             self.has_arrivals = true;
         }
@@ -350,7 +350,7 @@ impl Pass<'_> {
     fn forget(&mut self, phase: Phase, item: Item) -> Result<()> {
         let mut row = item.row;
         let was_settled =
-            |base: &BaseFile| base.reappeared || base.arrived_in_pass <= self.passes_done;
+            |base: &BaseFile| base.reappeared || base.arrived_in_pass <= self.last_guarded_pass;
         if phase == Phase::Down && row.base_file().is_some_and(was_settled) {
             // It was in step, and has no base any more when the others are counted.
             self.tally.base_files += 1;

@@ -151,7 +151,7 @@ impl Pass<'_> {
             Ok(status) => status.kind == Kind::File && Some(status.stamp) == known.stamp,
             Err(_) => false,
         };
-        if !is_same || known.arrived_in_pass > self.passes_done {
+        if !is_same || known.arrived_in_pass > self.last_guarded_pass {
             return false;
         }
         if self

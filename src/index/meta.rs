@@ -44,7 +44,7 @@ pub enum Meta {
     /// The same for deletes in Dropbox.
     HeldUp,
     /// Number of the last pass that came past its guards.
-    PassesDone,
+    LastGuardedPass,
     /// The upload session of a large file that has not arrived whole.
     UploadSession,
     /// Hash of the personal access token the base was last agreed through.
@@ -75,7 +75,7 @@ impl Meta {
             Meta::StagingSum => "staging_sum",
             Meta::HeldDown => "held_down",
             Meta::HeldUp => "held_up",
-            Meta::PassesDone => "passes_done",
+            Meta::LastGuardedPass => "passes_done",
             Meta::UploadSession => "upload_session",
             Meta::PersonalToken => "personal_token",
             Meta::RootMarker => "root_marker",

@@ -23,7 +23,7 @@ fn identity() -> SyncIdentity {
 
 fn noted(index: &Index) {
     index
-        .transaction(|| index.set_meta(Meta::PassesDone, "1"))
+        .transaction(|| index.set_meta(Meta::LastGuardedPass, "1"))
         .unwrap();
 }
 

@@ -153,8 +153,10 @@ fn dirs_of(index: &Path) -> Option<Vec<String>> {
 }
 
 fn in_step(index: &Index, dirs: Vec<String>) -> Result<InStep> {
-    let passes_done = index.meta(Meta::PassesDone)?;
-    let passes_done = passes_done.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let last_guarded_pass = index.meta(Meta::LastGuardedPass)?;
+    let last_guarded_pass = last_guarded_pass
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
     let mut found = InStep {
         held: [
             index.meta(Meta::HeldDown)?.is_some(),
@@ -166,7 +168,7 @@ fn in_step(index: &Index, dirs: Vec<String>) -> Result<InStep> {
         let mut rows = index.rows_in_dir(&dir);
         while let Some(row) = rows.next()? {
             match row.base_file() {
-                Some(base) if base.arrived_in_pass > passes_done => found.brought += 1,
+                Some(base) if base.arrived_in_pass > last_guarded_pass => found.brought += 1,
                 Some(_) => found.settled.push(row.key.path()),
                 None => {}
             }
