@@ -300,7 +300,7 @@ impl<'a> Api<'a> {
             let metadata = response
                 .header("dropbox-api-result")
                 .and_then(|json| serde_json::from_str(json).ok())
-                .ok_or_else(|| stumbled("the answer to a download lacks its metadata"))?;
+                .ok_or_else(|| server_error("the answer to a download lacks its metadata"))?;
             let resumed = response.status == 206;
             Ok(Download {
                 metadata,
@@ -322,7 +322,7 @@ impl<'a> Api<'a> {
             let path = "/2/files/download_zip";
             match self.once(Endpoint::Content, path, headers, Body::Empty) {
                 Ok(response) => Ok(Some(response.body)),
-                Err(Failure::Broken(text) | Failure::Stumbled(text)) => {
+                Err(Failure::Broken(text) | Failure::ServerError(text)) => {
                     log::debug!("no archive: {text}");
                     Ok(None)
                 }
@@ -379,7 +379,7 @@ impl<'a> Api<'a> {
             let response = self.once(Endpoint::Api, &format!("/2/{route}"), headers, body)?;
             let page = read_page(response.body, &mut |entry| sink.entry(entry));
             page.map_err(|error| match error {
-                PageError::Malformed(error) => stumbled(&format!("a listing broke: {error}")),
+                PageError::Malformed(error) => server_error(&format!("a listing broke: {error}")),
                 PageError::Sink(error) => Failure::Final(error),
             })
         })
@@ -448,7 +448,7 @@ impl<'a> Api<'a> {
             .read_to_end(&mut bytes)
             .is_err()
         {
-            return stumbled(&format!("the answer to {path} broke off"));
+            return server_error(&format!("the answer to {path} broke off"));
         }
         if let Some(token) = self.access.token_at_hand(self.host) {
             bytes = without_secrets(&String::from_utf8_lossy(&bytes), &token).into_bytes();
@@ -468,12 +468,12 @@ impl<'a> Api<'a> {
                     Failure::RateLimited(retry_after)
                 }
                 Ok(error) => Failure::Refused(error),
-                Err(_) => stumbled(&format!("{path}: an answer 409 without its reason")),
+                Err(_) => server_error(&format!("{path}: an answer 409 without its reason")),
             },
             429 => Failure::RateLimited(
                 retry_after.or_else(|| error().ok().and_then(|e| e.number("retry_after"))),
             ),
-            500..=599 | 408 | 200..=399 => stumbled(&format!(
+            500..=599 | 408 | 200..=399 => server_error(&format!(
                 "Dropbox answers {status} to {path} (request id {request_id})"
             )),
             403 => Failure::Final(Error::Failed(format!(
@@ -535,7 +535,7 @@ fn token_call(
         .read_to_end(&mut body)
         .is_err()
     {
-        return Err(stumbled("the answer of the token endpoint broke off"));
+        return Err(server_error("the answer of the token endpoint broke off"));
     }
     // The values of the form, but for the first, which names the grant.
     let values = form.split(['&', '=']).skip(3).step_by(2);
@@ -544,7 +544,7 @@ fn token_call(
     Err(match status {
         400 | 401 | 403 => Failure::Final(refused(&body)),
         429 => Failure::RateLimited(retry_after),
-        _ => stumbled(&format!("Dropbox answers {status} to /oauth2/token")),
+        _ => server_error(&format!("Dropbox answers {status} to /oauth2/token")),
     })
 }
 
@@ -557,21 +557,21 @@ fn transport_failure(error: HttpError) -> Failure {
     }
 }
 
-pub(super) fn stumbled(text: &str) -> Failure {
-    Failure::Stumbled(text.to_owned())
+pub(super) fn server_error(text: &str) -> Failure {
+    Failure::ServerError(text.to_owned())
 }
 
 fn read_json<T: DeserializeOwned>(body: Box<dyn Read>) -> Result<T, Failure> {
     let mut bytes = Vec::new();
     if let Err(error) = body.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes) {
-        return Err(stumbled(&format!(
+        return Err(server_error(&format!(
             "an answer of Dropbox broke off: {error}"
         )));
     }
     // The parser's own text could quote a token.
     serde_json::from_slice(&bytes).map_err(|error| {
         let place = error.column();
-        stumbled(&format!(
+        server_error(&format!(
             "an answer of Dropbox makes no sense (at byte {place}); is a login page in the way?"
         ))
     })

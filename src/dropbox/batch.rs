@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::dropbox::api::{Api, Call, PageSink, Upload, stumbled};
+use crate::dropbox::api::{Api, Call, PageSink, Upload, server_error};
 use crate::dropbox::retry::{CallError, Failure};
 use crate::dropbox::wire::{ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor};
 
@@ -182,7 +182,7 @@ impl Api<'_> {
             let route = "files/upload_session/finish_batch_v2";
             let answer: Entries<Flat<FileMetadata>> = self.rpc_once(route, &argument)?;
             if answer.entries.len() != open.len() {
-                return Err(stumbled(INCOMPLETE));
+                return Err(server_error(INCOMPLETE));
             }
             let mut is_busy = false;
             for (at, entry) in open.into_iter().zip(answer.entries) {
@@ -246,7 +246,7 @@ impl Api<'_> {
             let (route, check) = ("files/delete_batch", "files/delete_batch/check");
             let answers: Vec<Flat<Done>> = self.job_once(route, check, &launch)?;
             if answers.len() != chosen.len() {
-                return Err(stumbled(INCOMPLETE));
+                return Err(server_error(INCOMPLETE));
             }
             let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
             Ok(chosen.into_iter().zip(outcomes).collect())
@@ -353,7 +353,7 @@ impl Api<'_> {
 fn failure(error: CallError) -> Failure {
     match error {
         CallError::Refused(error) => Failure::Refused(error),
-        CallError::Stumbled(text) => Failure::Stumbled(text),
+        CallError::ServerError(text) => Failure::ServerError(text),
         CallError::Local(error) => Failure::Local(error),
         CallError::End(error) => Failure::Final(error),
     }
@@ -364,6 +364,6 @@ fn complete<T>(answers: Vec<T>, asked: usize) -> Call<Vec<T>> {
     if answers.len() == asked {
         Ok(answers)
     } else {
-        Err(CallError::Stumbled(INCOMPLETE.to_owned()))
+        Err(CallError::ServerError(INCOMPLETE.to_owned()))
     }
 }

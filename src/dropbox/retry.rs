@@ -26,8 +26,8 @@ const BACKOFF_MAX_S: u64 = 30;
 pub enum Failure {
     /// The connection broke.
     Broken(String),
-    /// The server stumbled, or its answer was cut short or made no sense.
-    Stumbled(String),
+    /// The server server_error, or its answer was cut short or made no sense.
+    ServerError(String),
     /// Dropbox asks to slow down, for that many seconds if it said so.
     RateLimited(Option<u64>),
     /// The access token is no longer good.
@@ -46,7 +46,7 @@ pub enum CallError {
     /// The route's own error: the caller knows what it means.
     Refused(ApiError),
     /// The server could not answer this call; others may fare better.
-    Stumbled(String),
+    ServerError(String),
     /// Our side of a streamed body failed.
     Local(io::Error),
     /// The pass ends.
@@ -61,7 +61,7 @@ impl CallError {
                 Error::Failed(format!("Dropbox refused to {what}: {}", error.text()))
             }
             CallError::Local(error) => Error::Failed(format!("cannot {what}: {error}")),
-            CallError::Stumbled(text) => Error::TryLater(text),
+            CallError::ServerError(text) => Error::TryLater(text),
             CallError::End(error) => error,
         }
     }
@@ -187,10 +187,10 @@ impl Retry {
                     log::debug!("{text}; trying again");
                     self.sleep(host, jittered(host, Duration::from_secs(1 << broken)))?;
                 }
-                Err(Failure::Stumbled(text)) => {
+                Err(Failure::ServerError(text)) => {
                     broken += 1;
                     if broken >= TRIES_MAX {
-                        return Err(CallError::Stumbled(text));
+                        return Err(CallError::ServerError(text));
                     }
                     log::debug!("{text}; trying again");
                     self.sleep(host, jittered(host, Duration::from_secs(1 << broken)))?;

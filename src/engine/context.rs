@@ -29,7 +29,7 @@ use crate::report::Report;
 /// Rows settled in one transaction.
 const SETTLES_AT_ONCE: usize = 256;
 /// Paths in a row that Dropbox may stumble over before the pass ends.
-const STUMBLES_MAX: u32 = 3;
+const SERVER_ERRORS_MAX: u32 = 3;
 /// What one pass is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -108,8 +108,8 @@ pub struct Pass<'a> {
     pub(crate) disk_full: Option<String>,
     /// Something did not go up that may in a later pass.
     pub(crate) upload_left: bool,
-    /// Paths in a row that Dropbox stumbled over.
-    pub(crate) stumbles: u32,
+    /// Paths in a row that Dropbox server_error over.
+    pub(crate) server_errors: u32,
     pub(crate) committed: u64,
     /// Number of the last pass that came past its guards. What arrived on a side since then is
     /// our own doing: it does not speak for that side.
@@ -158,7 +158,7 @@ impl<'a> Pass<'a> {
             quota_full: None,
             disk_full: None,
             upload_left: false,
-            stumbles: 0,
+            server_errors: 0,
             committed: 0,
             last_guarded_pass,
             has_arrivals: false,
@@ -209,11 +209,11 @@ impl<'a> Pass<'a> {
     }
 
     /// Dropbox could not answer for this path. The others go on, unless it is not the path.
-    pub(crate) fn stumbled(&mut self, subject: &str, text: &str) -> Result<()> {
+    pub(crate) fn note_server_error(&mut self, subject: &str, text: &str) -> Result<()> {
         self.upload_left = true;
-        self.stumbles += 1;
+        self.server_errors += 1;
         self.tools.report.problem(subject, text);
-        if self.stumbles >= STUMBLES_MAX {
+        if self.server_errors >= SERVER_ERRORS_MAX {
             return Err(Error::TryLater(text.to_owned()));
         }
         Ok(())

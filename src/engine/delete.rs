@@ -245,7 +245,7 @@ impl Pass<'_> {
 
     pub(crate) fn deleted_in_dropbox(&mut self, item: Item, more: &str) -> Result<()> {
         self.committed += 1;
-        self.stumbles = 0;
+        self.server_errors = 0;
         let report = self.tools.report;
         report.did(Deed::DeleteRemote, &item.subject, more);
         let mut row = item.row;
@@ -262,8 +262,9 @@ impl Pass<'_> {
         match self.tools.api.delete_file(&path, &base.rev) {
             Ok(()) => return self.deleted_in_dropbox(item, ""),
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
-            Err(CallError::Stumbled(text)) => {
-                return self.stumbled(&item.subject, &format!("not deleted in Dropbox: {text}"));
+            Err(CallError::ServerError(text)) => {
+                return self
+                    .note_server_error(&item.subject, &format!("not deleted in Dropbox: {text}"));
             }
             // The tag of a rev that does not match any more is not documented: the rev tells.
             Err(CallError::Refused(error)) => {
@@ -274,7 +275,9 @@ impl Pass<'_> {
                         report.problem(&item.subject, &text);
                     }
                     Ok(_) => report.deferred(&item.subject, "it changed in Dropbox meanwhile"),
-                    Err(CallError::Stumbled(_)) => return self.stumbled(&item.subject, &text),
+                    Err(CallError::ServerError(_)) => {
+                        return self.note_server_error(&item.subject, &text);
+                    }
                     Err(error) => return Err(error.into_error("look at a file")),
                 }
                 return Ok(());
@@ -308,9 +311,9 @@ impl Pass<'_> {
                 return self.settle(row);
             }
             Err(CallError::Refused(error)) if error.has("not_found") => {}
-            Err(CallError::Stumbled(text)) => {
+            Err(CallError::ServerError(text)) => {
                 let text = format!("folder not deleted in Dropbox: {text}");
-                return self.stumbled(&item.subject, &text);
+                return self.note_server_error(&item.subject, &text);
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not deleted in Dropbox: {}", error.text());

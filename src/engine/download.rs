@@ -110,7 +110,7 @@ impl Pass<'_> {
         }
         match self.fetch(&item, &remote, &temp, replaces) {
             Ok((rev, hash)) => {
-                self.stumbles = 0;
+                self.server_errors = 0;
                 self.stage(StagedFile {
                     item,
                     temp,
@@ -298,7 +298,7 @@ impl Pass<'_> {
             };
             if stalls >= TRIES_MAX {
                 let text = format!("the connection broke at byte {offset} again and again");
-                return Err(Failed::Call(CallError::Stumbled(text)));
+                return Err(Failed::Call(CallError::ServerError(text)));
             }
         }
         let hash = partial.hasher.clone().finish();
@@ -347,8 +347,8 @@ impl Pass<'_> {
         let report = self.tools.report;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
-            Failed::Call(CallError::Stumbled(text)) => {
-                return self.stumbled(&item.subject, &format!("not downloaded: {text}"));
+            Failed::Call(CallError::ServerError(text)) => {
+                return self.note_server_error(&item.subject, &format!("not downloaded: {text}"));
             }
             Failed::Call(CallError::Refused(error)) if error.has("not_found") => {
                 report.deferred(&item.subject, "it changed in Dropbox meanwhile");

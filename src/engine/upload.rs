@@ -271,7 +271,7 @@ impl Pass<'_> {
 
     fn uploaded(&mut self, item: Item, sent: Sent, read_at_ns: i128, more: &str) -> Result<()> {
         self.committed += 1;
-        self.stumbles = 0;
+        self.server_errors = 0;
         let mut row = item.row.clone();
         if let Some(lower) = &sent.metadata.path_lower
             && !self.is_stored_as(&mut row, lower)
@@ -311,8 +311,8 @@ impl Pass<'_> {
         let subject = &item.subject;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
-            Failed::Call(CallError::Stumbled(text)) => {
-                return self.stumbled(subject, &format!("not uploaded: {text}"));
+            Failed::Call(CallError::ServerError(text)) => {
+                return self.note_server_error(subject, &format!("not uploaded: {text}"));
             }
             Failed::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
                 self.upload_left = true;
@@ -383,8 +383,8 @@ impl Pass<'_> {
     fn met_another(&mut self, item: Item, observed: &Observed) -> Result<()> {
         let path = self.remote_path(&item.subject);
         let found = match self.tools.api.metadata(&path) {
-            Err(CallError::Stumbled(text)) => {
-                return self.stumbled(&item.subject, &format!("not uploaded: {text}"));
+            Err(CallError::ServerError(text)) => {
+                return self.note_server_error(&item.subject, &format!("not uploaded: {text}"));
             }
             found => found.map_err(|error| error.into_error("look at a file"))?,
         };

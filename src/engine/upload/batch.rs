@@ -48,7 +48,7 @@ pub(crate) struct UploadQueue {
     method: BatchMethod,
     argument_bytes: usize,
     /// Dropbox could not answer for the batch at hand; single calls tell what is wrong.
-    has_stumbled: bool,
+    had_server_error: bool,
     /// Searches for moved files that found none.
     pub(super) found_nothing: u32,
     /// Old names of files that were copied: they need not be found again.
@@ -73,7 +73,7 @@ impl Default for UploadQueue {
             bytes: 0,
             method: BatchMethod::Batches,
             argument_bytes: ARGUMENT_BYTES,
-            has_stumbled: false,
+            had_server_error: false,
             found_nothing: 0,
             copied: HashSet::new(),
         }
@@ -138,14 +138,14 @@ impl Pass<'_> {
         let mut files = std::mem::take(&mut self.upload_queue.files);
         files.retain(|file| !self.has_no_room(file));
         self.upload_queue.bytes = 0;
-        self.upload_queue.has_stumbled = false;
+        self.upload_queue.had_server_error = false;
         let files = self.copy_moved(files)?;
         let is_small = |file: &PendingUpload| file.observed.stamp.size <= BATCHED_FILE_MAX;
         let (mut small, large): (Vec<_>, Vec<_>) = files.into_iter().partition(is_small);
         // What was moved while it was read, or lost with an answer, gets a second chance.
         for _ in 0..2 {
-            let may_go_together =
-                self.upload_queue.method != BatchMethod::Alone && !self.upload_queue.has_stumbled;
+            let may_go_together = self.upload_queue.method != BatchMethod::Alone
+                && !self.upload_queue.had_server_error;
             if small.len() > 1 && may_go_together {
                 small = self.send_together(small)?;
             }
@@ -177,9 +177,9 @@ impl Pass<'_> {
         match self.fill_sessions(&mut entries) {
             Ok(()) => {}
             Err(CallError::Refused(error)) => self.send_alone_from_now_on(&error),
-            Err(CallError::Stumbled(text)) => {
+            Err(CallError::ServerError(text)) => {
                 log::debug!("{text}");
-                self.upload_queue.has_stumbled = true;
+                self.upload_queue.had_server_error = true;
             }
             Err(CallError::Local(error)) => log::debug!("{error}"),
             Err(CallError::End(error)) => return Err(error),
@@ -322,7 +322,7 @@ impl Pass<'_> {
             Err(error) => {
                 match error {
                     CallError::Refused(error) => self.send_alone_from_now_on(&error),
-                    _ => self.upload_queue.has_stumbled = true,
+                    _ => self.upload_queue.had_server_error = true,
                 }
                 left.extend(ready.into_iter().map(|entry| entry.file));
             }

@@ -116,7 +116,7 @@ impl Pass<'_> {
 
     fn made_remote_folder(&mut self, item: &Item) -> Result<()> {
         self.committed += 1;
-        self.stumbles = 0;
+        self.server_errors = 0;
         let report = self.tools.report;
         report.did(Deed::MakeRemoteFolder, &item.subject, "");
         self.note_folders_above(&item.row.key, &item.subject)
@@ -130,9 +130,9 @@ impl Pass<'_> {
             Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {
                 self.note_folders_above(&item.row.key, &item.subject)?;
             }
-            Err(CallError::Stumbled(text)) => {
+            Err(CallError::ServerError(text)) => {
                 let text = format!("folder not made in Dropbox: {text}");
-                self.stumbled(&item.subject, &text)?;
+                self.note_server_error(&item.subject, &text)?;
                 return Ok(false);
             }
             Err(CallError::Refused(error)) => {
