@@ -204,7 +204,7 @@ impl Pass<'_> {
                 .tools
                 .report
                 .deferred(&item.subject, "it was just replaced"),
-            Unread::Restless => self.tools.report.problem(
+            Unread::KeepsChanging => self.tools.report.problem(
                 &item.subject,
                 "the file changes all the time; it is tried again in the next run",
             ),

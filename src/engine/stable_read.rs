@@ -22,7 +22,7 @@ pub enum Unread {
     /// It is no longer there, or no longer a file.
     Vanished,
     /// It changed during every try.
-    Restless,
+    KeepsChanging,
     /// The disk says no.
     Failed(io::Error),
 }
@@ -53,7 +53,7 @@ pub fn hash(disk: &dyn Disk, path: &RelPath) -> Result<(ContentHash, Stamp), Unr
             return Ok((hash, before));
         }
     }
-    Err(Unread::Restless)
+    Err(Unread::KeepsChanging)
 }
 
 /// The hash of the next `size` bytes; nothing if there are not that many.

@@ -59,7 +59,7 @@ enum Failed {
     Call(CallError),
     Disk(io::Error),
     /// The file moved during every try.
-    Restless,
+    KeepsChanging,
     /// It arrived, but damaged; the version in Dropbox has this rev.
     Damaged(String),
 }
@@ -67,7 +67,7 @@ enum Failed {
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Failed {
         if is_moved(&error) {
-            Failed::Restless
+            Failed::KeepsChanging
         } else {
             Failed::Disk(error)
         }
@@ -188,7 +188,7 @@ impl Pass<'_> {
     ) -> std::result::Result<(Sent, i128), Failed> {
         let local = &item.path().map_err(io::Error::other)?;
         let remote = &self.remote_path(&item.subject);
-        let mut failed = Failed::Restless;
+        let mut failed = Failed::KeepsChanging;
         for _ in 0..TRIES_MAX {
             let read_at_ns = self.tools.host.now_ns();
             let file = self.tools.disk.open(local)?;
@@ -209,11 +209,11 @@ impl Pass<'_> {
                 self.send_session(&item.row.key, local, file, stamp, &commit)
             };
             match answer {
-                Err(Failed::Restless) => failed = Failed::Restless,
+                Err(Failed::KeepsChanging) => failed = Failed::KeepsChanging,
                 Err(Failed::Call(CallError::Refused(error)))
                     if error.is("content_hash_mismatch") =>
                 {
-                    failed = Failed::Restless;
+                    failed = Failed::KeepsChanging;
                 }
                 // Our own damaged upload is the version to replace now.
                 Err(Failed::Damaged(rev)) => {
@@ -240,7 +240,7 @@ impl Pass<'_> {
         let hash = ContentHash::of(&bytes);
         let is_whole = bytes.len() as u64 == stamp.size;
         if !is_whole || !is_one_version(self.tools.disk, local, &*file, &stamp, hash)? {
-            return Err(Failed::Restless);
+            return Err(Failed::KeepsChanging);
         }
         let mut source = Bytes::new(&bytes);
         let metadata = self.tools.api.upload(commit, Some(hash), &mut source)?;
@@ -341,7 +341,7 @@ impl Pass<'_> {
                     report.problem(subject, &format!("not uploaded: {error}"));
                 }
             }
-            Failed::Restless => {
+            Failed::KeepsChanging => {
                 self.upload_left = true;
                 report.problem(
                     subject,
