@@ -551,7 +551,7 @@ fn token_call(
 fn transport_failure(error: HttpError) -> Failure {
     match error {
         HttpError::Broken(text) => Failure::Broken(format!("cannot reach Dropbox: {text}")),
-        HttpError::Hopeless(text) => {
+        HttpError::Permanent(text) => {
             Failure::Final(Error::TryLater(format!("cannot reach Dropbox: {text}")))
         }
     }

@@ -70,13 +70,13 @@ pub enum HttpError {
     /// The host could not be reached, or the connection broke: worth another try.
     Broken(String),
     /// Trying again cannot help: the certificate was refused, a header was malformed.
-    Hopeless(String),
+    Permanent(String),
 }
 
 impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HttpError::Broken(text) | HttpError::Hopeless(text) => f.write_str(text),
+            HttpError::Broken(text) | HttpError::Permanent(text) => f.write_str(text),
         }
     }
 }

@@ -133,7 +133,7 @@ impl Http for RealHttp {
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
-        let hopeless = |error: ureq::http::Error| HttpError::Hopeless(error.to_string());
+        let hopeless = |error: ureq::http::Error| HttpError::Permanent(error.to_string());
         let answer = match request.body {
             Body::Empty => agent.run(builder.body(&[][..]).map_err(hopeless)?),
             Body::Bytes(bytes) => agent.run(builder.body(bytes).map_err(hopeless)?),
@@ -180,10 +180,10 @@ fn classify(error: &ureq::Error, host: &str) -> HttpError {
     };
     match (tls, error) {
         (Some(rustls::Error::InvalidCertificate(reason)), _) => {
-            HttpError::Hopeless(format!("{text}; {}", remedy(reason)))
+            HttpError::Permanent(format!("{text}; {}", remedy(reason)))
         }
         (_, ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl) => {
-            HttpError::Hopeless(text)
+            HttpError::Permanent(text)
         }
         _ => HttpError::Broken(text),
     }
