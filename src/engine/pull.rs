@@ -380,7 +380,7 @@ pub fn beneath(root: &str, entry: Metadata) -> Located {
     };
     let (name, lower, remote) = match entry {
         Metadata::File(file) if !file.is_downloadable || file.symlink_info.is_some() => {
-            (file.name, file.path_lower, Remote::Opaque)
+            (file.name, file.path_lower, Remote::NotDownloadable)
         }
         Metadata::File(file) => {
             let remote = RemoteFile {
@@ -403,7 +403,7 @@ pub fn beneath(root: &str, entry: Metadata) -> Located {
     if !root.is_empty() && root.strip_suffix('/') == Some(&folded) {
         return Located::Root(match remote {
             Remote::Gone => Root::Missing,
-            Remote::File(_) | Remote::Opaque => Root::IsFile,
+            Remote::File(_) | Remote::NotDownloadable => Root::IsFile,
             Remote::Folder | Remote::AsBase => Root::Listed,
         });
     }

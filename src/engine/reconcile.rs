@@ -34,8 +34,8 @@ impl Pass<'_> {
         if flow == Flow::Neither && !(self.reset_due && reach.up) {
             return Ok(());
         }
-        if item.row.remote == Remote::Opaque {
-            self.opaque(phase, &item);
+        if item.row.remote == Remote::NotDownloadable {
+            self.not_downloadable(phase, &item);
             return Ok(());
         }
         let observed = match self.observe(&item) {
@@ -80,7 +80,7 @@ impl Pass<'_> {
     }
 
     /// Dropbox has something of this name that cannot be downloaded.
-    fn opaque(&mut self, phase: Phase, item: &Item) {
+    fn not_downloadable(&mut self, phase: Phase, item: &Item) {
         match (phase, item.local) {
             (Phase::Scan, Local::File(_) | Local::Folder { .. }) => self.tools.report.problem(
                 &item.subject,
@@ -159,7 +159,7 @@ impl Pass<'_> {
         let (same, edited) = (Side::File(Content::Same), Side::File(Content::Edited));
         let remote = match &item.row.remote {
             Remote::File(remote) => Some(remote),
-            Remote::AsBase | Remote::Gone | Remote::Folder | Remote::Opaque => None,
+            Remote::AsBase | Remote::Gone | Remote::Folder | Remote::NotDownloadable => None,
         };
         let could_be_equal =
             remote.is_some_and(|r| r.hash.is_some() && r.size == status.stamp.size);

@@ -260,7 +260,7 @@ impl Pass<'_> {
         if let Ok(child) = path.join(&name) {
             let child_dir = match local {
                 // Dropbox has no folder here, and none can be made.
-                _ if row.remote == Remote::Opaque => None,
+                _ if row.remote == Remote::NotDownloadable => None,
                 Local::Folder { device, .. } => Some(LocalDir::Present(child, device)),
                 // What lay below a folder that is gone went with it.
                 Local::Gone | Local::File(_) if row.may_have_children() => {

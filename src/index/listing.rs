@@ -275,7 +275,7 @@ pub(super) fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {
     };
     let remote = match sql.get::<_, i64>(5)? {
         2 => Remote::Folder,
-        4 => Remote::Opaque,
+        4 => Remote::NotDownloadable,
         3 => Remote::File(RemoteFile {
             rev: sql.get(6)?,
             hash: sql.get::<_, Option<[u8; 32]>>(7)?.map(ContentHash),

@@ -51,7 +51,7 @@ pub enum Remote {
     /// A file.
     File(RemoteFile),
     /// Something that cannot be downloaded: a web document, a link. Nothing follows from it.
-    Opaque,
+    NotDownloadable,
 }
 
 /// A file seen in Dropbox.
@@ -146,7 +146,7 @@ impl Row {
         match self.remote {
             Remote::Folder => true,
             Remote::AsBase => matches!(self.base, Base::Folder { .. }),
-            Remote::Gone | Remote::File(_) | Remote::Opaque => false,
+            Remote::Gone | Remote::File(_) | Remote::NotDownloadable => false,
         }
     }
 
@@ -159,7 +159,7 @@ impl Row {
         match (&self.remote, &self.base) {
             (Remote::AsBase, Base::None) | (Remote::Gone, _) => Side::Gone,
             (Remote::AsBase, Base::Folder { .. }) | (Remote::Folder, _) => Side::Folder,
-            (Remote::Opaque, _) => Side::Unknown,
+            (Remote::NotDownloadable, _) => Side::Unknown,
             (Remote::AsBase, Base::File(_)) => Side::File(Content::Same),
             (Remote::File(remote), Base::File(base)) if remote.rev == base.rev => {
                 Side::File(Content::Same)
@@ -181,8 +181,8 @@ impl Row {
 
     /// What Dropbox holds, spelt out.
     pub fn seen(&self) -> Remote {
-        if self.remote == Remote::Opaque {
-            return Remote::Opaque;
+        if self.remote == Remote::NotDownloadable {
+            return Remote::NotDownloadable;
         }
         match (self.remote_file(), self.remote_is_folder()) {
             (Some(file), _) => Remote::File(file),
@@ -263,7 +263,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         0 => Remote::AsBase,
         1 => Remote::Gone,
         2 => Remote::Folder,
-        4 => Remote::Opaque,
+        4 => Remote::NotDownloadable,
         3 => Remote::File(RemoteFile {
             rev: sql.get(16).ok()?,
             hash: sql.get::<_, Option<[u8; 32]>>(17).ok()?.map(ContentHash),
@@ -333,7 +333,7 @@ pub fn remote_columns(remote: &Remote) -> (i64, Option<&RemoteFile>) {
         Remote::Gone => (1, None),
         Remote::Folder => (2, None),
         Remote::File(file) => (3, Some(file)),
-        Remote::Opaque => (4, None),
+        Remote::NotDownloadable => (4, None),
     }
 }
 

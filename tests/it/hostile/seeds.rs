@@ -47,7 +47,7 @@ fn rows() -> Vec<Row> {
         row("d", Base::Folder { mount: false }, Remote::AsBase),
         row("d/e", file, Remote::Gone),
         row("d/f", Base::None, Remote::Folder),
-        row("g", Base::None, Remote::Opaque),
+        row("g", Base::None, Remote::NotDownloadable),
         row("h", Base::Folder { mount: true }, Remote::Gone),
     ];
     rows[0].shown = "A".to_owned();
