@@ -286,7 +286,7 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn put(&self, row: &Row) -> Result<()> {
-        if row.is_void() {
+        if row.is_empty() {
             self.remove(&row.key)
         } else {
             self.count_out(&row.key)?;

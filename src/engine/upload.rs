@@ -394,7 +394,7 @@ impl Pass<'_> {
             _ => None,
         };
         if let Some(Metadata::File(file)) = &found
-            && item.row.is_void()
+            && item.row.is_empty()
             && self.is_out_of_sight(&item, file)?
         {
             let text = format!(
@@ -417,7 +417,7 @@ impl Pass<'_> {
             };
             return self.uploaded(item, sent, read_at_ns, &more);
         }
-        if item.row.is_void() {
+        if item.row.is_empty() {
             // It is new there, or the index has lost its row: only a listing tells.
             self.damaged.insert(item.row.key.clone());
         }

@@ -206,7 +206,7 @@ impl Row {
     }
 
     /// Nothing is known to exist: the row need not be kept.
-    pub fn is_void(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.base == Base::None && matches!(self.remote, Remote::Gone | Remote::AsBase)
     }
 

@@ -193,5 +193,5 @@ impl Pass<'_> {
 
 /// Neither side had it before, so it may be another file's new name.
 fn is_new(file: &PendingUpload) -> bool {
-    file.mode == WriteMode::Add && file.item.row.is_void() && file.observed.stamp.size > 0
+    file.mode == WriteMode::Add && file.item.row.is_empty() && file.observed.stamp.size > 0
 }
