@@ -412,8 +412,8 @@ impl Index {
                 None => return Ok(DirPath::Unknown),
             };
             shown = join(&shown, &name);
-            if filter.shuts(&format!("/{shown}")) {
-                return Ok(DirPath::Shut);
+            if filter.prunes(&format!("/{shown}")) {
+                return Ok(DirPath::Pruned);
             }
             key = at.path();
         }
@@ -427,7 +427,7 @@ pub enum DirPath {
     /// Its real-case path below the remote root, without a leading slash.
     Open(String),
     /// The filters shut it or a folder above it: nothing in it is looked at.
-    Shut,
+    Pruned,
     /// There is no telling: Dropbox has not shown a folder on the way to it, or the row that knew
     /// is damaged. Its key is no spelling, so the filters cannot be asked about what is in it.
     Unknown,

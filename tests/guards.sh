@@ -63,7 +63,7 @@ run() {
     GUARD_OFF=$1 timeout 900 "$it" --quiet "${@:2}" > said.txt 2>&1
 }
 everything="answers:: conflicts:: decisions:: deletes:: halts:: dry_run:: filters:: folders:: idle::
-    instants:: names:: belonging:: stable:: unknown:: state:: transfers:: sim_some"
+    instants:: names:: identity:: stable:: unknown:: state:: transfers:: sim_some"
 run none $everything || { cat said.txt; exit 2; }
 [ $# -gt 0 ] || set -- $(cut -f 1 guards)
 missed=0

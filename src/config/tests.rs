@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::KEYS;
 use super::*;
-use crate::core::filter::Reach;
+use crate::core::filter::FilterAllows;
 
 const EXAMPLE: &str = include_str!("../../config/ferrybox.toml");
 
@@ -131,13 +131,13 @@ fn the_predecessors_names_work_at_the_top_and_in_any_section() {
         assert_eq!(config.sync.content_dir.to_str(), Some("/srv"));
         assert_eq!(config.schedule.upload_interval.text(), "0 0 3 * * ?");
         assert_eq!(
-            config.sync.filter.reach("/b/c"),
-            Reach {
+            config.sync.filter.allows("/b/c"),
+            FilterAllows {
                 up: true,
                 down: false
             }
         );
-        assert!(config.sync.filter.reach("/configurations/a/b").down);
+        assert!(config.sync.filter.allows("/configurations/a/b").down);
     }
 }
 
@@ -352,7 +352,7 @@ fn filters_point_at_the_bad_pattern_and_its_line() {
             "list what is to be left out under 'exclude'",
         ),
     ]);
-    let reach = |lines: &str, path: &str| with(lines).unwrap().sync.filter.reach(path).up;
+    let reach = |lines: &str, path: &str| with(lines).unwrap().sync.filter.allows(path).up;
     assert!(reach("upload_filter = ['/a{1,2}/.*']", "/aa/b"));
     assert!(reach("upload_filter = '/a, /b,/c'", "/c") && !reach("upload_filter = '/a, /b'", "/b"));
     for nothing in ["''", "','", "[]"] {

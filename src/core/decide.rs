@@ -5,7 +5,7 @@
 //! destroys anything; an action that does is checked again, against the version it names, where it
 //! is carried out.
 
-use crate::core::filter::Reach;
+use crate::core::filter::FilterAllows;
 
 /// Which way changes travel (`[sync] mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum Flow {
 
 impl Flow {
     /// Cuts the mode by what the filters let through.
-    pub fn of(mode: Mode, reach: Reach) -> Flow {
+    pub fn of(mode: Mode, reach: FilterAllows) -> Flow {
         let up = reach.up && mode != Mode::DropboxToLocal;
         let down = reach.down && mode != Mode::LocalToDropbox;
         match (up, down) {

@@ -27,7 +27,7 @@ pub struct Filter {
 
 /// The ways in which a path may travel; neither means that it is unmanaged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reach {
+pub struct FilterAllows {
     /// Changes made locally may go to Dropbox (`upload_filter`).
     pub up: bool,
     /// Changes made in Dropbox may come down (`download_filter`).
@@ -92,26 +92,26 @@ impl Filter {
     }
 
     /// Which way changes of `path` (`/relative/path`, real case) may travel.
-    pub fn reach(&self, path: &str) -> Reach {
-        if self.shuts(path) {
-            return Reach {
+    pub fn allows(&self, path: &str) -> FilterAllows {
+        if self.prunes(path) {
+            return FilterAllows {
                 up: false,
                 down: false,
             };
         }
-        Reach {
+        FilterAllows {
             up: any(&self.upload, path),
             down: any(&self.download, path),
         }
     }
 
     /// Whether nothing at or below `path` is ever looked at.
-    pub fn shuts(&self, path: &str) -> bool {
+    pub fn prunes(&self, path: &str) -> bool {
         debug_assert!(
             path.starts_with('/'),
             "a filter sees /relative/paths, not {path:?}"
         );
-        path.split('/').any(|name| self.bars(name)) || self.excludes(path)
+        path.split('/').any(|name| self.hides_name(name)) || self.excludes(path)
     }
 
     /// Identifies the lists and `hidden` across runs: 32 hex digits.
@@ -119,14 +119,14 @@ impl Filter {
         self.fingerprint.clone()
     }
 
-    /// Whether every path travels both ways whose names are not [`barred`](Filter::bars).
+    /// Whether every path travels both ways whose names are not [`barred`](Filter::hides_name).
     pub fn takes_everything(&self) -> bool {
         let all = |list: &[Matcher]| matches!(list, [Matcher::Start(start)] if start == "/");
         self.exclude.is_empty() && all(&self.upload) && all(&self.download)
     }
 
     /// Whether nothing of this name is looked at, wherever it is.
-    pub fn bars(&self, name: &str) -> bool {
+    pub fn hides_name(&self, name: &str) -> bool {
         (!self.hidden && name.starts_with('.')) || is_own_name(name) || is_dbx_name(name)
     }
 
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn matches(pattern: &str, path: &str) -> bool {
-        filter(&[pattern], &[]).reach(path).up
+        filter(&[pattern], &[]).allows(path).up
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
     fn a_line_break_in_a_name_neither_slips_past_the_end_nor_escapes_a_dot() {
         assert!(!matches("/a", "/a\n") && !matches("(?m)/a$", "/a\nb") && !matches("/a$", "/a\n"));
         assert!(matches("/.*", "/a\nb") && matches("/a.b", "/a\u{2028}b"));
-        assert!(filter(&["/.*"], &["/private/.*"]).shuts("/private/a\nb"));
+        assert!(filter(&["/.*"], &["/private/.*"]).prunes("/private/a\nb"));
     }
 
     #[test]
@@ -307,9 +307,9 @@ mod tests {
             ("/deltacursor.dbx", true),
             ("/a/x.DBX/b", true),
         ] {
-            assert!(Filter::everything().shuts(path), "{path}");
-            assert_eq!(open.shuts(path), with_hidden, "{path}");
-            assert_eq!(open.reach(path).down, !with_hidden, "{path}");
+            assert!(Filter::everything().prunes(path), "{path}");
+            assert_eq!(open.prunes(path), with_hidden, "{path}");
+            assert_eq!(open.allows(path).down, !with_hidden, "{path}");
         }
         for path in [
             "/a.b",
@@ -318,7 +318,7 @@ mod tests {
             "/ferrybox-root",
             "/.é/ä".trim_start_matches("/.é"),
         ] {
-            assert!(!Filter::everything().shuts(path), "{path}");
+            assert!(!Filter::everything().prunes(path), "{path}");
         }
     }
 
@@ -326,35 +326,35 @@ mod tests {
     fn exclude_wins_and_covers_what_lies_below() {
         let filter = filter(&["/.*"], &["/cache", ".*/tmp", "/x/.*\\.bak"]);
         for path in ["/cache", "/cache/a/b", "/a/tmp", "/a/tmp/b", "/x/y/z.bak"] {
-            assert!(filter.shuts(path), "{path}");
+            assert!(filter.prunes(path), "{path}");
             assert_eq!(
-                filter.reach(path),
-                Reach {
+                filter.allows(path),
+                FilterAllows {
                     up: false,
                     down: false
                 }
             );
         }
         for path in ["/cached", "/tmpx", "/a/tmp2", "/x/y", "/"] {
-            assert!(!filter.shuts(path), "{path}");
+            assert!(!filter.prunes(path), "{path}");
         }
         // The content dir itself is no folder a pattern could name.
-        assert!(!self::filter(&["/.*"], &["", "(/x)?"]).shuts("/a"));
+        assert!(!self::filter(&["/.*"], &["", "(/x)?"]).prunes("/a"));
     }
 
     #[test]
     fn each_direction_has_its_own_list_and_an_empty_list_lets_nothing_pass() {
         let filter = Filter::new(&["/a.*".to_owned()], &[], &[], false).unwrap();
         assert_eq!(
-            filter.reach("/a/b"),
-            Reach {
+            filter.allows("/a/b"),
+            FilterAllows {
                 up: true,
                 down: false
             }
         );
         assert_eq!(
-            filter.reach("/b"),
-            Reach {
+            filter.allows("/b"),
+            FilterAllows {
                 up: false,
                 down: false
             }

@@ -202,7 +202,7 @@ mod tests {
     fn matches(pattern: &str, path: &str) -> bool {
         Filter::new(&[pattern.to_owned()], &[], &[], false)
             .unwrap()
-            .reach(path)
+            .allows(path)
             .up
     }
 

@@ -41,7 +41,7 @@ impl Watched {
             let rest = key.strip_prefix(own.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.own_keys.iter().any(is_below) || self.filter.shuts(subject)
+        self.own_keys.iter().any(is_below) || self.filter.prunes(subject)
     }
 }
 
@@ -169,7 +169,7 @@ impl Watcher {
             }
             if events.contains(ReadFlags::ISDIR) {
                 (news, self.is_stale) = (true, true);
-            } else if self.watched.filter.reach(&subject).up {
+            } else if self.watched.filter.allows(&subject).up {
                 // A new file counts once it has been written.
                 news |= !events.contains(ReadFlags::CREATE);
             }

@@ -173,10 +173,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Nothing at or below this path is opened at.
-    pub(crate) fn shuts(&self, subject: &str, key: &Key) -> bool {
+    pub(crate) fn prunes(&self, subject: &str, key: &Key) -> bool {
         let own = &self.tools.own_keys;
         (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
-            || self.tools.config.sync.filter.shuts(subject)
+            || self.tools.config.sync.filter.prunes(subject)
     }
 
     /// A directory is still on the device it was seen on; a nested mount may come off under way.

@@ -38,7 +38,7 @@ impl<'a> Pass<'a> {
         Ok(match self.tools.index.dir_path(dir, filter)? {
             DirPath::Open(path) if path.is_empty() => Some(path),
             DirPath::Open(path) => Some(format!("/{path}")),
-            DirPath::Shut | DirPath::Unknown => None,
+            DirPath::Pruned | DirPath::Unknown => None,
         })
     }
 
@@ -84,7 +84,7 @@ impl<'a> Pass<'a> {
     /// A row with what is local at its key; nothing if it is not opened at.
     pub(crate) fn item_at(&self, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
         let subject = format!("{}/{}", dir.shown, row.shown);
-        if self.shuts(&subject, &row.key) {
+        if self.prunes(&subject, &row.key) {
             return None;
         }
         let places = dir.entries.names.with_key(&row.key.name);

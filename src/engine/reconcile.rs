@@ -19,7 +19,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let remote = item.row.remote_side();
-        let reach = self.tools.config.sync.filter.reach(&item.subject);
+        let reach = self.tools.config.sync.filter.allows(&item.subject);
         let flow = Flow::of(self.options.mode, reach);
         if phase == Phase::Scan && flow != Flow::Neither {
             self.count(&item, remote);
@@ -54,7 +54,7 @@ impl Pass<'_> {
 
     fn decision(&self, item: &Item, observed: &Observed) -> Action {
         let sync = &self.tools.config.sync;
-        let reach = sync.filter.reach(&item.subject);
+        let reach = sync.filter.allows(&item.subject);
         decide(Facts {
             flow: Flow::of(self.options.mode, reach),
             base: item.row.base_kind(),

@@ -371,10 +371,10 @@ impl Pass<'_> {
         let filter = &self.tools.config.sync.filter;
         let dir = match self.tools.index.dir_path(&entry.key.dir, filter)? {
             DirPath::Open(dir) => dir,
-            DirPath::Shut => return Ok(true),
+            DirPath::Pruned => return Ok(true),
             DirPath::Unknown => return Ok(false),
         };
-        let reach = filter.reach(&format!("/{}", join(&dir, &file.name)));
+        let reach = filter.allows(&format!("/{}", join(&dir, &file.name)));
         Ok(fold(&file.name) != item.row.key.name || !(reach.up || reach.down))
     }
 

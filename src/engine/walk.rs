@@ -14,7 +14,7 @@ use queue::{Dir, DirQueue};
 use crate::engine::local_dir::{Entries, Entry, LocalDir, one_of};
 
 use crate::core::decide::{Flow, Mode};
-use crate::core::filter::Reach;
+use crate::core::filter::FilterAllows;
 use crate::core::names::refused_by_dropbox;
 use crate::core::path::{Key, RelPath, nfc};
 use crate::engine::context::Pass;
@@ -54,7 +54,7 @@ impl Pass<'_> {
             self.tools.api.in_time()?;
             let is_pending = row.remote != Remote::AsBase || !row.intact;
             // What is shut is pending for ever, and no reason to look.
-            if !is_pending || self.shuts(&format!("{shown}/{}", row.shown), &row.key) {
+            if !is_pending || self.prunes(&format!("{shown}/{}", row.shown), &row.key) {
                 continue;
             }
             if opened.is_none() {
@@ -187,17 +187,17 @@ impl Pass<'_> {
         let shown = known.shown.as_ref().unwrap_or(&known.name);
         if filter.takes_everything() && self.tools.own_keys.is_empty() {
             // What is below a barred directory is never visited.
-            let all = Reach {
+            let all = FilterAllows {
                 up: true,
                 down: true,
             };
-            return (!filter.bars(shown)).then(|| Flow::of(self.options.mode, all));
+            return (!filter.hides_name(shown)).then(|| Flow::of(self.options.mode, all));
         }
         let subject = format!("{}/{shown}", dir.shown);
-        if self.shuts(&subject, &Key::in_dir(&dir.key, &known.name)) {
+        if self.prunes(&subject, &Key::in_dir(&dir.key, &known.name)) {
             return None;
         }
-        Some(Flow::of(self.options.mode, filter.reach(&subject)))
+        Some(Flow::of(self.options.mode, filter.allows(&subject)))
     }
 
     /// One key of a directory: its row, if any, and the local names that have this key.
@@ -224,7 +224,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let subject = format!("{}/{}", dir.shown, row.shown);
-        if self.shuts(&subject, &row.key) {
+        if self.prunes(&subject, &row.key) {
             return Ok(());
         }
         let (local, name) = one_of(found, &row, device);
@@ -303,7 +303,7 @@ impl Pass<'_> {
     }
 
     fn may_go_up(&self, subject: &str) -> bool {
-        let reach = self.tools.config.sync.filter.reach(subject);
+        let reach = self.tools.config.sync.filter.allows(subject);
         let once = self.reset_due && self.tools.config.sync.upload_on_reset;
         self.options.up && reach.up && (once || self.options.mode != Mode::DropboxToLocal)
     }

@@ -57,7 +57,7 @@ impl Index {
         let dir = match self.listed_dir(entry, filter)? {
             _ if is_gone => String::new(),
             DirPath::Open(dir) => dir,
-            DirPath::Shut => {
+            DirPath::Pruned => {
                 self.remove(key)?;
                 return Ok(before.is_some());
             }
@@ -67,7 +67,7 @@ impl Index {
             }
         };
         let subject = format!("/{}", join(&dir, &entry.shown));
-        let reach = filter.reach(&subject);
+        let reach = filter.allows(&subject);
         let may_travel = reach.up || reach.down;
         let is_folder = matches!(entry.remote, Remote::Folder);
         let mut changed = false;
@@ -108,7 +108,7 @@ impl Index {
     fn listed_dir(&self, entry: &RemoteEntry, filter: &Filter) -> Result<DirPath> {
         let dir = &entry.key.dir;
         let found = self.dir_path_or(dir, entry.shown_dir.as_deref(), filter)?;
-        if dir.is_empty() || filter.takes_everything() || found == DirPath::Shut {
+        if dir.is_empty() || filter.takes_everything() || found == DirPath::Pruned {
             return Ok(found);
         }
         match self.row(&Key::of(dir))? {

@@ -170,7 +170,7 @@ impl StagedMerge<'_> {
         let dir = match &dir.path {
             DirPath::Open(dir) => Some(dir.clone()),
             DirPath::Unknown => None,
-            DirPath::Shut => return self.forget(&key, before.as_ref()),
+            DirPath::Pruned => return self.forget(&key, before.as_ref()),
         };
         let dead_up_to = match &staged {
             Some(_) => self.dead_up_to(&key.dir)?,
@@ -201,7 +201,7 @@ impl StagedMerge<'_> {
         if let Some(entry) = &entry {
             rename(&mut row, entry);
         }
-        let reach = self.filter.reach(&format!("/{}", join(&dir, &row.shown)));
+        let reach = self.filter.allows(&format!("/{}", join(&dir, &row.shown)));
         let managed = reach.up || reach.down;
         // A folder that is shut has a row, so that it is known how it is spelt.
         if !managed && !matches!(remote, Remote::Folder) {

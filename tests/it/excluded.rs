@@ -9,7 +9,7 @@ use crate::world::World;
 
 const MODES: [&str; 3] = ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL"];
 
-/// Names as people choose them, with a pattern that shuts their folder: at the top, deep down, with
+/// Names as people choose them, with a pattern that prunes their folder: at the top, deep down, with
 /// letters outside ASCII, by what they begin with.
 const FOLDERS: [(&str, &str); 5] = [
     ("Private", "exclude = ['/Private']"),
@@ -19,7 +19,7 @@ const FOLDERS: [(&str, &str); 5] = [
     ("P/Q/R", "exclude = ['/P/[A-Z]']"),
 ];
 
-/// A pattern, the folder it shuts, and files on both sides of it and beside it.
+/// A pattern, the folder it prunes, and files on both sides of it and beside it.
 fn each(check: impl Fn(World, &str, &'static str)) {
     for mode in MODES {
         for (folder, keys) in FOLDERS {

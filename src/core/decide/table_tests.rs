@@ -130,9 +130,9 @@ fn the_flow_is_the_mode_cut_by_both_filters() {
             .into_iter()
             .zip(flows)
         {
-            assert_eq!(Flow::of(mode, Reach { up, down }), flow, "{mode:?}");
+            assert_eq!(Flow::of(mode, FilterAllows { up, down }), flow, "{mode:?}");
         }
-        let none = Reach {
+        let none = FilterAllows {
             up: false,
             down: false,
         };

@@ -220,7 +220,7 @@ fn check_row(index: &Index, row: &Row, filter: &Filter) {
     let DirPath::Open(shown) = index.dir_path(&row.key.dir, filter).unwrap() else {
         return;
     };
-    if filter.shuts(&format!(
+    if filter.prunes(&format!(
         "/{}",
         ferrybox::core::path::join(&shown, &row.shown)
     )) {
@@ -463,7 +463,7 @@ pub fn schedule_and_filter(data: &[u8]) {
     let pattern = [text];
     if let Ok(filter) = Filter::new(&pattern, &[], &pattern, true) {
         for path in ["/", "/a", "/a/b.c", "/Küche/ﬁ", "/a\nb"] {
-            let (reach, shut) = (filter.reach(path), filter.shuts(path));
+            let (reach, shut) = (filter.allows(path), filter.prunes(path));
             assert!(!reach.up || !reach.down);
             // One pattern in both lists: what would go up is excluded.
             assert!(!reach.up || shut, "{path}");

@@ -34,7 +34,7 @@ impl Excluded {
             .chain(there.keys())
             .map(|path| (fold(path), path))
             .collect();
-        let is_shut = |path: &str| filter.shuts(&format!("/{}", path.trim_end_matches('/')));
+        let is_shut = |path: &str| filter.prunes(&format!("/{}", path.trim_end_matches('/')));
         for path in changed(&self.there, &there) {
             if is_shut(path) {
                 return Some(format!("{path} is excluded, and was changed in Dropbox"));
