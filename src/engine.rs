@@ -73,7 +73,7 @@ pub fn run_on(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stored {
     Used,
-    /// It is damaged, and makes room for a new one; the cursor check_identity to the old one.
+    /// It is damaged, and makes room for a new one; the cursor belongs to the old one.
     Removed,
     /// It is damaged, and nothing may be changed: as if there were none.
     Ignored,

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `entry` | one row per key; `rkind` 0 means that Dropbox holds what the base holds |
 //! | `staged` | entries of an unfinished full listing, in order of arrival |
-//! | `meta` | what all of this check_identity to, and what is still due |
+//! | `meta` | what all of this belongs to, and what is still due |
 //!
 //! Every row carries a checksum. A row that fails it counts as no base and as an unknown remote,
 //! and makes the next pass list again: a flipped bit can only make us claim less. The named values

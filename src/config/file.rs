@@ -70,7 +70,7 @@ fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
     }
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != 0 && owner != user {
-        let what = format!("check_identity to another user (uid {owner}), who can change it");
+        let what = format!("belongs to another user (uid {owner}), who can change it");
         let remedy = format!("run ferrybox as that user, or: chown {user} {shown}");
         return Err(fault(path, &what, &remedy));
     }

@@ -13,7 +13,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The section it check_identity to, without brackets.
+    /// The section it belongs to, without brackets.
     pub fn section(&self) -> &'static str {
         self.path
             .rsplit_once('.')
@@ -129,7 +129,7 @@ pub(super) fn known(section: &str, name: &str) -> Option<&'static Key> {
 /// What to write instead of the unknown `name` in `section`.
 pub(super) fn remedy(section: &str, name: &str) -> String {
     if let Some(key) = KEYS.iter().find(|key| key.name() == name) {
-        return format!("{name} check_identity to the section [{}]", key.section());
+        return format!("{name} belongs to the section [{}]", key.section());
     }
     let nearest = KEYS
         .iter()

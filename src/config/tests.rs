@@ -151,7 +151,7 @@ fn unknown_keys_name_the_nearest_one_and_its_section() {
         ("upLoad-Filter = []", "did you mean upload_filter?"),
         (
             "timeout_s = 5",
-            "timeout_s check_identity to the section [network]",
+            "timeout_s belongs to the section [network]",
         ),
         ("remote_rot = ''", "did you mean remote_root in [dropbox]?"),
         ("zzzzzzzzzz = 1", "the keys of [sync] are content_dir, mode"),
@@ -172,7 +172,7 @@ fn unknown_keys_name_the_nearest_one_and_its_section() {
     ]);
     let top = parse("mode = 'x'").unwrap_err().to_string();
     assert!(
-        top.contains("mode check_identity to the section [sync]"),
+        top.contains("mode belongs to the section [sync]"),
         "{top}"
     );
 }

@@ -185,7 +185,7 @@ pub fn code_refused(body: &[u8]) -> Error {
     let said = one_line(&said);
     Error::Authentication(match error.error.as_str() {
         "invalid_grant" if error.error_description.contains("verifier") => format!(
-            "this code check_identity to an earlier link, not to the last one printed (Dropbox says: \
+            "this code belongs to an earlier link, not to the last one printed (Dropbox says: \
              {said}); open the link of ferrybox startAuthentication and paste the code it gives"
         ),
         "invalid_grant" => format!(

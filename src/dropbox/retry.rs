@@ -26,7 +26,7 @@ const BACKOFF_MAX_S: u64 = 30;
 pub enum Failure {
     /// The connection broke.
     Broken(String),
-    /// The server server_error, or its answer was cut short or made no sense.
+    /// The server failed, or its answer was cut short or made no sense.
     ServerError(String),
     /// Dropbox asks to slow down, for that many seconds if it said so.
     RateLimited(Option<u64>),

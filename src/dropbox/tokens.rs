@@ -33,7 +33,7 @@ pub struct StoredToken {
     pub root_namespace_id: String,
 }
 
-/// A started authentication: what the code that is still to be pasted check_identity to.
+/// A started authentication: what the code that is still to be pasted belongs to.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Pending {
     /// The app the URL was made for.
@@ -159,7 +159,7 @@ impl<'a> TokenFiles<'a> {
         }
         if status.uid != dir.uid {
             return Err(Error::Authentication(format!(
-                "{shown} check_identity to another user (uid {}), so it is not used; remove it and run: \
+                "{shown} belongs to another user (uid {}), so it is not used; remove it and run: \
                  ferrybox startAuthentication",
                 status.uid
             )));

@@ -96,7 +96,7 @@ pub struct Pass<'a> {
     /// How often each content arrived on a side in this pass: such a file was moved, not lost.
     pub(crate) arrived_up: ArrivedContent,
     pub(crate) arrived_down: ArrivedContent,
-    /// Files gone in Dropbox, once one that may have been moved was opened for.
+    /// Files gone in Dropbox, once one that may have been moved was looked for.
     pub(crate) gone_remotely: Option<GoneRemotely<'a>>,
     /// Something waits for a name that a delete of this pass frees.
     pub(crate) needs_second_round: bool,
@@ -108,7 +108,7 @@ pub struct Pass<'a> {
     pub(crate) disk_full: Option<String>,
     /// Something did not go up that may in a later pass.
     pub(crate) upload_left: bool,
-    /// Paths in a row that Dropbox server_error over.
+    /// Paths in a row for which Dropbox had a server error.
     pub(crate) server_errors: u32,
     pub(crate) committed: u64,
     /// Number of the last pass that came past its guards. What arrived on a side since then is
@@ -116,7 +116,7 @@ pub struct Pass<'a> {
     pub(crate) last_guarded_pass: u64,
     /// Something arrived since then.
     pub(crate) has_arrivals: bool,
-    /// Something could not be opened at, so nothing follows from what was not seen.
+    /// Something could not be looked at, so nothing follows from what was not seen.
     pub(crate) view_is_incomplete: bool,
     /// The index had a base when the pass began.
     pub(crate) had_base: bool,
@@ -172,7 +172,7 @@ impl<'a> Pass<'a> {
         self.options.dry_run
     }
 
-    /// Nothing at or below this path is opened at.
+    /// Nothing at or below this path is looked at.
     pub(crate) fn prunes(&self, subject: &str, key: &Key) -> bool {
         let own = &self.tools.own_keys;
         (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
@@ -190,7 +190,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Something could not be opened at: what it hides is neither gone nor done.
+    /// Something could not be looked at: what it hides is neither gone nor done.
     pub(crate) fn note_incomplete_view(&mut self) {
         self.view_is_incomplete = true;
         self.upload_left = true;

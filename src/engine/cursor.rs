@@ -1,4 +1,4 @@
-//! The cursor file: how far Dropbox has been listened to, and what that check_identity to.
+//! The cursor file: how far Dropbox has been listened to, and what that belongs to.
 //!
 //! `cursor.json` is replaced atomically, after the index holds everything the cursor stands for,
 //! and only when entries arrived or a pass ended amid pages without any. It is used only if all it
@@ -67,18 +67,18 @@ impl<'a> CursorFile<'a> {
             log::info!("{FILE} is damaged: listing Dropbox again");
             return Ok(None);
         };
-        let check_identity = stored.account_id == now.account_id
+        let belongs = stored.account_id == now.account_id
             && stored.app_key == now.app_key
             && stored.root_namespace == now.root_namespace
             && stored.remote_root == now.remote_root
             && stored.filters == now.filters
             && Some(stored.index_id) == index.meta(Meta::Id)?;
-        if check_identity && stored.index_counter > index.counter()? {
+        if belongs && stored.index_counter > index.counter()? {
             log::info!("the index is older than {FILE}: listing Dropbox again");
             index.transaction(|| index.set_meta(Meta::Older, "1"))?;
             return Ok(None);
         }
-        Ok(check_identity.then_some(stored.cursor))
+        Ok(belongs.then_some(stored.cursor))
     }
 
     /// Stores a cursor the index has caught up with.

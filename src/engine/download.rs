@@ -311,7 +311,7 @@ impl Pass<'_> {
     }
 
     /// Owner, permissions and time of the finished file: those of what it replaces, else the
-    /// defaults; as root it check_identity to whom its directory check_identity to.
+    /// defaults; as root it belongs to whom its directory belongs to.
     fn finish_file(
         &self,
         item: &Item,

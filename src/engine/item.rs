@@ -14,7 +14,7 @@ const FRESH_NS: i128 = 2_000_000_000;
 pub enum Phase {
     /// Remote changes come down; deletes wait.
     Down,
-    /// Everything is opened at; local changes go up; deletes are collected.
+    /// Everything is looked at; local changes go up; deletes are collected.
     Scan,
 }
 

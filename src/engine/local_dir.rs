@@ -21,7 +21,7 @@ pub(crate) enum LocalDir {
     Unknown,
 }
 
-/// A directory something is to come down into, as it was when it was opened into.
+/// A directory something is to come down into, as it was when it was looked into.
 pub(crate) struct OpenDir<'d> {
     /// `/real/case/path`, as subjects have it; empty for the root.
     shown: String,
@@ -81,7 +81,7 @@ impl<'a> Pass<'a> {
         self.needs_second_round = true;
     }
 
-    /// A row with what is local at its key; nothing if it is not opened at.
+    /// A row with what is local at its key; nothing if it is not looked at.
     pub(crate) fn item_at(&self, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
         let subject = format!("{}/{}", dir.shown, row.shown);
         if self.prunes(&subject, &row.key) {

@@ -116,7 +116,7 @@ fn walk(pass: &mut Pass<'_>) -> Result<Option<Error>> {
     Ok(None)
 }
 
-/// The base check_identity to one account, app, namespace and remote root.
+/// The base belongs to one account, app, namespace and remote root.
 fn check_identity(tools: &Tools<'_>, options: &Options, now: &SyncIdentity) -> Result<()> {
     let Some(before) = tools.index.identity()? else {
         return Ok(());

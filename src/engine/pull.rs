@@ -352,7 +352,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Where an entry of a listing check_identity.
+/// Where an entry of a listing belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Located {
     /// Below the remote root.

@@ -11,7 +11,7 @@ use crate::index::{Index, Meta};
 use crate::io::disk::Disk;
 use crate::io::host::Host;
 
-/// Compares the content dir with the one the base check_identity to and marks a new one.
+/// Compares the content dir with the one the base belongs to and marks a new one.
 ///
 /// # Errors
 /// [`Error::Halt`] if it is another one and nobody approved it.

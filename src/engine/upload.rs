@@ -1,10 +1,10 @@
 //! Sending files up: small ones many at a time, larger ones in one call, large ones in a session.
 //!
-//! Files gather in the upload_queue and leave it together: those that were only moved are copied
+//! Files gather in the queue and leave it together: those that were only moved are copied
 //! within Dropbox, the others are sent. Every write names what it may replace (`add`, or `update`
 //! with a rev), autorename is off, and nothing is settled before Dropbox's content hash equals that
 //! of the bytes sent. A file is only committed as one version of itself: in a single call the last
-//! block is read, and the file opened at again, before that block is sent; in a session before the
+//! block is read, and the file looked at again, before that block is sent; in a session before the
 //! finishing call.
 
 mod batch;

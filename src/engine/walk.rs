@@ -181,7 +181,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Which way a file may travel; nothing if it is not opened at.
+    /// Which way a file may travel; nothing if it is not looked at.
     fn flow_of(&self, dir: &Dir, known: &RowSummary) -> Option<Flow> {
         let filter = &self.tools.config.sync.filter;
         let shown = known.shown.as_ref().unwrap_or(&known.name);

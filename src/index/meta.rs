@@ -1,4 +1,4 @@
-//! What the index check_identity to and what is still due, by name.
+//! What the index belongs to and what is still due, by name.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -84,7 +84,7 @@ impl Meta {
     }
 }
 
-/// What the base, and with it every cursor, check_identity to.
+/// What the base, and with it every cursor, belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncIdentity {
     /// The account.
@@ -158,7 +158,7 @@ impl Index {
         Ok(())
     }
 
-    /// What the base check_identity to; nothing before the first listing.
+    /// What the base belongs to; nothing before the first listing.
     ///
     /// # Errors
     /// What SQLite says.
@@ -176,7 +176,7 @@ impl Index {
         }))
     }
 
-    /// Says what the base check_identity to from now on.
+    /// Says what the base belongs to from now on.
     ///
     /// # Errors
     /// What SQLite says.

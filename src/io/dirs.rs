@@ -58,7 +58,7 @@ pub fn open_state(dir: &Path) -> Result<RealDisk> {
     let user = rustix::process::geteuid().as_raw();
     if metadata.uid() != user {
         return Err(Error::Failed(format!(
-            "the state directory {} check_identity to another user (uid {}); run ferrybox as that user, \
+            "the state directory {} belongs to another user (uid {}); run ferrybox as that user, \
              or name another with state.dir",
             dir.display(),
             metadata.uid()

@@ -84,7 +84,7 @@ fn the_cursor_of_another_folder_is_not_followed_after_a_crash() {
     assert_eq!(world.read("new").as_deref(), Some("new"));
 }
 
-/// What the index says it check_identity to becomes another; meanwhile files vanish from Dropbox.
+/// What the index says it belongs to becomes another; meanwhile files vanish from Dropbox.
 fn changed(meta: Meta) -> World {
     let world = world();
     for name in ["a", "b", "c", "d"] {

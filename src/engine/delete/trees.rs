@@ -1,4 +1,4 @@
-//! Folders that went with everything in them: opened into together, deleted together.
+//! Folders that went with everything in them: looked into together, deleted together.
 
 use std::collections::{BTreeMap, BTreeSet};
 

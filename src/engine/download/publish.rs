@@ -1,6 +1,6 @@
 //! Downloads on their way into place, and the local versions that make way for them.
 //!
-//! Nothing replaces a local file but one that equals its base, opened at again right before the
+//! Nothing replaces a local file but one that equals its base, looked at again right before the
 //! rename, or one that has become a conflict copy. The medium is forced once per batch: a batch's
 //! files are renamed after the sync that made their bytes durable, and settled after the next one,
 //! which made the renames durable.

@@ -116,7 +116,7 @@ impl BatchEntry {
 }
 
 impl Pass<'_> {
-    /// Puts a file into the upload_queue, which is emptied when it is full.
+    /// Puts a file into the queue, which is emptied when it is full.
     pub(super) fn enqueue(&mut self, file: PendingUpload) -> Result<()> {
         let size = file.observed.stamp.size;
         let upload_queue = &mut self.upload_queue;
@@ -133,7 +133,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Sends what waits in the upload_queue.
+    /// Sends what waits in the queue.
     pub(crate) fn send_queue(&mut self) -> Result<()> {
         let mut files = std::mem::take(&mut self.upload_queue.files);
         files.retain(|file| !self.has_no_room(file));

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::index::Row;
 use crate::io::stat::Stamp;
 
-/// LIMIT: files that are gone here, of the sizes opened for, which one search keeps in mind.
+/// LIMIT: files that are gone here, of the sizes looked for, which one search keeps in mind.
 const GONE_MAX: usize = 4000;
 
 /// LIMIT: searches that find nothing gone; each reads the whole index. After a first upload that

@@ -1,6 +1,6 @@
 //! Large files: one sequential upload session, chunk by chunk, taken up again by a later run.
 //!
-//! Which session a file is being sent in is written down once, when it has saved_session; how far it has
+//! Which session a file is being sent in is written down once, when it has begun; how far it has
 //! come only Dropbox knows, and is asked. Sessions live for 7 days (`files.stone`).
 
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ impl Pass<'_> {
         self.finish(&session, source, commit)
     }
 
-    /// Goes on with the session an earlier run has saved_session for this very file. The part that is in
+    /// Goes on with the session an earlier run has begun for this very file. The part that is in
     /// Dropbox already is read for its hash, not sent.
     fn take_up(
         &self,

@@ -1,4 +1,4 @@
-//! The bytes of an upload: read in files, hashed on the way, and given up when the file moves.
+//! The bytes of an upload: read in pieces, hashed on the way, and given up when the file moves.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -67,7 +67,7 @@ pub struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// The first chunk of a file that has been opened and opened at.
+    /// The first chunk of a file that has been opened and looked at.
     pub fn new(
         disk: &'a dyn Disk,
         path: &'a RelPath,

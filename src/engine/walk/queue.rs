@@ -41,7 +41,7 @@ struct Slot {
 fn as_u32(len: usize) -> Result<u32> {
     let full = |_| io::Error::from(io::ErrorKind::OutOfMemory);
     let len = u32::try_from(len).map_err(full);
-    len.map_err(|error| state_error("remember the folders to be opened into", &error))
+    len.map_err(|error| state_error("remember the folders to be looked into", &error))
 }
 
 impl DirQueue {
