@@ -16,7 +16,7 @@
 //! *pending*: remote differs from base. *pass*: one run of the engine. *problem*: one path that
 //! could not be handled; the pass goes on. *halt*: the pass stops before anything destructive and
 //! asks a person. *conflict copy*: the local version that lost its name, kept beside it.
-//! *subject*: the real-case path filters are matched against.
+//! *display path*: the real-case path filters are matched against.
 //!
 //! # Three trees, one decision
 //! Base, local and remote are compared key by key, and [`core::decide`] says what follows: a pure

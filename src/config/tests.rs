@@ -171,10 +171,7 @@ fn unknown_keys_name_the_nearest_one_and_its_section() {
         ("[[state]]\ndir = '/x'", "is a section, not a key"),
     ]);
     let top = parse("mode = 'x'").unwrap_err().to_string();
-    assert!(
-        top.contains("mode belongs to the section [sync]"),
-        "{top}"
-    );
+    assert!(top.contains("mode belongs to the section [sync]"), "{top}");
 }
 
 #[test]

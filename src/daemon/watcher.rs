@@ -35,13 +35,13 @@ pub struct Watched {
 
 impl Watched {
     /// Whether nothing at or below this path is ever looked at.
-    fn leaves_out(&self, subject: &str) -> bool {
-        let key = fold(subject.trim_start_matches('/'));
+    fn leaves_out(&self, display_path: &str) -> bool {
+        let key = fold(display_path.trim_start_matches('/'));
         let is_below = |own: &String| {
             let rest = key.strip_prefix(own.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.own_keys.iter().any(is_below) || self.filter.prunes(subject)
+        self.own_keys.iter().any(is_below) || self.filter.prunes(display_path)
     }
 }
 
@@ -90,8 +90,8 @@ impl Watcher {
             | WatchFlags::DONT_FOLLOW;
         let before = std::mem::take(&mut self.folders);
         let mut due = vec![String::new()];
-        while let Some(subject) = due.pop() {
-            let folder = self.path_of(&subject);
+        while let Some(display_path) = due.pop() {
+            let folder = self.path_of(&display_path);
             let watch = match inotify::add_watch(&self.inotify, &folder, flags) {
                 Ok(watch) => watch,
                 Err(error @ (Errno::NOSPC | Errno::NOMEM)) => return Err(error.into()),
@@ -103,16 +103,16 @@ impl Watcher {
                 let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
                 let name = entry.file_name();
                 if let (true, Some(name)) = (is_folder, name.to_str()) {
-                    let below = format!("{subject}/{name}");
+                    let below = format!("{display_path}/{name}");
                     if !self.watched.leaves_out(&below) {
                         due.push(below);
                     }
                 }
             }
-            if subject.is_empty() {
+            if display_path.is_empty() {
                 self.root = watch;
             }
-            self.folders.insert(watch, subject.into_boxed_str());
+            self.folders.insert(watch, display_path.into_boxed_str());
         }
         for gone in before
             .keys()
@@ -124,8 +124,8 @@ impl Watcher {
         Ok(())
     }
 
-    fn path_of(&self, subject: &str) -> PathBuf {
-        self.watched.root.join(subject.trim_start_matches('/'))
+    fn path_of(&self, display_path: &str) -> PathBuf {
+        self.watched.root.join(display_path.trim_start_matches('/'))
     }
 
     /// Watches what has come since. To be called before a walk, so that what it no longer sees is
@@ -163,13 +163,13 @@ impl Watcher {
             let Some((folder, name)) = folder.zip(name) else {
                 continue;
             };
-            let subject = format!("{folder}/{name}");
-            if self.watched.leaves_out(&subject) {
+            let display_path = format!("{folder}/{name}");
+            if self.watched.leaves_out(&display_path) {
                 continue;
             }
             if events.contains(ReadFlags::ISDIR) {
                 (news, self.is_stale) = (true, true);
-            } else if self.watched.filter.allows(&subject).up {
+            } else if self.watched.filter.allows(&display_path).up {
                 // A new file counts once it has been written.
                 news |= !events.contains(ReadFlags::CREATE);
             }

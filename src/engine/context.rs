@@ -173,10 +173,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Nothing at or below this path is looked at.
-    pub(crate) fn prunes(&self, subject: &str, key: &Key) -> bool {
+    pub(crate) fn prunes(&self, display_path: &str, key: &Key) -> bool {
         let own = &self.tools.own_keys;
         (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
-            || self.tools.config.sync.filter.prunes(subject)
+            || self.tools.config.sync.filter.prunes(display_path)
     }
 
     /// A directory is still on the device it was seen on; a nested mount may come off under way.
@@ -209,10 +209,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Dropbox could not answer for this path. The others go on, unless it is not the path.
-    pub(crate) fn note_server_error(&mut self, subject: &str, text: &str) -> Result<()> {
+    pub(crate) fn note_server_error(&mut self, display_path: &str, text: &str) -> Result<()> {
         self.upload_left = true;
         self.server_errors += 1;
-        self.tools.report.problem(subject, text);
+        self.tools.report.problem(display_path, text);
         if self.server_errors >= SERVER_ERRORS_MAX {
             return Err(Error::TryLater(text.to_owned()));
         }

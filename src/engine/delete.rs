@@ -200,7 +200,10 @@ impl Pass<'_> {
             Direction::Down => "locally",
             Direction::Up => "in Dropbox",
         };
-        log::warn!("would delete {place} {}", printable(&delete.item.subject));
+        log::warn!(
+            "would delete {place} {}",
+            printable(&delete.item.display_path)
+        );
     }
 
     fn plan(&self, delete: &Delete) {
@@ -208,7 +211,7 @@ impl Pass<'_> {
             Direction::Down => Deed::DeleteLocal,
             Direction::Up => Deed::DeleteRemote,
         };
-        self.tools.report.did(deed, &delete.item.subject, "");
+        self.tools.report.did(deed, &delete.item.display_path, "");
     }
 
     /// Deletes files in Dropbox, many in one call; what fails there is asked for alone.
@@ -247,7 +250,7 @@ impl Pass<'_> {
         self.committed += 1;
         self.server_errors = 0;
         let report = self.tools.report;
-        report.did(Deed::DeleteRemote, &item.subject, more);
+        report.did(Deed::DeleteRemote, &item.display_path, more);
         let mut row = item.row;
         row.settle(Base::None, &item.name);
         self.settle(row)
@@ -263,8 +266,10 @@ impl Pass<'_> {
             Ok(()) => return self.deleted_in_dropbox(item, ""),
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
             Err(CallError::ServerError(text)) => {
-                return self
-                    .note_server_error(&item.subject, &format!("not deleted in Dropbox: {text}"));
+                return self.note_server_error(
+                    &item.display_path,
+                    &format!("not deleted in Dropbox: {text}"),
+                );
             }
             // The tag of a rev that does not match any more is not documented: the rev tells.
             Err(CallError::Refused(error)) => {
@@ -272,11 +277,11 @@ impl Pass<'_> {
                 let text = format!("not deleted in Dropbox: {}", error.text());
                 match self.tools.api.metadata(&path) {
                     Ok(Some(Metadata::File(file))) if file.rev == base.rev => {
-                        report.problem(&item.subject, &text);
+                        report.problem(&item.display_path, &text);
                     }
-                    Ok(_) => report.deferred(&item.subject, "it changed in Dropbox meanwhile"),
+                    Ok(_) => report.deferred(&item.display_path, "it changed in Dropbox meanwhile"),
                     Err(CallError::ServerError(_)) => {
-                        return self.note_server_error(&item.subject, &text);
+                        return self.note_server_error(&item.display_path, &text);
                     }
                     Err(error) => return Err(error.into_error("look at a file")),
                 }
@@ -296,11 +301,11 @@ impl Pass<'_> {
             Ok(true) => return self.deleted_in_dropbox(item, "(empty folder)"),
             Ok(false) => {
                 // Something unmanaged or new is in it, so it stays, and with it the folder here.
-                let shown = printable(&item.subject);
+                let shown = printable(&item.display_path);
                 log::info!("{shown}: not empty in Dropbox: it stays there");
                 if matches!(item.local, Local::File(_)) {
                     self.tools.report.problem(
-                        &item.subject,
+                        &item.display_path,
                         "here is a file, in Dropbox a folder of this name that is not empty; \
                          both are left alone: rename one",
                     );
@@ -313,11 +318,11 @@ impl Pass<'_> {
             Err(CallError::Refused(error)) if error.has("not_found") => {}
             Err(CallError::ServerError(text)) => {
                 let text = format!("folder not deleted in Dropbox: {text}");
-                return self.note_server_error(&item.subject, &text);
+                return self.note_server_error(&item.display_path, &text);
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not deleted in Dropbox: {}", error.text());
-                self.tools.report.problem(&item.subject, &text);
+                self.tools.report.problem(&item.display_path, &text);
                 return Ok(());
             }
             Err(error) => return Err(error.into_error("delete a folder")),
@@ -337,24 +342,27 @@ impl Pass<'_> {
             Ok(false) => {
                 self.tools
                     .report
-                    .deferred(&item.subject, "it changed here meanwhile");
+                    .deferred(&item.display_path, "it changed here meanwhile");
                 return;
             }
             Err(error) => {
                 let advice = read_only_advice(&error);
                 let text = format!("not deleted: {error}{advice}");
-                self.tools.report.problem(&item.subject, &text);
+                self.tools.report.problem(&item.display_path, &text);
                 return;
             }
         }
         // RACE: an edit between this look and the next line is lost.
         match self.tools.disk.remove_file(&path) {
-            Ok(()) => self.tools.report.did(Deed::DeleteLocal, &item.subject, ""),
+            Ok(()) => self
+                .tools
+                .report
+                .did(Deed::DeleteLocal, &item.display_path, ""),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 let advice = read_only_advice(&error);
                 let text = format!("not deleted: {error}{advice}");
-                self.tools.report.problem(&item.subject, &text);
+                self.tools.report.problem(&item.display_path, &text);
                 return;
             }
         }
@@ -381,12 +389,12 @@ impl Pass<'_> {
         let is_empty = match self.tools.disk.list(&path) {
             Ok(listed) => listed.names.is_empty() && listed.not_utf8.is_empty(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-            Err(error) => return self.folder_stays(&item.subject, &error),
+            Err(error) => return self.folder_stays(&item.display_path, &error),
         };
         if !is_empty {
             if item.row.remote_file().is_some() {
                 self.tools.report.problem(
-                    &item.subject,
+                    &item.display_path,
                     "in Dropbox is a file, here a folder of this name that is not empty; both \
                      are left alone: rename one",
                 );
@@ -394,22 +402,23 @@ impl Pass<'_> {
             return;
         }
         match self.tools.disk.remove_dir(&path) {
-            Ok(()) => self
-                .tools
-                .report
-                .did(Deed::DeleteLocal, &item.subject, "(empty folder)"),
+            Ok(()) => {
+                self.tools
+                    .report
+                    .did(Deed::DeleteLocal, &item.display_path, "(empty folder)")
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // Something has come since the look.
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => return,
-            Err(error) => return self.folder_stays(&item.subject, &error),
+            Err(error) => return self.folder_stays(&item.display_path, &error),
         }
         self.touch(&item.dir);
         self.removed.push(item.row);
     }
 
-    fn folder_stays(&self, subject: &str, error: &std::io::Error) {
+    fn folder_stays(&self, display_path: &str, error: &std::io::Error) {
         let text = format!("folder not deleted: {error}");
-        self.tools.report.problem(subject, &text);
+        self.tools.report.problem(display_path, &text);
     }
 
     /// The path in Dropbox of a key's [`Row::lower_path`](crate::index::Row::lower_path).
@@ -444,7 +453,7 @@ impl Pass<'_> {
                 self.upload(item, &observed, mode, Some(remote.rev))?;
             } else {
                 self.tools.report.problem(
-                    &item.subject,
+                    &item.display_path,
                     &format!(
                         "differs from the file Dropbox has, and it is not known which is newer; \
                          both are left alone. To upload ours: ferrybox sync --approve {id}"

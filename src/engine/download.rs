@@ -74,9 +74,11 @@ impl Pass<'_> {
         }
         let is_new = matches!(replaces, Existing::Nothing);
         if self.dry() {
-            self.tools
-                .report
-                .did(Deed::Download, &item.subject, &in_brackets(remote.size));
+            self.tools.report.did(
+                Deed::Download,
+                &item.display_path,
+                &in_brackets(remote.size),
+            );
             if let Some(hash) = remote.hash
                 && !(is_new && self.would_move_here(&remote)?)
             {
@@ -133,7 +135,7 @@ impl Pass<'_> {
     pub(crate) fn local_path(&self, item: &Item) -> Option<RelPath> {
         let report = self.tools.report;
         item.path()
-            .map_err(|e| report.problem(&item.subject, &format!("{e}: it stays in Dropbox")))
+            .map_err(|e| report.problem(&item.display_path, &format!("{e}: it stays in Dropbox")))
             .ok()
     }
 
@@ -145,7 +147,7 @@ impl Pass<'_> {
         self.needs_second_round = true;
         if self.is_second_round || self.dry() {
             self.tools.report.problem(
-                &item.subject,
+                &item.display_path,
                 "Dropbox has a file of this name, here is a folder that is not empty; both are \
                  left alone: rename one",
             );
@@ -169,7 +171,7 @@ impl Pass<'_> {
             size_text(space.free)
         );
         let report = self.tools.report;
-        report.problem(&item.subject, &format!("not downloaded: {text}"));
+        report.problem(&item.display_path, &format!("not downloaded: {text}"));
         self.disk_full = Some(text);
         false
     }
@@ -222,7 +224,7 @@ impl Pass<'_> {
                     return Ok((remote.rev.clone(), hash));
                 }
                 Err(Failed::Differs(text)) => {
-                    log::debug!("{}: {text}", item.subject);
+                    log::debug!("{}: {text}", item.display_path);
                     why = text;
                 }
                 Err(failed) => return Err(failed),
@@ -282,7 +284,7 @@ impl Pass<'_> {
             }
             let (report, api) = (self.tools.report, self.tools.api);
             let mut progress = |done| {
-                report.progress(&item.subject, done, remote.size);
+                report.progress(&item.display_path, done, remote.size);
                 api.in_time().is_ok()
             };
             let whole = copy(&mut *body, partial, remote.size, &mut progress)?;
@@ -348,33 +350,37 @@ impl Pass<'_> {
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
             Failed::Call(CallError::ServerError(text)) => {
-                return self.note_server_error(&item.subject, &format!("not downloaded: {text}"));
+                return self
+                    .note_server_error(&item.display_path, &format!("not downloaded: {text}"));
             }
             Failed::Call(CallError::Refused(error)) if error.has("not_found") => {
-                report.deferred(&item.subject, "it changed in Dropbox meanwhile");
+                report.deferred(&item.display_path, "it changed in Dropbox meanwhile");
             }
             Failed::Call(CallError::Refused(error)) => {
-                report.problem(&item.subject, &format!("not downloaded: {}", error.text()));
+                report.problem(
+                    &item.display_path,
+                    &format!("not downloaded: {}", error.text()),
+                );
             }
             Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
-                self.not_stored(&item.subject, &error);
+                self.not_stored(&item.display_path, &error);
             }
             Failed::Differs(text) => {
-                report.problem(&item.subject, &format!("not downloaded: {text}"));
+                report.problem(&item.display_path, &format!("not downloaded: {text}"));
             }
         }
         Ok(())
     }
 
     /// The disk would not take a file; a full disk has an exit code of its own.
-    pub(crate) fn not_stored(&mut self, subject: &str, error: &io::Error) {
+    pub(crate) fn not_stored(&mut self, display_path: &str, error: &io::Error) {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         if matches!(error.kind(), StorageFull | QuotaExceeded) {
             self.disk_full = Some(error.to_string());
         }
         let advice = read_only_advice(error);
         let text = format!("not downloaded: {error}{advice}");
-        self.tools.report.problem(subject, &text);
+        self.tools.report.problem(display_path, &text);
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Item {
     /// Its local name, or the name it would get.
     pub name: String,
     /// `/real/case/path` as in Dropbox if it is known there, else as it is locally.
-    pub subject: String,
+    pub display_path: String,
     /// Dropbox has a file where a folder above this path would have to be.
     pub blocked_up: bool,
 }

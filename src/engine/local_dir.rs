@@ -23,7 +23,7 @@ pub(crate) enum LocalDir {
 
 /// A directory something is to come down into, as it was when it was looked into.
 pub(crate) struct OpenDir<'d> {
-    /// `/real/case/path`, as subjects have it; empty for the root.
+    /// `/real/case/path`, as filters see it; empty for the root.
     shown: String,
     path: RelPath,
     device: u64,
@@ -31,7 +31,7 @@ pub(crate) struct OpenDir<'d> {
 }
 
 impl<'a> Pass<'a> {
-    /// `/real/case/path` of a directory in Dropbox, as subjects have it; nothing if it is shut, or
+    /// `/real/case/path` of a directory in Dropbox, as filters see it; nothing if it is shut, or
     /// its spelling is not known, so that the filters cannot be asked.
     pub(crate) fn shown_dir(&self, dir: &str) -> Result<Option<String>> {
         let filter = &self.tools.config.sync.filter;
@@ -83,8 +83,8 @@ impl<'a> Pass<'a> {
 
     /// A row with what is local at its key; nothing if it is not looked at.
     pub(crate) fn item_at(&self, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
-        let subject = format!("{}/{}", dir.shown, row.shown);
-        if self.prunes(&subject, &row.key) {
+        let display_path = format!("{}/{}", dir.shown, row.shown);
+        if self.prunes(&display_path, &row.key) {
             return None;
         }
         let places = dir.entries.names.with_key(&row.key.name);
@@ -96,7 +96,7 @@ impl<'a> Pass<'a> {
             dir: dir.path.clone(),
             device: dir.device,
             name,
-            subject,
+            display_path,
             blocked_up: false,
         })
     }

@@ -19,7 +19,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let remote = item.row.remote_side();
-        let reach = self.tools.config.sync.filter.allows(&item.subject);
+        let reach = self.tools.config.sync.filter.allows(&item.display_path);
         let flow = Flow::of(self.options.mode, reach);
         if phase == Phase::Scan && flow != Flow::Neither {
             self.count(&item, remote);
@@ -54,7 +54,7 @@ impl Pass<'_> {
 
     fn decision(&self, item: &Item, observed: &Observed) -> Action {
         let sync = &self.tools.config.sync;
-        let reach = sync.filter.allows(&item.subject);
+        let reach = sync.filter.allows(&item.display_path);
         decide(Facts {
             flow: Flow::of(self.options.mode, reach),
             base: item.row.base_kind(),
@@ -83,11 +83,11 @@ impl Pass<'_> {
     fn not_downloadable(&mut self, phase: Phase, item: &Item) {
         match (phase, item.local) {
             (Phase::Scan, Local::File(_) | Local::Folder { .. }) => self.tools.report.problem(
-                &item.subject,
+                &item.display_path,
                 "Dropbox has a web document or a link of this name, which cannot be downloaded; \
                  both are left alone: rename one",
             ),
-            (Phase::Scan, _) => log::debug!("{}: cannot be downloaded", item.subject),
+            (Phase::Scan, _) => log::debug!("{}: cannot be downloaded", item.display_path),
             (Phase::Down, _) => {}
         }
     }
@@ -203,12 +203,15 @@ impl Pass<'_> {
             Unread::Vanished => self
                 .tools
                 .report
-                .deferred(&item.subject, "it was just replaced"),
+                .deferred(&item.display_path, "it was just replaced"),
             Unread::KeepsChanging => self.tools.report.problem(
-                &item.subject,
+                &item.display_path,
                 "the file changes all the time; it is tried again in the next run",
             ),
-            Unread::Failed(error) => self.tools.report.problem(&item.subject, &error.to_string()),
+            Unread::Failed(error) => self
+                .tools
+                .report
+                .problem(&item.display_path, &error.to_string()),
         }
     }
 
@@ -219,7 +222,10 @@ impl Pass<'_> {
         {
             if phase == Phase::Scan {
                 let report = self.tools.report;
-                report.deferred(&item.subject, "it waits for a pass in the other direction");
+                report.deferred(
+                    &item.display_path,
+                    "it waits for a pass in the other direction",
+                );
             }
             return Ok(());
         }
@@ -293,12 +299,12 @@ impl Pass<'_> {
         match note {
             Note::EditedInDropbox => log::info!(
                 "{}: deleted here, edited in Dropbox; nothing comes down in this mode",
-                printable(&item.subject)
+                printable(&item.display_path)
             ),
             Note::Undecided => self.undecided.push((item, observed)),
             Note::FileMeetsFolder => {
                 self.tools.report.problem(
-                    &item.subject,
+                    &item.display_path,
                     "a file on one side and a folder on the other; both are left alone: rename one",
                 );
             }
@@ -367,7 +373,7 @@ impl Pass<'_> {
             (Direction::Up, Local::Folder { .. }) => Deed::MakeRemoteFolder,
             (Direction::Up, _) => Deed::Upload,
         };
-        self.tools.report.did(deed, &item.subject, "");
+        self.tools.report.did(deed, &item.display_path, "");
     }
 
     fn collect(&mut self, action: Action, item: Item) {

@@ -102,8 +102,10 @@ impl Pass<'_> {
             more = format!("{more}, replacing rev {rev}, which stays in Dropbox's history");
         }
         if self.dry() {
-            self.tools.report.did(Deed::Upload, &item.subject, &more);
-            self.note_folders_above(&item.row.key, &item.subject)?;
+            self.tools
+                .report
+                .did(Deed::Upload, &item.display_path, &more);
+            self.note_folders_above(&item.row.key, &item.display_path)?;
             if let Some(hash) = self.planned_hash(&item, observed) {
                 self.note_arrival(Direction::Up, hash);
             }
@@ -124,7 +126,7 @@ impl Pass<'_> {
         if is_full {
             self.upload_left = true;
             let report = self.tools.report;
-            report.problem(&file.item.subject, "not uploaded: the Dropbox is full");
+            report.problem(&file.item.display_path, "not uploaded: the Dropbox is full");
         }
         is_full
     }
@@ -165,16 +167,20 @@ impl Pass<'_> {
             .map(|(hash, _)| hash)
     }
 
-    /// The path in Dropbox of a subject.
-    pub(crate) fn remote_path(&self, subject: &str) -> String {
-        format!("{}{}", self.tools.config.dropbox.remote_root, nfc(subject))
+    /// The path in Dropbox of a display path.
+    pub(crate) fn remote_path(&self, display_path: &str) -> String {
+        format!(
+            "{}{}",
+            self.tools.config.dropbox.remote_root,
+            nfc(display_path)
+        )
     }
 
     pub(crate) fn blocked_upload(&mut self, item: &Item) {
         self.needs_second_round = true;
         if self.is_second_round {
             self.tools.report.problem(
-                &item.subject,
+                &item.display_path,
                 "Dropbox has a file where this one's folder would have to be: rename one of them",
             );
         }
@@ -187,7 +193,7 @@ impl Pass<'_> {
         observed: &Observed,
     ) -> std::result::Result<(Sent, i128), Failed> {
         let local = &item.path().map_err(io::Error::other)?;
-        let remote = &self.remote_path(&item.subject);
+        let remote = &self.remote_path(&item.display_path);
         let mut failed = Failed::KeepsChanging;
         for _ in 0..TRIES_MAX {
             let read_at_ns = self.tools.host.now_ns();
@@ -277,14 +283,16 @@ impl Pass<'_> {
             && !self.is_stored_as(&mut row, lower)
         {
             self.tools.report.problem(
-                &item.subject,
+                &item.display_path,
                 &format!("Dropbox stored it under another name ({lower}): rename it"),
             );
             return Ok(());
         }
-        self.tools.report.did(Deed::Upload, &item.subject, more);
+        self.tools
+            .report
+            .did(Deed::Upload, &item.display_path, more);
         self.note_arrival(Direction::Up, sent.hash);
-        self.note_folders_above(&row.key, &item.subject)?;
+        self.note_folders_above(&row.key, &item.display_path)?;
         if sent.stamp.size > self.chunk_bytes() {
             self.forget_session(&row.key)?;
         }
@@ -308,16 +316,16 @@ impl Pass<'_> {
 
     fn not_uploaded(&mut self, item: Item, observed: &Observed, failed: Failed) -> Result<()> {
         let report = self.tools.report;
-        let subject = &item.subject;
+        let display_path = &item.display_path;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
             Failed::Call(CallError::ServerError(text)) => {
-                return self.note_server_error(subject, &format!("not uploaded: {text}"));
+                return self.note_server_error(display_path, &format!("not uploaded: {text}"));
             }
             Failed::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
                 self.upload_left = true;
                 let text = format!("the Dropbox is full ({})", error.text());
-                report.problem(subject, &format!("not uploaded: {text}"));
+                report.problem(display_path, &format!("not uploaded: {text}"));
                 self.quota_full = Some((observed.stamp.size, text));
             }
             Failed::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
@@ -327,24 +335,24 @@ impl Pass<'_> {
                 // What has its name may be gone by the second round of this pass.
                 self.needs_second_round = true;
                 if self.is_second_round {
-                    report.problem(subject, &format!("not uploaded: {}", error.text()));
+                    report.problem(display_path, &format!("not uploaded: {}", error.text()));
                 }
             }
             Failed::Call(CallError::Refused(error)) => {
-                report.problem(subject, &format!("not uploaded: {}", error.text()));
+                report.problem(display_path, &format!("not uploaded: {}", error.text()));
             }
             Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
                 if error.kind() == io::ErrorKind::NotFound {
-                    report.deferred(subject, "it was removed meanwhile");
+                    report.deferred(display_path, "it was removed meanwhile");
                 } else {
                     self.upload_left = true;
-                    report.problem(subject, &format!("not uploaded: {error}"));
+                    report.problem(display_path, &format!("not uploaded: {error}"));
                 }
             }
             Failed::KeepsChanging => {
                 self.upload_left = true;
                 report.problem(
-                    subject,
+                    display_path,
                     "not uploaded: the file changes all the time; it is tried again in the next \
                      run",
                 );
@@ -352,7 +360,7 @@ impl Pass<'_> {
             Failed::Damaged(_) => {
                 self.upload_left = true;
                 report.problem(
-                    subject,
+                    display_path,
                     "Dropbox received other bytes than were sent, three times; it is tried again \
                      in the next run",
                 );
@@ -381,10 +389,11 @@ impl Pass<'_> {
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
     /// answer was lost, it is adopted; else the next pass decides.
     fn met_another(&mut self, item: Item, observed: &Observed) -> Result<()> {
-        let path = self.remote_path(&item.subject);
+        let path = self.remote_path(&item.display_path);
         let found = match self.tools.api.metadata(&path) {
             Err(CallError::ServerError(text)) => {
-                return self.note_server_error(&item.subject, &format!("not uploaded: {text}"));
+                return self
+                    .note_server_error(&item.display_path, &format!("not uploaded: {text}"));
             }
             found => found.map_err(|error| error.into_error("look at a file"))?,
         };
@@ -402,7 +411,7 @@ impl Pass<'_> {
                  rename or exclude one of them",
                 file.name
             );
-            self.tools.report.problem(&item.subject, &text);
+            self.tools.report.problem(&item.display_path, &text);
             return Ok(());
         }
         if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours)
@@ -423,7 +432,7 @@ impl Pass<'_> {
         }
         self.tools
             .report
-            .deferred(&item.subject, "it changed in Dropbox meanwhile");
+            .deferred(&item.display_path, "it changed in Dropbox meanwhile");
         Ok(())
     }
 }

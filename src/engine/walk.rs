@@ -193,11 +193,11 @@ impl Pass<'_> {
             };
             return (!filter.hides_name(shown)).then(|| Flow::of(self.options.mode, all));
         }
-        let subject = format!("{}/{shown}", dir.shown);
-        if self.prunes(&subject, &Key::in_dir(&dir.key, &known.name)) {
+        let display_path = format!("{}/{shown}", dir.shown);
+        if self.prunes(&display_path, &Key::in_dir(&dir.key, &known.name)) {
             return None;
         }
-        Some(Flow::of(self.options.mode, filter.allows(&subject)))
+        Some(Flow::of(self.options.mode, filter.allows(&display_path)))
     }
 
     /// One key of a directory: its row, if any, and the local names that have this key.
@@ -223,8 +223,8 @@ impl Pass<'_> {
             self.note_damaged(&row.key);
             return Ok(());
         }
-        let subject = format!("{}/{}", dir.shown, row.shown);
-        if self.prunes(&subject, &row.key) {
+        let display_path = format!("{}/{}", dir.shown, row.shown);
+        if self.prunes(&display_path, &row.key) {
             return Ok(());
         }
         let (local, name) = one_of(found, &row, device);
@@ -237,15 +237,17 @@ impl Pass<'_> {
                 self.note_incomplete_view();
                 let report = self.tools.report;
                 match error.kind() {
-                    io::ErrorKind::NotFound => report.deferred(&subject, "it was just removed"),
-                    _ => report.problem(&subject, &format!("cannot look at it: {error}")),
+                    io::ErrorKind::NotFound => {
+                        report.deferred(&display_path, "it was just removed")
+                    }
+                    _ => report.problem(&display_path, &format!("cannot look at it: {error}")),
                 }
             }
         }
         if self.lost_mount(&row, &local) {
             self.note_incomplete_view();
             self.tools.report.problem(
-                &subject,
+                &display_path,
                 "a disk was mounted here and is not any more; nothing below is touched: mount \
                  it, or remove the folder if it is meant to be empty",
             );
@@ -253,7 +255,7 @@ impl Pass<'_> {
         }
         if !matches!(local, Local::Gone | Local::Unknown)
             && row.base == Base::None
-            && self.refused(&subject, &name)
+            && self.refused(&display_path, &name)
         {
             return Ok(());
         }
@@ -271,7 +273,7 @@ impl Pass<'_> {
             if let Some(child_dir) = child_dir {
                 dirs.push(&Dir {
                     key: row.key.path(),
-                    shown: subject.clone(),
+                    shown: display_path.clone(),
                     local: child_dir,
                     blocked_up: dir.blocked_up || row.remote_file().is_some(),
                 })?;
@@ -283,27 +285,27 @@ impl Pass<'_> {
             dir: path.clone(),
             device,
             name,
-            subject,
+            display_path,
             blocked_up: dir.blocked_up,
         };
         self.visit(Phase::Scan, item)
     }
 
     /// Names Dropbox will not take are not sent to it again and again.
-    fn refused(&mut self, subject: &str, name: &str) -> bool {
+    fn refused(&mut self, display_path: &str, name: &str) -> bool {
         match refused_by_dropbox(name) {
-            Some(why) if self.may_go_up(subject) => {
+            Some(why) if self.may_go_up(display_path) => {
                 self.tools
                     .report
-                    .problem(subject, &format!("{why}: rename or exclude it"));
+                    .problem(display_path, &format!("{why}: rename or exclude it"));
                 true
             }
             _ => false,
         }
     }
 
-    fn may_go_up(&self, subject: &str) -> bool {
-        let reach = self.tools.config.sync.filter.allows(subject);
+    fn may_go_up(&self, display_path: &str) -> bool {
+        let reach = self.tools.config.sync.filter.allows(display_path);
         let once = self.reset_due && self.tools.config.sync.upload_on_reset;
         self.options.up && reach.up && (once || self.options.mode != Mode::DropboxToLocal)
     }

@@ -66,8 +66,8 @@ impl Index {
                 return Ok(false);
             }
         };
-        let subject = format!("/{}", join(&dir, &entry.shown));
-        let reach = filter.allows(&subject);
+        let display_path = format!("/{}", join(&dir, &entry.shown));
+        let reach = filter.allows(&display_path);
         let may_travel = reach.up || reach.down;
         let is_folder = matches!(entry.remote, Remote::Folder);
         let mut changed = false;

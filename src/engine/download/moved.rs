@@ -49,9 +49,9 @@ impl<'a> Pass<'a> {
             Ok(Some(now)) => {
                 self.touch(&old.dir);
                 self.touch(&item.dir);
-                let more = format!("{}, moved from {}", in_brackets(now.size), old.subject);
+                let more = format!("{}, moved from {}", in_brackets(now.size), old.display_path);
                 let report = self.tools.report;
-                report.did(Deed::Download, &item.subject, &more);
+                report.did(Deed::Download, &item.display_path, &more);
                 let read_at_ns = self.tools.host.now_ns();
                 let mut base = self.file_base(item, remote.rev.clone(), hash, now, read_at_ns);
                 // It is the same file, and counts as it did under its old name.
@@ -69,11 +69,11 @@ impl<'a> Pass<'a> {
             // finds two versions there.
             Ok(None) => {
                 let report = self.tools.report;
-                report.deferred(&item.subject, "it changed here meanwhile");
+                report.deferred(&item.display_path, "it changed here meanwhile");
                 Ok(true)
             }
             Err(error) => {
-                log::debug!("{}: not moved: {error}", item.subject);
+                log::debug!("{}: not moved: {error}", item.display_path);
                 Ok(false)
             }
         }

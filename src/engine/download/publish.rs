@@ -149,10 +149,10 @@ impl Pass<'_> {
             self.settle(item.row)?;
         }
         for fetched in std::mem::take(&mut self.publish_queue.fetched) {
-            let (temp, subject) = (fetched.temp.clone(), fetched.item.subject.clone());
+            let (temp, display_path) = (fetched.temp.clone(), fetched.item.display_path.clone());
             if let Err(error) = self.put_in_place(fetched) {
                 self.discard(&temp);
-                self.not_stored(&subject, &error);
+                self.not_stored(&display_path, &error);
             }
         }
         Ok(())
@@ -212,7 +212,9 @@ impl Pass<'_> {
                     .map(|status| status.stamp)
                     .unwrap_or_default();
                 let size = in_brackets(stamp.size);
-                self.tools.report.did(Deed::Download, &item.subject, &size);
+                self.tools
+                    .report
+                    .did(Deed::Download, &item.display_path, &size);
                 self.note_arrival(Direction::Down, hash);
                 let base = self.file_base(&item, rev, hash, stamp, self.tools.host.now_ns());
                 self.publish_queue.renamed.push((item, base));
@@ -221,7 +223,7 @@ impl Pass<'_> {
                 self.discard(&temp);
                 self.tools
                     .report
-                    .deferred(&item.subject, "it changed here meanwhile");
+                    .deferred(&item.display_path, "it changed here meanwhile");
             }
             Err(error) => return Err(error),
         }
@@ -270,7 +272,9 @@ impl Pass<'_> {
     }
 
     pub(crate) fn report_conflict(&self, item: &Item, more: &str) {
-        self.tools.report.did(Deed::Conflict, &item.subject, more);
+        self.tools
+            .report
+            .did(Deed::Conflict, &item.display_path, more);
     }
 
     /// The name the local version gets, in the order: plain, with 8 digits of its hash.
@@ -338,11 +342,13 @@ impl Pass<'_> {
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let report = self.tools.report;
-                report.deferred(&item.subject, "it changed here meanwhile");
+                report.deferred(&item.display_path, "it changed here meanwhile");
                 Ok(())
             }
             Err(error) => {
-                self.tools.report.problem(&item.subject, &error.to_string());
+                self.tools
+                    .report
+                    .problem(&item.display_path, &error.to_string());
                 Ok(())
             }
         }
@@ -353,7 +359,7 @@ impl Pass<'_> {
         if self.dry() {
             self.tools
                 .report
-                .did(Deed::MakeLocalFolder, &item.subject, "");
+                .did(Deed::MakeLocalFolder, &item.display_path, "");
             return Ok(());
         }
         let Some(path) = self.local_path(&item) else {
@@ -369,7 +375,7 @@ impl Pass<'_> {
             Ok(()) => self
                 .tools
                 .report
-                .did(Deed::MakeLocalFolder, &item.subject, ""),
+                .did(Deed::MakeLocalFolder, &item.display_path, ""),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return self.not_fetched(&item, Failed::Disk(error)),
         }

@@ -335,7 +335,7 @@ impl Pass<'_> {
         entries: &[BatchEntry],
     ) -> std::result::Result<Vec<Outcome<FileMetadata>>, CallError> {
         let commit = |entry: &BatchEntry| {
-            let path = self.remote_path(&entry.file.item.subject);
+            let path = self.remote_path(&entry.file.item.display_path);
             (path, timestamp_of(entry.piece.stamp.mtime_ns))
         };
         let names: Vec<(String, String)> = entries.iter().map(commit).collect();
@@ -381,7 +381,7 @@ impl Pass<'_> {
             }
             // The session is lost, or used up by a commit whose answer was lost.
             Err(error) => {
-                log::debug!("{}: {}", file.item.subject, error.text());
+                log::debug!("{}: {}", file.item.display_path, error.text());
                 return Ok(Some(file));
             }
         }

@@ -14,8 +14,8 @@ use crate::report::Deed;
 impl Pass<'_> {
     /// What was uploaded lies in folders, so they exist: their rows must, or a listing that names
     /// one of them as deleted would not reach what is in it.
-    pub(crate) fn note_folders_above(&mut self, key: &Key, subject: &str) -> Result<()> {
-        let mut shown = split(subject).0;
+    pub(crate) fn note_folders_above(&mut self, key: &Key, display_path: &str) -> Result<()> {
+        let mut shown = split(display_path).0;
         let mut above = key.parent();
         while let Some(key) = above {
             if !self.made_by_upload.insert(key.path()) {
@@ -63,8 +63,8 @@ impl Pass<'_> {
         for item in folders {
             if !self.made_by_upload.contains(&item.row.key.path()) {
                 let report = self.tools.report;
-                report.did(Deed::MakeRemoteFolder, &item.subject, "");
-                self.note_folders_above(&item.row.key, &item.subject)?;
+                report.did(Deed::MakeRemoteFolder, &item.display_path, "");
+                self.note_folders_above(&item.row.key, &item.display_path)?;
             }
         }
         Ok(())
@@ -94,7 +94,7 @@ impl Pass<'_> {
         for leaves in leaves.chunks(ENTRIES_MAX) {
             let paths: Vec<String> = leaves
                 .iter()
-                .map(|item| self.remote_path(&item.subject))
+                .map(|item| self.remote_path(&item.display_path))
                 .collect();
             let outcomes = match self.tools.api.create_folder_batch(&paths) {
                 Ok(outcomes) => outcomes,
@@ -118,26 +118,26 @@ impl Pass<'_> {
         self.committed += 1;
         self.server_errors = 0;
         let report = self.tools.report;
-        report.did(Deed::MakeRemoteFolder, &item.subject, "");
-        self.note_folders_above(&item.row.key, &item.subject)
+        report.did(Deed::MakeRemoteFolder, &item.display_path, "");
+        self.note_folders_above(&item.row.key, &item.display_path)
     }
 
     /// Asks for one folder; says whether it is there.
     fn make_remote_folder(&mut self, item: &Item) -> Result<bool> {
-        let path = self.remote_path(&item.subject);
+        let path = self.remote_path(&item.display_path);
         match self.tools.api.create_folder(&path) {
             Ok(()) => self.made_remote_folder(item)?,
             Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {
-                self.note_folders_above(&item.row.key, &item.subject)?;
+                self.note_folders_above(&item.row.key, &item.display_path)?;
             }
             Err(CallError::ServerError(text)) => {
                 let text = format!("folder not made in Dropbox: {text}");
-                self.note_server_error(&item.subject, &text)?;
+                self.note_server_error(&item.display_path, &text)?;
                 return Ok(false);
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not made in Dropbox: {}", error.text());
-                self.tools.report.problem(&item.subject, &text);
+                self.tools.report.problem(&item.display_path, &text);
                 return Ok(false);
             }
             Err(error) => return Err(error.into_error("make a folder")),

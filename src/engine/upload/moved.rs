@@ -57,7 +57,7 @@ impl Pass<'_> {
         for file in files {
             match self.origin(&file, &gone) {
                 Some((old, hash, stamp, read_at_ns)) => moved.push(Moved {
-                    to: self.remote_path(&file.item.subject),
+                    to: self.remote_path(&file.item.display_path),
                     file,
                     from: self.lower_path(&old.lower_path()),
                     old: old.key.clone(),
@@ -184,7 +184,7 @@ impl Pass<'_> {
                 Ok(Some(file))
             }
             Err(error) => {
-                log::debug!("{}: not copied: {}", file.item.subject, error.text());
+                log::debug!("{}: not copied: {}", file.item.display_path, error.text());
                 Ok(Some(file))
             }
         }

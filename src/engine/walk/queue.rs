@@ -9,7 +9,7 @@ use crate::error::{Result, state_error};
 /// A directory still to be walked.
 pub(super) struct Dir {
     pub(super) key: String,
-    /// `/real/case/path`, as subjects have it; empty for the root.
+    /// `/real/case/path`, as filters see it; empty for the root.
     pub(super) shown: String,
     pub(super) local: LocalDir,
     pub(super) blocked_up: bool,
