@@ -407,7 +407,7 @@ impl Index {
             };
             let hint = hints.next().filter(|hint| fold(hint) == component);
             let name = match self.row(&at)?.filter(|row| row.intact) {
-                Some(row) => row.shown,
+                Some(row) => row.display_name,
                 None if filter.takes_everything() => hint.unwrap_or(component).to_owned(),
                 None => return Ok(DirPath::Unknown),
             };

@@ -24,7 +24,7 @@ pub(crate) enum LocalDir {
 /// A directory something is to come down into, as it was when it was looked into.
 pub(crate) struct OpenDir<'d> {
     /// `/real/case/path`, as filters see it; empty for the root.
-    shown: String,
+    display_path: String,
     path: RelPath,
     device: u64,
     entries: Entries<'d>,
@@ -33,7 +33,7 @@ pub(crate) struct OpenDir<'d> {
 impl<'a> Pass<'a> {
     /// `/real/case/path` of a directory in Dropbox, as filters see it; nothing if it is shut, or
     /// its spelling is not known, so that the filters cannot be asked.
-    pub(crate) fn shown_dir(&self, dir: &str) -> Result<Option<String>> {
+    pub(crate) fn display_path_of(&self, dir: &str) -> Result<Option<String>> {
         let filter = &self.tools.config.sync.filter;
         Ok(match self.tools.index.dir_path(dir, filter)? {
             DirPath::Open(path) if path.is_empty() => Some(path),
@@ -44,7 +44,7 @@ impl<'a> Pass<'a> {
 
     /// Looks into the directory of a key, to bring something down into it; nothing if it cannot.
     pub(crate) fn open_dir(&mut self, dir: &str) -> Result<Option<OpenDir<'a>>> {
-        let Some(shown) = self.shown_dir(dir)? else {
+        let Some(display_path) = self.display_path_of(dir)? else {
             return Ok(None);
         };
         let (path, device, entries) = match self.find_local_dir(dir)? {
@@ -56,13 +56,13 @@ impl<'a> Pass<'a> {
             // What is in the way may make room: plan as if it had.
             LocalDir::Blocked if self.dry() => (RelPath::root(), 0, Entries::none()),
             LocalDir::Blocked => {
-                self.blocked_down(&shown);
+                self.blocked_down(&display_path);
                 return Ok(None);
             }
             LocalDir::Unknown => return Ok(None),
         };
         Ok(Some(OpenDir {
-            shown,
+            display_path,
             path,
             device,
             entries,
@@ -70,10 +70,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Something stands where a folder of Dropbox would have to be.
-    fn blocked_down(&mut self, shown: &str) {
+    fn blocked_down(&mut self, display_path: &str) {
         if self.is_second_round {
             self.tools.report.problem(
-                shown,
+                display_path,
                 "something else is in the way of this folder; what Dropbox holds in it is left \
                  alone: move it away",
             );
@@ -83,7 +83,7 @@ impl<'a> Pass<'a> {
 
     /// A row with what is local at its key; nothing if it is not looked at.
     pub(crate) fn item_at(&self, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
-        let display_path = format!("{}/{}", dir.shown, row.shown);
+        let display_path = format!("{}/{}", dir.display_path, row.display_name);
         if self.prunes(&display_path, &row.key) {
             return None;
         }

@@ -426,7 +426,7 @@ pub fn beneath(root: &str, entry: Metadata) -> Located {
     let components = root.matches('/').count();
     let lower = lower.splitn(components + 1, '/').last().unwrap_or(lower);
     let lower = (lower != below).then(|| lower.to_owned());
-    let shown_dir = display.and_then(|path| {
+    let display_dir = display.and_then(|path| {
         let below = path
             .trim_start_matches('/')
             .splitn(components + 1, '/')
@@ -434,15 +434,15 @@ pub fn beneath(root: &str, entry: Metadata) -> Located {
         Some(split(below).0.to_owned())
     });
     // The path says what an entry is; under a name of another key it would not be found again.
-    let shown = if fold(&name) == key.name {
+    let display_name = if fold(&name) == key.name {
         name
     } else {
         key.name.clone()
     };
     Located::Entry(Box::new(RemoteEntry {
-        shown_dir,
+        display_dir,
         key,
-        shown,
+        display_name,
         lower,
         remote,
     }))

@@ -296,7 +296,7 @@ impl Pass<'_> {
         if sent.stamp.size > self.chunk_bytes() {
             self.forget_session(&row.key)?;
         }
-        row.shown.clone_from(&sent.metadata.name);
+        row.display_name.clone_from(&sent.metadata.name);
         let rev = sent.metadata.rev;
         let base = self.file_base(&item, rev, sent.hash, sent.stamp, read_at_ns);
         row.settle(base, &item.name);

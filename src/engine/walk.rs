@@ -45,7 +45,7 @@ impl Pass<'_> {
     }
 
     fn pending_in(&mut self, dir: &str) -> Result<()> {
-        let Some(shown) = self.shown_dir(dir)? else {
+        let Some(display_path) = self.display_path_of(dir)? else {
             return Ok(());
         };
         let mut rows = self.tools.index.rows_in_dir(dir);
@@ -54,7 +54,8 @@ impl Pass<'_> {
             self.tools.api.in_time()?;
             let is_pending = row.remote != Remote::AsBase || !row.intact;
             // What is shut is pending for ever, and no reason to look.
-            if !is_pending || self.prunes(&format!("{shown}/{}", row.shown), &row.key) {
+            if !is_pending || self.prunes(&format!("{display_path}/{}", row.display_name), &row.key)
+            {
                 continue;
             }
             if opened.is_none() {
@@ -82,7 +83,7 @@ impl Pass<'_> {
         let mut dirs = DirQueue::default();
         let mut next = Some(Dir {
             key: String::new(),
-            shown: String::new(),
+            display_path: String::new(),
             local: LocalDir::Present(root, device),
             blocked_up: false,
         });
@@ -184,16 +185,16 @@ impl Pass<'_> {
     /// Which way a file may travel; nothing if it is not looked at.
     fn flow_of(&self, dir: &Dir, known: &RowSummary) -> Option<Flow> {
         let filter = &self.tools.config.sync.filter;
-        let shown = known.shown.as_ref().unwrap_or(&known.name);
+        let display_name = known.display_name.as_ref().unwrap_or(&known.name);
         if filter.takes_everything() && self.tools.own_keys.is_empty() {
             // What is below a barred directory is never visited.
             let all = FilterAllows {
                 up: true,
                 down: true,
             };
-            return (!filter.hides_name(shown)).then(|| Flow::of(self.options.mode, all));
+            return (!filter.hides_name(display_name)).then(|| Flow::of(self.options.mode, all));
         }
-        let display_path = format!("{}/{shown}", dir.shown);
+        let display_path = format!("{}/{display_name}", dir.display_path);
         if self.prunes(&display_path, &Key::in_dir(&dir.key, &known.name)) {
             return None;
         }
@@ -223,14 +224,14 @@ impl Pass<'_> {
             self.note_damaged(&row.key);
             return Ok(());
         }
-        let display_path = format!("{}/{}", dir.shown, row.shown);
+        let display_path = format!("{}/{}", dir.display_path, row.display_name);
         if self.prunes(&display_path, &row.key) {
             return Ok(());
         }
         let (local, name) = one_of(found, &row, device);
         if found.len() > 1 {
             self.note_incomplete_view();
-            self.clash(&dir.shown, found);
+            self.clash(&dir.display_path, found);
         }
         for entry in found {
             if let Err(error) = &entry.status {
@@ -273,7 +274,7 @@ impl Pass<'_> {
             if let Some(child_dir) = child_dir {
                 dirs.push(&Dir {
                     key: row.key.path(),
-                    shown: display_path.clone(),
+                    display_path: display_path.clone(),
                     local: child_dir,
                     blocked_up: dir.blocked_up || row.remote_file().is_some(),
                 })?;
@@ -310,12 +311,12 @@ impl Pass<'_> {
         self.options.up && reach.up && (once || self.options.mode != Mode::DropboxToLocal)
     }
 
-    fn clash(&mut self, shown: &str, found: &[Entry]) {
+    fn clash(&mut self, display_path: &str, found: &[Entry]) {
         for entry in found {
             let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
             let other = others.first().map_or("", |e| e.name.as_str());
             self.tools.report.problem(
-                &format!("{shown}/{}", entry.name),
+                &format!("{display_path}/{}", entry.name),
                 &format!("Dropbox would take it for the same name as {other}: rename one of them"),
             );
         }

@@ -21,12 +21,12 @@ pub struct RemoteEntry {
     /// The key.
     pub key: Key,
     /// Real-case name.
-    pub shown: String,
+    pub display_name: String,
     /// The server's folded path, where it differs from the key.
     pub lower: Option<String>,
     /// The real-case path of its directory as `path_display` has it, which is only good as long as
     /// nothing better is known.
-    pub shown_dir: Option<String>,
+    pub display_dir: Option<String>,
     /// What is there now: never [`Remote::AsBase`].
     pub remote: Remote,
 }
@@ -66,7 +66,7 @@ impl Index {
                 return Ok(false);
             }
         };
-        let display_path = format!("/{}", join(&dir, &entry.shown));
+        let display_path = format!("/{}", join(&dir, &entry.display_name));
         let reach = filter.allows(&display_path);
         let may_travel = reach.up || reach.down;
         let is_folder = matches!(entry.remote, Remote::Folder);
@@ -82,11 +82,11 @@ impl Index {
         let mut row = match (before.clone(), &remote) {
             (Some(row), _) => row,
             (None, Remote::Gone | Remote::AsBase) => return Ok(changed),
-            (None, _) => Row::new(key.clone(), &entry.shown),
+            (None, _) => Row::new(key.clone(), &entry.display_name),
         };
         if !matches!(remote, Remote::Gone) {
-            changed |= self.see_folders_above(key, entry.shown_dir.as_deref())?;
-            if is_folder && row.shown != entry.shown && !filter.takes_everything() {
+            changed |= self.see_folders_above(key, entry.display_dir.as_deref())?;
+            if is_folder && row.display_name != entry.display_name && !filter.takes_everything() {
                 // What is in it may be shut or open from now on.
                 self.set_meta(Meta::RelistDue, "1")?;
             }
@@ -107,7 +107,7 @@ impl Index {
     /// spelt otherwise when it comes back.
     fn listed_dir(&self, entry: &RemoteEntry, filter: &Filter) -> Result<DirPath> {
         let dir = &entry.key.dir;
-        let found = self.dir_path_or(dir, entry.shown_dir.as_deref(), filter)?;
+        let found = self.dir_path_or(dir, entry.display_dir.as_deref(), filter)?;
         if dir.is_empty() || filter.takes_everything() || found == DirPath::Pruned {
             return Ok(found);
         }
@@ -135,9 +135,9 @@ impl Index {
     }
 
     /// Whatever has something in it is a folder ("create missing parents").
-    pub(super) fn see_folders_above(&self, key: &Key, shown_dir: Option<&str>) -> Result<bool> {
+    pub(super) fn see_folders_above(&self, key: &Key, display_dir: Option<&str>) -> Result<bool> {
         let mut changed = false;
-        let mut shown = shown_dir.unwrap_or(&key.dir);
+        let mut shown = display_dir.unwrap_or(&key.dir);
         let mut above = key.parent();
         while let Some(key) = above {
             let mut row = match self.row(&key)? {
@@ -172,7 +172,7 @@ impl Index {
             seq,
             entry.key.dir,
             entry.key.name,
-            (entry.shown != entry.key.name).then_some(&entry.shown),
+            (entry.display_name != entry.key.name).then_some(&entry.display_name),
             entry.lower,
             rkind,
             file.map(|file| &file.rev),
@@ -250,11 +250,11 @@ impl Index {
 
 /// Takes over the name Dropbox shows, and keeps the local one.
 pub(super) fn rename(row: &mut Row, entry: &RemoteEntry) {
-    if row.shown != entry.shown {
+    if row.display_name != entry.display_name {
         let local = row.local_name().to_owned();
         let is_new = row.base == Base::None;
-        row.shown.clone_from(&entry.shown);
-        row.local = (!is_new && local != row.shown).then_some(local);
+        row.display_name.clone_from(&entry.display_name);
+        row.local = (!is_new && local != row.display_name).then_some(local);
     }
     row.lower.clone_from(&entry.lower);
 }
@@ -262,7 +262,7 @@ pub(super) fn rename(row: &mut Row, entry: &RemoteEntry) {
 /// As of the row it would become, with its place: an entry stored out of order is not found again
 /// by its key.
 fn staged_checksum(seq: i64, entry: &RemoteEntry) -> i64 {
-    let mut row = Row::new(entry.key.clone(), &entry.shown);
+    let mut row = Row::new(entry.key.clone(), &entry.display_name);
     row.lower.clone_from(&entry.lower);
     row.remote = entry.remote.clone();
     checksum(&row) ^ seq.wrapping_mul(0x9e37_79b9)
@@ -290,9 +290,9 @@ pub(super) fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {
         seq: sql.get(0)?,
         entry: RemoteEntry {
             key,
-            shown,
+            display_name: shown,
             lower: sql.get(4)?,
-            shown_dir: None,
+            display_dir: None,
             remote,
         },
     })

@@ -201,7 +201,9 @@ impl StagedMerge<'_> {
         if let Some(entry) = &entry {
             rename(&mut row, entry);
         }
-        let reach = self.filter.allows(&format!("/{}", join(&dir, &row.shown)));
+        let reach = self
+            .filter
+            .allows(&format!("/{}", join(&dir, &row.display_name)));
         let managed = reach.up || reach.down;
         // A folder that is shut has a row, so that it is known how it is spelt.
         if !managed && !matches!(remote, Remote::Folder) {

@@ -73,8 +73,8 @@ pub struct Row {
     /// The key.
     pub key: Key,
     /// The real-case name in Dropbox.
-    pub shown: String,
-    /// The local name, where it differs from `shown`.
+    pub display_name: String,
+    /// The local name, where it differs from `display_name`.
     pub local: Option<String>,
     /// The server's `path_lower` below the remote root, where it differs from the key.
     pub lower: Option<String>,
@@ -88,10 +88,10 @@ pub struct Row {
 
 impl Row {
     /// A row about nothing yet.
-    pub fn new(key: Key, shown: &str) -> Row {
+    pub fn new(key: Key, display_name: &str) -> Row {
         Row {
             key,
-            shown: shown.to_owned(),
+            display_name: display_name.to_owned(),
             local: None,
             lower: None,
             base: Base::None,
@@ -102,7 +102,7 @@ impl Row {
 
     /// The local name.
     pub fn local_name(&self) -> &str {
-        self.local.as_deref().unwrap_or(&self.shown)
+        self.local.as_deref().unwrap_or(&self.display_name)
     }
 
     /// The path requests name, below the remote root: the server's own `path_lower`.
@@ -202,7 +202,7 @@ impl Row {
     pub fn settle(&mut self, base: Base, local_name: &str) {
         self.base = base;
         self.remote = Remote::AsBase;
-        self.local = (local_name != self.shown).then(|| local_name.to_owned());
+        self.local = (local_name != self.display_name).then(|| local_name.to_owned());
     }
 
     /// Nothing is known to exist: the row need not be kept.
@@ -274,7 +274,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
     };
     let row = Row {
         key: key.clone(),
-        shown: shown.unwrap_or_else(|| key.name.clone()),
+        display_name: shown.unwrap_or_else(|| key.name.clone()),
         local: sql.get(3).ok()?,
         lower: sql.get(4).ok()?,
         base,
@@ -303,7 +303,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
     upsert.execute(params![
         row.key.dir,
         row.key.name,
-        (row.shown != row.key.name).then_some(&row.shown),
+        (row.display_name != row.key.name).then_some(&row.display_name),
         row.local,
         row.lower,
         kind,
@@ -352,7 +352,7 @@ pub fn checksum(row: &Row) -> i64 {
     let mut sum = Fnv(0xcbf2_9ce4_8422_2325);
     sum.text(&row.key.dir);
     sum.text(&row.key.name);
-    sum.text(&row.shown);
+    sum.text(&row.display_name);
     sum.optional(row.local.as_deref());
     sum.optional(row.lower.as_deref());
     match &row.base {

@@ -16,7 +16,7 @@ pub struct RowSummary {
     /// The name of the key.
     pub name: String,
     /// The real-case name in Dropbox, where it is another.
-    pub shown: Option<String>,
+    pub display_name: Option<String>,
     /// The stamp of a file that Dropbox holds as the base says, if it can be trusted.
     pub stamp: Option<Stamp>,
     /// The pass in which the file last came to be where none was.
@@ -95,7 +95,7 @@ impl RowSummaries<'_> {
             };
             Ok(RowSummary {
                 name: sql.get(0)?,
-                shown: sql.get(1)?,
+                display_name: sql.get(1)?,
                 stamp,
                 // Of one that came back it is negative: too large here, so it is looked at closely.
                 arrived_in_pass: from_sql(sql.get(7)?),

@@ -15,7 +15,7 @@ impl Pass<'_> {
     /// What was uploaded lies in folders, so they exist: their rows must, or a listing that names
     /// one of them as deleted would not reach what is in it.
     pub(crate) fn note_folders_above(&mut self, key: &Key, display_path: &str) -> Result<()> {
-        let mut shown = split(display_path).0;
+        let mut above_path = split(display_path).0;
         let mut above = key.parent();
         while let Some(key) = above {
             if !self.made_by_upload.insert(key.path()) {
@@ -26,11 +26,11 @@ impl Pass<'_> {
                 .as_ref()
                 .is_some_and(|r| r.remote_is_folder() || !r.intact);
             if !is_known {
-                let mut row = row.unwrap_or_else(|| Row::new(key.clone(), split(shown).1));
+                let mut row = row.unwrap_or_else(|| Row::new(key.clone(), split(above_path).1));
                 row.see(Remote::Folder);
                 self.settle(row)?;
             }
-            shown = split(shown).0;
+            above_path = split(above_path).0;
             above = key.parent();
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::error::{Result, state_error};
 pub(super) struct Dir {
     pub(super) key: String,
     /// `/real/case/path`, as filters see it; empty for the root.
-    pub(super) shown: String,
+    pub(super) display_path: String,
     pub(super) local: LocalDir,
     pub(super) blocked_up: bool,
 }
@@ -27,7 +27,7 @@ pub(super) struct DirQueue {
 struct Slot {
     device: u64,
     start: u32,
-    shown_len: u32,
+    display_path_len: u32,
     /// 0 if it is as shown.
     key_len: u32,
     /// 0 if it is as shown.
@@ -61,18 +61,18 @@ impl DirQueue {
             LocalDir::Absent(path, device) => (path, *device, false),
             LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
         };
-        let plain = plain(&dir.shown);
+        let plain = plain(&dir.display_path);
         let unless_plain = |text| if text == plain { "" } else { text };
         let (key, path) = (unless_plain(&dir.key), unless_plain(path.as_str()));
         let start = as_u32(self.text.len())?;
-        for part in [&dir.shown, key, path] {
+        for part in [&dir.display_path, key, path] {
             self.text.push_str(part);
         }
         let end = as_u32(self.text.len())?;
         self.slots.push(Slot {
             device,
             start,
-            shown_len: as_u32(dir.shown.len())?,
+            display_path_len: as_u32(dir.display_path.len())?,
             key_len: as_u32(key.len())?,
             path_len: as_u32(path.len())?,
             group_end: end,
@@ -101,10 +101,10 @@ impl DirQueue {
             at += len as usize;
             self.text[from..at].to_owned()
         };
-        let shown = part(slot.shown_len);
+        let display_path = part(slot.display_path_len);
         let key = part(slot.key_len);
         let path = part(slot.path_len);
-        let plain = plain(&shown);
+        let plain = plain(&display_path);
         let key = if key.is_empty() {
             plain.to_owned()
         } else {
@@ -121,27 +121,27 @@ impl DirQueue {
         self.text.truncate(kept as usize);
         Some(Dir {
             key,
-            shown,
+            display_path,
             local,
             blocked_up: slot.blocked_up,
         })
     }
 }
 
-fn plain(shown: &str) -> &str {
-    shown.strip_prefix('/').unwrap_or_default()
+fn plain(display_path: &str) -> &str {
+    display_path.strip_prefix('/').unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn dir(shown: &str, key: &str, path: &str) -> Dir {
+    fn dir(display_path: &str, key: &str, path: &str) -> Dir {
         Dir {
             key: key.to_owned(),
-            shown: shown.to_owned(),
+            display_path: display_path.to_owned(),
             local: LocalDir::Present(RelPath::parse(path).unwrap(), 7),
-            blocked_up: shown.ends_with('b'),
+            blocked_up: display_path.ends_with('b'),
         }
     }
 
@@ -159,7 +159,7 @@ mod tests {
             panic!("it was present, on device 7");
         };
         let path = path.as_str().to_owned();
-        Some((dir.shown, dir.key, path, dir.blocked_up))
+        Some((dir.display_path, dir.key, path, dir.blocked_up))
     }
 
     #[test]
@@ -174,9 +174,9 @@ mod tests {
             ],
         );
         let plain = |name: &str| {
-            let shown = format!("/{name}");
+            let display_path = format!("/{name}");
             let blocked_up = name.ends_with('b');
-            Some((shown, name.to_owned(), name.to_owned(), blocked_up))
+            Some((display_path, name.to_owned(), name.to_owned(), blocked_up))
         };
         assert_eq!(pop(&mut waiting), plain("a"));
         push(&mut waiting, &[]);
