@@ -289,7 +289,7 @@ fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
     }
     let options = wishes.options(config);
     let report = Report::new(match (options.dry_run, cli.json) {
-        (false, _) => Kind::Deeds,
+        (false, _) => Kind::Changes,
         (true, false) => Kind::Plan,
         (true, true) => Kind::CollectedPlan,
     });

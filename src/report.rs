@@ -13,7 +13,7 @@ use serde::Serialize;
 
 /// Something that was done, or would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Change {
     /// A file went up.
     Upload,
     /// A file came down.
@@ -30,16 +30,16 @@ pub enum Deed {
     Conflict,
 }
 
-impl Deed {
+impl Change {
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Deed::Upload => ("uploaded", "would upload"),
-            Deed::Download => ("downloaded", "would download"),
-            Deed::DeleteLocal => ("deleted locally", "would delete locally"),
-            Deed::DeleteRemote => ("deleted in Dropbox", "would delete in Dropbox"),
-            Deed::MakeLocalFolder => ("made folder", "would make folder"),
-            Deed::MakeRemoteFolder => ("made folder in Dropbox", "would make folder in Dropbox"),
-            Deed::Conflict => (
+            Change::Upload => ("uploaded", "would upload"),
+            Change::Download => ("downloaded", "would download"),
+            Change::DeleteLocal => ("deleted locally", "would delete locally"),
+            Change::DeleteRemote => ("deleted in Dropbox", "would delete in Dropbox"),
+            Change::MakeLocalFolder => ("made folder", "would make folder"),
+            Change::MakeRemoteFolder => ("made folder in Dropbox", "would make folder in Dropbox"),
+            Change::Conflict => (
                 "conflict:",
                 "would keep the local version as a conflict copy:",
             ),
@@ -99,7 +99,7 @@ pub const CLEAR_LINE: &str = "\r\x1b[K";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// What was done: one log line each.
-    Deeds,
+    Changes,
     /// What would be done: one line each on stdout.
     Plan,
     /// What would be done, kept for [`Report::plan`].
@@ -195,28 +195,28 @@ impl Report {
     }
 
     /// Something was done to `path`, or would be; `more` is said after it.
-    pub fn did(&self, deed: Deed, path: &str, more: &str) {
-        self.count(|counts| match deed {
-            Deed::Upload => counts.uploaded += 1,
-            Deed::Download => counts.downloaded += 1,
-            Deed::DeleteLocal => counts.deleted_locally += 1,
-            Deed::DeleteRemote => counts.deleted_in_dropbox += 1,
-            Deed::MakeLocalFolder | Deed::MakeRemoteFolder => counts.folders_made += 1,
-            Deed::Conflict => counts.conflicts += 1,
+    pub fn changed(&self, change: Change, path: &str, more: &str) {
+        self.count(|counts| match change {
+            Change::Upload => counts.uploaded += 1,
+            Change::Download => counts.downloaded += 1,
+            Change::DeleteLocal => counts.deleted_locally += 1,
+            Change::DeleteRemote => counts.deleted_in_dropbox += 1,
+            Change::MakeLocalFolder | Change::MakeRemoteFolder => counts.folders_made += 1,
+            Change::Conflict => counts.conflicts += 1,
         });
-        let (done, planned) = deed.words();
+        let (done, planned) = change.words();
         let space = if more.is_empty() { "" } else { " " };
         let path = printable(path);
         let more = printable(more);
-        if deed == Deed::Conflict {
+        if change == Change::Conflict {
             self.conflicts
                 .borrow_mut()
                 .push(format!("{path}{space}{more}"));
         }
         match self.kind {
             // A copy is something to look at, even for who only reads what cron mails.
-            Kind::Deeds if deed == Deed::Conflict => log::warn!("{done} {path}{space}{more}"),
-            Kind::Deeds => log::info!("{done} {path}{space}{more}"),
+            Kind::Changes if change == Change::Conflict => log::warn!("{done} {path}{space}{more}"),
+            Kind::Changes => log::info!("{done} {path}{space}{more}"),
             Kind::Plan => {
                 // A closed stdout is the reader's choice.
                 let _ = writeln!(std::io::stdout(), "{planned} {path}{space}{more}");

@@ -280,7 +280,7 @@ impl Driver for Gateway {
         let kind = if options.dry_run {
             Kind::Plan
         } else {
-            Kind::Deeds
+            Kind::Changes
         };
         let report = Report::new(kind).knowing(&self.known);
         let machine = Machine {

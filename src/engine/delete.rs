@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::index::{Base, Meta};
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
-use crate::report::{Deed, printable};
+use crate::report::{Change, printable};
 
 /// Paths named when a pass halts.
 const NAMED_MAX: usize = 10;
@@ -207,11 +207,13 @@ impl Pass<'_> {
     }
 
     fn plan(&self, delete: &Delete) {
-        let deed = match delete.direction {
-            Direction::Down => Deed::DeleteLocal,
-            Direction::Up => Deed::DeleteRemote,
+        let change = match delete.direction {
+            Direction::Down => Change::DeleteLocal,
+            Direction::Up => Change::DeleteRemote,
         };
-        self.tools.report.did(deed, &delete.item.display_path, "");
+        self.tools
+            .report
+            .changed(change, &delete.item.display_path, "");
     }
 
     /// Deletes files in Dropbox, many in one call; what fails there is asked for alone.
@@ -250,7 +252,7 @@ impl Pass<'_> {
         self.committed += 1;
         self.server_errors = 0;
         let report = self.tools.report;
-        report.did(Deed::DeleteRemote, &item.display_path, more);
+        report.changed(Change::DeleteRemote, &item.display_path, more);
         let mut row = item.row;
         row.settle(Base::None, &item.name);
         self.settle(row)
@@ -357,7 +359,7 @@ impl Pass<'_> {
             Ok(()) => self
                 .tools
                 .report
-                .did(Deed::DeleteLocal, &item.display_path, ""),
+                .changed(Change::DeleteLocal, &item.display_path, ""),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 let advice = read_only_advice(&error);
@@ -405,7 +407,7 @@ impl Pass<'_> {
             Ok(()) => {
                 self.tools
                     .report
-                    .did(Deed::DeleteLocal, &item.display_path, "(empty folder)")
+                    .changed(Change::DeleteLocal, &item.display_path, "(empty folder)")
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // Something has come since the look.

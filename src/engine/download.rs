@@ -28,7 +28,7 @@ use crate::index::RemoteFile;
 use crate::io::disk::{Access, WriteFile};
 use crate::io::stat::{Kind, Status};
 use crate::io::systemd::read_only_advice;
-use crate::report::{Deed, in_brackets, size_text};
+use crate::report::{Change, in_brackets, size_text};
 use crate::timestamp::seconds_of;
 
 /// Bytes of a download between two lines of progress.
@@ -74,8 +74,8 @@ impl Pass<'_> {
         }
         let is_new = matches!(replaces, Existing::Nothing);
         if self.dry() {
-            self.tools.report.did(
-                Deed::Download,
+            self.tools.report.changed(
+                Change::Download,
                 &item.display_path,
                 &in_brackets(remote.size),
             );

@@ -191,7 +191,7 @@ fn make_root(tools: &Tools<'_>, options: &Options, puller: &Puller<'_>) -> Resul
     if options.dry_run {
         tools
             .report
-            .did(crate::report::Deed::MakeRemoteFolder, remote_root, "");
+            .changed(crate::report::Change::MakeRemoteFolder, remote_root, "");
         return Ok(());
     }
     match tools.api.create_folder(remote_root) {

@@ -9,7 +9,7 @@ use crate::engine::stable_read::{self, Unread};
 use crate::error::Result;
 use crate::index::{Base, BaseFile, Remote};
 use crate::io::stat::Stamp;
-use crate::report::{Deed, printable};
+use crate::report::{Change, printable};
 
 impl Pass<'_> {
     /// Looks at one path and does what is to be done.
@@ -367,13 +367,13 @@ impl Pass<'_> {
 
     /// What takes the name once the delete has freed it.
     fn plan_swap(&self, direction: Direction, item: &Item) {
-        let deed = match (direction, item.local) {
-            (Direction::Down, _) if item.row.remote_is_folder() => Deed::MakeLocalFolder,
-            (Direction::Down, _) => Deed::Download,
-            (Direction::Up, Local::Folder { .. }) => Deed::MakeRemoteFolder,
-            (Direction::Up, _) => Deed::Upload,
+        let change = match (direction, item.local) {
+            (Direction::Down, _) if item.row.remote_is_folder() => Change::MakeLocalFolder,
+            (Direction::Down, _) => Change::Download,
+            (Direction::Up, Local::Folder { .. }) => Change::MakeRemoteFolder,
+            (Direction::Up, _) => Change::Upload,
         };
-        self.tools.report.did(deed, &item.display_path, "");
+        self.tools.report.changed(change, &item.display_path, "");
     }
 
     fn collect(&mut self, action: Action, item: Item) {

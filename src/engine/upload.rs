@@ -33,7 +33,7 @@ use crate::error::Result;
 use crate::index::{DirPath, Row};
 use crate::io::disk::ReadFile;
 use crate::io::stat::Stamp;
-use crate::report::{Deed, in_brackets};
+use crate::report::{Change, in_brackets};
 use crate::timestamp::timestamp_of;
 
 /// What is sent in one step, in bytes, where the pass has an end (`--max-time`): a step that was
@@ -104,7 +104,7 @@ impl Pass<'_> {
         if self.dry() {
             self.tools
                 .report
-                .did(Deed::Upload, &item.display_path, &more);
+                .changed(Change::Upload, &item.display_path, &more);
             self.note_folders_above(&item.row.key, &item.display_path)?;
             if let Some(hash) = self.planned_hash(&item, observed) {
                 self.note_arrival(Direction::Up, hash);
@@ -290,7 +290,7 @@ impl Pass<'_> {
         }
         self.tools
             .report
-            .did(Deed::Upload, &item.display_path, more);
+            .changed(Change::Upload, &item.display_path, more);
         self.note_arrival(Direction::Up, sent.hash);
         self.note_folders_above(&row.key, &item.display_path)?;
         if sent.stamp.size > self.chunk_bytes() {

@@ -143,8 +143,8 @@ fn a_file_that_moves_while_it_is_read_is_left_out_of_the_commit() {
         let is_read = |call: &crate::sim::seam::Call| {
             call.on == "content" && call.path == "f" && call.op == Op::Read
         };
-        let deed = move |disk: &crate::sim::disk::SimDisk| disk.put("f", &vec![b'y'; after]);
-        let (outcome, happened) = world.sync_but_when(is_read, deed);
+        let change = move |disk: &crate::sim::disk::SimDisk| disk.put("f", &vec![b'y'; after]);
+        let (outcome, happened) = world.sync_but_when(is_read, change);
         assert!(happened);
         assert_eq!(outcome.counts.uploaded, 3, "{outcome:?}");
         // What only grew may go up as the prefix it was when it was looked at.

@@ -317,7 +317,7 @@ impl World {
         let report = Report::new(if options.dry_run {
             Kind::CollectedPlan
         } else {
-            Kind::Deeds
+            Kind::Changes
         });
         let http = InProcess { world: self };
         self.dropbox.clear_requests();

@@ -15,7 +15,7 @@ use crate::engine::local_dir::OpenDir;
 use crate::error::Result;
 use crate::index::{Base, Remote, RemoteFile};
 use crate::io::stat::Stamp;
-use crate::report::{Deed, in_brackets};
+use crate::report::{Change, in_brackets};
 
 /// LIMIT: files gone in Dropbox that a pass keeps in mind; those that moved beyond it are fetched.
 const GONE_MAX: usize = 10_000;
@@ -51,7 +51,7 @@ impl<'a> Pass<'a> {
                 self.touch(&item.dir);
                 let more = format!("{}, moved from {}", in_brackets(now.size), old.display_path);
                 let report = self.tools.report;
-                report.did(Deed::Download, &item.display_path, &more);
+                report.changed(Change::Download, &item.display_path, &more);
                 let read_at_ns = self.tools.host.now_ns();
                 let mut base = self.file_base(item, remote.rev.clone(), hash, now, read_at_ns);
                 // It is the same file, and counts as it did under its old name.

@@ -18,7 +18,7 @@ use crate::engine::item::{Item, Local, Observed};
 use crate::error::{Result, state_error};
 use crate::index::Base;
 use crate::io::disk::Access;
-use crate::report::{Deed, in_brackets};
+use crate::report::{Change, in_brackets};
 use crate::timestamp::date_of;
 
 /// Files that share one sync of the medium.
@@ -214,7 +214,7 @@ impl Pass<'_> {
                 let size = in_brackets(stamp.size);
                 self.tools
                     .report
-                    .did(Deed::Download, &item.display_path, &size);
+                    .changed(Change::Download, &item.display_path, &size);
                 self.note_arrival(Direction::Down, hash);
                 let base = self.file_base(&item, rev, hash, stamp, self.tools.host.now_ns());
                 self.publish_queue.renamed.push((item, base));
@@ -274,7 +274,7 @@ impl Pass<'_> {
     pub(crate) fn report_conflict(&self, item: &Item, more: &str) {
         self.tools
             .report
-            .did(Deed::Conflict, &item.display_path, more);
+            .changed(Change::Conflict, &item.display_path, more);
     }
 
     /// The name the local version gets, in the order: plain, with 8 digits of its hash.
@@ -359,7 +359,7 @@ impl Pass<'_> {
         if self.dry() {
             self.tools
                 .report
-                .did(Deed::MakeLocalFolder, &item.display_path, "");
+                .changed(Change::MakeLocalFolder, &item.display_path, "");
             return Ok(());
         }
         let Some(path) = self.local_path(&item) else {
@@ -375,7 +375,7 @@ impl Pass<'_> {
             Ok(()) => self
                 .tools
                 .report
-                .did(Deed::MakeLocalFolder, &item.display_path, ""),
+                .changed(Change::MakeLocalFolder, &item.display_path, ""),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return self.not_fetched(&item, Failed::Disk(error)),
         }

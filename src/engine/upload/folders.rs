@@ -9,7 +9,7 @@ use crate::engine::context::Pass;
 use crate::engine::item::{Item, Local};
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
-use crate::report::Deed;
+use crate::report::Change;
 
 impl Pass<'_> {
     /// What was uploaded lies in folders, so they exist: their rows must, or a listing that names
@@ -63,7 +63,7 @@ impl Pass<'_> {
         for item in folders {
             if !self.made_by_upload.contains(&item.row.key.path()) {
                 let report = self.tools.report;
-                report.did(Deed::MakeRemoteFolder, &item.display_path, "");
+                report.changed(Change::MakeRemoteFolder, &item.display_path, "");
                 self.note_folders_above(&item.row.key, &item.display_path)?;
             }
         }
@@ -118,7 +118,7 @@ impl Pass<'_> {
         self.committed += 1;
         self.server_errors = 0;
         let report = self.tools.report;
-        report.did(Deed::MakeRemoteFolder, &item.display_path, "");
+        report.changed(Change::MakeRemoteFolder, &item.display_path, "");
         self.note_folders_above(&item.row.key, &item.display_path)
     }
 

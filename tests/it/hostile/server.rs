@@ -106,7 +106,7 @@ fn pass(
 
 fn pass_on(world: &World, http: &dyn Http) -> (Result<ExitCode, Error>, Report) {
     let config = world.config();
-    let report = Report::new(Kind::Deeds);
+    let report = Report::new(Kind::Changes);
     let options = Wishes::default().options(&config);
     let machine = Machine {
         host: &world.clock,

@@ -242,7 +242,7 @@ impl History {
         let report = Report::new(if options.dry_run {
             Kind::CollectedPlan
         } else {
-            Kind::Deeds
+            Kind::Changes
         });
         self.dropbox.clear_requests();
         let script = self.script(run);

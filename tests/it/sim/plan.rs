@@ -12,7 +12,7 @@ pub type Side = usize;
 
 /// What a person does.
 #[derive(Clone, Debug)]
-pub enum Deed {
+pub enum EditKind {
     Put(&'static str),
     PutByRename(&'static str),
     Append(&'static str),
@@ -32,7 +32,7 @@ pub enum Deed {
 #[derive(Clone, Debug)]
 pub struct Edit {
     pub side: Side,
-    pub deed: Deed,
+    pub kind: EditKind,
     pub seed: u64,
 }
 
@@ -248,7 +248,7 @@ impl Draw {
         for path in self.paths {
             if random.chance(70) {
                 let edit = Edit {
-                    deed: Deed::Put(path),
+                    kind: EditKind::Put(path),
                     ..self.edit(random)
                 };
                 steps.push(Step::Edit(edit));
@@ -272,9 +272,9 @@ impl Draw {
         match random.below(100) {
             0..44 => Step::Edit(self.edit(random)),
             44..50 => {
-                let deed = Deed::Purge(*random.pick(&[100, 100, 60]));
+                let kind = EditKind::Purge(*random.pick(&[100, 100, 60]));
                 let edit = self.edit(random);
-                Step::Edit(Edit { deed, ..edit })
+                Step::Edit(Edit { kind, ..edit })
             }
             50..60 if self.events => {
                 let side = self.gateway(random);
@@ -291,21 +291,21 @@ impl Draw {
             self.gateway(random)
         };
         let path = self.path(random);
-        let deed = match random.below(100) {
-            0..40 => Deed::Put(path),
-            40..46 => Deed::PutByRename(path),
-            46..52 => Deed::Append(path),
-            52..57 => Deed::Copy(path, random.below(self.gateways as u64 + 1) as usize),
-            57..75 => Deed::Remove(path),
-            75..88 => Deed::Rename(path, self.path(random)),
-            88..93 => Deed::MakeDir(path),
-            93..96 => Deed::Touch(path),
-            96..98 => Deed::Forbid(path),
-            _ => Deed::Allow(path),
+        let kind = match random.below(100) {
+            0..40 => EditKind::Put(path),
+            40..46 => EditKind::PutByRename(path),
+            46..52 => EditKind::Append(path),
+            52..57 => EditKind::Copy(path, random.below(self.gateways as u64 + 1) as usize),
+            57..75 => EditKind::Remove(path),
+            75..88 => EditKind::Rename(path, self.path(random)),
+            88..93 => EditKind::MakeDir(path),
+            93..96 => EditKind::Touch(path),
+            96..98 => EditKind::Forbid(path),
+            _ => EditKind::Allow(path),
         };
         Edit {
             side,
-            deed,
+            kind,
             seed: random.next(),
         }
     }

@@ -11,7 +11,7 @@ use super::disk::SimDisk;
 use super::files::{Files, files_of, files_on, is_own};
 use super::guards::Watch;
 use super::oracle::{Oracle, shown};
-use super::plan::{Deed, Edit, Mishap, Side};
+use super::plan::{Edit, EditKind, Mishap, Side};
 use super::random::Random;
 use super::seam::{Call, Op, Verdict};
 use super::tree::Tree;
@@ -121,13 +121,13 @@ impl Scene {
         }
         let mut random = Random::new(edit.seed);
         let path_origin = |path: &str| format!("{path} by side {}", edit.side);
-        match edit.deed {
-            Deed::Put(path) | Deed::PutByRename(path) if self.may_put(edit.side, path) => {
+        match edit.kind {
+            EditKind::Put(path) | EditKind::PutByRename(path) if self.may_put(edit.side, path) => {
                 let bytes = self.oracle.fresh(&mut random, &path_origin(path));
-                let by_rename = matches!(edit.deed, Deed::PutByRename(_));
+                let by_rename = matches!(edit.kind, EditKind::PutByRename(_));
                 self.put(edit.side, path, &bytes, by_rename);
             }
-            Deed::Copy(path, from) if self.may_put(edit.side, path) && from < self.sides() => {
+            EditKind::Copy(path, from) if self.may_put(edit.side, path) && from < self.sides() => {
                 let there = self.read(edit.side, path);
                 if let Some(bytes) = self.read(from, path)
                     && there.as_ref() != Some(&bytes)
@@ -139,7 +139,7 @@ impl Scene {
                     }
                 }
             }
-            Deed::Append(path) => {
+            EditKind::Append(path) => {
                 if let Some(mut bytes) = self.read(edit.side, path) {
                     self.oracle.supersede(&bytes);
                     let more = format!("+{:x}", random.next());
@@ -151,21 +151,21 @@ impl Scene {
                     }
                 }
             }
-            Deed::Remove(path) => self.remove(edit.side, path),
-            Deed::Purge(percent) => self.purge(edit.side, percent, &mut random),
-            Deed::Rename(from, to) => self.rename(edit.side, from, to),
-            Deed::MakeDir(path) if self.may_make_dir(edit.side, path) => match edit.side {
+            EditKind::Remove(path) => self.remove(edit.side, path),
+            EditKind::Purge(percent) => self.purge(edit.side, percent, &mut random),
+            EditKind::Rename(from, to) => self.rename(edit.side, from, to),
+            EditKind::MakeDir(path) if self.may_make_dir(edit.side, path) => match edit.side {
                 0 => self.dropbox.mkdir(&format!("/{path}")),
                 side => self.disks[side - 1].mkdir(path),
             },
-            Deed::Touch(path) if edit.side > 0 && self.read(edit.side, path).is_some() => {
+            EditKind::Touch(path) if edit.side > 0 && self.read(edit.side, path).is_some() => {
                 let seconds = 1_000_000_000 + random.below(900_000_000);
                 self.disks[edit.side - 1].set_mtime(path, seconds);
             }
-            Deed::Forbid(path) | Deed::Allow(path) if edit.side > 0 => {
+            EditKind::Forbid(path) | EditKind::Allow(path) if edit.side > 0 => {
                 let disk = &self.disks[edit.side - 1];
                 if let Some(status) = disk.look(path) {
-                    let forbids = matches!(edit.deed, Deed::Forbid(_));
+                    let forbids = matches!(edit.kind, EditKind::Forbid(_));
                     let is_dir = status.kind == ferrybox::io::stat::Kind::Folder;
                     disk.set_mode(
                         path,

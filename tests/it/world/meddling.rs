@@ -35,10 +35,10 @@ impl World {
         &self,
         op: Op,
         path: &'static str,
-        deed: impl FnOnce(&SimDisk) + Send + 'static,
+        change: impl FnOnce(&SimDisk) + Send + 'static,
     ) -> Outcome {
         let is_it = move |call: &Call| call.on == "content" && call.op == op && call.path == path;
-        let (outcome, happened) = self.sync_but_when(is_it, deed);
+        let (outcome, happened) = self.sync_but_when(is_it, change);
         assert!(happened, "there was no such call: {outcome:?}");
         outcome
     }
@@ -48,10 +48,10 @@ impl World {
     pub fn sync_but_when(
         &self,
         is_it: impl FnMut(&Call) -> bool + Send + 'static,
-        deed: impl FnOnce(&SimDisk) + Send + 'static,
+        change: impl FnOnce(&SimDisk) + Send + 'static,
     ) -> (Outcome, bool) {
         self.clock.let_files_age();
-        let (script, happened) = script(self.disk(), is_it, deed);
+        let (script, happened) = script(self.disk(), is_it, change);
         let outcome = self.pass(&self.config(), &Wishes::default(), Some(script));
         let outcome = outcome.expect("nothing ends it");
         (outcome, happened.load(Ordering::Relaxed))
@@ -61,11 +61,11 @@ impl World {
     pub fn meddled<T>(
         &self,
         is_it: impl FnMut(&Call) -> bool + Send + 'static,
-        deed: impl FnOnce(&SimDisk) + Send + 'static,
+        change: impl FnOnce(&SimDisk) + Send + 'static,
         work: impl FnOnce() -> T,
     ) -> T {
         let seam = &self.sim.as_ref().unwrap().gateway.seam;
-        let (script, happened) = script(self.disk(), is_it, deed);
+        let (script, happened) = script(self.disk(), is_it, change);
         seam.start(Some(script));
         let done = work();
         seam.stop();
@@ -89,18 +89,18 @@ impl World {
 fn script(
     disk: SimDisk,
     mut is_it: impl FnMut(&Call) -> bool + Send + 'static,
-    deed: impl FnOnce(&SimDisk) + Send + 'static,
+    change: impl FnOnce(&SimDisk) + Send + 'static,
 ) -> (Script, Arc<AtomicBool>) {
-    let mut deed = Some(deed);
+    let mut change = Some(change);
     let happened = Arc::new(AtomicBool::new(false));
     let happens = happened.clone();
     let script = Box::new(move |call: &Call| {
-        if deed.is_some()
+        if change.is_some()
             && is_it(call)
-            && let Some(deed) = deed.take()
+            && let Some(change) = change.take()
         {
             happens.store(true, Ordering::Relaxed);
-            deed(&disk);
+            change(&disk);
         }
         Verdict::Go
     });
