@@ -108,12 +108,12 @@ pub enum Kind {
 
 /// The problems of the passes before, which are not told again each time.
 #[derive(Default)]
-pub struct Known {
+pub struct KnownProblems {
     problems: Rc<BTreeMap<String, String>>,
     told: Option<Instant>,
 }
 
-impl Known {
+impl KnownProblems {
     /// Takes over the problems of a pass. Whether they are worth a line: there are new ones, or
     /// they have not been told for a day.
     pub fn learn(&mut self, report: &Report) -> bool {
@@ -179,7 +179,7 @@ impl Report {
 
     /// The same after other passes: what they told is not told again.
     #[must_use]
-    pub fn knowing(self, known: &Known) -> Report {
+    pub fn with_known(self, known: &KnownProblems) -> Report {
         Report {
             known: Rc::clone(&known.problems),
             ..self

@@ -25,7 +25,7 @@ use crate::io::Stop;
 use crate::io::dirs::{self, RealDisks};
 use crate::io::host::{Host, RealHost};
 use crate::logging;
-use crate::report::{Kind, Known, Report};
+use crate::report::{Kind, KnownProblems, Report};
 use crate::timestamp::local_text;
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
@@ -67,7 +67,7 @@ struct Gateway {
     host: RealHost,
     http: RealHttp,
     wakeup: Arc<Wakeup>,
-    known: Known,
+    known: KnownProblems,
     /// The error of the last pass, and how often it has come.
     failed: Option<(String, u32)>,
     /// Dropbox is not asked before this.
@@ -89,7 +89,7 @@ impl Gateway {
             args,
             host: RealHost::new(),
             wakeup,
-            known: Known::default(),
+            known: KnownProblems::default(),
             failed: None,
             ask_after: None,
             idle_asks: 0,
@@ -282,7 +282,7 @@ impl Driver for Gateway {
         } else {
             Kind::Changes
         };
-        let report = Report::new(kind).knowing(&self.known);
+        let report = Report::new(kind).with_known(&self.known);
         let machine = Machine {
             host: &self.host,
             disks: &RealDisks,
