@@ -21,7 +21,7 @@ use crate::config::{Config, ConfigError};
 use crate::core::path::fold;
 use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{Access, Credential, PersonalAccount, TokenFiles, hash_hex};
-use crate::engine::context::{Options, Tools};
+use crate::engine::context::{Env, Options};
 use crate::engine::cursor::CursorFile;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Index, SyncIdentity};
@@ -132,7 +132,7 @@ fn attempt(
     let access = Access::new(credential, runtime.as_deref(), !options.dry_run);
     let api = Api::new(machine.http, host, access).within(options.max_time);
     let identity = identity(config, files.as_ref(), &api, options.dry_run)?;
-    let tools = Tools {
+    let env = Env {
         config,
         host,
         disk: &*disk,
@@ -147,7 +147,7 @@ fn attempt(
             .unwrap_or_else(env::hostname),
     };
     let cursors = CursorFile::new(state, !options.dry_run)?;
-    crate::engine::pass::run(&tools, options, &cursors, &identity)
+    crate::engine::pass::run(&env, options, &cursors, &identity)
 }
 
 fn locked(disk: &dyn Disk, dir: &Path) -> Result<Option<Lock>> {

@@ -48,7 +48,7 @@ pub struct Options {
 }
 
 /// What a pass works with.
-pub struct Tools<'a> {
+pub struct Env<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// Clock and randomness.
@@ -69,7 +69,7 @@ pub struct Tools<'a> {
 
 /// What the phases of one pass share.
 pub struct Pass<'a> {
-    pub(crate) tools: &'a Tools<'a>,
+    pub(crate) env: &'a Env<'a>,
     pub(crate) options: &'a Options,
     pub(crate) reset_due: bool,
     /// The index is an older copy: what differs from its base need not be an edit.
@@ -127,14 +127,14 @@ pub struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// A pass that has not begun.
     pub fn new(
-        tools: &'a Tools<'a>,
+        env: &'a Env<'a>,
         options: &'a Options,
         reset_due: bool,
         had_base: bool,
         last_guarded_pass: u64,
     ) -> Pass<'a> {
         Pass {
-            tools,
+            env,
             options,
             reset_due,
             is_older: false,
@@ -174,14 +174,14 @@ impl<'a> Pass<'a> {
 
     /// Nothing at or below this path is looked at.
     pub(crate) fn prunes(&self, display_path: &str, key: &Key) -> bool {
-        let own = &self.tools.own_keys;
+        let own = &self.env.own_keys;
         (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
-            || self.tools.config.sync.filter.prunes(display_path)
+            || self.env.config.sync.filter.prunes(display_path)
     }
 
     /// A directory is still on the device it was seen on; a nested mount may come off under way.
     pub(crate) fn check_device(&self, dir: &RelPath, device: u64) -> io::Result<()> {
-        match self.tools.disk.status(dir)? {
+        match self.env.disk.status(dir)? {
             Some(status) if status.device != device => Err(io::Error::other(
                 "the disk mounted here was taken away or another one put over it: nothing is \
                  done here until the next run",
@@ -212,7 +212,7 @@ impl<'a> Pass<'a> {
     pub(crate) fn note_server_error(&mut self, display_path: &str, text: &str) -> Result<()> {
         self.upload_left = true;
         self.server_errors += 1;
-        self.tools.report.problem(display_path, text);
+        self.env.report.problem(display_path, text);
         if self.server_errors >= SERVER_ERRORS_MAX {
             return Err(Error::TryLater(text.to_owned()));
         }
@@ -276,7 +276,7 @@ impl<'a> Pass<'a> {
         if self.settles.is_empty() {
             return Ok(());
         }
-        let index = self.tools.index;
+        let index = self.env.index;
         let rows = std::mem::take(&mut self.settles);
         index.transaction(|| rows.iter().try_for_each(|row| index.put(row)))
     }

@@ -102,18 +102,18 @@ impl Pass<'_> {
         }
         self.last_guarded_pass += 1;
         self.has_arrivals = false;
-        let (index, done) = (self.tools.index, self.last_guarded_pass.to_string());
+        let (index, done) = (self.env.index, self.last_guarded_pass.to_string());
         index.transaction(|| index.set_meta(Meta::LastGuardedPass, &done))
     }
 
     fn guard(&mut self, deletes: &[Delete]) -> Result<Option<Error>> {
         if !deletes.is_empty() {
-            self.tools.index.check_totals_once()?;
+            self.env.index.check_totals_once()?;
         }
         let mut tally = self.tally;
         tally.delete_local = lost(deletes, Direction::Down, &self.arrived_down);
         tally.delete_remote = lost(deletes, Direction::Up, &self.arrived_up);
-        let guard = &self.tools.config.guard;
+        let guard = &self.env.config.guard;
         let limits = Limits {
             max_delete_count: guard.max_delete_count,
             max_delete_share: guard.max_delete_share,
@@ -158,7 +158,7 @@ impl Pass<'_> {
     /// has nothing left to delete.
     fn standing_objection(&self, tally: Tally) -> Result<Option<String>> {
         for direction in [Direction::Up, Direction::Down] {
-            if self.tools.index.meta(held(direction))?.is_none() {
+            if self.env.index.meta(held(direction))?.is_none() {
                 continue;
             }
             match standing_objection(tally, direction) {
@@ -176,11 +176,11 @@ impl Pass<'_> {
             Direction::Up => self.options.up,
             Direction::Down => self.options.down,
         };
-        opened && !self.view_is_incomplete && self.options.mode == self.tools.config.sync.mode
+        opened && !self.view_is_incomplete && self.options.mode == self.env.config.sync.mode
     }
 
     fn hold(&self, direction: Direction) -> Result<()> {
-        let index = self.tools.index;
+        let index = self.env.index;
         index.transaction(|| match index.meta(held(direction))? {
             Some(_) => Ok(()),
             None => index.set_meta(held(direction), "1"),
@@ -188,7 +188,7 @@ impl Pass<'_> {
     }
 
     fn release(&self, direction: Direction) -> Result<()> {
-        let index = self.tools.index;
+        let index = self.env.index;
         index.transaction(|| match index.meta(held(direction))? {
             Some(_) => index.clear_meta(held(direction)),
             None => Ok(()),
@@ -211,7 +211,7 @@ impl Pass<'_> {
             Direction::Down => Change::DeleteLocal,
             Direction::Up => Change::DeleteRemote,
         };
-        self.tools
+        self.env
             .report
             .changed(change, &delete.item.display_path, "");
     }
@@ -226,7 +226,7 @@ impl Pass<'_> {
                 (self.lower_path(&row.lower_path()), rev)
             };
             let named: Vec<(String, Option<String>)> = files.iter().map(named).collect();
-            let outcomes = match self.tools.api.delete_batch(&named) {
+            let outcomes = match self.env.api.delete_batch(&named) {
                 Ok(outcomes) => outcomes,
                 Err(CallError::End(error)) => return Err(error),
                 Err(error) => {
@@ -251,7 +251,7 @@ impl Pass<'_> {
     pub(crate) fn deleted_in_dropbox(&mut self, item: Item, more: &str) -> Result<()> {
         self.committed += 1;
         self.server_errors = 0;
-        let report = self.tools.report;
+        let report = self.env.report;
         report.changed(Change::DeleteRemote, &item.display_path, more);
         let mut row = item.row;
         row.settle(Base::None, &item.name);
@@ -264,7 +264,7 @@ impl Pass<'_> {
             return Ok(());
         };
         let path = self.lower_path(&item.row.lower_path());
-        match self.tools.api.delete_file(&path, &base.rev) {
+        match self.env.api.delete_file(&path, &base.rev) {
             Ok(()) => return self.deleted_in_dropbox(item, ""),
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
             Err(CallError::ServerError(text)) => {
@@ -275,9 +275,9 @@ impl Pass<'_> {
             }
             // The tag of a rev that does not match any more is not documented: the rev tells.
             Err(CallError::Refused(error)) => {
-                let report = self.tools.report;
+                let report = self.env.report;
                 let text = format!("not deleted in Dropbox: {}", error.text());
-                match self.tools.api.metadata(&path) {
+                match self.env.api.metadata(&path) {
                     Ok(Some(Metadata::File(file))) if file.rev == base.rev => {
                         report.problem(&item.display_path, &text);
                     }
@@ -299,14 +299,14 @@ impl Pass<'_> {
     fn delete_remote_folder(&mut self, delete: Delete) -> Result<()> {
         let item = delete.item;
         let path = self.lower_path(&item.row.lower_path());
-        match self.tools.api.delete_empty_folder(&path) {
+        match self.env.api.delete_empty_folder(&path) {
             Ok(true) => return self.deleted_in_dropbox(item, "(empty folder)"),
             Ok(false) => {
                 // Something unmanaged or new is in it, so it stays, and with it the folder here.
                 let shown = printable(&item.display_path);
                 log::info!("{shown}: not empty in Dropbox: it stays there");
                 if matches!(item.local, Local::File(_)) {
-                    self.tools.report.problem(
+                    self.env.report.problem(
                         &item.display_path,
                         "here is a file, in Dropbox a folder of this name that is not empty; \
                          both are left alone: rename one",
@@ -324,7 +324,7 @@ impl Pass<'_> {
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not deleted in Dropbox: {}", error.text());
-                self.tools.report.problem(&item.display_path, &text);
+                self.env.report.problem(&item.display_path, &text);
                 return Ok(());
             }
             Err(error) => return Err(error.into_error("delete a folder")),
@@ -342,7 +342,7 @@ impl Pass<'_> {
         match self.equals_base(&path, base.hash, item.local) {
             Ok(true) => {}
             Ok(false) => {
-                self.tools
+                self.env
                     .report
                     .deferred(&item.display_path, "it changed here meanwhile");
                 return;
@@ -350,21 +350,21 @@ impl Pass<'_> {
             Err(error) => {
                 let advice = read_only_advice(&error);
                 let text = format!("not deleted: {error}{advice}");
-                self.tools.report.problem(&item.display_path, &text);
+                self.env.report.problem(&item.display_path, &text);
                 return;
             }
         }
         // RACE: an edit between this look and the next line is lost.
-        match self.tools.disk.remove_file(&path) {
+        match self.env.disk.remove_file(&path) {
             Ok(()) => self
-                .tools
+                .env
                 .report
                 .changed(Change::DeleteLocal, &item.display_path, ""),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 let advice = read_only_advice(&error);
                 let text = format!("not deleted: {error}{advice}");
-                self.tools.report.problem(&item.display_path, &text);
+                self.env.report.problem(&item.display_path, &text);
                 return;
             }
         }
@@ -374,12 +374,12 @@ impl Pass<'_> {
 
     /// Whether the file at `path` still has the content of its base.
     fn equals_base(&self, path: &RelPath, hash: ContentHash, seen: Local) -> std::io::Result<bool> {
-        let Some(status) = self.tools.disk.status(path)? else {
+        let Some(status) = self.env.disk.status(path)? else {
             return Ok(true);
         };
         match (status.kind, seen) {
             (Kind::File, Local::File(before)) if before.stamp == status.stamp => Ok(true),
-            (Kind::File, _) => Ok(crate::engine::stable_read::hash(self.tools.disk, path)
+            (Kind::File, _) => Ok(crate::engine::stable_read::hash(self.env.disk, path)
                 .is_ok_and(|(now, _)| now == hash)),
             (Kind::Folder | Kind::Special, _) => Ok(false),
         }
@@ -388,14 +388,14 @@ impl Pass<'_> {
     fn delete_local_folder(&mut self, delete: Delete) {
         let item = delete.item;
         let Ok(path) = item.path() else { return };
-        let is_empty = match self.tools.disk.list(&path) {
+        let is_empty = match self.env.disk.list(&path) {
             Ok(listed) => listed.names.is_empty() && listed.not_utf8.is_empty(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
             Err(error) => return self.folder_stays(&item.display_path, &error),
         };
         if !is_empty {
             if item.row.remote_file().is_some() {
-                self.tools.report.problem(
+                self.env.report.problem(
                     &item.display_path,
                     "in Dropbox is a file, here a folder of this name that is not empty; both \
                      are left alone: rename one",
@@ -403,9 +403,9 @@ impl Pass<'_> {
             }
             return;
         }
-        match self.tools.disk.remove_dir(&path) {
+        match self.env.disk.remove_dir(&path) {
             Ok(()) => {
-                self.tools
+                self.env
                     .report
                     .changed(Change::DeleteLocal, &item.display_path, "(empty folder)")
             }
@@ -420,12 +420,12 @@ impl Pass<'_> {
 
     fn folder_stays(&self, display_path: &str, error: &std::io::Error) {
         let text = format!("folder not deleted: {error}");
-        self.tools.report.problem(display_path, &text);
+        self.env.report.problem(display_path, &text);
     }
 
     /// The path in Dropbox of a key's [`Row::lower_path`](crate::index::Row::lower_path).
     pub(crate) fn lower_path(&self, lower: &str) -> String {
-        format!("{}/{lower}", self.tools.config.dropbox.remote_root)
+        format!("{}/{lower}", self.env.config.dropbox.remote_root)
     }
 
     /// Files that differ on both sides, have no base, and may only go up: a person says whether
@@ -454,7 +454,7 @@ impl Pass<'_> {
                 let mode = WriteMode::Update(remote.rev.clone());
                 self.upload(item, &observed, mode, Some(remote.rev))?;
             } else {
-                self.tools.report.problem(
+                self.env.report.problem(
                     &item.display_path,
                     &format!(
                         "differs from the file Dropbox has, and it is not known which is newer; \

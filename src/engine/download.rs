@@ -74,7 +74,7 @@ impl Pass<'_> {
         }
         let is_new = matches!(replaces, Existing::Nothing);
         if self.dry() {
-            self.tools.report.changed(
+            self.env.report.changed(
                 Change::Download,
                 &item.display_path,
                 &in_brackets(remote.size),
@@ -95,7 +95,7 @@ impl Pass<'_> {
         // A revision is one content, but nobody keeps a Dropbox from saying otherwise.
         let part = partial_name_of(&remote, replaces.access())
             .filter(|part| !self.publish_queue.holds(&path.parent(), part));
-        let random = || self.tools.host.random_hex(8);
+        let random = || self.env.host.random_hex(8);
         let temp = part.clone().unwrap_or_else(|| temp_name(&random()));
         let Ok(temp) = path.parent().join(&temp) else {
             return Ok(());
@@ -133,20 +133,20 @@ impl Pass<'_> {
 
     /// Where a item is locally; a name this filesystem cannot have is a problem.
     pub(crate) fn local_path(&self, item: &Item) -> Option<RelPath> {
-        let report = self.tools.report;
+        let report = self.env.report;
         item.path()
             .map_err(|e| report.problem(&item.display_path, &format!("{e}: it stays in Dropbox")))
             .ok()
     }
 
     fn keeps_both(&self) -> bool {
-        self.tools.config.sync.conflict == ConflictPolicy::KeepBoth
+        self.env.config.sync.conflict == ConflictPolicy::KeepBoth
     }
 
     fn in_the_way(&mut self, item: &Item) {
         self.needs_second_round = true;
         if self.is_second_round || self.dry() {
-            self.tools.report.problem(
+            self.env.report.problem(
                 &item.display_path,
                 "Dropbox has a file of this name, here is a folder that is not empty; both are \
                  left alone: rename one",
@@ -156,10 +156,10 @@ impl Pass<'_> {
 
     /// The free-space reserve is the larger of 64 MiB and 2 %.
     fn has_space(&mut self, item: &Item, temp: &RelPath, size: u64) -> bool {
-        let Ok(space) = self.tools.disk.space(&item.dir) else {
+        let Ok(space) = self.env.disk.space(&item.dir) else {
             return true;
         };
-        let size = size.saturating_sub(arrived(self.tools.disk, temp));
+        let size = size.saturating_sub(arrived(self.env.disk, temp));
         let reserve = RESERVE_BYTES.max(space.total / RESERVE_SHARE);
         if size.saturating_add(reserve) <= space.free {
             return true;
@@ -170,7 +170,7 @@ impl Pass<'_> {
             size_text(reserve),
             size_text(space.free)
         );
-        let report = self.tools.report;
+        let report = self.env.report;
         report.problem(&item.display_path, &format!("not downloaded: {text}"));
         self.disk_full = Some(text);
         false
@@ -178,7 +178,7 @@ impl Pass<'_> {
 
     /// Makes the directories a download needs.
     pub(crate) fn ensure_dir(&mut self, item: &Item) -> Result<bool> {
-        if let Ok(Some(status)) = self.tools.disk.status(&item.dir)
+        if let Ok(Some(status)) = self.env.disk.status(&item.dir)
             && status.kind == Kind::Folder
         {
             return Ok(true);
@@ -188,7 +188,7 @@ impl Pass<'_> {
             let Ok(next) = dir.join(component) else {
                 return Ok(false);
             };
-            match self.tools.disk.make_dir(&next) {
+            match self.env.disk.make_dir(&next) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
@@ -230,7 +230,7 @@ impl Pass<'_> {
                 Err(failed) => return Err(failed),
             }
             drop(partial);
-            self.tools.disk.remove_file(temp).map_err(Failed::Disk)?;
+            self.env.disk.remove_file(temp).map_err(Failed::Disk)?;
         }
         Err(Failed::Differs(why))
     }
@@ -242,7 +242,7 @@ impl Pass<'_> {
         remote: &RemoteFile,
         access: Access,
     ) -> io::Result<PartialFile> {
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         if partial_name_of(remote, access).is_some() {
             match take_up(disk, temp, remote.size) {
                 Ok(Some(partial)) => return Ok(partial),
@@ -270,7 +270,7 @@ impl Pass<'_> {
                 resumed,
                 mut body,
             } = self
-                .tools
+                .env
                 .api
                 .download(&remote.rev, offset)
                 .map_err(Failed::Call)?;
@@ -282,7 +282,7 @@ impl Pass<'_> {
             if metadata.size != remote.size {
                 return Err(Failed::Differs("its size is another one".to_owned()));
             }
-            let (report, api) = (self.tools.report, self.tools.api);
+            let (report, api) = (self.env.report, self.env.api);
             let mut progress = |done| {
                 report.progress(&item.display_path, done, remote.size);
                 api.in_time().is_ok()
@@ -327,7 +327,7 @@ impl Pass<'_> {
             Local::Gone | Local::Folder { .. } | Local::Unknown => {
                 if is_root_user {
                     let mode = file.status()?.mode;
-                    let parent = self.tools.disk.status(&item.dir)?;
+                    let parent = self.env.disk.status(&item.dir)?;
                     file.set_owner(mode, parent.as_ref().and_then(owner))?;
                 }
             }
@@ -339,14 +339,14 @@ impl Pass<'_> {
     }
 
     pub(crate) fn discard(&self, temp: &RelPath) {
-        match self.tools.disk.remove_file(temp) {
+        match self.env.disk.remove_file(temp) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => log::debug!("{error}"),
             _ => {}
         }
     }
 
     pub(crate) fn not_fetched(&mut self, item: &Item, failed: Failed) -> Result<()> {
-        let report = self.tools.report;
+        let report = self.env.report;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
             Failed::Call(CallError::ServerError(text)) => {
@@ -380,7 +380,7 @@ impl Pass<'_> {
         }
         let advice = read_only_advice(error);
         let text = format!("not downloaded: {error}{advice}");
-        self.tools.report.problem(display_path, &text);
+        self.env.report.problem(display_path, &text);
     }
 }
 

@@ -34,8 +34,8 @@ impl<'a> Pass<'a> {
     /// `/real/case/path` of a directory in Dropbox, as filters see it; nothing if it is shut, or
     /// its spelling is not known, so that the filters cannot be asked.
     pub(crate) fn display_path_of(&self, dir: &str) -> Result<Option<String>> {
-        let filter = &self.tools.config.sync.filter;
-        Ok(match self.tools.index.dir_path(dir, filter)? {
+        let filter = &self.env.config.sync.filter;
+        Ok(match self.env.index.dir_path(dir, filter)? {
             DirPath::Open(path) if path.is_empty() => Some(path),
             DirPath::Open(path) => Some(format!("/{path}")),
             DirPath::Pruned | DirPath::Unknown => None,
@@ -72,7 +72,7 @@ impl<'a> Pass<'a> {
     /// Something stands where a folder of Dropbox would have to be.
     fn blocked_down(&mut self, display_path: &str) {
         if self.is_second_round {
-            self.tools.report.problem(
+            self.env.report.problem(
                 display_path,
                 "something else is in the way of this folder; what Dropbox holds in it is left \
                  alone: move it away",
@@ -104,7 +104,7 @@ impl<'a> Pass<'a> {
     /// Finds the local directory of a key, following names from the root: the exact local name
     /// first, then any name with the same key.
     pub(crate) fn find_local_dir(&self, dir: &str) -> Result<LocalDir> {
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         let mut key = String::new();
         let Ok(root) = disk.root() else {
             return Ok(LocalDir::Unknown);
@@ -116,7 +116,7 @@ impl<'a> Pass<'a> {
                 name: component.to_owned(),
             };
             key = at.path();
-            let row = self.tools.index.row(&at)?;
+            let row = self.env.index.row(&at)?;
             let name = row.as_ref().map_or(component, Row::local_name);
             found = match found {
                 LocalDir::Blocked | LocalDir::Unknown => return Ok(found),
@@ -141,7 +141,7 @@ impl<'a> Pass<'a> {
     }
 
     fn step(&self, dir: &RelPath, name: &str, folded: &str, device: u64) -> LocalDir {
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         let Ok(exact) = dir.join(name) else {
             return LocalDir::Blocked;
         };

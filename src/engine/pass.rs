@@ -8,7 +8,7 @@ use crate::core::decide::Mode;
 use crate::core::guard::ApprovalId;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::{Credential, hash_hex};
-use crate::engine::context::{Options, Pass, Tools};
+use crate::engine::context::{Env, Options, Pass};
 use crate::engine::cursor::CursorFile;
 use crate::engine::pull::{Puller, Root};
 use crate::engine::root;
@@ -23,40 +23,40 @@ const DRAIN_ABOVE: u64 = 500;
 /// # Errors
 /// Whatever ended it. The index holds what was settled until then.
 pub fn run(
-    tools: &Tools<'_>,
+    env: &Env<'_>,
     options: &Options,
     cursors: &CursorFile<'_>,
     identity: &SyncIdentity,
 ) -> Result<ExitCode> {
-    check_identity(tools, options, identity)?;
+    check_identity(env, options, identity)?;
     root::check(
-        tools.disk,
-        tools.index,
-        tools.host,
+        env.disk,
+        env.index,
+        env.host,
         &options.approved,
         options.dry_run,
     )?;
-    let token = match tools.api.access().credential() {
+    let token = match env.api.access().credential() {
         Credential::Personal(token) => Some(hash_hex(token.expose())),
         Credential::Refresh { .. } => None,
     };
     let puller = Puller {
-        api: tools.api,
-        index: tools.index,
+        api: env.api,
+        index: env.index,
         cursors,
-        filter: &tools.config.sync.filter,
+        filter: &env.config.sync.filter,
         identity,
         personal_token: token.as_deref(),
     };
-    pull(tools, options, &puller)?;
-    let had_base = tools.index.has_base()?;
-    let reset_due = tools.index.meta(Meta::ResetDue)?.is_some();
-    let last_guarded_pass = tools.index.meta(Meta::LastGuardedPass)?;
+    pull(env, options, &puller)?;
+    let had_base = env.index.has_base()?;
+    let reset_due = env.index.meta(Meta::ResetDue)?.is_some();
+    let last_guarded_pass = env.index.meta(Meta::LastGuardedPass)?;
     let last_guarded_pass = last_guarded_pass
         .and_then(|text| text.parse().ok())
         .unwrap_or(0);
-    let mut pass = Pass::new(tools, options, reset_due, had_base, last_guarded_pass);
-    pass.is_older = tools.index.meta(Meta::Older)?.is_some();
+    let mut pass = Pass::new(env, options, reset_due, had_base, last_guarded_pass);
+    pass.is_older = env.index.meta(Meta::Older)?.is_some();
     let walked = walk(&mut pass);
     if walked.is_err() {
         // Best effort: what is not kept is seen again by the next pass.
@@ -85,7 +85,7 @@ pub fn run(
         (Err(error), _, _) | (Ok(None), None, Err(error)) => return Err(error),
         (Ok(None), None, Ok(())) => {}
     }
-    Ok(if tools.report.problems().is_empty() {
+    Ok(if env.report.problems().is_empty() {
         ExitCode::Ok
     } else {
         ExitCode::SomeFiles
@@ -117,11 +117,11 @@ fn walk(pass: &mut Pass<'_>) -> Result<Option<Error>> {
 }
 
 /// The base belongs to one account, app, namespace and remote root.
-fn check_identity(tools: &Tools<'_>, options: &Options, now: &SyncIdentity) -> Result<()> {
-    let Some(before) = tools.index.identity()? else {
+fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentity) -> Result<()> {
+    let Some(before) = env.index.identity()? else {
         return Ok(());
     };
-    let has_base = tools.index.has_base()?;
+    let has_base = env.index.has_base()?;
     if before.account_id != now.account_id && has_base {
         let mut id = ApprovalId::new("account");
         id.field(&now.account_id);
@@ -145,17 +145,17 @@ fn check_identity(tools: &Tools<'_>, options: &Options, now: &SyncIdentity) -> R
         "the Dropbox account, app or folder is another than before: starting over; equal files \
          are recognised, nothing is deleted"
     );
-    tools.index.transaction(|| {
-        tools.index.clear()?;
-        tools.index.set_identity(now)
+    env.index.transaction(|| {
+        env.index.clear()?;
+        env.index.set_identity(now)
     })
 }
 
-fn pull(tools: &Tools<'_>, options: &Options, puller: &Puller<'_>) -> Result<()> {
-    let remote_root = &tools.config.dropbox.remote_root;
+fn pull(env: &Env<'_>, options: &Options, puller: &Puller<'_>) -> Result<()> {
+    let remote_root = &env.config.dropbox.remote_root;
     let config_error = |what: &str, remedy: &str| {
         Err(Error::Config(ConfigError {
-            file: tools.config.path.clone(),
+            file: env.config.path.clone(),
             line: None,
             key: Some("dropbox.remote_root".to_owned()),
             what: format!("{remote_root}: {what}"),
@@ -165,13 +165,13 @@ fn pull(tools: &Tools<'_>, options: &Options, puller: &Puller<'_>) -> Result<()>
     match puller.run()? {
         Root::Listed => Ok(()),
         Root::IsFile => config_error("Dropbox has a file at this path", "name a folder"),
-        Root::Missing if tools.index.has_base()? => {
+        Root::Missing if env.index.has_base()? => {
             let mut id = ApprovalId::new("remote root");
             id.field(remote_root);
             let id = id.finish();
             if options.approved.contains(&id) {
-                tools.index.transaction(|| tools.index.clear())?;
-                return make_root(tools, options, puller);
+                env.index.transaction(|| env.index.clear())?;
+                return make_root(env, options, puller);
             }
             Err(Error::Halt(format!(
                 "the Dropbox folder {remote_root} is gone; nothing was changed. Restore it on \
@@ -182,19 +182,18 @@ fn pull(tools: &Tools<'_>, options: &Options, puller: &Puller<'_>) -> Result<()>
             "there is no such folder in Dropbox",
             "make it there or correct dropbox.remote_root",
         ),
-        Root::Missing => make_root(tools, options, puller),
+        Root::Missing => make_root(env, options, puller),
     }
 }
 
-fn make_root(tools: &Tools<'_>, options: &Options, puller: &Puller<'_>) -> Result<()> {
-    let remote_root = &tools.config.dropbox.remote_root;
+fn make_root(env: &Env<'_>, options: &Options, puller: &Puller<'_>) -> Result<()> {
+    let remote_root = &env.config.dropbox.remote_root;
     if options.dry_run {
-        tools
-            .report
+        env.report
             .changed(crate::report::Change::MakeRemoteFolder, remote_root, "");
         return Ok(());
     }
-    match tools.api.create_folder(remote_root) {
+    match env.api.create_folder(remote_root) {
         Ok(()) => {}
         Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {}
         Err(error) => return Err(error.into_error("make the Dropbox folder")),
@@ -209,7 +208,7 @@ fn make_root(tools: &Tools<'_>, options: &Options, puller: &Puller<'_>) -> Resul
 
 /// What a pass leaves for the next one.
 fn conclude(pass: &mut Pass<'_>, puller: &Puller<'_>) -> Result<()> {
-    let index = pass.tools.index;
+    let index = pass.env.index;
     if !pass.damaged.is_empty() {
         log::info!(
             "the index is damaged in {} places: listing Dropbox again next time",

@@ -19,7 +19,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let remote = item.row.remote_side();
-        let reach = self.tools.config.sync.filter.allows(&item.display_path);
+        let reach = self.env.config.sync.filter.allows(&item.display_path);
         let flow = Flow::of(self.options.mode, reach);
         if phase == Phase::Scan && flow != Flow::Neither {
             self.count(&item, remote);
@@ -53,7 +53,7 @@ impl Pass<'_> {
     }
 
     fn decision(&self, item: &Item, observed: &Observed) -> Action {
-        let sync = &self.tools.config.sync;
+        let sync = &self.env.config.sync;
         let reach = sync.filter.allows(&item.display_path);
         decide(Facts {
             flow: Flow::of(self.options.mode, reach),
@@ -82,7 +82,7 @@ impl Pass<'_> {
     /// Dropbox has something of this name that cannot be downloaded.
     fn not_downloadable(&mut self, phase: Phase, item: &Item) {
         match (phase, item.local) {
-            (Phase::Scan, Local::File(_) | Local::Folder { .. }) => self.tools.report.problem(
+            (Phase::Scan, Local::File(_) | Local::Folder { .. }) => self.env.report.problem(
                 &item.display_path,
                 "Dropbox has a web document or a link of this name, which cannot be downloaded; \
                  both are left alone: rename one",
@@ -141,7 +141,7 @@ impl Pass<'_> {
     /// Tells a file from its base, reading it only where the stamp does not hold or where only
     /// its content can say whether both sides are equal.
     fn observe(&self, item: &Item) -> std::result::Result<Observed, Unread> {
-        let read_at_ns = self.tools.host.now_ns();
+        let read_at_ns = self.env.host.now_ns();
         let seen = |side, hash, stamp| {
             Ok(Observed {
                 side,
@@ -188,7 +188,7 @@ impl Pass<'_> {
         let path = item
             .path()
             .map_err(|error| Unread::Failed(std::io::Error::other(error)))?;
-        stable_read::hash(self.tools.disk, &path)
+        stable_read::hash(self.env.disk, &path)
     }
 
     fn equal(&self, item: &Item, observed: &Observed) -> bool {
@@ -201,15 +201,15 @@ impl Pass<'_> {
         match unread {
             // Gone or replaced since it was listed: the next pass sees what is there then.
             Unread::Vanished => self
-                .tools
+                .env
                 .report
                 .deferred(&item.display_path, "it was just replaced"),
-            Unread::KeepsChanging => self.tools.report.problem(
+            Unread::KeepsChanging => self.env.report.problem(
                 &item.display_path,
                 "the file changes all the time; it is tried again in the next run",
             ),
             Unread::Failed(error) => self
-                .tools
+                .env
                 .report
                 .problem(&item.display_path, &error.to_string()),
         }
@@ -221,7 +221,7 @@ impl Pass<'_> {
             .is_some_and(|direction| !self.may(direction))
         {
             if phase == Phase::Scan {
-                let report = self.tools.report;
+                let report = self.env.report;
                 report.deferred(
                     &item.display_path,
                     "it waits for a pass in the other direction",
@@ -303,7 +303,7 @@ impl Pass<'_> {
             ),
             Note::Undecided => self.undecided.push((item, observed)),
             Note::FileMeetsFolder => {
-                self.tools.report.problem(
+                self.env.report.problem(
                     &item.display_path,
                     "a file on one side and a folder on the other; both are left alone: rename one",
                 );
@@ -335,7 +335,7 @@ impl Pass<'_> {
         let base = match (item.local, item.row.remote_file(), observed.hash) {
             (Local::Folder { mount, .. }, _, _) => Base::Folder { mount },
             (Local::File(_), Some(remote), Some(hash)) => {
-                self.tools.report.adopted();
+                self.env.report.adopted();
                 self.note_earlier_arrival(hash);
                 self.file_base(&item, remote.rev, hash, observed.stamp, observed.read_at_ns)
             }
@@ -373,7 +373,7 @@ impl Pass<'_> {
             (Direction::Up, Local::Folder { .. }) => Change::MakeRemoteFolder,
             (Direction::Up, _) => Change::Upload,
         };
-        self.tools.report.changed(change, &item.display_path, "");
+        self.env.report.changed(change, &item.display_path, "");
     }
 
     fn collect(&mut self, action: Action, item: Item) {

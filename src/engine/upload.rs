@@ -102,7 +102,7 @@ impl Pass<'_> {
             more = format!("{more}, replacing rev {rev}, which stays in Dropbox's history");
         }
         if self.dry() {
-            self.tools
+            self.env
                 .report
                 .changed(Change::Upload, &item.display_path, &more);
             self.note_folders_above(&item.row.key, &item.display_path)?;
@@ -125,7 +125,7 @@ impl Pass<'_> {
         let is_full = matches!(&self.quota_full, Some((full, _)) if size >= *full);
         if is_full {
             self.upload_left = true;
-            let report = self.tools.report;
+            let report = self.env.report;
             report.problem(&file.item.display_path, "not uploaded: the Dropbox is full");
         }
         is_full
@@ -150,9 +150,9 @@ impl Pass<'_> {
 
     /// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends.
     fn chunk_bytes(&self) -> u64 {
-        match self.tools.api.has_end() {
+        match self.env.api.has_end() {
             true => STEP_BYTES,
-            false => self.tools.config.network.upload_chunk_mib << 20,
+            false => self.env.config.network.upload_chunk_mib << 20,
         }
     }
 
@@ -162,7 +162,7 @@ impl Pass<'_> {
             return observed.hash;
         }
         let path = item.path().ok()?;
-        stable_read::hash(self.tools.disk, &path)
+        stable_read::hash(self.env.disk, &path)
             .ok()
             .map(|(hash, _)| hash)
     }
@@ -171,7 +171,7 @@ impl Pass<'_> {
     pub(crate) fn remote_path(&self, display_path: &str) -> String {
         format!(
             "{}{}",
-            self.tools.config.dropbox.remote_root,
+            self.env.config.dropbox.remote_root,
             nfc(display_path)
         )
     }
@@ -179,7 +179,7 @@ impl Pass<'_> {
     pub(crate) fn blocked_upload(&mut self, item: &Item) {
         self.needs_second_round = true;
         if self.is_second_round {
-            self.tools.report.problem(
+            self.env.report.problem(
                 &item.display_path,
                 "Dropbox has a file where this one's folder would have to be: rename one of them",
             );
@@ -196,8 +196,8 @@ impl Pass<'_> {
         let remote = &self.remote_path(&item.display_path);
         let mut failed = Failed::KeepsChanging;
         for _ in 0..TRIES_MAX {
-            let read_at_ns = self.tools.host.now_ns();
-            let file = self.tools.disk.open(local)?;
+            let read_at_ns = self.env.host.now_ns();
+            let file = self.env.disk.open(local)?;
             let stamp = file.status()?.stamp;
             let time = timestamp_of(stamp.mtime_ns);
             let commit = CommitInfo {
@@ -245,11 +245,11 @@ impl Pass<'_> {
         file.by_ref().take(stamp.size).read_to_end(&mut bytes)?;
         let hash = ContentHash::of(&bytes);
         let is_whole = bytes.len() as u64 == stamp.size;
-        if !is_whole || !is_one_version(self.tools.disk, local, &*file, &stamp, hash)? {
+        if !is_whole || !is_one_version(self.env.disk, local, &*file, &stamp, hash)? {
             return Err(Failed::KeepsChanging);
         }
         let mut source = Bytes::new(&bytes);
-        let metadata = self.tools.api.upload(commit, Some(hash), &mut source)?;
+        let metadata = self.env.api.upload(commit, Some(hash), &mut source)?;
         verified(Sent {
             metadata,
             hash,
@@ -265,8 +265,8 @@ impl Pass<'_> {
         commit: &CommitInfo<'_>,
         known: Option<ContentHash>,
     ) -> std::result::Result<Sent, Failed> {
-        let mut source = Chunk::new(self.tools.disk, local, file, stamp, stamp.size);
-        let metadata = self.tools.api.upload(commit, known, &mut source)?;
+        let mut source = Chunk::new(self.env.disk, local, file, stamp, stamp.size);
+        let metadata = self.env.api.upload(commit, known, &mut source)?;
         let hash = source.hash();
         verified(Sent {
             metadata,
@@ -282,13 +282,13 @@ impl Pass<'_> {
         if let Some(lower) = &sent.metadata.path_lower
             && !self.is_stored_as(&mut row, lower)
         {
-            self.tools.report.problem(
+            self.env.report.problem(
                 &item.display_path,
                 &format!("Dropbox stored it under another name ({lower}): rename it"),
             );
             return Ok(());
         }
-        self.tools
+        self.env
             .report
             .changed(Change::Upload, &item.display_path, more);
         self.note_arrival(Direction::Up, sent.hash);
@@ -305,7 +305,7 @@ impl Pass<'_> {
 
     /// Whether the server's folded path means this row; if so the row keeps it for requests.
     fn is_stored_as(&self, row: &mut Row, path_lower: &str) -> bool {
-        let root = self.tools.config.dropbox.remote_root.trim_matches('/');
+        let root = self.env.config.dropbox.remote_root.trim_matches('/');
         let depth = root.split('/').filter(|c| !c.is_empty()).count();
         let lower = path_lower.trim_start_matches('/');
         let below = lower.splitn(depth + 1, '/').last().unwrap_or_default();
@@ -315,7 +315,7 @@ impl Pass<'_> {
     }
 
     fn not_uploaded(&mut self, item: Item, observed: &Observed, failed: Failed) -> Result<()> {
-        let report = self.tools.report;
+        let report = self.env.report;
         let display_path = &item.display_path;
         match failed {
             Failed::Call(CallError::End(error)) => return Err(error),
@@ -372,12 +372,12 @@ impl Pass<'_> {
     /// No listing will ever tell of this file in Dropbox at this item's key. The filters are asked
     /// about the path Dropbox shows: a folder here may differ from it in case.
     fn is_out_of_sight(&self, item: &Item, file: &FileMetadata) -> Result<bool> {
-        let root = root_key(&self.tools.config.dropbox.remote_root);
+        let root = root_key(&self.env.config.dropbox.remote_root);
         let Located::Entry(entry) = beneath(&root, Metadata::File(file.clone())) else {
             return Ok(true);
         };
-        let filter = &self.tools.config.sync.filter;
-        let dir = match self.tools.index.dir_path(&entry.key.dir, filter)? {
+        let filter = &self.env.config.sync.filter;
+        let dir = match self.env.index.dir_path(&entry.key.dir, filter)? {
             DirPath::Open(dir) => dir,
             DirPath::Pruned => return Ok(true),
             DirPath::Unknown => return Ok(false),
@@ -390,16 +390,16 @@ impl Pass<'_> {
     /// answer was lost, it is adopted; else the next pass decides.
     fn met_another(&mut self, item: Item, observed: &Observed) -> Result<()> {
         let path = self.remote_path(&item.display_path);
-        let found = match self.tools.api.metadata(&path) {
+        let found = match self.env.api.metadata(&path) {
             Err(CallError::ServerError(text)) => {
                 return self
                     .note_server_error(&item.display_path, &format!("not uploaded: {text}"));
             }
             found => found.map_err(|error| error.into_error("look at a file"))?,
         };
-        let read_at_ns = self.tools.host.now_ns();
+        let read_at_ns = self.env.host.now_ns();
         let ours = match (&item.local, item.path()) {
-            (Local::File(_), Ok(local)) => stable_read::hash(self.tools.disk, &local).ok(),
+            (Local::File(_), Ok(local)) => stable_read::hash(self.env.disk, &local).ok(),
             _ => None,
         };
         if let Some(Metadata::File(file)) = &found
@@ -411,7 +411,7 @@ impl Pass<'_> {
                  rename or exclude one of them",
                 file.name
             );
-            self.tools.report.problem(&item.display_path, &text);
+            self.env.report.problem(&item.display_path, &text);
             return Ok(());
         }
         if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours)
@@ -430,7 +430,7 @@ impl Pass<'_> {
             // It is new there, or the index has lost its row: only a listing tells.
             self.damaged.insert(item.row.key.clone());
         }
-        self.tools
+        self.env
             .report
             .deferred(&item.display_path, "it changed in Dropbox meanwhile");
         Ok(())

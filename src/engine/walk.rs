@@ -36,7 +36,7 @@ impl Pass<'_> {
     /// Visits the pending rows, and lands what comes down.
     pub(crate) fn walk_pending_dirs(&mut self) -> Result<()> {
         let mut last: Option<String> = None;
-        while let Some(dir) = self.tools.index.next_pending_dir(last.as_deref())? {
+        while let Some(dir) = self.env.index.next_pending_dir(last.as_deref())? {
             self.pending_in(&dir)?;
             last = Some(dir);
         }
@@ -48,10 +48,10 @@ impl Pass<'_> {
         let Some(display_path) = self.display_path_of(dir)? else {
             return Ok(());
         };
-        let mut rows = self.tools.index.rows_in_dir(dir);
+        let mut rows = self.env.index.rows_in_dir(dir);
         let mut opened = None;
         while let Some(row) = rows.next()? {
-            self.tools.api.in_time()?;
+            self.env.api.in_time()?;
             let is_pending = row.remote != Remote::AsBase || !row.intact;
             // What is shut is pending for ever, and no reason to look.
             if !is_pending || self.prunes(&format!("{display_path}/{}", row.display_name), &row.key)
@@ -74,7 +74,7 @@ impl Pass<'_> {
     /// Second walk: everything, with what is local going up and deletes being collected.
     pub(crate) fn walk_all(&mut self) -> Result<()> {
         let root = RelPath::root();
-        let device = match self.tools.disk.root() {
+        let device = match self.env.disk.root() {
             Ok(status) => status.device,
             Err(error) => {
                 return Err(crate::error::state_error("look at the content dir", &error));
@@ -98,7 +98,7 @@ impl Pass<'_> {
     }
 
     fn walk_dir(&mut self, dir: Dir, dirs: &mut DirQueue) -> Result<()> {
-        self.tools.api.in_time()?;
+        self.env.api.in_time()?;
         let (path, device, entries) = match &dir.local {
             LocalDir::Present(path, device) => match self.entries(path, *device) {
                 Some(entries) => (path.clone(), *device, entries),
@@ -107,7 +107,7 @@ impl Pass<'_> {
             LocalDir::Absent(path, device) => (path.clone(), *device, Entries::none()),
             LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
         };
-        let index = self.tools.index;
+        let index = self.env.index;
         let mut summaries = index.summaries_in_dir(&dir.key);
         let mut summary = summaries.next()?;
         let names = &entries.names;
@@ -184,9 +184,9 @@ impl Pass<'_> {
 
     /// Which way a file may travel; nothing if it is not looked at.
     fn flow_of(&self, dir: &Dir, known: &RowSummary) -> Option<Flow> {
-        let filter = &self.tools.config.sync.filter;
+        let filter = &self.env.config.sync.filter;
         let display_name = known.display_name.as_ref().unwrap_or(&known.name);
-        if filter.takes_everything() && self.tools.own_keys.is_empty() {
+        if filter.takes_everything() && self.env.own_keys.is_empty() {
             // What is below a barred directory is never visited.
             let all = FilterAllows {
                 up: true,
@@ -211,7 +211,7 @@ impl Pass<'_> {
         found: &[Entry],
         dirs: &mut DirQueue,
     ) -> Result<()> {
-        self.tools.api.in_time()?;
+        self.env.api.in_time()?;
         if known.is_none() && self.is_lost_and_found(path, device, found) {
             return Ok(());
         }
@@ -236,7 +236,7 @@ impl Pass<'_> {
         for entry in found {
             if let Err(error) = &entry.status {
                 self.note_incomplete_view();
-                let report = self.tools.report;
+                let report = self.env.report;
                 match error.kind() {
                     io::ErrorKind::NotFound => {
                         report.deferred(&display_path, "it was just removed")
@@ -247,7 +247,7 @@ impl Pass<'_> {
         }
         if self.lost_mount(&row, &local) {
             self.note_incomplete_view();
-            self.tools.report.problem(
+            self.env.report.problem(
                 &display_path,
                 "a disk was mounted here and is not any more; nothing below is touched: mount \
                  it, or remove the folder if it is meant to be empty",
@@ -296,7 +296,7 @@ impl Pass<'_> {
     fn refused(&mut self, display_path: &str, name: &str) -> bool {
         match refused_by_dropbox(name) {
             Some(why) if self.may_go_up(display_path) => {
-                self.tools
+                self.env
                     .report
                     .problem(display_path, &format!("{why}: rename or exclude it"));
                 true
@@ -306,8 +306,8 @@ impl Pass<'_> {
     }
 
     fn may_go_up(&self, display_path: &str) -> bool {
-        let reach = self.tools.config.sync.filter.allows(display_path);
-        let once = self.reset_due && self.tools.config.sync.upload_on_reset;
+        let reach = self.env.config.sync.filter.allows(display_path);
+        let once = self.reset_due && self.env.config.sync.upload_on_reset;
         self.options.up && reach.up && (once || self.options.mode != Mode::DropboxToLocal)
     }
 
@@ -315,7 +315,7 @@ impl Pass<'_> {
         for entry in found {
             let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
             let other = others.first().map_or("", |e| e.name.as_str());
-            self.tools.report.problem(
+            self.env.report.problem(
                 &format!("{display_path}/{}", entry.name),
                 &format!("Dropbox would take it for the same name as {other}: rename one of them"),
             );

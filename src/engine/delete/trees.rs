@@ -96,15 +96,15 @@ impl Pass<'_> {
             })
             .collect();
         let dir = common_dir(named.keys());
-        let pages = self.tools.index.subtree_totals(&dir)?.entries / PAGE_ENTRIES + 1;
+        let pages = self.env.index.subtree_totals(&dir)?.entries / PAGE_ENTRIES + 1;
         if pages >= folders.len() as u64 {
             return Ok(folders);
         }
-        let remote_root = &self.tools.config.dropbox.remote_root;
+        let remote_root = &self.env.config.dropbox.remote_root;
         let path = match dir.as_str() {
             "" => remote_root.clone(),
             dir => {
-                let row = self.tools.index.row(&Key::of(dir))?;
+                let row = self.env.index.row(&Key::of(dir))?;
                 let lower = row.map_or_else(|| dir.to_owned(), |row| row.lower_path());
                 self.lower_path(&lower)
             }
@@ -115,7 +115,7 @@ impl Pass<'_> {
             blocked: BTreeSet::new(),
             view_is_incomplete: false,
         };
-        let outcomes = match self.tools.api.delete_empty_folders(&path, &mut look) {
+        let outcomes = match self.env.api.delete_empty_folders(&path, &mut look) {
             Ok(outcomes) => outcomes,
             Err(CallError::End(error)) => return Err(error),
             Err(error) => {

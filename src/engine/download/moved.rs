@@ -50,9 +50,9 @@ impl<'a> Pass<'a> {
                 self.touch(&old.dir);
                 self.touch(&item.dir);
                 let more = format!("{}, moved from {}", in_brackets(now.size), old.display_path);
-                let report = self.tools.report;
+                let report = self.env.report;
                 report.changed(Change::Download, &item.display_path, &more);
-                let read_at_ns = self.tools.host.now_ns();
+                let read_at_ns = self.env.host.now_ns();
                 let mut base = self.file_base(item, remote.rev.clone(), hash, now, read_at_ns);
                 // It is the same file, and counts as it did under its old name.
                 if let (Base::File(new), Some(before)) = (&mut base, old.row.base_file()) {
@@ -68,7 +68,7 @@ impl<'a> Pass<'a> {
             // It was edited in that very moment: the edit has the new name, and the next pass
             // finds two versions there.
             Ok(None) => {
-                let report = self.tools.report;
+                let report = self.env.report;
                 report.deferred(&item.display_path, "it changed here meanwhile");
                 Ok(true)
             }
@@ -109,7 +109,7 @@ impl<'a> Pass<'a> {
         to: &RelPath,
         stamp: &Stamp,
     ) -> io::Result<Option<Stamp>> {
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         self.check_device(&old.dir, old.device)?;
         self.check_device(&new.dir, new.device)?;
         if disk.status(from)?.map(|status| status.stamp) != Some(*stamp) {
@@ -130,7 +130,7 @@ impl<'a> Pass<'a> {
         let mut gone = match self.gone_remotely.take() {
             Some(gone) => gone,
             None => GoneRemotely {
-                by_content: self.tools.index.gone_remotely(GONE_MAX)?,
+                by_content: self.env.index.gone_remotely(GONE_MAX)?,
                 ..GoneRemotely::default()
             },
         };
@@ -145,7 +145,7 @@ impl<'a> Pass<'a> {
         hash: ContentHash,
     ) -> Result<Option<(Item, Stamp)>> {
         while let Some(key) = gone.by_content.get_mut(&hash).and_then(Vec::pop) {
-            let Some(row) = self.tools.index.row(&key)? else {
+            let Some(row) = self.env.index.row(&key)? else {
                 continue;
             };
             if gone.opened.as_ref().is_none_or(|(dir, _)| *dir != key.dir) {

@@ -84,7 +84,7 @@ impl Pass<'_> {
 
     /// Something in this directory was written and has to become durable.
     pub(crate) fn touch(&mut self, dir: &RelPath) {
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         if let (Ok(Some(status)), Ok(root)) = (disk.status(dir), disk.root()) {
             // The root stays; any other directory may be gone by the time of the sync.
             let is_roots = status.device == root.device;
@@ -105,7 +105,7 @@ impl Pass<'_> {
         for (device, dir) in &self.publish_queue.filesystems {
             let mut dir = dir.clone();
             loop {
-                match self.tools.disk.sync_filesystem(&dir) {
+                match self.env.disk.sync_filesystem(&dir) {
                     // Gone since; its parent is on the same filesystem.
                     Err(error) if is_gone(&error) && !dir.is_root() => dir = dir.parent(),
                     synced => {
@@ -172,7 +172,7 @@ impl Pass<'_> {
             hash,
             replaces,
         } = fetched;
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         let target = item.path().map_err(io::Error::other)?;
         self.check_device(&item.dir, item.device)?;
         // Dropbox stated no hash; only now can it be known that both sides hold the same.
@@ -182,12 +182,12 @@ impl Pass<'_> {
                 .remote_file()
                 .is_some_and(|file| file.hash.is_none() && file.size == observed.stamp.size)
         {
-            let read_at_ns = self.tools.host.now_ns();
+            let read_at_ns = self.env.host.now_ns();
             if let Ok((found, stamp)) = crate::engine::stable_read::hash(disk, &target)
                 && found == hash
             {
                 self.discard(&temp);
-                self.tools.report.adopted();
+                self.env.report.adopted();
                 let base = self.file_base(&item, rev, hash, stamp, read_at_ns);
                 self.publish_queue.renamed.push((item, base));
                 return Ok(());
@@ -212,16 +212,16 @@ impl Pass<'_> {
                     .map(|status| status.stamp)
                     .unwrap_or_default();
                 let size = in_brackets(stamp.size);
-                self.tools
+                self.env
                     .report
                     .changed(Change::Download, &item.display_path, &size);
                 self.note_arrival(Direction::Down, hash);
-                let base = self.file_base(&item, rev, hash, stamp, self.tools.host.now_ns());
+                let base = self.file_base(&item, rev, hash, stamp, self.env.host.now_ns());
                 self.publish_queue.renamed.push((item, base));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(&temp);
-                self.tools
+                self.env
                     .report
                     .deferred(&item.display_path, "it changed here meanwhile");
             }
@@ -232,13 +232,13 @@ impl Pass<'_> {
 
     /// The target still holds what was decided about.
     fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
-        let Some(status) = self.tools.disk.status(target)? else {
+        let Some(status) = self.env.disk.status(target)? else {
             return Ok(false);
         };
         if status.stamp == observed.stamp {
             return Ok(true);
         }
-        let now = crate::engine::stable_read::hash(self.tools.disk, target).ok();
+        let now = crate::engine::stable_read::hash(self.env.disk, target).ok();
         Ok(now.is_some_and(|(hash, _)| Some(hash) == observed.hash))
     }
 
@@ -250,7 +250,7 @@ impl Pass<'_> {
         observed: &Observed,
         temp: &RelPath,
     ) -> io::Result<()> {
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         let copy = self.copy_name(item, target, observed)?;
         // Choosing a name may have taken a while.
         if !self.still_is(target, observed)? {
@@ -272,7 +272,7 @@ impl Pass<'_> {
     }
 
     pub(crate) fn report_conflict(&self, item: &Item, more: &str) {
-        self.tools
+        self.env
             .report
             .changed(Change::Conflict, &item.display_path, more);
     }
@@ -284,7 +284,7 @@ impl Pass<'_> {
         target: &RelPath,
         observed: &Observed,
     ) -> io::Result<CopyName> {
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         let hash = match observed.hash {
             Some(hash) => hash,
             None => match crate::engine::stable_read::hash(disk, target) {
@@ -294,7 +294,7 @@ impl Pass<'_> {
         };
         let date = date_of(observed.stamp.mtime_ns);
         for digits in [None, Some(hash)] {
-            let name = conflict_name(&item.name, &self.tools.device, &date, digits);
+            let name = conflict_name(&item.name, &self.env.device, &date, digits);
             let copy = item.dir.join(&name).map_err(io::Error::other)?;
             if copy == *target {
                 continue;
@@ -327,8 +327,8 @@ impl Pass<'_> {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             match copy {
-                CopyName::Free(copy) => self.tools.disk.rename_new(&target, &copy).map(|()| copy),
-                CopyName::Kept(copy) => self.tools.disk.remove_file(&target).map(|()| copy),
+                CopyName::Free(copy) => self.env.disk.rename_new(&target, &copy).map(|()| copy),
+                CopyName::Kept(copy) => self.env.disk.remove_file(&target).map(|()| copy),
             }
         });
         match moved {
@@ -341,12 +341,12 @@ impl Pass<'_> {
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let report = self.tools.report;
+                let report = self.env.report;
                 report.deferred(&item.display_path, "it changed here meanwhile");
                 Ok(())
             }
             Err(error) => {
-                self.tools
+                self.env
                     .report
                     .problem(&item.display_path, &error.to_string());
                 Ok(())
@@ -357,7 +357,7 @@ impl Pass<'_> {
     /// Makes a folder Dropbox has.
     pub(crate) fn make_local_folder(&mut self, item: Item) -> Result<()> {
         if self.dry() {
-            self.tools
+            self.env
                 .report
                 .changed(Change::MakeLocalFolder, &item.display_path, "");
             return Ok(());
@@ -370,10 +370,10 @@ impl Pass<'_> {
         }
         let made = self
             .check_device(&item.dir, item.device)
-            .and_then(|()| self.tools.disk.make_dir(&path));
+            .and_then(|()| self.env.disk.make_dir(&path));
         match made {
             Ok(()) => self
-                .tools
+                .env
                 .report
                 .changed(Change::MakeLocalFolder, &item.display_path, ""),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -58,14 +58,14 @@ impl Entries<'_> {
 impl<'a> Pass<'a> {
     /// The entries of a directory, sorted by key; nothing if it cannot be read.
     pub(crate) fn entries(&mut self, path: &RelPath, device: u64) -> Option<Entries<'a>> {
-        let listed = self.tools.disk.list(path);
+        let listed = self.env.disk.list(path);
         // An unmounted disk leaves an empty directory: look after listing.
         let listed = listed.and_then(|listed| self.check_device(path, device).map(|()| listed));
         let listed = match listed {
             Ok(listed) => listed,
             Err(error) => {
                 self.note_incomplete_view();
-                let report = self.tools.report;
+                let report = self.env.report;
                 match error.kind() {
                     io::ErrorKind::NotFound => {
                         report.deferred(&path.slashed(), "it was just removed");
@@ -82,7 +82,7 @@ impl<'a> Pass<'a> {
         } = listed;
         if self.options.mode != Mode::DropboxToLocal {
             for name in not_utf8.iter().filter(|name| !name.starts_with('.')) {
-                self.tools.report.problem(
+                self.env.report.problem(
                     &path.join(name).unwrap_or_default().slashed(),
                     "the name is not UTF-8, Dropbox cannot hold it: rename it",
                 );
@@ -110,14 +110,14 @@ impl<'a> Pass<'a> {
     fn clean(&self, dir: &RelPath, name: &str) {
         let is_left = match rev_of_partial(name) {
             // The beginning of a large file waits for the rest as long as that is to come.
-            Some(rev) => matches!(self.tools.index.is_due(&fold(dir.as_str()), rev), Ok(false)),
+            Some(rev) => matches!(self.env.index.is_due(&fold(dir.as_str()), rev), Ok(false)),
             None => is_temp_name(name),
         };
         if self.dry() || !is_left || self.publish_queue.holds(dir, name) {
             return;
         }
         if let Ok(path) = dir.join(name) {
-            match self.tools.disk.remove_file(&path) {
+            match self.env.disk.remove_file(&path) {
                 Ok(()) => log::debug!("removed a leftover of an earlier run: {path}"),
                 Err(error) => log::debug!("{error}"),
             }
@@ -134,7 +134,7 @@ impl<'a> Pass<'a> {
                     status.kind == Kind::Folder && status.uid == 0 && status.device == device
                 })
         };
-        let at_top = || match self.tools.disk.status(dir) {
+        let at_top = || match self.env.disk.status(dir) {
             Ok(Some(dir)) => dir.stamp.inode == top,
             Ok(None) | Err(_) => false,
         };

@@ -122,7 +122,7 @@ impl Pass<'_> {
         let upload_queue = &mut self.upload_queue;
         upload_queue.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
         upload_queue.files.push(file);
-        let (files_max, bytes_max) = match self.tools.api.has_end() {
+        let (files_max, bytes_max) = match self.env.api.has_end() {
             true => (STEP_FILES, STEP_BYTES),
             false => (ENTRIES_MAX, BATCH_BYTES_MAX),
         };
@@ -159,7 +159,7 @@ impl Pass<'_> {
     /// Sends small files together; those that have to be sent otherwise come back.
     fn send_together(&mut self, files: Vec<PendingUpload>) -> Result<Vec<PendingUpload>> {
         // Without its last call none of it counts.
-        let _amid = self.tools.api.begin()?;
+        let _amid = self.env.api.begin()?;
         let mut left = Vec::new();
         let mut entries = Vec::with_capacity(files.len());
         for file in files {
@@ -190,9 +190,9 @@ impl Pass<'_> {
 
     /// The file as it is right now, if it still is a small one.
     fn prepare(&self, file: &PendingUpload) -> Option<(BatchFile, i128)> {
-        let read_at_ns = self.tools.host.now_ns();
+        let read_at_ns = self.env.host.now_ns();
         let path = file.item.path().ok()?;
-        let status = self.tools.disk.status(&path).ok()??;
+        let status = self.env.disk.status(&path).ok()??;
         let is_small = status.kind == Kind::File && status.stamp.size <= BATCHED_FILE_MAX;
         let piece = BatchFile {
             path,
@@ -205,7 +205,7 @@ impl Pass<'_> {
     /// Brings the bytes into sessions, one for each file, and closes them.
     fn fill_sessions(&mut self, entries: &mut [BatchEntry]) -> std::result::Result<(), CallError> {
         if self.upload_queue.method == BatchMethod::Batches {
-            match self.tools.api.start_batch(entries.len()) {
+            match self.env.api.start_batch(entries.len()) {
                 Ok(ids) => {
                     for (entry, id) in entries.iter_mut().zip(ids) {
                         entry.session = id;
@@ -251,7 +251,7 @@ impl Pass<'_> {
                 Ok(()) => {
                     from += count;
                     done += now.iter().map(|entry| entry.piece.stamp.size).sum::<u64>();
-                    self.tools.report.progress(&what, done, total);
+                    self.env.report.progress(&what, done, total);
                 }
                 Err(CallError::Refused(error)) if is_too_long(&error) && self.shorten() => {}
                 Err(CallError::Refused(error)) => {
@@ -277,8 +277,8 @@ impl Pass<'_> {
     ) -> std::result::Result<(), CallError> {
         let count = entries.len();
         let files = entries.iter_mut().map(|entry| &mut entry.piece).collect();
-        let mut bytes = ConcatReader::new(self.tools.disk, files);
-        let outcomes = self.tools.api.append_batch(argument, count, &mut bytes)?;
+        let mut bytes = ConcatReader::new(self.env.disk, files);
+        let outcomes = self.env.api.append_batch(argument, count, &mut bytes)?;
         bytes.end();
         for (entry, outcome) in entries.iter_mut().zip(outcomes) {
             entry.has_arrived = match outcome {
@@ -295,8 +295,8 @@ impl Pass<'_> {
 
     /// Starts a session with all bytes of a file and closes it.
     fn fill_session(&self, entry: &mut BatchEntry) -> std::result::Result<(), CallError> {
-        let mut bytes = ConcatReader::new(self.tools.disk, vec![&mut entry.piece]);
-        let started = self.tools.api.session_start(true, &mut bytes)?;
+        let mut bytes = ConcatReader::new(self.env.disk, vec![&mut entry.piece]);
+        let started = self.env.api.session_start(true, &mut bytes)?;
         bytes.end();
         entry.session = started.session_id;
         entry.has_arrived = true;
@@ -344,7 +344,7 @@ impl Pass<'_> {
             .zip(&names)
             .map(|(entry, (path, time))| entry.finish(path, time))
             .collect();
-        self.tools.api.finish_batch(&entries)
+        self.env.api.finish_batch(&entries)
     }
 
     /// What became of one file of a committed batch; it comes back if it has to go again.

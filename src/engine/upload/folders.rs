@@ -21,7 +21,7 @@ impl Pass<'_> {
             if !self.made_by_upload.insert(key.path()) {
                 break;
             }
-            let row = self.tools.index.row(&key)?;
+            let row = self.env.index.row(&key)?;
             let is_known = row
                 .as_ref()
                 .is_some_and(|r| r.remote_is_folder() || !r.intact);
@@ -62,7 +62,7 @@ impl Pass<'_> {
     fn plan_remote_folders(&mut self, folders: &[Item]) -> Result<()> {
         for item in folders {
             if !self.made_by_upload.contains(&item.row.key.path()) {
-                let report = self.tools.report;
+                let report = self.env.report;
                 report.changed(Change::MakeRemoteFolder, &item.display_path, "");
                 self.note_folders_above(&item.row.key, &item.display_path)?;
             }
@@ -96,7 +96,7 @@ impl Pass<'_> {
                 .iter()
                 .map(|item| self.remote_path(&item.display_path))
                 .collect();
-            let outcomes = match self.tools.api.create_folder_batch(&paths) {
+            let outcomes = match self.env.api.create_folder_batch(&paths) {
                 Ok(outcomes) => outcomes,
                 Err(CallError::End(error)) => return Err(error),
                 Err(error) => {
@@ -117,7 +117,7 @@ impl Pass<'_> {
     fn made_remote_folder(&mut self, item: &Item) -> Result<()> {
         self.committed += 1;
         self.server_errors = 0;
-        let report = self.tools.report;
+        let report = self.env.report;
         report.changed(Change::MakeRemoteFolder, &item.display_path, "");
         self.note_folders_above(&item.row.key, &item.display_path)
     }
@@ -125,7 +125,7 @@ impl Pass<'_> {
     /// Asks for one folder; says whether it is there.
     fn make_remote_folder(&mut self, item: &Item) -> Result<bool> {
         let path = self.remote_path(&item.display_path);
-        match self.tools.api.create_folder(&path) {
+        match self.env.api.create_folder(&path) {
             Ok(()) => self.made_remote_folder(item)?,
             Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {
                 self.note_folders_above(&item.row.key, &item.display_path)?;
@@ -137,7 +137,7 @@ impl Pass<'_> {
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not made in Dropbox: {}", error.text());
-                self.tools.report.problem(&item.display_path, &text);
+                self.env.report.problem(&item.display_path, &text);
                 return Ok(false);
             }
             Err(error) => return Err(error.into_error("make a folder")),

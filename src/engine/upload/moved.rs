@@ -83,7 +83,7 @@ impl Pass<'_> {
         let mut found: HashMap<u64, Vec<Row>> = HashMap::new();
         let mut local_dir: Option<(String, LocalDir)> = None;
         let mut count = 0;
-        self.tools.index.each_in_step(sizes, &mut |row| {
+        self.env.index.each_in_step(sizes, &mut |row| {
             if local_dir
                 .as_ref()
                 .is_none_or(|(dir, _)| *dir != row.key.dir)
@@ -94,7 +94,7 @@ impl Pass<'_> {
                 Some(LocalDir::Absent(..)) => true,
                 Some(LocalDir::Present(dir, _)) => {
                     let path = dir.join(row.local_name());
-                    path.is_ok_and(|path| matches!(self.tools.disk.status(&path), Ok(None)))
+                    path.is_ok_and(|path| matches!(self.env.disk.status(&path), Ok(None)))
                 }
                 _ => false,
             };
@@ -120,15 +120,15 @@ impl Pass<'_> {
             return None;
         }
         let candidates = gone.get(&file.observed.stamp.size)?;
-        let read_at_ns = self.tools.host.now_ns();
-        let (hash, stamp) = stable_read::hash(self.tools.disk, &file.item.path().ok()?).ok()?;
+        let read_at_ns = self.env.host.now_ns();
+        let (hash, stamp) = stable_read::hash(self.env.disk, &file.item.path().ok()?).ok()?;
         let same = |row: &&Row| row.base_file().is_some_and(|base| base.hash == hash);
         let from = candidates.iter().find(same)?;
         Some((from, hash, stamp, read_at_ns))
     }
 
     fn copy_all(&mut self, moved: &[Moved]) -> Result<Vec<Outcome<FileMetadata>>> {
-        let api = self.tools.api;
+        let api = self.env.api;
         let pair = |moved: &Moved| (moved.from.clone(), moved.to.clone());
         let pairs: Vec<(String, String)> = moved.iter().map(pair).collect();
         if pairs.len() > 1 {

@@ -57,12 +57,12 @@ impl Pass<'_> {
         commit: &CommitInfo<'_>,
     ) -> std::result::Result<Sent, Failed> {
         let chunk_bytes = self.chunk_bytes();
-        let mut source = Chunk::new(self.tools.disk, local, file, stamp, chunk_bytes);
+        let mut source = Chunk::new(self.env.disk, local, file, stamp, chunk_bytes);
         let session = match self.take_up(key, &mut source)? {
             Some(session) => session,
             None => self.begin(key, &mut source)?,
         };
-        let progress = |at| self.tools.report.progress(commit.path, at, stamp.size);
+        let progress = |at| self.env.report.progress(commit.path, at, stamp.size);
         progress(source.offset());
         let mut steps_back = 0;
         while stamp.size - source.offset() > chunk_bytes {
@@ -70,7 +70,7 @@ impl Pass<'_> {
                 session_id: &session,
                 offset: source.offset(),
             };
-            match self.tools.api.session_append(&cursor, &mut source) {
+            match self.env.api.session_append(&cursor, &mut source) {
                 Ok(()) => source.advance_to(source.offset() + chunk_bytes),
                 Err(error) => go_on(&mut source, error, &mut steps_back)?,
             }
@@ -96,7 +96,7 @@ impl Pass<'_> {
             session_id: &saved_session.session_id,
             offset: 0,
         };
-        let arrived = match self.tools.api.session_append(&cursor, &mut Bytes::new(&[])) {
+        let arrived = match self.env.api.session_append(&cursor, &mut Bytes::new(&[])) {
             Ok(()) => 0,
             Err(CallError::Refused(error)) => match error.number("correct_offset") {
                 Some(arrived) if arrived <= source.stamp().size => arrived,
@@ -112,8 +112,8 @@ impl Pass<'_> {
     }
 
     fn begin(&self, key: &Key, source: &mut Chunk<'_>) -> std::result::Result<String, Failed> {
-        let opened_at_ns = self.tools.host.now_ns();
-        let session = self.tools.api.session_start(false, source)?.session_id;
+        let opened_at_ns = self.env.host.now_ns();
+        let session = self.env.api.session_start(false, source)?.session_id;
         source.advance_to(source.chunk_bytes());
         let stamp = source.stamp();
         // A file written to just now may come to be another one under the same stamp.
@@ -128,7 +128,7 @@ impl Pass<'_> {
             ctime_ns: stamp.ctime_ns,
             inode: stamp.inode,
         };
-        let index = self.tools.index;
+        let index = self.env.index;
         let text = serde_json::to_string(&saved_session).unwrap_or_default();
         // Without it the next run begins anew: no reason to end this one.
         if let Err(error) = index.transaction(|| index.set_meta(Meta::UploadSession, &text)) {
@@ -143,7 +143,7 @@ impl Pass<'_> {
         mut source: Chunk<'_>,
         commit: &CommitInfo<'_>,
     ) -> std::result::Result<Sent, Failed> {
-        let api = self.tools.api;
+        let api = self.env.api;
         let stamp = *source.stamp();
         let mut steps_back = 0;
         loop {
@@ -184,7 +184,7 @@ impl Pass<'_> {
     }
 
     fn saved_session(&self) -> Option<SavedSession> {
-        let text = self.tools.index.meta(Meta::UploadSession).ok()??;
+        let text = self.env.index.meta(Meta::UploadSession).ok()??;
         serde_json::from_str(&text).ok()
     }
 
@@ -192,7 +192,7 @@ impl Pass<'_> {
     pub(super) fn forget_session(&self, key: &Key) -> Result<()> {
         match self.saved_session() {
             Some(saved_session) if saved_session.key == key.path() => {
-                let index = self.tools.index;
+                let index = self.env.index;
                 index.transaction(|| index.clear_meta(Meta::UploadSession))
             }
             _ => Ok(()),

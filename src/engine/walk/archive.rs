@@ -116,7 +116,7 @@ impl<'a> Pass<'a> {
     /// Notes a file that an archive may bring. Where nothing can be written no archive helps, and
     /// none is asked for in pass after pass.
     pub(crate) fn note_candidate(&mut self, row: &Row, file: &RemoteFile, temp: &RelPath) {
-        let disk = self.tools.disk;
+        let disk = self.env.disk;
         let dir = &row.key.dir;
         let can_write = || {
             let made = disk.create(temp, Access::Shared);
@@ -134,7 +134,7 @@ impl<'a> Pass<'a> {
     /// First finds out what is to come down at all, then brings down as archives the folders that
     /// are worth it. Says whether anything is left to the walk that follows.
     pub(crate) fn fetch_archives(&mut self) -> Result<bool> {
-        if self.dry() || !self.tools.index.has_due(FILE_BYTES_MAX, FILES_MIN)? {
+        if self.dry() || !self.env.index.has_due(FILE_BYTES_MAX, FILES_MIN)? {
             return Ok(true);
         }
         self.candidates = Some(ArchiveCandidates::default());
@@ -145,7 +145,7 @@ impl<'a> Pass<'a> {
             return Ok(false);
         }
         // The root of everything the app may see cannot be had as an archive.
-        let mut dirs = if self.tools.config.dropbox.remote_root.is_empty() {
+        let mut dirs = if self.env.config.dropbox.remote_root.is_empty() {
             candidates.folders_in("")
         } else {
             vec![String::new()]
@@ -171,20 +171,20 @@ impl<'a> Pass<'a> {
 
     /// Whether one request for everything below a folder beats one for each file that is due.
     fn is_worth_it(&self, dir: &str, files: u64, bytes: u64) -> Result<bool> {
-        let subtree_totals = self.tools.index.subtree_totals(dir)?;
+        let subtree_totals = self.env.index.subtree_totals(dir)?;
         Ok(subtree_totals.entries + 1 < ENTRIES_MAX
             && subtree_totals.bytes < BYTES_MAX
             && subtree_totals.bytes.saturating_sub(bytes) <= files.saturating_mul(WASTE_PER_FILE))
     }
 
     fn fetch_archive(&mut self, dir: &str, files: u64) -> Result<ArchiveAnswer> {
-        let row = self.tools.index.row(&Key::of(dir))?;
+        let row = self.env.index.row(&Key::of(dir))?;
         let lower = row.map_or_else(|| dir.to_owned(), |row| row.lower_path());
         let path = match dir {
-            "" => self.tools.config.dropbox.remote_root.clone(),
+            "" => self.env.config.dropbox.remote_root.clone(),
             _ => self.lower_path(&lower),
         };
-        let body = match self.tools.api.download_zip(&path) {
+        let body = match self.env.api.download_zip(&path) {
             Ok(Some(body)) => body,
             Ok(None) => return Ok(ArchiveAnswer::Refused),
             Err(CallError::End(error)) => return Err(error),
@@ -210,7 +210,7 @@ impl<'a> Pass<'a> {
             waste_max: files.saturating_mul(WASTE_PER_FILE) + (1 << 20),
         };
         let read = loop {
-            self.tools.api.in_time()?;
+            self.env.api.in_time()?;
             match self.take_entry(&mut reading)? {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),
@@ -287,7 +287,7 @@ impl<'a> Pass<'a> {
             .strip_prefix(&*reading.top)
             .and_then(|rest| rest.strip_prefix('/'));
         for name in below.into_iter().chain([name.as_str()]) {
-            let row = self.tools.index.row(&Key::of(&join(reading.dir, name)))?;
+            let row = self.env.index.row(&Key::of(&join(reading.dir, name)))?;
             let is_due = |row: &Row| match &row.remote {
                 Remote::File(file) => {
                     let has_size = head.size.is_none_or(|size| size == file.size);
