@@ -37,7 +37,7 @@ use crate::report::Report;
 const INDEX_FILE: &str = "index.db";
 
 /// What a run has around it: the three seams. The index file alone is reached directly.
-pub struct Machine<'a> {
+pub struct Seams<'a> {
     /// Clock and randomness.
     pub host: &'a dyn Host,
     /// The directory trees.
@@ -51,19 +51,19 @@ pub struct Machine<'a> {
 /// # Errors
 /// Whatever ended it, or kept it from beginning.
 pub fn run_on(
-    machine: &Machine<'_>,
+    seams: &Seams<'_>,
     config: &Config,
     options: &Options,
     report: &Report,
 ) -> Result<ExitCode> {
-    match attempt(machine, config, options, report, Stored::Used) {
+    match attempt(seams, config, options, report, Stored::Used) {
         // A dry run mends nothing; it plans as the pass would after mending.
         Err(Error::Damaged(_)) if options.dry_run => {
-            attempt(machine, config, options, report, Stored::Ignored)
+            attempt(seams, config, options, report, Stored::Ignored)
         }
         Err(Error::Damaged(text)) => {
             log::warn!("{text}; it is only a cache: listing Dropbox and hashing again");
-            attempt(machine, config, options, report, Stored::Removed)
+            attempt(seams, config, options, report, Stored::Removed)
         }
         answer => answer,
     }
@@ -80,19 +80,19 @@ enum Stored {
 }
 
 fn attempt(
-    machine: &Machine<'_>,
+    seams: &Seams<'_>,
     config: &Config,
     options: &Options,
     report: &Report,
     stored: Stored,
 ) -> Result<ExitCode> {
-    let host = machine.host;
+    let host = seams.host;
     let state_dir = dirs::state_dir(config)?;
     // A dry run makes and changes nothing, not even an empty directory.
     let state = if options.dry_run {
-        machine.disks.state_as_it_is(&state_dir)?
+        seams.disks.state_as_it_is(&state_dir)?
     } else {
-        Some(machine.disks.state(&state_dir)?)
+        Some(seams.disks.state(&state_dir)?)
     };
     let state = state.as_deref();
     let _state_lock = state.map(|disk| locked(disk, &state_dir)).transpose()?;
@@ -112,7 +112,7 @@ fn attempt(
         .unwrap_or(false);
     let files = state.map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
     // In the order of the exit codes: configuration, lock, authentication, halt.
-    let disk = match content_dir(machine.disks, config, has_base) {
+    let disk = match content_dir(seams.disks, config, has_base) {
         Err(error @ Error::Config(_)) => return Err(error),
         disk => disk,
     };
@@ -128,9 +128,9 @@ fn attempt(
         None if options.dry_run => Index::in_memory("dry run")?,
         None => Index::create(&index_file, &host.random_hex(16))?,
     };
-    let runtime = machine.disks.runtime();
+    let runtime = seams.disks.runtime();
     let access = Access::new(credential, runtime.as_deref(), !options.dry_run);
-    let api = Api::new(machine.http, host, access).within(options.max_time);
+    let api = Api::new(seams.http, host, access).within(options.max_time);
     let identity = identity(config, files.as_ref(), &api, options.dry_run)?;
     let env = Env {
         config,

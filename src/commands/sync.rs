@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::core::decide::Mode;
 use crate::engine::context::Options;
-use crate::engine::{Machine, run_on};
+use crate::engine::{Seams, run_on};
 use crate::error::{ExitCode, Result};
 use crate::io::RealHttp;
 use crate::io::dirs::RealDisks;
@@ -55,10 +55,10 @@ impl Wishes {
 /// # Errors
 /// Whatever ended it, or kept it from beginning.
 pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCode> {
-    let machine = Machine {
+    let seams = Seams {
         host: &RealHost::new(),
         disks: &RealDisks,
         http: &RealHttp::new(config)?,
     };
-    run_on(&machine, config, options, report)
+    run_on(&seams, config, options, report)
 }

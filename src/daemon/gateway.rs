@@ -18,7 +18,7 @@ use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
 use crate::dropbox::longpoll::longpoll;
 use crate::engine::cursor::CursorFile;
-use crate::engine::{Machine, own_keys, run_on};
+use crate::engine::{Seams, own_keys, run_on};
 use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
 use crate::io::Stop;
@@ -283,12 +283,12 @@ impl Driver for Gateway {
             Kind::Changes
         };
         let report = Report::new(kind).with_known(&self.known);
-        let machine = Machine {
+        let seams = Seams {
             host: &self.host,
             disks: &RealDisks,
             http: &self.http,
         };
-        let result = run_on(&machine, &self.config, &options, &report);
+        let result = run_on(&seams, &self.config, &options, &report);
         self.tell_outcome(due, &report, &result);
         logging::flush();
         let progress = report.counts().changes() > 0;

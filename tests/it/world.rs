@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dropbox_standin::{Effect, Fault, Hook, Node, Standin, When};
 use ferrybox::commands::sync::Wishes;
 use ferrybox::config::Config;
-use ferrybox::engine::{Machine, run_on};
+use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::ExitCode;
 use ferrybox::io::dirs::RealDisks;
 use ferrybox::io::http::{Http, HttpError, Request, Response};
@@ -323,7 +323,7 @@ impl World {
         self.dropbox.clear_requests();
         let result = match &self.sim {
             Some(sim) => {
-                let machine = Machine {
+                let machine = Seams {
                     host: &self.clock,
                     disks: &sim.gateway,
                     http: &http,
@@ -338,7 +338,7 @@ impl World {
             }
             None => {
                 let _no_children = crate::gateway::no_children();
-                let machine = Machine {
+                let machine = Seams {
                     host: &self.clock,
                     disks: &RealDisks,
                     http: &http,

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 
 use ferrybox::commands::sync::Wishes;
 use ferrybox::engine::pull::PAGES_MAX;
-use ferrybox::engine::{Machine, run_on};
+use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::{Error, ExitCode};
 use ferrybox::io::dirs::RealDisks;
 use ferrybox::io::http::{Body, Http, HttpError, Request, Response};
@@ -108,7 +108,7 @@ fn pass_on(world: &World, http: &dyn Http) -> (Result<ExitCode, Error>, Report) 
     let config = world.config();
     let report = Report::new(Kind::Changes);
     let options = Wishes::default().options(&config);
-    let machine = Machine {
+    let machine = Seams {
         host: &world.clock,
         disks: &RealDisks,
         http,

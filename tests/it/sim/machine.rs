@@ -10,7 +10,7 @@ use std::time::Duration;
 use dropbox_standin::{Delivery, Standin};
 use ferrybox::config::Config;
 use ferrybox::engine::context::Options;
-use ferrybox::engine::{Machine, run_on};
+use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::{self, ExitCode};
 use ferrybox::io::disk::{Disk, Disks};
 use ferrybox::io::host::Host;
@@ -99,7 +99,7 @@ impl Gateway {
         report: &Report,
         script: Option<Script>,
     ) -> End {
-        let machine = Machine {
+        let machine = Seams {
             host: self,
             disks: self,
             http: self,
@@ -110,7 +110,7 @@ impl Gateway {
     /// The same with parts of another machine.
     pub fn run_on(
         &self,
-        machine: &Machine<'_>,
+        machine: &Seams<'_>,
         config: &Config,
         options: &Options,
         report: &Report,
