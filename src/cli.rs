@@ -57,7 +57,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run one pass: bring changes down, send changes up.
-    Sync(SyncArgs),
+    Sync(SyncFlags),
     /// Keep running: passes at the times that the configuration gives.
     ///
     /// One pass at the start makes up for what was missed. SIGHUP reads the configuration again.
@@ -85,7 +85,7 @@ enum Command {
 }
 
 #[derive(Args)]
-struct SyncArgs {
+struct SyncFlags {
     /// Only send local changes to Dropbox in this pass.
     #[arg(long, conflicts_with = "download_only")]
     upload_only: bool,
@@ -275,19 +275,19 @@ fn load(cli: &Cli) -> Result<Config> {
     Ok(config)
 }
 
-fn run_sync(cli: &Cli, config: &Config, args: &SyncArgs) -> Outcome {
-    let wishes = sync::Wishes {
-        download_only: args.download_only,
-        upload_only: args.upload_only,
-        dry_run: args.dry_run,
-        approved: args.approve.clone(),
-        max_time: args.limits.max_time,
+fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> Outcome {
+    let args = sync::SyncArgs {
+        download_only: flags.download_only,
+        upload_only: flags.upload_only,
+        dry_run: flags.dry_run,
+        approved: flags.approve.clone(),
+        max_time: flags.limits.max_time,
     };
-    if let Some(most) = args.limits.jitter {
+    if let Some(most) = flags.limits.jitter {
         let host = RealHost::new();
         host.sleep(gateway::jitter(&host, most));
     }
-    let options = wishes.options(config);
+    let options = args.options(config);
     let report = Report::new(match (options.dry_run, cli.json) {
         (false, _) => Kind::Changes,
         (true, false) => Kind::Plan,

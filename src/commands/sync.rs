@@ -14,7 +14,7 @@ use crate::report::Report;
 
 /// What the command line asks of a pass.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct SyncArgs {
     /// Only bring changes down.
     pub download_only: bool,
     /// Only send changes up.
@@ -27,7 +27,7 @@ pub struct Wishes {
     pub max_time: Option<Duration>,
 }
 
-impl Wishes {
+impl SyncArgs {
     /// The options of the pass. One direction of a two-way pass is half of it: what the other half
     /// would do stays due. In a one-way mode the direction asked for replaces the mode.
     pub fn options(&self, config: &Config) -> Options {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::commands::sync::Wishes;
+use crate::commands::sync::SyncArgs;
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
@@ -140,13 +140,13 @@ impl Gateway {
         }
     }
 
-    fn wishes(&self, due: Due) -> Wishes {
+    fn args(&self, due: Due) -> SyncArgs {
         let is_two_way = self.config.sync.mode == Mode::Bidirectional;
-        Wishes {
+        SyncArgs {
             download_only: is_two_way && due == Due::DOWN,
             upload_only: is_two_way && due == Due::UP,
             max_time: self.args.max_time,
-            ..Wishes::default()
+            ..SyncArgs::default()
         }
     }
 
@@ -275,8 +275,8 @@ impl Driver for Gateway {
         };
         // Before the walk, which sees what came before it.
         self.renew_watch(due);
-        let wishes = self.wishes(due);
-        let options = wishes.options(&self.config);
+        let args = self.args(due);
+        let options = args.options(&self.config);
         let kind = if options.dry_run {
             Kind::Plan
         } else {

@@ -1,7 +1,7 @@
 //! A dry run prints the very plan, reads only, and leaves every byte as it was.
 
 use dropbox_standin::Snapshot;
-use ferrybox::commands::sync::Wishes;
+use ferrybox::commands::sync::SyncArgs;
 use ferrybox::error::ExitCode;
 
 use crate::world::{World, world};
@@ -106,11 +106,11 @@ fn a_dry_run_ends_with_5_where_the_pass_would_halt() {
     world.sync_ok();
     world.remove("d");
     let before = world.written();
-    let wishes = Wishes {
+    let args = SyncArgs {
         dry_run: true,
-        ..Wishes::default()
+        ..SyncArgs::default()
     };
-    let outcome = world.sync_with(&wishes);
+    let outcome = world.sync_with(&args);
     assert_eq!(outcome.exit, ExitCode::Halted);
     assert_eq!(world.written(), before);
     assert_eq!(world.remote_tree().len(), 32);

@@ -162,8 +162,8 @@ fn our_own_configuration_and_state_are_never_synced() {
     // The state directory lies beside the content dir here; the config file inside it.
     let mut parsed = world.config();
     parsed.path = world.content_dir().join("etc/ferrybox.toml");
-    let wishes = ferrybox::commands::sync::Wishes::default();
-    world.sync_config(&parsed, &wishes);
+    let args = ferrybox::commands::sync::SyncArgs::default();
+    world.sync_config(&parsed, &args);
     assert_eq!(world.dropbox.read("/etc/ferrybox.toml"), None);
 }
 
@@ -172,13 +172,13 @@ fn nothing_comes_down_into_our_own_state() {
     let world = world();
     let mut config = world.config();
     config.state_dir = Some(world.content().join("state"));
-    let wishes = ferrybox::commands::sync::Wishes::default();
+    let args = ferrybox::commands::sync::SyncArgs::default();
     world.put("a", "a");
-    world.sync_config(&config, &wishes);
+    world.sync_config(&config, &args);
     for name in ["cursor.json", "index.db", "token.json", "deep/x"] {
         world.dropbox.put(&format!("/state/{name}"), b"evil");
     }
-    world.sync_config(&config, &wishes);
+    world.sync_config(&config, &args);
     let tree = world.local_tree();
     assert!(tree.values().all(|content| content != "evil"), "{tree:?}");
     assert!(

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dropbox_standin::{Effect, Fault, Hook, Node, Standin, When};
-use ferrybox::commands::sync::Wishes;
+use ferrybox::commands::sync::SyncArgs;
 use ferrybox::config::Config;
 use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::ExitCode;
@@ -296,24 +296,24 @@ impl World {
 
     // Passes.
 
-    pub fn sync_with(&self, wishes: &Wishes) -> Outcome {
-        self.sync_config(&self.config(), wishes)
+    pub fn sync_with(&self, args: &SyncArgs) -> Outcome {
+        self.sync_config(&self.config(), args)
     }
 
     /// A pass with a configuration the keys cannot say.
-    pub fn sync_config(&self, config: &Config, wishes: &Wishes) -> Outcome {
+    pub fn sync_config(&self, config: &Config, args: &SyncArgs) -> Outcome {
         if self.sim.is_some() {
             self.clock.let_files_age();
         }
         if self.tries_crashes {
-            self.crash_everywhere(config, wishes);
+            self.crash_everywhere(config, args);
         }
-        self.pass(config, wishes, None).expect("nothing ends it")
+        self.pass(config, args, None).expect("nothing ends it")
     }
 
     /// One pass; nothing comes back if its script lets it die.
-    fn pass(&self, config: &Config, wishes: &Wishes, script: Option<Script>) -> Option<Outcome> {
-        let options = wishes.options(config);
+    fn pass(&self, config: &Config, args: &SyncArgs, script: Option<Script>) -> Option<Outcome> {
+        let options = args.options(config);
         let report = Report::new(if options.dry_run {
             Kind::CollectedPlan
         } else {
@@ -371,7 +371,7 @@ impl World {
     }
 
     pub fn sync(&self) -> Outcome {
-        self.sync_with(&Wishes::default())
+        self.sync_with(&SyncArgs::default())
     }
 
     /// A pass that must end well.
@@ -383,23 +383,23 @@ impl World {
     }
 
     pub fn upload_only(&self) -> Outcome {
-        self.sync_with(&Wishes {
+        self.sync_with(&SyncArgs {
             upload_only: true,
-            ..Wishes::default()
+            ..SyncArgs::default()
         })
     }
 
     pub fn download_only(&self) -> Outcome {
-        self.sync_with(&Wishes {
+        self.sync_with(&SyncArgs {
             download_only: true,
-            ..Wishes::default()
+            ..SyncArgs::default()
         })
     }
 
     pub fn dry_run(&self) -> Outcome {
-        self.sync_with(&Wishes {
+        self.sync_with(&SyncArgs {
             dry_run: true,
-            ..Wishes::default()
+            ..SyncArgs::default()
         })
     }
 
@@ -412,9 +412,9 @@ impl World {
             .trim()
             .to_owned();
         assert_eq!(id.len(), 12, "no id in: {halted}");
-        self.sync_with(&Wishes {
+        self.sync_with(&SyncArgs {
             approved: vec![id],
-            ..Wishes::default()
+            ..SyncArgs::default()
         })
     }
 

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::{self, Read};
 
-use ferrybox::commands::sync::Wishes;
+use ferrybox::commands::sync::SyncArgs;
 use ferrybox::engine::pull::PAGES_MAX;
 use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::{Error, ExitCode};
@@ -107,7 +107,7 @@ fn pass(
 fn pass_on(world: &World, http: &dyn Http) -> (Result<ExitCode, Error>, Report) {
     let config = world.config();
     let report = Report::new(Kind::Changes);
-    let options = Wishes::default().options(&config);
+    let options = SyncArgs::default().options(&config);
     let machine = Seams {
         host: &world.clock,
         disks: &RealDisks,

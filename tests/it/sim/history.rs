@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
 use dropbox_standin::Standin;
-use ferrybox::commands::sync::Wishes;
+use ferrybox::commands::sync::SyncArgs;
 use ferrybox::config::Config;
 use ferrybox::dropbox::auth;
 use ferrybox::dropbox::tokens::{StoredToken, TokenFiles};
@@ -231,14 +231,14 @@ impl History {
     fn attempt(&mut self, run: &Run, approved: &[String]) -> Result<Outcome, String> {
         let device = &self.devices[run.side - 1];
         let config = config_of(device, run.side);
-        let wishes = Wishes {
+        let args = SyncArgs {
             download_only: run.way == Way::Down,
             upload_only: run.way == Way::Up,
             dry_run: run.way == Way::Dry,
             approved: approved.to_vec(),
             max_time: None,
         };
-        let options = wishes.options(&config);
+        let options = args.options(&config);
         let report = Report::new(if options.dry_run {
             Kind::CollectedPlan
         } else {

@@ -12,7 +12,7 @@ use ferrybox::config::Config;
 use ferrybox::error::ExitCode;
 use ferrybox::report::Counts;
 
-use super::{Outcome, Wishes, World};
+use super::{Outcome, SyncArgs, World};
 use crate::sim::machine::Memory;
 use crate::sim::random::{Random, mix};
 use crate::sim::seam::{Call, Script, Verdict};
@@ -95,21 +95,21 @@ impl World {
     }
 
     /// Tries every crash of the pass that is about to run, and leaves the world as it was.
-    pub(super) fn crash_everywhere(&self, config: &Config, wishes: &Wishes) {
+    pub(super) fn crash_everywhere(&self, config: &Config, args: &SyncArgs) {
         let hook = self.dropbox.take_hook();
         let is_meddled = self.hook.borrow().is_some();
         let start = self.moment();
         self.go_back(&start);
-        let first = self.pass(config, wishes, None).expect("nothing ends it");
+        let first = self.pass(config, args, None).expect("nothing ends it");
         let calls = self.sim.as_ref().unwrap().gateway.seam.stop();
-        let rest = self.come_to_rest(config, wishes, first);
+        let rest = self.come_to_rest(config, args, first);
         self.crashes.borrow_mut().passes += 1;
         let mut seen = HashSet::new();
         self.crashes.borrow_mut().calls += calls;
         for call in points(calls) {
             self.crashes.borrow_mut().points += 1;
             for way in [Way::Kill, Way::PowerCut, Way::Twice] {
-                self.crash_at(&start, config, wishes, call, way);
+                self.crash_at(&start, config, args, call, way);
                 let fingerprint = match way {
                     Way::Kill => self.quick_fingerprint(),
                     Way::PowerCut | Way::Twice => self.fingerprint(),
@@ -124,10 +124,10 @@ impl World {
                     }
                 }
                 let first = match way {
-                    Way::Twice => self.disturbed_pass(config, wishes, calls, call),
-                    _ => self.pass(config, wishes, None).expect("nothing ends it"),
+                    Way::Twice => self.disturbed_pass(config, args, calls, call),
+                    _ => self.pass(config, args, None).expect("nothing ends it"),
                 };
-                let after = self.come_to_rest(config, wishes, first);
+                let after = self.come_to_rest(config, args, first);
                 let context = format!("{way:?} at call {call} of {calls}");
                 self.check_rest(&rest, &after, is_meddled, &context);
             }
@@ -136,9 +136,9 @@ impl World {
         self.dropbox.put_hook(hook);
     }
 
-    fn crash_at(&self, start: &Moment, config: &Config, wishes: &Wishes, at: u64, way: Way) {
+    fn crash_at(&self, start: &Moment, config: &Config, args: &SyncArgs, at: u64, way: Way) {
         self.go_back(start);
-        let died = self.pass(config, wishes, Some(die_at(at))).is_none();
+        let died = self.pass(config, args, Some(die_at(at))).is_none();
         assert!(
             died,
             "the same pass took another course: it made fewer than {at} calls"
@@ -151,9 +151,9 @@ impl World {
     }
 
     /// A pass that is cut short as well, somewhere, and the one after it.
-    fn disturbed_pass(&self, config: &Config, wishes: &Wishes, calls: u64, call: u64) -> Outcome {
+    fn disturbed_pass(&self, config: &Config, args: &SyncArgs, calls: u64, call: u64) -> Outcome {
         let at = 1 + mix(call) % calls;
-        match self.pass(config, wishes, Some(die_at(at))) {
+        match self.pass(config, args, Some(die_at(at))) {
             Some(outcome) => outcome,
             None => {
                 self.crashes.borrow_mut().compound += 1;
@@ -162,22 +162,22 @@ impl World {
                     .unwrap()
                     .gateway
                     .lose_power(&mut Random::new(call));
-                self.pass(config, wishes, None).expect("nothing ends it")
+                self.pass(config, args, None).expect("nothing ends it")
             }
         }
     }
 
     /// More passes; what a person has approved is approved again under its new id.
-    fn come_to_rest(&self, config: &Config, wishes: &Wishes, first: Outcome) -> Rest {
-        let mut wishes = wishes.clone();
+    fn come_to_rest(&self, config: &Config, args: &SyncArgs, first: Outcome) -> Rest {
+        let mut args = args.clone();
         let mut last = first;
         for _ in 0..RUNS_AFTER {
             self.clock.advance(10);
-            if last.exit == ExitCode::Halted && !wishes.approved.is_empty() {
+            if last.exit == ExitCode::Halted && !args.approved.is_empty() {
                 let id = last.error.rsplit("--approve ").next().unwrap_or_default();
-                wishes.approved.push(id.trim().to_owned());
+                args.approved.push(id.trim().to_owned());
             }
-            last = self.pass(config, &wishes, None).expect("nothing ends it");
+            last = self.pass(config, &args, None).expect("nothing ends it");
         }
         Rest {
             local: short(self.hands.tree()),

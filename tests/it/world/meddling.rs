@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dropbox_standin::Standin;
 
-use super::{Outcome, TempDir, Wishes, World};
+use super::{Outcome, SyncArgs, TempDir, World};
 use crate::sim::disk::SimDisk;
 use crate::sim::random::Random;
 use crate::sim::seam::{Call, Op, Script, Verdict};
@@ -52,7 +52,7 @@ impl World {
     ) -> (Outcome, bool) {
         self.clock.let_files_age();
         let (script, happened) = script(self.disk(), is_it, change);
-        let outcome = self.pass(&self.config(), &Wishes::default(), Some(script));
+        let outcome = self.pass(&self.config(), &SyncArgs::default(), Some(script));
         let outcome = outcome.expect("nothing ends it");
         (outcome, happened.load(Ordering::Relaxed))
     }
