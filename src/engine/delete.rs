@@ -82,7 +82,7 @@ impl Pass<'_> {
         }
         self.sync()?;
         for mut row in std::mem::take(&mut self.removed) {
-            row.rebase(Base::None);
+            row.set_base(Base::None);
             self.settle(row)?;
         }
         Ok(())
@@ -314,7 +314,7 @@ impl Pass<'_> {
                     return Ok(());
                 }
                 let mut row = item.row;
-                row.rebase(Base::None);
+                row.set_base(Base::None);
                 return self.settle(row);
             }
             Err(CallError::Refused(error)) if error.has("not_found") => {}

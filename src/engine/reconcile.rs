@@ -254,7 +254,7 @@ impl Pass<'_> {
                 self.upload(item, &observed, WriteMode::Add, None)
             }
             Action::UploadOver(Replaces::Seen) if phase == Phase::Scan && self.is_older => {
-                self.doubt(item, observed)
+                self.ask_person(item, observed)
             }
             Action::UploadOver(replaces) if phase == Phase::Scan => {
                 self.upload_over(item, &observed, replaces)
@@ -264,7 +264,7 @@ impl Pass<'_> {
                 Ok(())
             }
             Action::Report(note) if phase == Phase::Scan => {
-                self.note(note, item, observed);
+                self.report_note(note, item, observed);
                 Ok(())
             }
             Action::DeleteLocal
@@ -289,13 +289,13 @@ impl Pass<'_> {
 
     /// An older copy of the index cannot say whether what is here was edited, or is what Dropbox's
     /// version was made from: without a base a person decides.
-    fn doubt(&mut self, mut item: Item, observed: Observed) -> Result<()> {
-        item.row.rebase(Base::None);
+    fn ask_person(&mut self, mut item: Item, observed: Observed) -> Result<()> {
+        item.row.set_base(Base::None);
         self.undecided.push((item.clone(), observed));
         self.settle(item.row)
     }
 
-    fn note(&mut self, note: Note, item: Item, observed: Observed) {
+    fn report_note(&mut self, note: Note, item: Item, observed: Observed) {
         match note {
             Note::EditedInDropbox => log::info!(
                 "{}: deleted here, edited in Dropbox; nothing comes down in this mode",
@@ -361,7 +361,7 @@ impl Pass<'_> {
             // It was in step, and has no base any more when the others are counted.
             self.tally.base_files += 1;
         }
-        row.rebase(Base::None);
+        row.set_base(Base::None);
         self.settle(row)
     }
 

@@ -92,10 +92,10 @@ impl Index {
             }
             rename(&mut row, entry);
             if !may_travel {
-                row.rebase(Base::None);
+                row.set_base(Base::None);
             }
         }
-        row.see(remote);
+        row.set_remote(remote);
         if before.as_ref() != Some(&row) {
             self.put(&row)?;
             changed = true;
@@ -124,8 +124,8 @@ impl Index {
             if !row.intact {
                 self.set_meta(Meta::RelistDue, "1")?;
                 changed = true;
-            } else if row.seen() != Remote::Gone {
-                row.see(Remote::Gone);
+            } else if row.remote_now() != Remote::Gone {
+                row.set_remote(Remote::Gone);
                 self.put(&row)?;
                 changed = true;
             }
@@ -146,7 +146,7 @@ impl Index {
                 None if fold(split(shown).1) == key.name => Row::new(key.clone(), split(shown).1),
                 None => Row::new(key.clone(), &key.name),
             };
-            row.see(Remote::Folder);
+            row.set_remote(Remote::Folder);
             self.put(&row)?;
             changed = true;
             shown = split(shown).0;

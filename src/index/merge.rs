@@ -218,7 +218,7 @@ impl StagedMerge<'_> {
                 dir.has_folder = true;
             }
         }
-        row.see(remote);
+        row.set_remote(remote);
         if before.as_ref() == Some(&row) {
             Ok(())
         } else {

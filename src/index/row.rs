@@ -169,7 +169,7 @@ impl Row {
     }
 
     /// Takes note of what Dropbox holds, in the shortest form.
-    pub fn see(&mut self, remote: Remote) {
+    pub fn set_remote(&mut self, remote: Remote) {
         let as_base = match (&remote, &self.base) {
             (Remote::Folder, Base::Folder { .. }) => true,
             (Remote::File(remote), Base::File(base)) => remote.rev == base.rev,
@@ -180,7 +180,7 @@ impl Row {
     }
 
     /// What Dropbox holds, spelt out.
-    pub fn seen(&self) -> Remote {
+    pub fn remote_now(&self) -> Remote {
         if self.remote == Remote::NotDownloadable {
             return Remote::NotDownloadable;
         }
@@ -192,10 +192,10 @@ impl Row {
     }
 
     /// Replaces the base; Dropbox goes on holding what it was seen to hold.
-    pub fn rebase(&mut self, base: Base) {
-        let seen = self.seen();
+    pub fn set_base(&mut self, base: Base) {
+        let seen = self.remote_now();
         self.base = base;
-        self.see(seen);
+        self.set_remote(seen);
     }
 
     /// Both sides agree on `base`.

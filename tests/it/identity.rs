@@ -146,7 +146,7 @@ fn without_a_marker_device_and_inode_tell_content_dirs_apart() {
     );
     let mut row = Row::new(Key::of("a"), "a");
     row.settle(Base::Folder { mount: false }, "a");
-    row.see(Remote::Folder);
+    row.set_remote(Remote::Folder);
     index.transaction(|| index.put(&row)).unwrap();
     check().unwrap();
     let other = || index.set_meta(Meta::RootIdentity, "9:9");

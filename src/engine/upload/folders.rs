@@ -27,7 +27,7 @@ impl Pass<'_> {
                 .is_some_and(|r| r.remote_is_folder() || !r.intact);
             if !is_known {
                 let mut row = row.unwrap_or_else(|| Row::new(key.clone(), split(above_path).1));
-                row.see(Remote::Folder);
+                row.set_remote(Remote::Folder);
                 self.settle(row)?;
             }
             above_path = split(above_path).0;

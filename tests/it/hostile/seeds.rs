@@ -66,7 +66,7 @@ fn make(file: &Path, is_staged: bool, counter: Option<u64>, statements: &str) ->
                 shown: row.shown.clone(),
                 lower: row.lower.clone(),
                 shown_dir: None,
-                remote: row.seen(),
+                remote: row.remote_now(),
                 key: row.key,
             })?;
         }
