@@ -119,7 +119,7 @@ impl Archive {
 
     /// Says how large the entry at hand is, which only tells the end of stored data that does not
     /// state it.
-    pub fn expect(&mut self, size: u64) {
+    pub fn set_expected_size(&mut self, size: u64) {
         if let Some(entry) = &mut self.entry {
             entry.size.get_or_insert(size);
         }

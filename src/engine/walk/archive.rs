@@ -243,7 +243,7 @@ impl<'a> Pass<'a> {
         let due = self.due_row(reading, &head)?;
         if let Some(row) = due.filter(|row| reading.taken.insert(short(&row.key))) {
             let size = row.remote_file().map_or(0, |file| file.size);
-            reading.archive.borrow_mut().expect(size);
+            reading.archive.borrow_mut().set_expected_size(size);
             if reading
                 .opened
                 .as_ref()
