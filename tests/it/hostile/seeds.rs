@@ -31,7 +31,7 @@ fn rows() -> Vec<Row> {
         hash: ContentHash([7; 32]),
         stamp: Stamp::default(),
         racy: true,
-        arrived: 1,
+        arrived_in_pass: 1,
         reappeared: true,
     });
     let seen = Remote::File(RemoteFile {
@@ -50,7 +50,7 @@ fn rows() -> Vec<Row> {
         row("g", Base::None, Remote::NotDownloadable),
         row("h", Base::Folder { mount: true }, Remote::Gone),
     ];
-    rows[0].shown = "A".to_owned();
+    rows[0].display_name = "A".to_owned();
     rows[0].local = Some("a".to_owned());
     rows[1].lower = Some("B".to_owned());
     rows
@@ -63,9 +63,9 @@ fn make(file: &Path, is_staged: bool, counter: Option<u64>, statements: &str) ->
         rows().iter().try_for_each(|row| index.put(row))?;
         for row in rows().into_iter().filter(|_| is_staged) {
             index.stage(&RemoteEntry {
-                shown: row.shown.clone(),
+                display_name: row.display_name.clone(),
                 lower: row.lower.clone(),
-                shown_dir: None,
+                display_dir: None,
                 remote: row.remote_now(),
                 key: row.key,
             })?;

@@ -222,7 +222,7 @@ fn check_row(index: &Index, row: &Row, filter: &Filter) {
     };
     if filter.prunes(&format!(
         "/{}",
-        ferrybox::core::path::join(&shown, &row.shown)
+        ferrybox::core::path::join(&shown, &row.display_name)
     )) {
         return;
     }

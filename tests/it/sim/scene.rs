@@ -321,7 +321,7 @@ impl Scene {
     }
 
     /// A path as a side compares it.
-    fn remote_now(&self, side: Side, path: &str) -> String {
+    fn seen(&self, side: Side, path: &str) -> String {
         if side == 0 {
             fold(path)
         } else {
