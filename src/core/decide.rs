@@ -58,7 +58,7 @@ impl Flow {
 
 /// What both sides last agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Base {
+pub enum BaseKind {
     /// Nothing: the path is new to at least one side.
     None,
     /// A folder.
@@ -95,7 +95,7 @@ pub struct Facts {
     /// What may travel.
     pub flow: Flow,
     /// What both sides agreed on.
-    pub base: Base,
+    pub base: BaseKind,
     /// The content dir now.
     pub local: Side,
     /// Dropbox now, as the cursor has told.
@@ -188,11 +188,13 @@ impl Action {
 /// Decides what to do about one path.
 pub fn decide(facts: Facts) -> Action {
     match facts.base {
-        Base::None if facts.reset_upload && facts.remote == Side::Gone => decide_reset(facts.local),
+        BaseKind::None if facts.reset_upload && facts.remote == Side::Gone => {
+            decide_reset(facts.local)
+        }
         _ if facts.flow == Flow::Neither => Action::Nothing,
-        Base::None => decide_without_base(facts),
-        Base::File => decide_file(facts),
-        Base::Folder => decide_folder(facts),
+        BaseKind::None => decide_without_base(facts),
+        BaseKind::File => decide_file(facts),
+        BaseKind::Folder => decide_folder(facts),
     }
 }
 
@@ -317,7 +319,7 @@ mod tests {
     use Side::*;
 
     fn file_action(flow: Flow, local: Side, remote: Side) -> Action {
-        let base = Base::File;
+        let base = BaseKind::File;
         decide(Facts {
             flow,
             base,
@@ -389,7 +391,7 @@ mod tests {
         let new = |flow, local, remote, equal, reset_upload| {
             decide(Facts {
                 flow,
-                base: Base::None,
+                base: BaseKind::None,
                 local,
                 remote,
                 equal,
@@ -425,7 +427,7 @@ mod tests {
     fn every_fact() -> impl Iterator<Item = Facts> {
         let sides = [Unknown, Gone, Folder, File(Same), File(Edited)];
         let flows = [Flow::Both, Flow::Up, Flow::Down, Flow::Neither];
-        let bases = [Base::None, Base::Folder, Base::File];
+        let bases = [BaseKind::None, BaseKind::Folder, BaseKind::File];
         flows.into_iter().flat_map(move |flow| {
             bases.into_iter().flat_map(move |base| {
                 sides.into_iter().flat_map(move |local| {
@@ -461,10 +463,10 @@ mod tests {
                 DeleteRemote => facts.remote,
                 _ => continue,
             };
-            assert_ne!(facts.base, Base::None, "{facts:?}");
+            assert_ne!(facts.base, BaseKind::None, "{facts:?}");
             let unchanged = match facts.base {
-                Base::File => victim == File(Same),
-                Base::Folder | Base::None => victim == Folder,
+                BaseKind::File => victim == File(Same),
+                BaseKind::Folder | BaseKind::None => victim == Folder,
             };
             assert!(unchanged, "{facts:?}");
         }

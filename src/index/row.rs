@@ -111,11 +111,11 @@ impl Row {
     }
 
     /// The base as the decision sees it.
-    pub fn base_kind(&self) -> decide::Base {
+    pub fn base_kind(&self) -> decide::BaseKind {
         match self.base {
-            Base::None => decide::Base::None,
-            Base::Folder { .. } => decide::Base::Folder,
-            Base::File(_) => decide::Base::File,
+            Base::None => decide::BaseKind::None,
+            Base::Folder { .. } => decide::BaseKind::Folder,
+            Base::File(_) => decide::BaseKind::File,
         }
     }
 

@@ -9,7 +9,7 @@ const EDITED: Side = File(Content::Edited);
 
 const FLOWS: [Flow; 3] = [Flow::Both, Flow::Up, Flow::Down];
 
-fn facts(flow: Flow, base: Base, local: Side, remote: Side) -> Facts {
+fn facts(flow: Flow, base: BaseKind, local: Side, remote: Side) -> Facts {
     Facts {
         flow,
         base,
@@ -21,7 +21,7 @@ fn facts(flow: Flow, base: Base, local: Side, remote: Side) -> Facts {
 }
 
 /// What both, up and down come to for each pair of sides.
-fn check(base: Base, cells: &[(Side, Side, [Action; 3])]) {
+fn check(base: BaseKind, cells: &[(Side, Side, [Action; 3])]) {
     for (local, remote, expected) in cells {
         for (flow, action) in FLOWS.into_iter().zip(expected) {
             let facts = facts(flow, base, *local, *remote);
@@ -46,7 +46,7 @@ fn folders_are_present_or_absent() {
         (EDITED, Folder, [DeleteRemote, DeleteRemote, SetAside]),
         (Folder, EDITED, [DeleteLocal, meets, DeleteLocal]),
     ];
-    check(Base::Folder, &cells);
+    check(BaseKind::Folder, &cells);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_folder_in_place_of_a_file_waits_for_an_unedited_one_only() {
         (Folder, EDITED, [meets; 3]),
         (Folder, Folder, [Adopt; 3]),
     ];
-    check(Base::File, &cells);
+    check(BaseKind::File, &cells);
 }
 
 #[test]
@@ -76,12 +76,12 @@ fn folders_without_a_base_are_copied_or_adopted() {
         (EDITED, Folder, [SetAside, meets, SetAside]),
         (Folder, EDITED, [meets; 3]),
     ];
-    check(Base::None, &cells);
+    check(BaseKind::None, &cells);
 }
 
 #[test]
 fn equal_files_are_adopted_whatever_the_base_and_the_flow() {
-    for base in [Base::None, Base::Folder, Base::File] {
+    for base in [BaseKind::None, BaseKind::Folder, BaseKind::File] {
         for flow in FLOWS {
             for (local, remote) in [(SAME, EDITED), (EDITED, SAME), (EDITED, EDITED)] {
                 let facts = Facts {
@@ -109,8 +109,8 @@ fn a_reset_uploads_what_dropbox_lacks_and_nothing_else() {
                     ..facts(flow, base, local, Gone)
                 })
             };
-            assert_eq!(due(Base::None), action, "{flow:?} {local:?}");
-            for base in [Base::File, Base::Folder] {
+            assert_eq!(due(BaseKind::None), action, "{flow:?} {local:?}");
+            for base in [BaseKind::File, BaseKind::Folder] {
                 let usual = decide(facts(flow, base, local, Gone));
                 assert_eq!(due(base), usual, "{flow:?} {local:?}");
             }
