@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
-use super::keys::{self, KEYS, Key, SECTIONS};
+use super::keys::{self, ConfigKey, KEYS, SECTIONS};
 
 /// LIMIT: longer names, and values that are shown, are cut to this in messages; whoever pastes a
 /// token in the wrong place should not find it in a log. The longest key has 21 characters.
@@ -26,7 +26,7 @@ pub(super) struct Document<'a> {
 }
 
 struct Entry<'a> {
-    key: &'static Key,
+    key: &'static ConfigKey,
     written: String,
     line: usize,
     value: DeValue<'a>,
@@ -34,7 +34,7 @@ struct Entry<'a> {
 
 /// One key's value: the one in the file, or the default.
 pub(super) struct Setting<'d> {
-    key: &'static Key,
+    key: &'static ConfigKey,
     file: &'d Path,
     text: &'d str,
     written: &'d str,

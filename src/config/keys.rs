@@ -1,7 +1,7 @@
 //! The one table of known keys, and the nearest of them to a mistyped one.
 
 /// One key of the configuration.
-pub(super) struct Key {
+pub(super) struct ConfigKey {
     /// Section and name: `sync.guard.max_delete_count`.
     pub path: &'static str,
     /// The predecessor's name, accepted in any section and at the top level.
@@ -12,7 +12,7 @@ pub(super) struct Key {
     pub example: &'static str,
 }
 
-impl Key {
+impl ConfigKey {
     /// The section it belongs to, without brackets.
     pub fn section(&self) -> &'static str {
         self.path
@@ -28,8 +28,8 @@ impl Key {
     }
 }
 
-const fn key(path: &'static str, default: &'static str) -> Key {
-    Key {
+const fn key(path: &'static str, default: &'static str) -> ConfigKey {
+    ConfigKey {
         path,
         alias: None,
         default: Some(default),
@@ -37,8 +37,8 @@ const fn key(path: &'static str, default: &'static str) -> Key {
     }
 }
 
-const fn unset(path: &'static str, example: &'static str) -> Key {
-    Key {
+const fn unset(path: &'static str, example: &'static str) -> ConfigKey {
+    ConfigKey {
         path,
         alias: None,
         default: None,
@@ -46,19 +46,19 @@ const fn unset(path: &'static str, example: &'static str) -> Key {
     }
 }
 
-const fn shown(key: Key, example: &'static str) -> Key {
-    Key { example, ..key }
+const fn shown(key: ConfigKey, example: &'static str) -> ConfigKey {
+    ConfigKey { example, ..key }
 }
 
-const fn formerly(key: Key, alias: &'static str) -> Key {
-    Key {
+const fn formerly(key: ConfigKey, alias: &'static str) -> ConfigKey {
+    ConfigKey {
         alias: Some(alias),
         ..key
     }
 }
 
 /// Every key there is.
-pub(super) const KEYS: [Key; 32] = [
+pub(super) const KEYS: [ConfigKey; 32] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -121,7 +121,7 @@ pub(super) const SECTIONS: [&str; 8] = [
 ];
 
 /// The key that `name` stands for in `section` (`""` is the top level).
-pub(super) fn known(section: &str, name: &str) -> Option<&'static Key> {
+pub(super) fn known(section: &str, name: &str) -> Option<&'static ConfigKey> {
     KEYS.iter()
         .find(|key| key.alias == Some(name) || (key.section() == section && key.name() == name))
 }
@@ -151,8 +151,8 @@ pub(super) fn remedy(section: &str, name: &str) -> String {
             format!("did you mean {}{place}?", key.name())
         }
         _ => {
-            let of = |key: &&Key| key.section() == section;
-            let names: Vec<_> = KEYS.iter().filter(of).map(Key::name).collect();
+            let of = |key: &&ConfigKey| key.section() == section;
+            let names: Vec<_> = KEYS.iter().filter(of).map(ConfigKey::name).collect();
             match names.is_empty() {
                 true => format!("keys belong into a section: [{}]", SECTIONS.join("], [")),
                 false => format!("the keys of [{section}] are {}", names.join(", ")),
