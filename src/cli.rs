@@ -20,7 +20,7 @@ use crate::error::{ExitCode, Result};
 use crate::io::env;
 use crate::io::host::{Host, RealHost};
 use crate::logging::{self, WATCHER};
-use crate::report::{CLEAR_LINE, Counts, Kind, Problem, Report};
+use crate::report::{CLEAR_LINE, Counts, Problem, Report, ReportKind};
 
 /// Version of the `--json` envelope.
 const SCHEMA_VERSION: u32 = 1;
@@ -289,9 +289,9 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> Outcome {
     }
     let options = args.options(config);
     let report = Report::new(match (options.dry_run, cli.json) {
-        (false, _) => Kind::Changes,
-        (true, false) => Kind::Plan,
-        (true, true) => Kind::CollectedPlan,
+        (false, _) => ReportKind::Changes,
+        (true, false) => ReportKind::Plan,
+        (true, true) => ReportKind::CollectedPlan,
     });
     let is_watched = std::io::stderr().is_terminal() && !cli.json;
     let report = if is_watched { report.watched() } else { report };

@@ -97,7 +97,7 @@ pub const CLEAR_LINE: &str = "\r\x1b[K";
 
 /// What is reported, and where to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReportKind {
     /// What was done: one log line each.
     Changes,
     /// What would be done: one line each on stdout.
@@ -145,7 +145,7 @@ impl KnownProblems {
 
 /// Collects what a pass does.
 pub struct Report {
-    kind: Kind,
+    kind: ReportKind,
     known: Rc<BTreeMap<String, String>>,
     is_watched: bool,
     plan: RefCell<Vec<String>>,
@@ -156,7 +156,7 @@ pub struct Report {
 
 impl Report {
     /// An empty report.
-    pub fn new(kind: Kind) -> Report {
+    pub fn new(kind: ReportKind) -> Report {
         Report {
             kind,
             known: Rc::default(),
@@ -215,13 +215,15 @@ impl Report {
         }
         match self.kind {
             // A copy is something to look at, even for who only reads what cron mails.
-            Kind::Changes if change == Change::Conflict => log::warn!("{done} {path}{space}{more}"),
-            Kind::Changes => log::info!("{done} {path}{space}{more}"),
-            Kind::Plan => {
+            ReportKind::Changes if change == Change::Conflict => {
+                log::warn!("{done} {path}{space}{more}")
+            }
+            ReportKind::Changes => log::info!("{done} {path}{space}{more}"),
+            ReportKind::Plan => {
                 // A closed stdout is the reader's choice.
                 let _ = writeln!(std::io::stdout(), "{planned} {path}{space}{more}");
             }
-            Kind::CollectedPlan => {
+            ReportKind::CollectedPlan => {
                 self.plan
                     .borrow_mut()
                     .push(format!("{planned} {path}{space}{more}"));

@@ -25,7 +25,7 @@ use crate::io::Stop;
 use crate::io::dirs::{self, RealDisks};
 use crate::io::host::{Host, RealHost};
 use crate::logging;
-use crate::report::{Kind, KnownProblems, Report};
+use crate::report::{KnownProblems, Report, ReportKind};
 use crate::timestamp::local_text;
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
@@ -278,9 +278,9 @@ impl Driver for Gateway {
         let args = self.args(due);
         let options = args.options(&self.config);
         let kind = if options.dry_run {
-            Kind::Plan
+            ReportKind::Plan
         } else {
-            Kind::Changes
+            ReportKind::Changes
         };
         let report = Report::new(kind).with_known(&self.known);
         let seams = Seams {

@@ -23,7 +23,7 @@ use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::ExitCode;
 use ferrybox::io::dirs::RealDisks;
 use ferrybox::io::http::{Http, HttpError, Request, Response};
-use ferrybox::report::{Counts, Kind, Report};
+use ferrybox::report::{Counts, Report, ReportKind};
 
 pub use clock::{Clock, ClockState};
 pub use crashes::COUNTS_FILE;

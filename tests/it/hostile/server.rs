@@ -11,7 +11,7 @@ use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::{Error, ExitCode};
 use ferrybox::io::dirs::RealDisks;
 use ferrybox::io::http::{Body, Http, HttpError, Request, Response};
-use ferrybox::report::{Kind, Report};
+use ferrybox::report::{Report, ReportKind};
 use serde_json::{Value, json};
 
 use crate::world::{TempDir, World, world};

@@ -19,7 +19,7 @@ use ferrybox::config::Config;
 use ferrybox::dropbox::auth;
 use ferrybox::dropbox::tokens::{StoredToken, TokenFiles};
 use ferrybox::error::ExitCode;
-use ferrybox::report::{Counts, Kind, Report};
+use ferrybox::report::{Counts, Report, ReportKind};
 
 use super::excluded::Excluded;
 use super::guards::Watch;
