@@ -20,7 +20,7 @@ use crate::commands::authentication::{banner_for, credential_of};
 use crate::config::{Config, ConfigError};
 use crate::core::path::fold;
 use crate::dropbox::api::Api;
-use crate::dropbox::tokens::{Access, Credential, PersonalAccount, TokenFiles, hash_hex};
+use crate::dropbox::tokens::{AccessTokens, Credential, PersonalAccount, TokenFiles, hash_hex};
 use crate::engine::context::{Env, Options};
 use crate::engine::cursor::CursorFile;
 use crate::error::{Error, ExitCode, Result};
@@ -129,7 +129,7 @@ fn attempt(
         None => Index::create(&index_file, &host.random_hex(16))?,
     };
     let runtime = seams.disks.runtime();
-    let access = Access::new(credential, runtime.as_deref(), !options.dry_run);
+    let access = AccessTokens::new(credential, runtime.as_deref(), !options.dry_run);
     let api = Api::new(seams.http, host, access).within(options.max_time);
     let identity = identity(config, files.as_ref(), &api, options.dry_run)?;
     let env = Env {

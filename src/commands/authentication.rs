@@ -6,7 +6,7 @@ use crate::config::{Config, Secret};
 use crate::dropbox::api::Api;
 use crate::dropbox::auth;
 use crate::dropbox::retry::CallError;
-use crate::dropbox::tokens::{Access, Credential, Pending, StoredToken, TokenFiles};
+use crate::dropbox::tokens::{AccessTokens, Credential, Pending, StoredToken, TokenFiles};
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
 use crate::io::dirs;
@@ -122,7 +122,7 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
         ));
     };
     let runtime = dirs::open_runtime();
-    let access = Access::new(
+    let access = AccessTokens::new(
         credential(&pending, secret, &refresh_token),
         runtime.as_ref().map(|disk| disk as &dyn Disk),
         true,
@@ -223,7 +223,7 @@ pub fn logout(config: &Config) -> Result<String> {
     let runtime = dirs::open_runtime();
     for credential in credentials {
         let runtime = runtime.as_ref().map(|disk| disk as &dyn Disk);
-        let api = Api::new(&http, &host, Access::new(credential, runtime, true));
+        let api = Api::new(&http, &host, AccessTokens::new(credential, runtime, true));
         match api.revoke() {
             Ok(()) => {}
             // It has ended already.

@@ -11,7 +11,7 @@ use crate::core::content_hash::ContentHash;
 use crate::dropbox::auth::{self, Refusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
 use crate::dropbox::retry::{Amid, CallError, Failure, Retry, retry_after_s};
-use crate::dropbox::tokens::Access;
+use crate::dropbox::tokens::AccessTokens;
 use crate::dropbox::wire::{
     Account, ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
     TokenAnswer, header_json, one_line, without_secrets,
@@ -61,7 +61,7 @@ pub struct Download {
 pub struct Api<'a> {
     http: &'a dyn Http,
     pub(super) host: &'a dyn Host,
-    access: Access<'a>,
+    access: AccessTokens<'a>,
     retry: Retry,
 }
 
@@ -70,7 +70,7 @@ pub type Call<T> = Result<T, CallError>;
 
 impl<'a> Api<'a> {
     /// Calls through `http` as whom `access` says.
-    pub fn new(http: &'a dyn Http, host: &'a dyn Host, access: Access<'a>) -> Api<'a> {
+    pub fn new(http: &'a dyn Http, host: &'a dyn Host, access: AccessTokens<'a>) -> Api<'a> {
         Api {
             http,
             host,
@@ -123,7 +123,7 @@ impl<'a> Api<'a> {
     }
 
     /// The access token holder.
-    pub fn access(&self) -> &Access<'a> {
+    pub fn access(&self) -> &AccessTokens<'a> {
         &self.access
     }
 

@@ -228,7 +228,7 @@ pub enum Credential {
 }
 
 /// The access token of this run: where it comes from and where it is kept.
-pub struct Access<'a> {
+pub struct AccessTokens<'a> {
     credential: Credential,
     token: RefCell<Option<String>>,
     /// A private directory on tmpfs.
@@ -236,11 +236,15 @@ pub struct Access<'a> {
     keeps: bool,
 }
 
-impl<'a> Access<'a> {
-    /// Access by `credential`. The token is cached in `runtime`, unless `keeps` is false, as in a
+impl<'a> AccessTokens<'a> {
+    /// AccessTokens by `credential`. The token is cached in `runtime`, unless `keeps` is false, as in a
     /// dry run: then a cached token is used but none is written.
-    pub fn new(credential: Credential, runtime: Option<&'a dyn Disk>, keeps: bool) -> Access<'a> {
-        Access {
+    pub fn new(
+        credential: Credential,
+        runtime: Option<&'a dyn Disk>,
+        keeps: bool,
+    ) -> AccessTokens<'a> {
+        AccessTokens {
             credential,
             token: RefCell::default(),
             runtime,

@@ -315,9 +315,9 @@ impl World {
     fn pass(&self, config: &Config, args: &SyncArgs, script: Option<Script>) -> Option<Outcome> {
         let options = args.options(config);
         let report = Report::new(if options.dry_run {
-            Kind::CollectedPlan
+            ReportKind::CollectedPlan
         } else {
-            Kind::Changes
+            ReportKind::Changes
         });
         let http = InProcess { world: self };
         self.dropbox.clear_requests();

@@ -14,7 +14,7 @@ use ferrybox::core::path::{Key, RelPath, fold, nfc, split};
 use ferrybox::core::schedule;
 use ferrybox::dropbox::page::read_page;
 use ferrybox::dropbox::retry::{Failure, Retry, retry_after_s};
-use ferrybox::dropbox::tokens::{Access, Credential, StoredToken, TokenFiles, hash_hex};
+use ferrybox::dropbox::tokens::{AccessTokens, Credential, StoredToken, TokenFiles, hash_hex};
 use ferrybox::dropbox::wire::{ApiError, FileMetadata, Metadata, one_line};
 use ferrybox::engine::cursor::CursorFile;
 use ferrybox::engine::pull;
@@ -372,7 +372,7 @@ pub fn state_file(data: &[u8]) {
         refresh_token,
     };
     let host = Asleep(std::cell::Cell::default());
-    let _ = Access::new(credential, Some(&disk), true).token_at_hand(&host);
+    let _ = AccessTokens::new(credential, Some(&disk), true).token_at_hand(&host);
 }
 
 /// The whole of a complaint about a file that may hold a secret.
