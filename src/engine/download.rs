@@ -41,7 +41,7 @@ const RESERVE_BYTES: u64 = 64 << 20;
 const RESERVE_SHARE: u64 = 50;
 
 /// Why a download did not complete.
-pub(crate) enum Failed {
+pub(crate) enum DownloadError {
     Call(CallError),
     /// The local side.
     Disk(io::Error),
@@ -123,7 +123,7 @@ impl Pass<'_> {
             }
             Err(failed) => {
                 // What broke off is taken up by the next run.
-                if part.is_none() || !matches!(failed, Failed::Call(_)) {
+                if part.is_none() || !matches!(failed, DownloadError::Call(_)) {
                     self.discard(&temp);
                 }
                 self.not_fetched(&item, failed)
@@ -192,7 +192,7 @@ impl Pass<'_> {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
-                    self.not_fetched(item, Failed::Disk(error))?;
+                    self.not_fetched(item, DownloadError::Disk(error))?;
                     return Ok(false);
                 }
             }
@@ -208,11 +208,13 @@ impl Pass<'_> {
         remote: &RemoteFile,
         temp: &RelPath,
         replaces: Existing,
-    ) -> std::result::Result<(String, ContentHash), Failed> {
+    ) -> std::result::Result<(String, ContentHash), DownloadError> {
         let access = replaces.access();
         let mut why = String::new();
         for _ in 0..TRIES_MAX {
-            let mut partial = self.open_temp(temp, remote, access).map_err(Failed::Disk)?;
+            let mut partial = self
+                .open_temp(temp, remote, access)
+                .map_err(DownloadError::Disk)?;
             let fetched = match self.take_archive_body(&item.row.key) {
                 Some(body) => take(body, remote, &mut partial),
                 None => self.fetch_once(item, remote, &mut partial),
@@ -220,19 +222,22 @@ impl Pass<'_> {
             match fetched {
                 Ok((hash, modified)) => {
                     self.finish_file(item, &mut *partial.file, modified)
-                        .map_err(Failed::Disk)?;
+                        .map_err(DownloadError::Disk)?;
                     return Ok((remote.rev.clone(), hash));
                 }
-                Err(Failed::Differs(text)) => {
+                Err(DownloadError::Differs(text)) => {
                     log::debug!("{}: {text}", item.display_path);
                     why = text;
                 }
                 Err(failed) => return Err(failed),
             }
             drop(partial);
-            self.env.disk.remove_file(temp).map_err(Failed::Disk)?;
+            self.env
+                .disk
+                .remove_file(temp)
+                .map_err(DownloadError::Disk)?;
         }
-        Err(Failed::Differs(why))
+        Err(DownloadError::Differs(why))
     }
 
     /// The file a download goes to: what an earlier run has kept of it, or an empty one.
@@ -259,7 +264,7 @@ impl Pass<'_> {
         item: &Item,
         remote: &RemoteFile,
         partial: &mut PartialFile,
-    ) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
+    ) -> std::result::Result<(ContentHash, Option<i64>), DownloadError> {
         let mut stalls = 0;
         let mut modified = remote.modified;
         let mut announced = remote.hash;
@@ -273,14 +278,14 @@ impl Pass<'_> {
                 .env
                 .api
                 .download(&remote.rev, offset)
-                .map_err(Failed::Call)?;
+                .map_err(DownloadError::Call)?;
             if offset > 0 && !resumed {
-                return Err(Failed::Differs(
+                return Err(DownloadError::Differs(
                     "the download could not be continued".to_owned(),
                 ));
             }
             if metadata.size != remote.size {
-                return Err(Failed::Differs("its size is another one".to_owned()));
+                return Err(DownloadError::Differs("its size is another one".to_owned()));
             }
             let (report, api) = (self.env.report, self.env.api);
             let mut progress = |done| {
@@ -300,12 +305,12 @@ impl Pass<'_> {
             };
             if stalls >= TRIES_MAX {
                 let text = format!("the connection broke at byte {offset} again and again");
-                return Err(Failed::Call(CallError::ServerError(text)));
+                return Err(DownloadError::Call(CallError::ServerError(text)));
             }
         }
         let hash = partial.hasher.clone().finish();
         if announced.is_some_and(|expected| expected != hash) {
-            return Err(Failed::Differs(
+            return Err(DownloadError::Differs(
                 "what arrived has another content hash".to_owned(),
             ));
         }
@@ -345,27 +350,27 @@ impl Pass<'_> {
         }
     }
 
-    pub(crate) fn not_fetched(&mut self, item: &Item, failed: Failed) -> Result<()> {
+    pub(crate) fn not_fetched(&mut self, item: &Item, failed: DownloadError) -> Result<()> {
         let report = self.env.report;
         match failed {
-            Failed::Call(CallError::End(error)) => return Err(error),
-            Failed::Call(CallError::ServerError(text)) => {
+            DownloadError::Call(CallError::End(error)) => return Err(error),
+            DownloadError::Call(CallError::ServerError(text)) => {
                 return self
                     .note_server_error(&item.display_path, &format!("not downloaded: {text}"));
             }
-            Failed::Call(CallError::Refused(error)) if error.has("not_found") => {
+            DownloadError::Call(CallError::Refused(error)) if error.has("not_found") => {
                 report.deferred(&item.display_path, "it changed in Dropbox meanwhile");
             }
-            Failed::Call(CallError::Refused(error)) => {
+            DownloadError::Call(CallError::Refused(error)) => {
                 report.problem(
                     &item.display_path,
                     &format!("not downloaded: {}", error.text()),
                 );
             }
-            Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
+            DownloadError::Call(CallError::Local(error)) | DownloadError::Disk(error) => {
                 self.not_stored(&item.display_path, &error);
             }
-            Failed::Differs(text) => {
+            DownloadError::Differs(text) => {
                 report.problem(&item.display_path, &format!("not downloaded: {text}"));
             }
         }
@@ -389,13 +394,15 @@ fn take(
     mut body: Box<dyn Read>,
     remote: &RemoteFile,
     partial: &mut PartialFile,
-) -> std::result::Result<(ContentHash, Option<i64>), Failed> {
+) -> std::result::Result<(ContentHash, Option<i64>), DownloadError> {
     let whole = copy(&mut *body, partial, remote.size, &mut |_| true)?;
     let hash = partial.hasher.clone().finish();
     if whole && remote.hash == Some(hash) {
         Ok((hash, remote.modified))
     } else {
-        Err(Failed::Differs("the archive has other bytes".to_owned()))
+        Err(DownloadError::Differs(
+            "the archive has other bytes".to_owned(),
+        ))
     }
 }
 
@@ -405,7 +412,7 @@ fn copy(
     partial: &mut PartialFile,
     size: u64,
     progress: &mut dyn FnMut(u64) -> bool,
-) -> std::result::Result<bool, Failed> {
+) -> std::result::Result<bool, DownloadError> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut goes_on = true;
     while goes_on {
@@ -424,7 +431,7 @@ fn copy(
             goes_on = progress(partial.offset);
         }
         if partial.offset > size {
-            return Err(Failed::Differs(
+            return Err(DownloadError::Differs(
                 "more bytes arrived than were announced".to_owned(),
             ));
         }
@@ -432,7 +439,7 @@ fn copy(
         partial
             .file
             .write_all(&buffer[..count])
-            .map_err(Failed::Disk)?;
+            .map_err(DownloadError::Disk)?;
     }
     Ok(partial.offset == size)
 }

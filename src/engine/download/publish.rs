@@ -13,7 +13,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::engine::context::Pass;
-use crate::engine::download::Failed;
+use crate::engine::download::DownloadError;
 use crate::engine::item::{Item, Local, Observed};
 use crate::error::{Result, state_error};
 use crate::index::Base;
@@ -377,7 +377,7 @@ impl Pass<'_> {
                 .report
                 .changed(Change::MakeLocalFolder, &item.display_path, ""),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return self.not_fetched(&item, Failed::Disk(error)),
+            Err(error) => return self.not_fetched(&item, DownloadError::Disk(error)),
         }
         self.touch(&item.dir);
         // Settled once it is durable: a lost folder must not look like a removed one.
