@@ -55,7 +55,7 @@ struct Sent {
 }
 
 /// Why an upload did not happen.
-enum Failed {
+enum UploadError {
     Call(CallError),
     Disk(io::Error),
     /// The file moved during every try.
@@ -64,21 +64,21 @@ enum Failed {
     Damaged(String),
 }
 
-impl From<io::Error> for Failed {
-    fn from(error: io::Error) -> Failed {
+impl From<io::Error> for UploadError {
+    fn from(error: io::Error) -> UploadError {
         if is_moved(&error) {
-            Failed::KeepsChanging
+            UploadError::KeepsChanging
         } else {
-            Failed::Disk(error)
+            UploadError::Disk(error)
         }
     }
 }
 
-impl From<CallError> for Failed {
-    fn from(error: CallError) -> Failed {
+impl From<CallError> for UploadError {
+    fn from(error: CallError) -> UploadError {
         match error {
-            CallError::Local(error) => Failed::from(error),
-            error => Failed::Call(error),
+            CallError::Local(error) => UploadError::from(error),
+            error => UploadError::Call(error),
         }
     }
 }
@@ -191,10 +191,10 @@ impl Pass<'_> {
         item: &Item,
         mut mode: WriteMode,
         observed: &Observed,
-    ) -> std::result::Result<(Sent, i128), Failed> {
+    ) -> std::result::Result<(Sent, i128), UploadError> {
         let local = &item.path().map_err(io::Error::other)?;
         let remote = &self.remote_path(&item.display_path);
-        let mut failed = Failed::KeepsChanging;
+        let mut failed = UploadError::KeepsChanging;
         for _ in 0..TRIES_MAX {
             let read_at_ns = self.env.host.now_ns();
             let file = self.env.disk.open(local)?;
@@ -215,16 +215,16 @@ impl Pass<'_> {
                 self.send_session(&item.row.key, local, file, stamp, &commit)
             };
             match answer {
-                Err(Failed::KeepsChanging) => failed = Failed::KeepsChanging,
-                Err(Failed::Call(CallError::Refused(error)))
+                Err(UploadError::KeepsChanging) => failed = UploadError::KeepsChanging,
+                Err(UploadError::Call(CallError::Refused(error)))
                     if error.is("content_hash_mismatch") =>
                 {
-                    failed = Failed::KeepsChanging;
+                    failed = UploadError::KeepsChanging;
                 }
                 // Our own damaged upload is the version to replace now.
-                Err(Failed::Damaged(rev)) => {
+                Err(UploadError::Damaged(rev)) => {
                     mode = WriteMode::Update(rev.clone());
-                    failed = Failed::Damaged(rev);
+                    failed = UploadError::Damaged(rev);
                 }
                 Ok(sent) => return Ok((sent, read_at_ns)),
                 Err(failed) => return Err(failed),
@@ -240,13 +240,13 @@ impl Pass<'_> {
         mut file: Box<dyn ReadFile>,
         stamp: Stamp,
         commit: &CommitInfo<'_>,
-    ) -> std::result::Result<Sent, Failed> {
+    ) -> std::result::Result<Sent, UploadError> {
         let mut bytes = Vec::new();
         file.by_ref().take(stamp.size).read_to_end(&mut bytes)?;
         let hash = ContentHash::of(&bytes);
         let is_whole = bytes.len() as u64 == stamp.size;
         if !is_whole || !is_one_version(self.env.disk, local, &*file, &stamp, hash)? {
-            return Err(Failed::KeepsChanging);
+            return Err(UploadError::KeepsChanging);
         }
         let mut source = Bytes::new(&bytes);
         let metadata = self.env.api.upload(commit, Some(hash), &mut source)?;
@@ -264,7 +264,7 @@ impl Pass<'_> {
         stamp: Stamp,
         commit: &CommitInfo<'_>,
         known: Option<ContentHash>,
-    ) -> std::result::Result<Sent, Failed> {
+    ) -> std::result::Result<Sent, UploadError> {
         let mut source = Chunk::new(self.env.disk, local, file, stamp, stamp.size);
         let metadata = self.env.api.upload(commit, known, &mut source)?;
         let hash = source.hash();
@@ -314,34 +314,34 @@ impl Pass<'_> {
         Key::of(lower) == Key::of(join(root, &key).as_str())
     }
 
-    fn not_uploaded(&mut self, item: Item, observed: &Observed, failed: Failed) -> Result<()> {
+    fn not_uploaded(&mut self, item: Item, observed: &Observed, failed: UploadError) -> Result<()> {
         let report = self.env.report;
         let display_path = &item.display_path;
         match failed {
-            Failed::Call(CallError::End(error)) => return Err(error),
-            Failed::Call(CallError::ServerError(text)) => {
+            UploadError::Call(CallError::End(error)) => return Err(error),
+            UploadError::Call(CallError::ServerError(text)) => {
                 return self.note_server_error(display_path, &format!("not uploaded: {text}"));
             }
-            Failed::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
+            UploadError::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
                 self.upload_left = true;
                 let text = format!("the Dropbox is full ({})", error.text());
                 report.problem(display_path, &format!("not uploaded: {text}"));
                 self.quota_full = Some((observed.stamp.size, text));
             }
-            Failed::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
+            UploadError::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
                 return self.met_another(item, observed);
             }
-            Failed::Call(CallError::Refused(error)) if error.is("path/conflict") => {
+            UploadError::Call(CallError::Refused(error)) if error.is("path/conflict") => {
                 // What has its name may be gone by the second round of this pass.
                 self.needs_second_round = true;
                 if self.is_second_round {
                     report.problem(display_path, &format!("not uploaded: {}", error.text()));
                 }
             }
-            Failed::Call(CallError::Refused(error)) => {
+            UploadError::Call(CallError::Refused(error)) => {
                 report.problem(display_path, &format!("not uploaded: {}", error.text()));
             }
-            Failed::Call(CallError::Local(error)) | Failed::Disk(error) => {
+            UploadError::Call(CallError::Local(error)) | UploadError::Disk(error) => {
                 if error.kind() == io::ErrorKind::NotFound {
                     report.deferred(display_path, "it was removed meanwhile");
                 } else {
@@ -349,7 +349,7 @@ impl Pass<'_> {
                     report.problem(display_path, &format!("not uploaded: {error}"));
                 }
             }
-            Failed::KeepsChanging => {
+            UploadError::KeepsChanging => {
                 self.upload_left = true;
                 report.problem(
                     display_path,
@@ -357,7 +357,7 @@ impl Pass<'_> {
                      run",
                 );
             }
-            Failed::Damaged(_) => {
+            UploadError::Damaged(_) => {
                 self.upload_left = true;
                 report.problem(
                     display_path,
@@ -438,10 +438,12 @@ impl Pass<'_> {
 }
 
 /// What was committed is what was sent.
-fn verified(sent: Sent) -> std::result::Result<Sent, Failed> {
+fn verified(sent: Sent) -> std::result::Result<Sent, UploadError> {
     match sent.metadata.hash() {
-        Some(hash) if hash != sent.hash => Err(Failed::Damaged(sent.metadata.rev)),
-        None if sent.metadata.size != sent.stamp.size => Err(Failed::Damaged(sent.metadata.rev)),
+        Some(hash) if hash != sent.hash => Err(UploadError::Damaged(sent.metadata.rev)),
+        None if sent.metadata.size != sent.stamp.size => {
+            Err(UploadError::Damaged(sent.metadata.rev))
+        }
         _ => Ok(sent),
     }
 }

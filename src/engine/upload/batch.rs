@@ -7,8 +7,8 @@
 use std::collections::HashSet;
 
 use super::concat::{BatchFile, ConcatReader, State};
-use super::{Failed, Sent, verified};
 use super::{STEP_BYTES, STEP_FILES};
+use super::{Sent, UploadError, verified};
 use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
 use crate::dropbox::batch::{Append, ENTRIES_MAX, Finish, Outcome};
@@ -370,13 +370,13 @@ impl Pass<'_> {
         match sent.map(verified) {
             Ok(Ok(sent)) => self.uploaded(file.item, sent, read_at_ns, &file.more)?,
             // Our own damaged upload is the version to replace now.
-            Ok(Err(Failed::Damaged(rev))) => {
+            Ok(Err(UploadError::Damaged(rev))) => {
                 file.mode = WriteMode::Update(rev);
                 return Ok(Some(file));
             }
             Ok(Err(failed)) => self.not_uploaded(file.item, &file.observed, failed)?,
             Err(error) if error.is("path") => {
-                let failed = Failed::Call(CallError::Refused(error));
+                let failed = UploadError::Call(CallError::Refused(error));
                 self.not_uploaded(file.item, &file.observed, failed)?;
             }
             // The session is lost, or used up by a commit whose answer was lost.

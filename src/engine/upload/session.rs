@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::source::{Bytes, Chunk};
-use super::{Failed, Sent, verified};
+use super::{Sent, UploadError, verified};
 use crate::core::path::{Key, RelPath};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, Metadata, SessionCursor};
@@ -55,7 +55,7 @@ impl Pass<'_> {
         file: Box<dyn ReadFile>,
         stamp: Stamp,
         commit: &CommitInfo<'_>,
-    ) -> std::result::Result<Sent, Failed> {
+    ) -> std::result::Result<Sent, UploadError> {
         let chunk_bytes = self.chunk_bytes();
         let mut source = Chunk::new(self.env.disk, local, file, stamp, chunk_bytes);
         let session = match self.take_up(key, &mut source)? {
@@ -85,7 +85,7 @@ impl Pass<'_> {
         &self,
         key: &Key,
         source: &mut Chunk<'_>,
-    ) -> std::result::Result<Option<String>, Failed> {
+    ) -> std::result::Result<Option<String>, UploadError> {
         let Some(saved_session) = self
             .saved_session()
             .filter(|saved_session| saved_session.is_of(key, source.stamp()))
@@ -111,7 +111,7 @@ impl Pass<'_> {
         Ok(Some(saved_session.session_id))
     }
 
-    fn begin(&self, key: &Key, source: &mut Chunk<'_>) -> std::result::Result<String, Failed> {
+    fn begin(&self, key: &Key, source: &mut Chunk<'_>) -> std::result::Result<String, UploadError> {
         let opened_at_ns = self.env.host.now_ns();
         let session = self.env.api.session_start(false, source)?.session_id;
         source.advance_to(source.chunk_bytes());
@@ -142,7 +142,7 @@ impl Pass<'_> {
         session: &str,
         mut source: Chunk<'_>,
         commit: &CommitInfo<'_>,
-    ) -> std::result::Result<Sent, Failed> {
+    ) -> std::result::Result<Sent, UploadError> {
         let api = self.env.api;
         let stamp = *source.stamp();
         let mut steps_back = 0;
@@ -175,7 +175,7 @@ impl Pass<'_> {
                                 stamp,
                             })
                         }
-                        _ => Err(Failed::Call(CallError::Refused(error))),
+                        _ => Err(UploadError::Call(CallError::Refused(error))),
                     };
                 }
                 Err(error) => return Err(error.into()),
@@ -205,7 +205,7 @@ fn go_on(
     source: &mut Chunk<'_>,
     error: CallError,
     steps_back: &mut u32,
-) -> std::result::Result<(), Failed> {
+) -> std::result::Result<(), UploadError> {
     *steps_back += 1;
     match error {
         CallError::Refused(error)
@@ -218,7 +218,7 @@ fn go_on(
                     source.advance_to(correct);
                     Ok(())
                 }
-                None => Err(Failed::Call(CallError::Refused(error))),
+                None => Err(UploadError::Call(CallError::Refused(error))),
             }
         }
         error => Err(error.into()),
