@@ -56,14 +56,14 @@ pub fn run_on(
     options: &Options,
     report: &Report,
 ) -> Result<ExitCode> {
-    match attempt(seams, config, options, report, Stored::Used) {
+    match attempt(seams, config, options, report, IndexUse::Used) {
         // A dry run mends nothing; it plans as the pass would after mending.
         Err(Error::Damaged(_)) if options.dry_run => {
-            attempt(seams, config, options, report, Stored::Ignored)
+            attempt(seams, config, options, report, IndexUse::Ignored)
         }
         Err(Error::Damaged(text)) => {
             log::warn!("{text}; it is only a cache: listing Dropbox and hashing again");
-            attempt(seams, config, options, report, Stored::Removed)
+            attempt(seams, config, options, report, IndexUse::Removed)
         }
         answer => answer,
     }
@@ -71,7 +71,7 @@ pub fn run_on(
 
 /// What becomes of the index on disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stored {
+enum IndexUse {
     Used,
     /// It is damaged, and makes room for a new one; the cursor belongs to the old one.
     Removed,
@@ -84,7 +84,7 @@ fn attempt(
     config: &Config,
     options: &Options,
     report: &Report,
-    stored: Stored,
+    stored: IndexUse,
 ) -> Result<ExitCode> {
     let host = seams.host;
     let state_dir = dirs::state_dir(config)?;
@@ -98,12 +98,12 @@ fn attempt(
     let _state_lock = state.map(|disk| locked(disk, &state_dir)).transpose()?;
     let index_file = state_dir.join(INDEX_FILE);
     let stored = match stored {
-        Stored::Used => Index::open(&index_file)?,
-        Stored::Removed => {
+        IndexUse::Used => Index::open(&index_file)?,
+        IndexUse::Removed => {
             Index::remove_file(&index_file)?;
             None
         }
-        Stored::Ignored => None,
+        IndexUse::Ignored => None,
     };
     let has_base = stored
         .as_ref()

@@ -15,7 +15,7 @@ use crate::io::disk::Disk;
 const FILE: &str = "cursor.json";
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct CursorRecord {
     cursor: String,
     account_id: String,
     app_key: String,
@@ -47,7 +47,7 @@ impl<'a> CursorFile<'a> {
     /// The cursor as it is, to ask Dropbox whether there is something new.
     pub fn peek(&self) -> Option<String> {
         let bytes = self.disk?.read(&self.path).ok()??;
-        let stored: Stored = serde_json::from_slice(&bytes).ok()?;
+        let stored: CursorRecord = serde_json::from_slice(&bytes).ok()?;
         Some(stored.cursor)
     }
 
@@ -63,7 +63,7 @@ impl<'a> CursorFile<'a> {
             .read(&self.path)
             .map_err(|e| state_error("read the cursor (remove it: it is only a cache)", &e))?;
         let Some(bytes) = bytes else { return Ok(None) };
-        let Ok(stored) = serde_json::from_slice::<Stored>(&bytes) else {
+        let Ok(stored) = serde_json::from_slice::<CursorRecord>(&bytes) else {
             log::info!("{FILE} is damaged: listing Dropbox again");
             return Ok(None);
         };
@@ -89,7 +89,7 @@ impl<'a> CursorFile<'a> {
         let Some(disk) = self.disk.filter(|_| self.writes) else {
             return Ok(());
         };
-        let stored = Stored {
+        let stored = CursorRecord {
             cursor: cursor.to_owned(),
             account_id: now.account_id.clone(),
             app_key: now.app_key.clone(),
