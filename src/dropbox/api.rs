@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::content_hash::ContentHash;
-use crate::dropbox::auth::{self, Refusal};
+use crate::dropbox::auth::{self, TokenRefusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
 use crate::dropbox::retry::{Amid, CallError, Failure, Retry, retry_after_s};
 use crate::dropbox::tokens::AccessTokens;
@@ -459,8 +459,8 @@ impl<'a> Api<'a> {
         match status {
             401 => {
                 match auth::token_refused(&error().unwrap_or_default(), self.access.credential()) {
-                    Refusal::Stale => Failure::TokenExpired,
-                    Refusal::Final(error) => Failure::Final(error),
+                    TokenRefusal::Stale => Failure::TokenExpired,
+                    TokenRefusal::Final(error) => Failure::Final(error),
                 }
             }
             409 => match error() {

@@ -230,7 +230,7 @@ fn token_error(body: &[u8]) -> TokenError {
 }
 
 /// Why a bearer token was refused, from a 401 body.
-pub enum Refusal {
+pub enum TokenRefusal {
     /// It may be replaced by a refreshed one.
     Stale,
     /// A person must act.
@@ -238,7 +238,7 @@ pub enum Refusal {
 }
 
 /// Reads a 401 `AuthError`.
-pub fn token_refused(error: &ApiError, credential: &Credential) -> Refusal {
+pub fn token_refused(error: &ApiError, credential: &Credential) -> TokenRefusal {
     let personal = matches!(credential, Credential::Personal(_));
     if error.is("missing_scope") {
         let field = |value: &Value| value.get("required_scope").map(ToString::to_string);
@@ -246,23 +246,23 @@ pub fn token_refused(error: &ApiError, credential: &Credential) -> Refusal {
             .or_else(|| error.error.get("missing_scope").and_then(field))
             .unwrap_or_default();
         let scope = scope.trim_matches('"').to_owned();
-        return Refusal::Final(Error::Authentication(missing_scope_text(
+        return TokenRefusal::Final(Error::Authentication(missing_scope_text(
             &[&scope],
             Some(credential),
         )));
     }
     if error.is("expired_access_token") || error.is("invalid_access_token") {
         if !personal {
-            return Refusal::Stale;
+            return TokenRefusal::Stale;
         }
-        return Refusal::Final(Error::Authentication(
+        return TokenRefusal::Final(Error::Authentication(
             "Dropbox no longer accepts the personal access token: console tokens last 4 hours; \
              generate a new one, or better set dropbox.app_key, remove the token and run: \
              ferrybox startAuthentication"
                 .to_owned(),
         ));
     }
-    Refusal::Final(Error::Authentication(format!(
+    TokenRefusal::Final(Error::Authentication(format!(
         "Dropbox refuses access to the account: {}",
         error.text()
     )))
