@@ -61,7 +61,7 @@ enum Command {
     /// Keep running: passes at the times that the configuration gives.
     ///
     /// One pass at the start makes up for what was missed. SIGHUP reads the configuration again.
-    Run(Limits),
+    Run(TimeFlags),
     /// Print when "run" would start the next ten passes.
     Schedule,
     /// Print the link and the three steps that connect this machine to a Dropbox account.
@@ -99,12 +99,12 @@ struct SyncFlags {
     #[arg(long, value_name = "ID")]
     approve: Vec<String>,
     #[command(flatten)]
-    limits: Limits,
+    limits: TimeFlags,
 }
 
 /// What a pass keeps to.
 #[derive(Args)]
-struct Limits {
+struct TimeFlags {
     /// End a pass after this time (90, 90s, 10m, 2h); the next one goes on from there.
     #[arg(long, value_name = "TIME", value_parser = time)]
     max_time: Option<Duration>,
@@ -189,7 +189,7 @@ fn code(exit: ExitCode) -> ProcessExit {
 }
 
 /// How a command ended.
-struct Outcome {
+struct CommandOutcome {
     command: &'static str,
     dry_run: bool,
     result: Result<ExitCode>,
@@ -201,20 +201,20 @@ struct Outcome {
     answer: Option<String>,
 }
 
-impl Outcome {
-    fn of(command: &'static str, result: Result<String>) -> Outcome {
+impl CommandOutcome {
+    fn of(command: &'static str, result: Result<String>) -> CommandOutcome {
         let (result, answer) = match result {
             Ok(answer) => (Ok(ExitCode::Ok), Some(answer)),
             Err(error) => (Err(error), None),
         };
-        Outcome {
+        CommandOutcome {
             answer,
-            ..Outcome::ended(command, result)
+            ..CommandOutcome::ended(command, result)
         }
     }
 
-    fn ended(command: &'static str, result: Result<ExitCode>) -> Outcome {
-        Outcome {
+    fn ended(command: &'static str, result: Result<ExitCode>) -> CommandOutcome {
+        CommandOutcome {
             command,
             dry_run: false,
             result,
@@ -227,7 +227,7 @@ impl Outcome {
     }
 }
 
-fn run(cli: &Cli) -> Outcome {
+fn run(cli: &Cli) -> CommandOutcome {
     let name = match &cli.command {
         Command::Sync(_) => "sync",
         Command::Run(_) => "run",
@@ -238,7 +238,7 @@ fn run(cli: &Cli) -> Outcome {
     };
     let config = match load(cli) {
         Ok(config) => config,
-        Err(error) => return Outcome::of(name, Err(error)),
+        Err(error) => return CommandOutcome::of(name, Err(error)),
     };
     match &cli.command {
         Command::Sync(args) => run_sync(cli, &config, args),
@@ -247,14 +247,14 @@ fn run(cli: &Cli) -> Outcome {
                 max_time: limits.max_time,
                 jitter: limits.jitter.unwrap_or_default(),
             };
-            Outcome::ended(name, gateway::run(config, args))
+            CommandOutcome::ended(name, gateway::run(config, args))
         }
-        Command::Schedule => Outcome::of(name, Ok(next_runs(&config, Timestamp::now()))),
-        Command::StartAuthentication => Outcome::of(name, authentication::start(&config)),
+        Command::Schedule => CommandOutcome::of(name, Ok(next_runs(&config, Timestamp::now()))),
+        Command::StartAuthentication => CommandOutcome::of(name, authentication::start(&config)),
         Command::FinishAuthentication { code } => {
-            Outcome::of(name, authentication::finish(&config, code.as_deref()))
+            CommandOutcome::of(name, authentication::finish(&config, code.as_deref()))
         }
-        Command::Logout => Outcome::of(name, authentication::logout(&config)),
+        Command::Logout => CommandOutcome::of(name, authentication::logout(&config)),
     }
 }
 
@@ -275,7 +275,7 @@ fn load(cli: &Cli) -> Result<Config> {
     Ok(config)
 }
 
-fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> Outcome {
+fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     let args = sync::SyncArgs {
         download_only: flags.download_only,
         upload_only: flags.upload_only,
@@ -313,7 +313,7 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> Outcome {
         let _ = write!(std::io::stderr(), "{CLEAR_LINE}");
     }
     summarize(&report, &options, &result);
-    Outcome {
+    CommandOutcome {
         command: "sync",
         dry_run: options.dry_run,
         result,
@@ -365,7 +365,7 @@ struct EnvelopeError<'a> {
     message: String,
 }
 
-fn print_json(outcome: &Outcome, exit: ExitCode) {
+fn print_json(outcome: &CommandOutcome, exit: ExitCode) {
     let error = match &outcome.result {
         Err(error) => Some(EnvelopeError {
             code: error.code(),
