@@ -210,14 +210,14 @@ impl<'a> Api<'a> {
     /// [`CallError`]; `not_found` means that it is gone already.
     pub fn delete_empty_folder(&self, path: &str) -> Call<bool> {
         #[derive(Deserialize)]
-        struct Listing {
+        struct FirstEntry {
             entries: Vec<serde::de::IgnoredAny>,
             has_more: bool,
         }
         let list = json!({ "path": path, "limit": 1 }).to_string();
         let delete = json!({ "path": path }).to_string();
         self.run(&mut || {
-            let listing: Listing = self.rpc_once("files/list_folder", &list)?;
+            let listing: FirstEntry = self.rpc_once("files/list_folder", &list)?;
             if !listing.entries.is_empty() || listing.has_more {
                 return Ok(false);
             }

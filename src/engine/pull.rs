@@ -144,7 +144,7 @@ impl Puller<'_> {
     fn listen(&self, mut cursor: String) -> Result<Listened> {
         let mut pages = Pages::default();
         loop {
-            let mut sink = Sink::new(self, Purpose::Apply);
+            let mut sink = IndexSink::new(self, Purpose::Apply);
             let end = match self.api.list_folder_continue(&cursor, &mut sink) {
                 Ok(end) => end,
                 Err(error) => {
@@ -192,7 +192,7 @@ impl Puller<'_> {
         let mut cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
         let (mut pages, mut resets) = (Pages::default(), 0);
         loop {
-            let mut sink = Sink::new(self, Purpose::Stage);
+            let mut sink = IndexSink::new(self, Purpose::Stage);
             let answer = match &cursor {
                 Some(cursor) => self.api.list_folder_continue(cursor, &mut sink),
                 None => {
@@ -309,7 +309,7 @@ enum Purpose {
 }
 
 /// Writes the entries of one page into the open transaction.
-struct Sink<'a> {
+struct IndexSink<'a> {
     index: &'a Index,
     filter: &'a Filter,
     /// Key of the remote root with a trailing slash; empty for the account's root.
@@ -324,9 +324,9 @@ struct Sink<'a> {
     root_is: Option<Root>,
 }
 
-impl<'a> Sink<'a> {
-    fn new(puller: &Puller<'a>, purpose: Purpose) -> Sink<'a> {
-        Sink {
+impl<'a> IndexSink<'a> {
+    fn new(puller: &Puller<'a>, purpose: Purpose) -> IndexSink<'a> {
+        IndexSink {
             index: puller.index,
             filter: puller.filter,
             root: root_key(&puller.identity.remote_root),
@@ -460,7 +460,7 @@ fn possible(path: &str) -> std::result::Result<(), BadName> {
     })
 }
 
-impl PageSink for Sink<'_> {
+impl PageSink for IndexSink<'_> {
     fn restart(&mut self) -> Result<()> {
         self.index.roll_back();
         self.entries = 0;

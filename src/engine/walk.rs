@@ -9,7 +9,7 @@ mod queue;
 
 use std::io;
 
-use queue::{Dir, DirQueue};
+use queue::{DirQueue, QueuedDir};
 
 use crate::engine::local_dir::{Entries, Entry, LocalDir, one_of};
 
@@ -81,7 +81,7 @@ impl Pass<'_> {
             }
         };
         let mut dirs = DirQueue::default();
-        let mut next = Some(Dir {
+        let mut next = Some(QueuedDir {
             key: String::new(),
             display_path: String::new(),
             local: LocalDir::Present(root, device),
@@ -97,7 +97,7 @@ impl Pass<'_> {
         self.flush_settles()
     }
 
-    fn walk_dir(&mut self, dir: Dir, dirs: &mut DirQueue) -> Result<()> {
+    fn walk_dir(&mut self, dir: QueuedDir, dirs: &mut DirQueue) -> Result<()> {
         self.env.api.in_time()?;
         let (path, device, entries) = match &dir.local {
             LocalDir::Present(path, device) => match self.entries(path, *device) {
@@ -147,7 +147,7 @@ impl Pass<'_> {
 
     /// Nothing has happened to a file, and it is counted: so it is with nearly all of them in
     /// nearly every pass. Any doubt is left to the closer look.
-    fn is_in_step(&mut self, dir: &Dir, known: &RowSummary, found: &Entry) -> bool {
+    fn is_in_step(&mut self, dir: &QueuedDir, known: &RowSummary, found: &Entry) -> bool {
         let is_same = match &found.status {
             Ok(status) => status.kind == Kind::File && Some(status.stamp) == known.stamp,
             Err(_) => false,
@@ -167,7 +167,7 @@ impl Pass<'_> {
     }
 
     /// A file only Dropbox has, where nothing may come down, and it is counted.
-    fn stays_there(&mut self, dir: &Dir, known: &RowSummary) -> bool {
+    fn stays_there(&mut self, dir: &QueuedDir, known: &RowSummary) -> bool {
         if !known.is_only_there {
             return false;
         }
@@ -183,7 +183,7 @@ impl Pass<'_> {
     }
 
     /// Which way a file may travel; nothing if it is not looked at.
-    fn flow_of(&self, dir: &Dir, known: &RowSummary) -> Option<Flow> {
+    fn flow_of(&self, dir: &QueuedDir, known: &RowSummary) -> Option<Flow> {
         let filter = &self.env.config.sync.filter;
         let display_name = known.display_name.as_ref().unwrap_or(&known.name);
         if filter.takes_everything() && self.env.own_keys.is_empty() {
@@ -204,7 +204,7 @@ impl Pass<'_> {
     /// One key of a directory: its row, if any, and the local names that have this key.
     fn walk_key(
         &mut self,
-        dir: &Dir,
+        dir: &QueuedDir,
         path: &RelPath,
         device: u64,
         known: Option<Row>,
@@ -272,7 +272,7 @@ impl Pass<'_> {
                 Local::Gone | Local::File(_) | Local::Unknown => None,
             };
             if let Some(child_dir) = child_dir {
-                dirs.push(&Dir {
+                dirs.push(&QueuedDir {
                     key: row.key.path(),
                     display_path: display_path.clone(),
                     local: child_dir,

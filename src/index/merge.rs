@@ -19,7 +19,7 @@ const SORT_CACHE_KIB: u32 = 512;
 struct StagedMerge<'a> {
     index: &'a Index,
     filter: &'a Filter,
-    dir: Option<Dir>,
+    dir: Option<MergeDir>,
     /// When keys that were listed as folders, too, last became something else.
     ends: HashMap<String, i64>,
     /// The staged entries can be found by key.
@@ -27,7 +27,7 @@ struct StagedMerge<'a> {
 }
 
 /// What the merge knows about the directory it is in.
-struct Dir {
+struct MergeDir {
     key: String,
     path: DirPath,
     /// Dropbox has listed it as a folder; the root always counts.
@@ -234,10 +234,10 @@ impl StagedMerge<'_> {
     }
 
     /// The directory of the key at hand. Its own row comes before those in it, so it is merged.
-    fn enter(&mut self, dir: &str) -> Result<&mut Dir> {
+    fn enter(&mut self, dir: &str) -> Result<&mut MergeDir> {
         if self.dir.as_ref().is_none_or(|known| known.key != dir) {
             let row = self.index.row(&Key::of(dir))?;
-            self.dir = Some(Dir {
+            self.dir = Some(MergeDir {
                 key: dir.to_owned(),
                 path: self.index.dir_path(dir, self.filter)?,
                 is_listed: dir.is_empty() || row.is_some_and(|row| row.remote_is_folder()),

@@ -7,7 +7,7 @@ use crate::engine::local_dir::LocalDir;
 use crate::error::{Result, state_error};
 
 /// A directory still to be walked.
-pub(super) struct Dir {
+pub(super) struct QueuedDir {
     pub(super) key: String,
     /// `/real/case/path`, as filters see it; empty for the root.
     pub(super) display_path: String,
@@ -55,7 +55,7 @@ impl DirQueue {
     ///
     /// # Errors
     /// Beyond that.
-    pub(super) fn push(&mut self, dir: &Dir) -> Result<()> {
+    pub(super) fn push(&mut self, dir: &QueuedDir) -> Result<()> {
         let (path, device, is_present) = match &dir.local {
             LocalDir::Present(path, device) => (path, *device, true),
             LocalDir::Absent(path, device) => (path, *device, false),
@@ -93,7 +93,7 @@ impl DirQueue {
     }
 
     /// The next one.
-    pub(super) fn pop(&mut self) -> Option<Dir> {
+    pub(super) fn pop(&mut self) -> Option<QueuedDir> {
         let slot = self.slots.pop()?;
         let mut at = slot.start as usize;
         let mut part = |len: u32| {
@@ -119,7 +119,7 @@ impl DirQueue {
         // What is left of this group, or the group before it, ends here.
         let kept = self.slots.last().map_or(0, |slot| slot.group_end);
         self.text.truncate(kept as usize);
-        Some(Dir {
+        Some(QueuedDir {
             key,
             display_path,
             local,
@@ -136,8 +136,8 @@ fn plain(display_path: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn dir(display_path: &str, key: &str, path: &str) -> Dir {
-        Dir {
+    fn dir(display_path: &str, key: &str, path: &str) -> QueuedDir {
+        QueuedDir {
             key: key.to_owned(),
             display_path: display_path.to_owned(),
             local: LocalDir::Present(RelPath::parse(path).unwrap(), 7),
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    fn push(waiting: &mut DirQueue, group: &[Dir]) {
+    fn push(waiting: &mut DirQueue, group: &[QueuedDir]) {
         let mark = waiting.mark();
         for dir in group {
             waiting.push(dir).unwrap();
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn one_that_cannot_be_walked_is_left_out() {
         let mut waiting = DirQueue::default();
-        let blocked = Dir {
+        let blocked = QueuedDir {
             local: LocalDir::Blocked,
             ..dir("/a", "a", "a")
         };
