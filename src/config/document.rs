@@ -21,11 +21,11 @@ const CUT_CHARS: usize = 12;
 pub(super) struct Document<'a> {
     file: &'a Path,
     text: &'a str,
-    entries: Vec<Entry<'a>>,
+    entries: Vec<Assignment<'a>>,
     sections: Vec<(String, usize)>,
 }
 
-struct Entry<'a> {
+struct Assignment<'a> {
     key: &'static ConfigKey,
     written: String,
     line: usize,
@@ -125,7 +125,7 @@ impl<'a> Document<'a> {
             let name = name.get_ref().as_ref();
             let written = joined(section, name);
             if let Some(key) = keys::known(section, name) {
-                self.entries.push(Entry {
+                self.entries.push(Assignment {
                     key,
                     written,
                     line,

@@ -110,7 +110,7 @@ impl<'de, E> Visitor<'de> for PageSeed<'_, '_, E> {
             match field.as_str() {
                 "entries" => {
                     let sink = &mut *self.sink;
-                    map.next_value_seed(Entries {
+                    map.next_value_seed(EntriesSeed {
                         sink,
                         failed: &mut *self.failed,
                         room: self.room,
@@ -131,13 +131,13 @@ impl<'de, E> Visitor<'de> for PageSeed<'_, '_, E> {
     }
 }
 
-struct Entries<'s, 'a, E> {
+struct EntriesSeed<'s, 'a, E> {
     sink: &'s mut Sink<'a, E>,
     failed: &'s mut Option<E>,
     room: &'s Cell<u64>,
 }
 
-impl<'de, E> DeserializeSeed<'de> for Entries<'_, '_, E> {
+impl<'de, E> DeserializeSeed<'de> for EntriesSeed<'_, '_, E> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -145,7 +145,7 @@ impl<'de, E> DeserializeSeed<'de> for Entries<'_, '_, E> {
     }
 }
 
-impl<'de, E> Visitor<'de> for Entries<'_, '_, E> {
+impl<'de, E> Visitor<'de> for EntriesSeed<'_, '_, E> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use crate::engine::context::Pass;
 use crate::engine::item::{Item, Local, local_of};
 use crate::error::Result;
 use crate::index::{Base, DirPath, Row};
-pub(crate) use entries::{Entries, Entry, one_of};
+pub(crate) use entries::{LocalEntries, LocalEntry, one_of};
 
 /// Where the directory of a key is locally.
 pub(crate) enum LocalDir {
@@ -27,7 +27,7 @@ pub(crate) struct OpenDir<'d> {
     display_path: String,
     path: RelPath,
     device: u64,
-    entries: Entries<'d>,
+    entries: LocalEntries<'d>,
 }
 
 impl<'a> Pass<'a> {
@@ -52,9 +52,9 @@ impl<'a> Pass<'a> {
                 Some(entries) => (path, device, entries),
                 None => return Ok(None),
             },
-            LocalDir::Absent(path, device) => (path, device, Entries::none()),
+            LocalDir::Absent(path, device) => (path, device, LocalEntries::none()),
             // What is in the way may make room: plan as if it had.
-            LocalDir::Blocked if self.dry() => (RelPath::root(), 0, Entries::none()),
+            LocalDir::Blocked if self.dry() => (RelPath::root(), 0, LocalEntries::none()),
             LocalDir::Blocked => {
                 self.blocked_down(&display_path);
                 return Ok(None);

@@ -11,7 +11,7 @@ use std::io;
 
 use queue::{DirQueue, QueuedDir};
 
-use crate::engine::local_dir::{Entries, Entry, LocalDir, one_of};
+use crate::engine::local_dir::{LocalDir, LocalEntries, LocalEntry, one_of};
 
 use crate::core::decide::{Flow, Mode};
 use crate::core::filter::FilterAllows;
@@ -104,7 +104,7 @@ impl Pass<'_> {
                 Some(entries) => (path.clone(), *device, entries),
                 None => return Ok(()),
             },
-            LocalDir::Absent(path, device) => (path.clone(), *device, Entries::none()),
+            LocalDir::Absent(path, device) => (path.clone(), *device, LocalEntries::none()),
             LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
         };
         let index = self.env.index;
@@ -147,7 +147,7 @@ impl Pass<'_> {
 
     /// Nothing has happened to a file, and it is counted: so it is with nearly all of them in
     /// nearly every pass. Any doubt is left to the closer look.
-    fn is_in_step(&mut self, dir: &QueuedDir, known: &RowSummary, found: &Entry) -> bool {
+    fn is_in_step(&mut self, dir: &QueuedDir, known: &RowSummary, found: &LocalEntry) -> bool {
         let is_same = match &found.status {
             Ok(status) => status.kind == Kind::File && Some(status.stamp) == known.stamp,
             Err(_) => false,
@@ -208,7 +208,7 @@ impl Pass<'_> {
         path: &RelPath,
         device: u64,
         known: Option<Row>,
-        found: &[Entry],
+        found: &[LocalEntry],
         dirs: &mut DirQueue,
     ) -> Result<()> {
         self.env.api.in_time()?;
@@ -311,7 +311,7 @@ impl Pass<'_> {
         self.options.up && reach.up && (once || self.options.mode != Mode::DropboxToLocal)
     }
 
-    fn clash(&mut self, display_path: &str, found: &[Entry]) {
+    fn clash(&mut self, display_path: &str, found: &[LocalEntry]) {
         for entry in found {
             let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
             let other = others.first().map_or("", |e| e.name.as_str());

@@ -39,11 +39,11 @@ pub struct Archive {
     start: usize,
     end: usize,
     inflate: Box<InflateState>,
-    entry: Option<Entry>,
+    entry: Option<ZipEntry>,
 }
 
 /// The entry at hand.
-struct Entry {
+struct ZipEntry {
     is_deflated: bool,
     sizes_follow: bool,
     is_wide: bool,
@@ -105,7 +105,7 @@ impl Archive {
             (false, _) => Some(size),
         };
         self.inflate.reset(DataFormat::Raw);
-        self.entry = Some(Entry {
+        self.entry = Some(ZipEntry {
             is_deflated: method == 8,
             sizes_follow,
             is_wide: wide.is_some(),

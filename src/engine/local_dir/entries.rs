@@ -16,28 +16,28 @@ use crate::io::stat::{Kind, Status};
 const LOST_AND_FOUND: (&str, u64) = ("lost+found", 2);
 
 /// A local name and what it stands for.
-pub(crate) struct Entry {
+pub(crate) struct LocalEntry {
     pub(crate) name: String,
     pub(crate) status: io::Result<Status>,
 }
 
 /// The local names of a directory, sorted by key.
-pub(crate) struct Entries<'d> {
+pub(crate) struct LocalEntries<'d> {
     pub(crate) names: Names,
     handle: Option<Box<dyn DirHandle + 'd>>,
 }
 
-impl Entries<'_> {
+impl LocalEntries<'_> {
     /// Those of a directory that is not there.
     pub(crate) fn none() -> Self {
-        Entries {
+        LocalEntries {
             names: Names::default(),
             handle: None,
         }
     }
 
     /// What the names at these places stand for, right now.
-    pub(crate) fn stat_range(&self, places: Range<usize>) -> Vec<Entry> {
+    pub(crate) fn stat_range(&self, places: Range<usize>) -> Vec<LocalEntry> {
         let entry = |at| {
             let name = self.names.get(at)?;
             let status = match self.handle.as_ref()?.status(name) {
@@ -46,7 +46,7 @@ impl Entries<'_> {
                 Ok(None) => Err(io::ErrorKind::NotFound.into()),
                 Err(error) => Err(error),
             };
-            Some(Entry {
+            Some(LocalEntry {
                 name: name.to_owned(),
                 status,
             })
@@ -57,7 +57,7 @@ impl Entries<'_> {
 
 impl<'a> Pass<'a> {
     /// The entries of a directory, sorted by key; nothing if it cannot be read.
-    pub(crate) fn entries(&mut self, path: &RelPath, device: u64) -> Option<Entries<'a>> {
+    pub(crate) fn entries(&mut self, path: &RelPath, device: u64) -> Option<LocalEntries<'a>> {
         let listed = self.env.disk.list(path);
         // An unmounted disk leaves an empty directory: look after listing.
         let listed = listed.and_then(|listed| self.check_device(path, device).map(|()| listed));
@@ -100,7 +100,7 @@ impl<'a> Pass<'a> {
             names.without(&own)
         };
         names.sort();
-        Some(Entries {
+        Some(LocalEntries {
             names,
             handle: Some(handle),
         })
@@ -126,9 +126,14 @@ impl<'a> Pass<'a> {
 
     /// The filesystem's own directory for repairs: nobody put it there, and only root can read it.
     /// One that Dropbox holds or that was in step is a folder like any other.
-    pub(crate) fn is_lost_and_found(&self, dir: &RelPath, device: u64, found: &[Entry]) -> bool {
+    pub(crate) fn is_lost_and_found(
+        &self,
+        dir: &RelPath,
+        device: u64,
+        found: &[LocalEntry],
+    ) -> bool {
         let (name, top) = LOST_AND_FOUND;
-        let is_it = |entry: &Entry| {
+        let is_it = |entry: &LocalEntry| {
             entry.name == name
                 && entry.status.as_ref().is_ok_and(|status| {
                     status.kind == Kind::Folder && status.uid == 0 && status.device == device
@@ -143,7 +148,7 @@ impl<'a> Pass<'a> {
 }
 
 /// What is local at a key, and under which name.
-pub(crate) fn one_of(found: &[Entry], row: &Row, device: u64) -> (Local, String) {
+pub(crate) fn one_of(found: &[LocalEntry], row: &Row, device: u64) -> (Local, String) {
     match found {
         [] => (Local::Gone, row.local_name().to_owned()),
         [entry] => {
