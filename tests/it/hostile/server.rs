@@ -106,7 +106,7 @@ fn pass(
 
 fn pass_on(world: &World, http: &dyn Http) -> (Result<ExitCode, Error>, Report) {
     let config = world.config();
-    let report = Report::new(Kind::Changes);
+    let report = Report::new(ReportKind::Changes);
     let options = SyncArgs::default().options(&config);
     let machine = Seams {
         host: &world.clock,

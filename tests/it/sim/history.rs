@@ -240,9 +240,9 @@ impl History {
         };
         let options = args.options(&config);
         let report = Report::new(if options.dry_run {
-            Kind::CollectedPlan
+            ReportKind::CollectedPlan
         } else {
-            Kind::Changes
+            ReportKind::Changes
         });
         self.dropbox.clear_requests();
         let script = self.script(run);
