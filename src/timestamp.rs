@@ -47,7 +47,7 @@ pub fn full_text(at: Timestamp, zone: &TimeZone) -> String {
 pub fn date_of(mtime_ns: i64) -> String {
     let seconds = mtime_ns.div_euclid(1_000_000_000);
     let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.to_zoned(TimeZone::UTC).date().to_string()
+    TimeZone::UTC.to_datetime(time).date().to_string()
 }
 
 #[cfg(test)]

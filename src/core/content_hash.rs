@@ -162,6 +162,45 @@ mod tests {
         }
     }
 
+    /// The definition as it is written, by another implementation of SHA-256.
+    fn by_definition(content: &[u8]) -> ContentHash {
+        use sha2::{Digest, Sha256};
+        let mut blocks = Sha256::new();
+        for block in content.chunks(BLOCK_BYTES) {
+            blocks.update(Sha256::digest(block));
+        }
+        ContentHash(blocks.finalize().into())
+    }
+
+    #[test]
+    fn another_sha_256_gives_the_same_hash_at_every_border() {
+        let mut state = 1_u64;
+        let content: Vec<u8> = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        })
+        .take(2 * BLOCK_BYTES + 1000)
+        .collect();
+        // Around the ends of a block of SHA-256, of its padding, and of a block of Dropbox.
+        for border in [
+            0,
+            55,
+            56,
+            64,
+            128,
+            BLOCK_BYTES,
+            2 * BLOCK_BYTES,
+            content.len(),
+        ] {
+            for len in border.saturating_sub(1)..=(border + 1).min(content.len()) {
+                let content = &content[..len];
+                assert_eq!(ContentHash::of(content), by_definition(content), "{len}");
+            }
+        }
+    }
+
     #[test]
     fn only_64_hex_digits_are_a_hash() {
         let long = "0".repeat(65);

@@ -1,7 +1,11 @@
 //! When expressions fire: Quartz's own examples, days and years that are special, changes of the
 //! clock, and thousands of expressions whose answers croner knows too.
 
+use std::cmp::Ordering;
+
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
+use croner::{CivilDate, CivilDateTime, CivilTime, CronDateTime, Resolution, Weekday};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -209,6 +213,56 @@ impl Numbers {
     }
 }
 
+/// A local time as croner knows it: our jiff is newer than the one it has a feature for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Local(DateTime);
+
+impl CronDateTime for Local {
+    fn to_civil(&self) -> CivilDateTime {
+        let [month, day, hour, minute, second] = [
+            self.0.month(),
+            self.0.day(),
+            self.0.hour(),
+            self.0.minute(),
+            self.0.second(),
+        ]
+        .map(|part| u32::from(part.unsigned_abs()));
+        CivilDateTime::new(
+            CivilDate::from_parts_unchecked(self.0.year().into(), month, day),
+            CivilTime::from_parts_unchecked(hour, minute, second),
+        )
+    }
+
+    fn civil_weekday(&self) -> Weekday {
+        let day = self.0.weekday().to_sunday_zero_offset();
+        Weekday::from_days_from_sunday(u32::from(day.unsigned_abs()))
+    }
+
+    fn resolve_civil(&self, civil: CivilDateTime) -> Result<Resolution<Local>, CronError> {
+        let [month, day, hour, minute, second] = [
+            civil.month(),
+            civil.day(),
+            civil.hour(),
+            civil.minute(),
+            civil.second(),
+        ]
+        .map(|part| part as i8);
+        let year = i16::try_from(civil.year()).map_err(|_| CronError::InvalidDate)?;
+        DateTime::new(year, month, day, hour, minute, second, 0)
+            .map(|local| Resolution::Single(Local(local)))
+            .map_err(|_| CronError::InvalidDate)
+    }
+
+    fn checked_add_seconds(&self, seconds: i64) -> Option<Local> {
+        let seconds = jiff::SignedDuration::from_secs(seconds);
+        self.0.checked_add(seconds).ok().map(Local)
+    }
+
+    fn cmp_instant(&self, other: &Local) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
 /// Both say the same ten times, or never.
 fn agree(text: &str, croner: &croner::Cron, start: DateTime) {
     let ours = parse(text);
@@ -218,9 +272,9 @@ fn agree(text: &str, croner: &croner::Cron, start: DateTime) {
             .as_ref()
             .ok()
             .and_then(|schedule| schedule.next_local(local));
-        let theirs = croner.find_next_occurrence(&local, false).ok();
+        let theirs = croner.find_next_occurrence(&Local(local), false).ok();
         // It looks further ahead than we do.
-        let theirs = theirs.filter(|next: &DateTime| next.year() <= 2099);
+        let theirs = theirs.map(|next| next.0).filter(|next| next.year() <= 2099);
         assert_eq!(next, theirs, "{text} after {local}");
         match next {
             Some(next) => local = next,

@@ -165,7 +165,7 @@ const REFUSED: &str = "60 0 2 * * ?
     0 0 2 L-30 4 ?
     0 0 2 L-29 2 ?
     0 0 2 31W 4 ?
-    
+
     push
     @daily
     0 0 2 é * ?";
