@@ -10,4 +10,5 @@ mod java_pattern;
 pub mod names;
 pub mod own_names;
 pub mod path;
+pub mod remote;
 pub mod schedule;

@@ -9,6 +9,7 @@ pub mod local_dir;
 pub mod pass;
 pub mod pull;
 pub mod reconcile;
+pub mod remote_root;
 pub mod root;
 pub mod stable_read;
 pub mod upload;
@@ -23,6 +24,7 @@ use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{AccessTokens, Credential, PersonalAccount, TokenFiles, hash_hex};
 use crate::engine::context::{Env, Options};
 use crate::engine::cursor::CursorFile;
+use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Index, SyncIdentity};
 use crate::io::dirs;
@@ -139,6 +141,7 @@ fn attempt(
         api: &api,
         index: &index,
         report,
+        remote_root: RemoteRoot::new(&config.dropbox.remote_root),
         own_keys: own_keys(config, &state_dir),
         device: config
             .sync

@@ -119,6 +119,52 @@ impl fmt::Display for RelPath {
     }
 }
 
+/// The path people read and filters are matched against: `/relative/path` in real case, as Dropbox
+/// spells it where it is known there, else as it is locally; empty for the root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DisplayPath(String);
+
+impl DisplayPath {
+    /// What `path`, which has no leading slash, is below the root.
+    pub fn of(path: &str) -> DisplayPath {
+        match path {
+            "" => DisplayPath::default(),
+            path => DisplayPath(format!("/{path}")),
+        }
+    }
+
+    /// The path of `name` in this directory.
+    #[must_use]
+    pub fn join(&self, name: &str) -> DisplayPath {
+        DisplayPath(format!("{}/{name}", self.0))
+    }
+
+    /// The path as text, with a leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for DisplayPath {
+    fn from(path: String) -> DisplayPath {
+        DisplayPath(path)
+    }
+}
+
+impl fmt::Display for DisplayPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::ops::Deref for DisplayPath {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What both sides are matched by: a relative path, NFC, lower case per character.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {

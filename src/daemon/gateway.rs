@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::commands::sync::SyncArgs;
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
+use crate::core::remote::Cursor;
 use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::daemon::timetable::{is_pushed, is_watched, schedules};
 use crate::daemon::wakeup::Wakeup;
@@ -74,7 +75,7 @@ struct Gateway {
     ask_after: Option<Instant>,
     idle_asks: u32,
     /// The cursor Dropbox told of changes for.
-    told_of: Option<String>,
+    told_of: Option<Cursor>,
 }
 
 impl Gateway {
@@ -186,7 +187,7 @@ impl Gateway {
     }
 
     /// The cursor of the last pass.
-    fn cursor(&self) -> Option<String> {
+    fn cursor(&self) -> Option<Cursor> {
         let state = dirs::state_dir(&self.config).ok()?;
         let disk = dirs::open_state(&state).ok()?;
         CursorFile::new(Some(&disk), false).ok()?.peek()

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::content_hash::ContentHash;
+use crate::core::remote::{Cursor, RemotePath, Rev};
 use crate::dropbox::auth::{self, TokenRefusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
 use crate::dropbox::retry::{Amid, CallError, Failure, Retry, retry_after_s};
@@ -148,7 +149,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`]; `path/not_found` and `path/not_folder` are refusals.
-    pub fn list_folder(&self, path: &str, sink: &mut dyn PageSink) -> Call<PageEnd> {
+    pub fn list_folder(&self, path: &RemotePath, sink: &mut dyn PageSink) -> Call<PageEnd> {
         let argument = json!({
             "path": path,
             "recursive": true,
@@ -161,7 +162,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`]; `reset` and `path/not_found` are refusals.
-    pub fn list_folder_continue(&self, cursor: &str, sink: &mut dyn PageSink) -> Call<PageEnd> {
+    pub fn list_folder_continue(&self, cursor: &Cursor, sink: &mut dyn PageSink) -> Call<PageEnd> {
         self.page(
             "files/list_folder/continue",
             &json!({ "cursor": cursor }),
@@ -173,7 +174,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn metadata(&self, path: &str) -> Call<Option<Metadata>> {
+    pub fn metadata(&self, path: &RemotePath) -> Call<Option<Metadata>> {
         match self.rpc("files/get_metadata", &json!({ "path": path })) {
             Ok(metadata) => Ok(Some(metadata)),
             Err(CallError::Refused(error)) if error.is("path/not_found") => Ok(None),
@@ -185,7 +186,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`]; `path/conflict/folder` means that it is there already.
-    pub fn create_folder(&self, path: &str) -> Call<()> {
+    pub fn create_folder(&self, path: &RemotePath) -> Call<()> {
         self.rpc::<Value>("files/create_folder_v2", &json!({ "path": path }))
             .map(drop)
     }
@@ -194,7 +195,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn delete_file(&self, path: &str, rev: &str) -> Call<()> {
+    pub fn delete_file(&self, path: &RemotePath, rev: &Rev) -> Call<()> {
         let argument = json!({ "path": path, "parent_rev": rev });
         self.rpc::<Value>("files/delete_v2", &argument).map(drop)
     }
@@ -208,7 +209,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`]; `not_found` means that it is gone already.
-    pub fn delete_empty_folder(&self, path: &str) -> Call<bool> {
+    pub fn delete_empty_folder(&self, path: &RemotePath) -> Call<bool> {
         #[derive(Deserialize)]
         struct FirstEntry {
             entries: Vec<serde::de::IgnoredAny>,
@@ -288,7 +289,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn download(&self, rev: &str, offset: u64) -> Call<Download> {
+    pub fn download(&self, rev: &Rev, offset: u64) -> Call<Download> {
         let argument = header_json(&json!({ "path": format!("rev:{rev}") }));
         self.run(&mut || {
             let mut headers = vec![("dropbox-api-arg", argument.clone())];
@@ -315,7 +316,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`]; `too_large` and `too_many_files` are refusals.
-    pub fn download_zip(&self, path: &str) -> Call<Option<Box<dyn Read>>> {
+    pub fn download_zip(&self, path: &RemotePath) -> Call<Option<Box<dyn Read>>> {
         let argument = header_json(&json!({ "path": path }));
         self.run(&mut || {
             let headers = vec![("dropbox-api-arg", argument.clone())];

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::core::remote::{RemotePath, Rev};
 use crate::dropbox::api::{Api, Call, PageSink, Upload, server_error};
 use crate::dropbox::retry::{CallError, Failure};
 use crate::dropbox::wire::{ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor};
@@ -25,7 +26,7 @@ const JOB_LOOKS_MAX: u32 = 120;
 /// Chooses among folders by what a listing tells.
 pub trait Choice: PageSink {
     /// The paths of those to delete, as far as the listing has gone.
-    fn chosen(&self) -> Vec<String>;
+    fn chosen(&self) -> Vec<RemotePath>;
 }
 
 const INCOMPLETE: &str = "Dropbox answered for another number of entries than were asked about";
@@ -203,8 +204,8 @@ impl Api<'_> {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn delete_batch(&self, files: &[(String, Option<String>)]) -> Call<Vec<Outcome<()>>> {
-        let entry = |(path, rev): &(String, Option<String>)| match rev {
+    pub fn delete_batch(&self, files: &[(RemotePath, Option<Rev>)]) -> Call<Vec<Outcome<()>>> {
+        let entry = |(path, rev): &(RemotePath, Option<Rev>)| match rev {
             Some(rev) => json!({ "path": path, "parent_rev": rev }),
             None => json!({ "path": path }),
         };
@@ -225,9 +226,9 @@ impl Api<'_> {
     /// [`CallError`].
     pub fn delete_empty_folders(
         &self,
-        path: &str,
+        path: &RemotePath,
         look: &mut dyn Choice,
-    ) -> Call<Vec<(String, Outcome<()>)>> {
+    ) -> Call<Vec<(RemotePath, Outcome<()>)>> {
         self.run(&mut || {
             let mut end = self.list_folder(path, look).map_err(failure)?;
             while end.has_more {
@@ -240,7 +241,7 @@ impl Api<'_> {
             if chosen.is_empty() {
                 return Ok(Vec::new());
             }
-            let entry = |path: &String| json!({ "path": path });
+            let entry = |path: &RemotePath| json!({ "path": path });
             let entries: Vec<Value> = chosen.iter().map(entry).collect();
             let launch = json!({ "entries": entries }).to_string();
             let (route, check) = ("files/delete_batch", "files/delete_batch/check");
@@ -257,7 +258,7 @@ impl Api<'_> {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn create_folder_batch(&self, paths: &[String]) -> Call<Vec<Outcome<()>>> {
+    pub fn create_folder_batch(&self, paths: &[RemotePath]) -> Call<Vec<Outcome<()>>> {
         let launch = json!({ "paths": paths });
         let answers: Vec<Flat<Done>> = self.job("files/create_folder_batch", "check", &launch)?;
         let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
@@ -268,8 +269,12 @@ impl Api<'_> {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn copy_batch(&self, files: &[(String, String)]) -> Call<Vec<Outcome<FileMetadata>>> {
-        let entry = |(from, to): &(String, String)| json!({ "from_path": from, "to_path": to });
+    pub fn copy_batch(
+        &self,
+        files: &[(RemotePath, RemotePath)],
+    ) -> Call<Vec<Outcome<FileMetadata>>> {
+        let entry =
+            |(from, to): &(RemotePath, RemotePath)| json!({ "from_path": from, "to_path": to });
         let entries: Vec<Value> = files.iter().map(entry).collect();
         let launch = json!({ "entries": entries });
         let route = "files/copy_batch_v2";
@@ -283,7 +288,7 @@ impl Api<'_> {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn copy_file(&self, from: &str, to: &str) -> Call<Outcome<FileMetadata>> {
+    pub fn copy_file(&self, from: &RemotePath, to: &RemotePath) -> Call<Outcome<FileMetadata>> {
         #[derive(Deserialize)]
         struct Copied {
             metadata: Metadata,

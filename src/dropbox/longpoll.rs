@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::core::remote::Cursor;
 use crate::dropbox::retry::retry_after_s;
 use crate::io::http::{Body, Endpoint, Http, Request};
 
@@ -36,7 +37,7 @@ struct Answer {
 ///
 /// # Errors
 /// Why there is no usable answer: it is to be asked again later.
-pub fn longpoll(http: &dyn Http, cursor: &str) -> Result<News, String> {
+pub fn longpoll(http: &dyn Http, cursor: &Cursor) -> Result<News, String> {
     let argument = json!({ "cursor": cursor, "timeout": TIMEOUT_S }).to_string();
     let response = http
         .send(Request {

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::core::remote::Cursor;
 use crate::dropbox::wire::Metadata;
 
 /// LIMIT: bytes one entry, or all that is no entry, may take: parsing holds them in memory. The
@@ -16,7 +17,7 @@ const PIECE_BYTES_MAX: u64 = 256 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub struct PageEnd {
     /// Where the next page, or the next changes, begin.
-    pub cursor: String,
+    pub cursor: Cursor,
     /// Whether another page is waiting already.
     pub has_more: bool,
 }
@@ -200,7 +201,7 @@ mod tests {
         assert_eq!(
             end,
             PageEnd {
-                cursor: "c".to_owned(),
+                cursor: Cursor::from("c".to_owned()),
                 has_more: true
             }
         );

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::core::content_hash::ContentHash;
+use crate::core::remote::{RemotePath, Rev};
 
 /// `FileMetadata`, the parts that are used.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,7 +21,7 @@ pub struct FileMetadata {
     /// Time a client gave the content, `%Y-%m-%dT%H:%M:%SZ`; for display only.
     pub client_modified: String,
     /// Revision: the version every replacing or deleting call names.
-    pub rev: String,
+    pub rev: Rev,
     /// Length in bytes.
     pub size: u64,
     /// Hash of the content; not always stated.
@@ -112,7 +113,7 @@ pub enum WriteMode {
     /// The path must be free or hold the same content.
     Add,
     /// The path must hold this rev, the same content, or nothing.
-    Update(String),
+    Update(Rev),
 }
 
 /// `CommitInfo`; autorename and strict_conflict stay at their default of false, so that repeating
@@ -120,7 +121,7 @@ pub enum WriteMode {
 #[derive(Clone, Debug, Serialize)]
 pub struct CommitInfo<'a> {
     /// Where the file goes.
-    pub path: &'a str,
+    pub path: &'a RemotePath,
     /// What may be replaced.
     pub mode: WriteMode,
     /// The local modification time.

@@ -13,10 +13,12 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
 use crate::core::guard::Tally;
 use crate::core::path::{Key, RelPath};
+use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
 use crate::engine::download::GoneRemotely;
 use crate::engine::download::publish::PublishQueue;
 use crate::engine::item::{Delete, Item, Local, Observed, is_racy};
+use crate::engine::remote_root::RemoteRoot;
 use crate::engine::upload::UploadQueue;
 use crate::engine::walk::archive::{ArchiveBody, ArchiveCandidates};
 use crate::error::{Error, Result};
@@ -61,6 +63,8 @@ pub struct Env<'a> {
     pub index: &'a Index,
     /// What people are told.
     pub report: &'a Report,
+    /// The Dropbox folder.
+    pub remote_root: RemoteRoot,
     /// Keys below the content dir that hold our own configuration and state.
     pub own_keys: Vec<String>,
     /// The name in conflict copies.
@@ -223,7 +227,7 @@ impl<'a> Pass<'a> {
     pub(crate) fn file_base(
         &mut self,
         before: &Item,
-        rev: String,
+        rev: Rev,
         hash: ContentHash,
         stamp: Stamp,
         read_at_ns: i128,

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::core::path::RelPath;
+use crate::core::remote::Cursor;
 use crate::error::{Error, Result, state_error};
 use crate::index::{Index, Meta, SyncIdentity};
 use crate::io::disk::Disk;
@@ -16,7 +17,7 @@ const FILE: &str = "cursor.json";
 
 #[derive(Serialize, Deserialize)]
 struct CursorRecord {
-    cursor: String,
+    cursor: Cursor,
     account_id: String,
     app_key: String,
     root_namespace: String,
@@ -45,7 +46,7 @@ impl<'a> CursorFile<'a> {
     }
 
     /// The cursor as it is, to ask Dropbox whether there is something new.
-    pub fn peek(&self) -> Option<String> {
+    pub fn peek(&self) -> Option<Cursor> {
         let bytes = self.disk?.read(&self.path).ok()??;
         let stored: CursorRecord = serde_json::from_slice(&bytes).ok()?;
         Some(stored.cursor)
@@ -55,7 +56,7 @@ impl<'a> CursorFile<'a> {
     ///
     /// # Errors
     /// What the disk or the index says; a damaged file is no error but no cursor.
-    pub fn load(&self, index: &Index, now: &SyncIdentity) -> Result<Option<String>> {
+    pub fn load(&self, index: &Index, now: &SyncIdentity) -> Result<Option<Cursor>> {
         let Some(disk) = self.disk else {
             return Ok(None);
         };
@@ -85,12 +86,12 @@ impl<'a> CursorFile<'a> {
     ///
     /// # Errors
     /// What the disk or the index says.
-    pub fn store(&self, cursor: &str, index: &Index, now: &SyncIdentity) -> Result<()> {
+    pub fn store(&self, cursor: &Cursor, index: &Index, now: &SyncIdentity) -> Result<()> {
         let Some(disk) = self.disk.filter(|_| self.writes) else {
             return Ok(());
         };
         let stored = CursorRecord {
-            cursor: cursor.to_owned(),
+            cursor: cursor.clone(),
             account_id: now.account_id.clone(),
             app_key: now.app_key.clone(),
             root_namespace: now.root_namespace.clone(),

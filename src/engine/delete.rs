@@ -10,6 +10,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
 use crate::core::path::RelPath;
+use crate::core::remote::{RemotePath, Rev};
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{Metadata, WriteMode};
@@ -131,7 +132,7 @@ impl Pass<'_> {
         let mut id = ApprovalId::new("deletes");
         for delete in deletes {
             let row = &delete.item.row;
-            let rev = row.base_file().map_or("", |base| &base.rev);
+            let rev = row.base_file().map_or("", |base| base.rev.as_str());
             id.delete(delete.direction, &row.key.path(), rev);
         }
         let id = id.finish();
@@ -223,9 +224,9 @@ impl Pass<'_> {
             let named = |delete: &Delete| {
                 let row = &delete.item.row;
                 let rev = row.base_file().map(|base| base.rev.clone());
-                (self.lower_path(&row.lower_path()), rev)
+                (self.env.remote_root.of_row(row), rev)
             };
-            let named: Vec<(String, Option<String>)> = files.iter().map(named).collect();
+            let named: Vec<(RemotePath, Option<Rev>)> = files.iter().map(named).collect();
             let outcomes = match self.env.api.delete_batch(&named) {
                 Ok(outcomes) => outcomes,
                 Err(CallError::End(error)) => return Err(error),
@@ -263,7 +264,7 @@ impl Pass<'_> {
         let Some(base) = item.row.base_file() else {
             return Ok(());
         };
-        let path = self.lower_path(&item.row.lower_path());
+        let path = self.env.remote_root.of_row(&item.row);
         match self.env.api.delete_file(&path, &base.rev) {
             Ok(()) => return self.deleted_in_dropbox(item, ""),
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
@@ -298,7 +299,7 @@ impl Pass<'_> {
 
     fn delete_remote_folder(&mut self, delete: Delete) -> Result<()> {
         let item = delete.item;
-        let path = self.lower_path(&item.row.lower_path());
+        let path = self.env.remote_root.of_row(&item.row);
         match self.env.api.delete_empty_folder(&path) {
             Ok(true) => return self.deleted_in_dropbox(item, "(empty folder)"),
             Ok(false) => {
@@ -423,11 +424,6 @@ impl Pass<'_> {
         self.env.report.problem(display_path, &text);
     }
 
-    /// The path in Dropbox of a key's [`Row::lower_path`](crate::index::Row::lower_path).
-    pub(crate) fn lower_path(&self, lower: &str) -> String {
-        format!("{}/{lower}", self.env.config.dropbox.remote_root)
-    }
-
     /// Files that differ on both sides, have no base, and may only go up: a person says whether
     /// ours replace those in Dropbox.
     pub(crate) fn decide_undecided(&mut self) -> Result<()> {
@@ -442,7 +438,7 @@ impl Pass<'_> {
                 .remote_file()
                 .map(|file| file.rev)
                 .unwrap_or_default();
-            id.delete(Direction::Up, &item.row.key.path(), &rev);
+            id.delete(Direction::Up, &item.row.key.path(), rev.as_str());
         }
         let id = id.finish();
         let approved = self.options.approved.contains(&id);

@@ -17,6 +17,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Action, Direction};
 use crate::core::own_names::temp_name;
 use crate::core::path::RelPath;
+use crate::core::remote::Rev;
 use crate::dropbox::api::Download;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Pass;
@@ -208,7 +209,7 @@ impl Pass<'_> {
         remote: &RemoteFile,
         temp: &RelPath,
         replaces: Existing,
-    ) -> std::result::Result<(String, ContentHash), DownloadError> {
+    ) -> std::result::Result<(Rev, ContentHash), DownloadError> {
         let access = replaces.access();
         let mut why = String::new();
         for _ in 0..TRIES_MAX {

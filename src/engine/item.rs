@@ -2,7 +2,7 @@
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Side};
-use crate::core::path::{BadName, RelPath};
+use crate::core::path::{BadName, DisplayPath, RelPath};
 use crate::index::Row;
 use crate::io::stat::{Kind, Stamp, Status};
 
@@ -50,7 +50,7 @@ pub struct Item {
     /// Its local name, or the name it would get.
     pub name: String,
     /// `/real/case/path` as in Dropbox if it is known there, else as it is locally.
-    pub display_path: String,
+    pub display_path: DisplayPath,
     /// Dropbox has a file where a folder above this path would have to be.
     pub blocked_up: bool,
 }

@@ -2,7 +2,7 @@
 
 mod entries;
 
-use crate::core::path::{Key, RelPath, fold};
+use crate::core::path::{DisplayPath, Key, RelPath, fold};
 use crate::engine::context::Pass;
 use crate::engine::item::{Item, Local, local_of};
 use crate::error::Result;
@@ -24,7 +24,7 @@ pub(crate) enum LocalDir {
 /// A directory something is to come down into, as it was when it was looked into.
 pub(crate) struct OpenDir<'d> {
     /// `/real/case/path`, as filters see it; empty for the root.
-    display_path: String,
+    display_path: DisplayPath,
     path: RelPath,
     device: u64,
     entries: LocalEntries<'d>,
@@ -33,11 +33,10 @@ pub(crate) struct OpenDir<'d> {
 impl<'a> Pass<'a> {
     /// `/real/case/path` of a directory in Dropbox, as filters see it; nothing if it is shut, or
     /// its spelling is not known, so that the filters cannot be asked.
-    pub(crate) fn display_path_of(&self, dir: &str) -> Result<Option<String>> {
+    pub(crate) fn display_path_of(&self, dir: &str) -> Result<Option<DisplayPath>> {
         let filter = &self.env.config.sync.filter;
         Ok(match self.env.index.dir_path(dir, filter)? {
-            DirPath::Open(path) if path.is_empty() => Some(path),
-            DirPath::Open(path) => Some(format!("/{path}")),
+            DirPath::Open(path) => Some(DisplayPath::of(&path)),
             DirPath::Pruned | DirPath::Unknown => None,
         })
     }
@@ -83,7 +82,7 @@ impl<'a> Pass<'a> {
 
     /// A row with what is local at its key; nothing if it is not looked at.
     pub(crate) fn item_at(&self, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
-        let display_path = format!("{}/{}", dir.display_path, row.display_name);
+        let display_path = dir.display_path.join(&row.display_name);
         if self.prunes(&display_path, &row.key) {
             return None;
         }

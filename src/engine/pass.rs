@@ -10,7 +10,8 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::{Credential, hash_hex};
 use crate::engine::context::{Env, Options, Pass};
 use crate::engine::cursor::CursorFile;
-use crate::engine::pull::{Puller, Root};
+use crate::engine::pull::Puller;
+use crate::engine::remote_root::RootState;
 use crate::engine::root;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity};
@@ -45,6 +46,7 @@ pub fn run(
         index: env.index,
         cursors,
         filter: &env.config.sync.filter,
+        remote_root: &env.remote_root,
         identity,
         personal_token: token.as_deref(),
     };
@@ -163,9 +165,9 @@ fn pull(env: &Env<'_>, options: &Options, puller: &Puller<'_>) -> Result<()> {
         }))
     };
     match puller.run()? {
-        Root::Listed => Ok(()),
-        Root::IsFile => config_error("Dropbox has a file at this path", "name a folder"),
-        Root::Missing if env.index.has_base()? => {
+        RootState::Listed => Ok(()),
+        RootState::IsFile => config_error("Dropbox has a file at this path", "name a folder"),
+        RootState::Missing if env.index.has_base()? => {
             let mut id = ApprovalId::new("remote root");
             id.field(remote_root);
             let id = id.finish();
@@ -178,11 +180,11 @@ fn pull(env: &Env<'_>, options: &Options, puller: &Puller<'_>) -> Result<()> {
                  dropbox.com, or make it anew from what is here by: ferrybox sync --approve {id}"
             )))
         }
-        Root::Missing if options.mode == Mode::DropboxToLocal => config_error(
+        RootState::Missing if options.mode == Mode::DropboxToLocal => config_error(
             "there is no such folder in Dropbox",
             "make it there or correct dropbox.remote_root",
         ),
-        Root::Missing => make_root(env, options, puller),
+        RootState::Missing => make_root(env, options, puller),
     }
 }
 
@@ -193,14 +195,14 @@ fn make_root(env: &Env<'_>, options: &Options, puller: &Puller<'_>) -> Result<()
             .changed(crate::report::Change::MakeRemoteFolder, remote_root, "");
         return Ok(());
     }
-    match env.api.create_folder(remote_root) {
+    match env.api.create_folder(env.remote_root.path()) {
         Ok(()) => {}
         Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {}
         Err(error) => return Err(error.into_error("make the Dropbox folder")),
     }
     match puller.run()? {
-        Root::Listed => Ok(()),
-        Root::Missing | Root::IsFile => Err(Error::Failed(format!(
+        RootState::Listed => Ok(()),
+        RootState::Missing | RootState::IsFile => Err(Error::Failed(format!(
             "the Dropbox folder {remote_root} cannot be made"
         ))),
     }

@@ -4,15 +4,14 @@
 //! resumes where it was interrupted, and causes nothing before its last page has arrived.
 
 use crate::core::filter::Filter;
-use crate::core::path::{BadName, Key, check_name, fold, split};
+use crate::core::remote::Cursor;
 use crate::dropbox::api::{Api, PageSink};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::engine::cursor::CursorFile;
+use crate::engine::remote_root::{Location, RemoteRoot, RootState};
 use crate::error::{Error, Result};
-use crate::index::{Index, Meta, Remote, RemoteEntry, RemoteFile, SyncIdentity};
-use crate::report::printable;
-use crate::timestamp::seconds_of;
+use crate::index::{Index, Meta, RemoteEntry, SyncIdentity};
 
 /// Pages in a row that may bring nothing, or the same cursor, although more is promised.
 const EMPTY_PAGES_MAX: u32 = 100;
@@ -20,21 +19,6 @@ const EMPTY_PAGES_MAX: u32 = 100;
 /// LIMIT: pages of one pass, about 8 million entries as Dropbox fills them. A longer listing goes
 /// on in the next pass, so that one that never ends does not keep the lock for ever.
 pub const PAGES_MAX: u32 = 4000;
-
-/// LIMIT: longest path in bytes (`PATH_MAX` on Linux): each of its folders takes a row that holds
-/// the whole path above it.
-const PATH_BYTES_MAX: usize = 4096;
-
-/// How the remote root was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Root {
-    /// It is there, and the index holds what is in it.
-    Listed,
-    /// Nothing is there; the index was left as it is.
-    Missing,
-    /// A file is there.
-    IsFile,
-}
 
 /// Reads what Dropbox tells.
 pub struct Puller<'a> {
@@ -46,7 +30,9 @@ pub struct Puller<'a> {
     pub cursors: &'a CursorFile<'a>,
     /// What may become a row.
     pub filter: &'a Filter,
-    /// What cursors belong to; names the remote root.
+    /// The Dropbox folder.
+    pub remote_root: &'a RemoteRoot,
+    /// What cursors belong to.
     pub identity: &'a SyncIdentity,
     /// Hash of the personal access token, if one is used: it does not say which app it is of.
     pub personal_token: Option<&'a str>,
@@ -62,7 +48,7 @@ enum Listened {
     /// What was told does not fit what is known: how a folder is spelt, or a row that is damaged.
     Incomplete,
     /// The remote root is not there as a folder.
-    NoRoot(Root),
+    NoRoot(RootState),
 }
 
 impl Puller<'_> {
@@ -70,7 +56,7 @@ impl Puller<'_> {
     ///
     /// # Errors
     /// Whatever ends the pass. The index holds complete pages only.
-    pub fn run(&self) -> Result<Root> {
+    pub fn run(&self) -> Result<RootState> {
         let relist = self.index.meta(Meta::RelistDue)?.is_some();
         let cursor = self
             .cursors
@@ -80,7 +66,7 @@ impl Puller<'_> {
             Some(Listened::UpToDate) => {
                 // Dropbox takes the old cursor: the token is of the same app.
                 self.note_token()?;
-                return Ok(Root::Listed);
+                return Ok(RootState::Listed);
             }
             Some(Listened::NoRoot(root)) => return Ok(root),
             Some(Listened::Reset) => {
@@ -141,7 +127,7 @@ impl Puller<'_> {
         Ok(())
     }
 
-    fn listen(&self, mut cursor: String) -> Result<Listened> {
+    fn listen(&self, mut cursor: Cursor) -> Result<Listened> {
         let mut pages = Pages::default();
         loop {
             let mut sink = IndexSink::new(self, Purpose::Apply);
@@ -180,7 +166,7 @@ impl Puller<'_> {
         }
     }
 
-    fn list_all(&self) -> Result<Root> {
+    fn list_all(&self) -> Result<RootState> {
         // Until the listing is complete no cursor counts, whatever the commit counter comes to.
         if self.index.meta(Meta::RelistDue)?.is_none() {
             self.index
@@ -189,7 +175,8 @@ impl Puller<'_> {
         // Half a listing of another folder, account or filter is of no use.
         let of = self.index.meta(Meta::StagingOf)?;
         let is_ours = of.as_deref() == Some(self.identity.text().as_str());
-        let mut cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
+        let cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
+        let mut cursor = cursor.map(Cursor::from);
         let (mut pages, mut resets) = (Pages::default(), 0);
         loop {
             let mut sink = IndexSink::new(self, Purpose::Stage);
@@ -197,7 +184,7 @@ impl Puller<'_> {
                 Some(cursor) => self.api.list_folder_continue(cursor, &mut sink),
                 None => {
                     sink.starts_over = true;
-                    self.api.list_folder(&self.identity.remote_root, &mut sink)
+                    self.api.list_folder(self.remote_root.path(), &mut sink)
                 }
             };
             let end = match answer {
@@ -233,9 +220,9 @@ impl Puller<'_> {
             }
             if end.has_more {
                 self.index
-                    .note_staging(&end.cursor, &self.identity.text())?;
+                    .note_staging(end.cursor.as_str(), &self.identity.text())?;
                 self.index.commit()?;
-                let moved = sink.entries > 0 && cursor.as_deref() != Some(&end.cursor);
+                let moved = sink.entries > 0 && cursor.as_ref() != Some(&end.cursor);
                 pages.count(moved)?;
                 cursor = Some(end.cursor);
             } else {
@@ -243,7 +230,7 @@ impl Puller<'_> {
                 self.index.set_identity(self.identity)?;
                 self.index.commit()?;
                 self.cursors.store(&end.cursor, self.index, self.identity)?;
-                return Ok(Root::Listed);
+                return Ok(RootState::Listed);
             }
         }
     }
@@ -265,10 +252,10 @@ fn refused(error: CallError, asked: Asked) -> Result<Listened> {
             Ok(Listened::NoCursor)
         }
         CallError::Refused(error) if error.is("path/not_found") => {
-            Ok(Listened::NoRoot(Root::Missing))
+            Ok(Listened::NoRoot(RootState::Missing))
         }
         CallError::Refused(error) if error.is("path/not_folder") => {
-            Ok(Listened::NoRoot(Root::IsFile))
+            Ok(Listened::NoRoot(RootState::IsFile))
         }
         error => Err(error.into_error("list the Dropbox folder")),
     }
@@ -312,8 +299,7 @@ enum Purpose {
 struct IndexSink<'a> {
     index: &'a Index,
     filter: &'a Filter,
-    /// Key of the remote root with a trailing slash; empty for the account's root.
-    root: String,
+    remote_root: &'a RemoteRoot,
     purpose: Purpose,
     /// What an unfinished listing left is thrown away.
     starts_over: bool,
@@ -321,7 +307,7 @@ struct IndexSink<'a> {
     /// The remote root was gone for a moment.
     root_was_gone: bool,
     /// What became of the remote root, if it is no folder any more.
-    root_is: Option<Root>,
+    root_is: Option<RootState>,
 }
 
 impl<'a> IndexSink<'a> {
@@ -329,7 +315,7 @@ impl<'a> IndexSink<'a> {
         IndexSink {
             index: puller.index,
             filter: puller.filter,
-            root: root_key(&puller.identity.remote_root),
+            remote_root: puller.remote_root,
             purpose,
             starts_over: false,
             entries: 0,
@@ -340,124 +326,16 @@ impl<'a> IndexSink<'a> {
 
     /// The entry, if it lies below the remote root and can be synced at all.
     fn relative(&mut self, entry: Metadata) -> Option<RemoteEntry> {
-        match beneath(&self.root, entry) {
-            Located::Entry(entry) => Some(*entry),
-            Located::Root(is) => {
-                self.root_was_gone |= is != Root::Listed;
-                self.root_is = Some(is).filter(|is| *is != Root::Listed);
+        match self.remote_root.locate(entry) {
+            Location::Entry(entry) => Some(*entry),
+            Location::Root(is) => {
+                self.root_was_gone |= is != RootState::Listed;
+                self.root_is = Some(is).filter(|is| *is != RootState::Listed);
                 None
             }
-            Located::Elsewhere => None,
+            Location::Elsewhere => None,
         }
     }
-}
-
-/// Where an entry of a listing belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Located {
-    /// Below the remote root.
-    Entry(Box<RemoteEntry>),
-    /// It is the remote root itself, and this became of it.
-    Root(Root),
-    /// It is not mounted, of an unknown kind, outside the remote root, or no possible path.
-    Elsewhere,
-}
-
-/// Key of the remote root with a trailing slash; empty for the account's root.
-pub fn root_key(remote_root: &str) -> String {
-    match fold(remote_root.trim_matches('/')) {
-        root if root.is_empty() => root,
-        root => format!("{root}/"),
-    }
-}
-
-/// Places an entry relative to the remote root, whose [`root_key`] is `root`.
-pub fn beneath(root: &str, entry: Metadata) -> Located {
-    let display = match &entry {
-        Metadata::File(file) => file.path_display.clone(),
-        Metadata::Folder(folder) => folder.path_display.clone(),
-        Metadata::Deleted(_) | Metadata::Other => None,
-    };
-    let (name, lower, remote) = match entry {
-        Metadata::File(file) if !file.is_downloadable || file.symlink_info.is_some() => {
-            (file.name, file.path_lower, Remote::NotDownloadable)
-        }
-        Metadata::File(file) => {
-            let remote = RemoteFile {
-                hash: file.hash(),
-                rev: file.rev,
-                size: file.size,
-                modified: seconds_of(&file.client_modified),
-            };
-            (file.name, file.path_lower, Remote::File(remote))
-        }
-        Metadata::Folder(folder) => (folder.name, folder.path_lower, Remote::Folder),
-        Metadata::Deleted(deleted) => (deleted.name, deleted.path_lower, Remote::Gone),
-        Metadata::Other => return Located::Elsewhere,
-    };
-    // Without a path it is not mounted.
-    let Some(lower) = lower.as_deref().and_then(|path| path.strip_prefix('/')) else {
-        return Located::Elsewhere;
-    };
-    let folded = fold(lower);
-    if !root.is_empty() && root.strip_suffix('/') == Some(&folded) {
-        return Located::Root(match remote {
-            Remote::Gone => Root::Missing,
-            Remote::File(_) | Remote::NotDownloadable => Root::IsFile,
-            Remote::Folder | Remote::AsBase => Root::Listed,
-        });
-    }
-    let Some(below) = folded.strip_prefix(root) else {
-        log::debug!(
-            "/{} lies outside the remote root: ignored",
-            printable(lower)
-        );
-        return Located::Elsewhere;
-    };
-    if let Err(why) = possible(below) {
-        let start: String = lower.chars().take(80).collect();
-        log::warn!(
-            "Dropbox lists /{}, which is left alone: {why}",
-            printable(&start)
-        );
-        return Located::Elsewhere;
-    }
-    let key = Key::of(below);
-    let components = root.matches('/').count();
-    let lower = lower.splitn(components + 1, '/').last().unwrap_or(lower);
-    let lower = (lower != below).then(|| lower.to_owned());
-    let display_dir = display.and_then(|path| {
-        let below = path
-            .trim_start_matches('/')
-            .splitn(components + 1, '/')
-            .last()?;
-        Some(split(below).0.to_owned())
-    });
-    // The path says what an entry is; under a name of another key it would not be found again.
-    let display_name = if fold(&name) == key.name {
-        name
-    } else {
-        key.name.clone()
-    };
-    Located::Entry(Box::new(RemoteEntry {
-        display_dir,
-        key,
-        display_name,
-        lower,
-        remote,
-    }))
-}
-
-/// Whether this can be the path of anything. A name that is merely too long for a local disk can
-/// be, and is told to people where it would come down.
-fn possible(path: &str) -> std::result::Result<(), BadName> {
-    if path.len() > PATH_BYTES_MAX {
-        return Err(BadName::TooLong);
-    }
-    path.split('/').try_for_each(|name| match check_name(name) {
-        Err(BadName::TooLong) => Ok(()),
-        checked => checked,
-    })
 }
 
 impl PageSink for IndexSink<'_> {

@@ -22,15 +22,16 @@ use source::{Bytes, Chunk, is_moved, is_one_version};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
-use crate::core::path::{Key, RelPath, fold, join, nfc};
+use crate::core::path::{RelPath, fold, join};
+use crate::core::remote::Rev;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, FileMetadata, Metadata, WriteMode};
 use crate::engine::context::Pass;
 use crate::engine::item::{Item, Local, Observed};
-use crate::engine::pull::{Located, beneath, root_key};
+use crate::engine::remote_root::Location;
 use crate::engine::stable_read;
 use crate::error::Result;
-use crate::index::{DirPath, Row};
+use crate::index::DirPath;
 use crate::io::disk::ReadFile;
 use crate::io::stat::Stamp;
 use crate::report::{Change, in_brackets};
@@ -61,7 +62,7 @@ enum UploadError {
     /// The file moved during every try.
     KeepsChanging,
     /// It arrived, but damaged; the version in Dropbox has this rev.
-    Damaged(String),
+    Damaged(Rev),
 }
 
 impl From<io::Error> for UploadError {
@@ -90,7 +91,7 @@ impl Pass<'_> {
         item: Item,
         observed: &Observed,
         mode: WriteMode,
-        replaced: Option<String>,
+        replaced: Option<Rev>,
     ) -> Result<()> {
         if item.blocked_up && !self.dry() {
             self.blocked_upload(&item);
@@ -167,15 +168,6 @@ impl Pass<'_> {
             .map(|(hash, _)| hash)
     }
 
-    /// The path in Dropbox of a display path.
-    pub(crate) fn remote_path(&self, display_path: &str) -> String {
-        format!(
-            "{}{}",
-            self.env.config.dropbox.remote_root,
-            nfc(display_path)
-        )
-    }
-
     pub(crate) fn blocked_upload(&mut self, item: &Item) {
         self.needs_second_round = true;
         if self.is_second_round {
@@ -193,7 +185,7 @@ impl Pass<'_> {
         observed: &Observed,
     ) -> std::result::Result<(Sent, i128), UploadError> {
         let local = &item.path().map_err(io::Error::other)?;
-        let remote = &self.remote_path(&item.display_path);
+        let remote = &self.env.remote_root.at(&item.display_path);
         let mut failed = UploadError::KeepsChanging;
         for _ in 0..TRIES_MAX {
             let read_at_ns = self.env.host.now_ns();
@@ -280,7 +272,7 @@ impl Pass<'_> {
         self.server_errors = 0;
         let mut row = item.row.clone();
         if let Some(lower) = &sent.metadata.path_lower
-            && !self.is_stored_as(&mut row, lower)
+            && !self.env.remote_root.is_stored_as(&mut row, lower)
         {
             self.env.report.problem(
                 &item.display_path,
@@ -301,17 +293,6 @@ impl Pass<'_> {
         let base = self.file_base(&item, rev, sent.hash, sent.stamp, read_at_ns);
         row.settle(base, &item.name);
         self.settle(row)
-    }
-
-    /// Whether the server's folded path means this row; if so the row keeps it for requests.
-    fn is_stored_as(&self, row: &mut Row, path_lower: &str) -> bool {
-        let root = self.env.config.dropbox.remote_root.trim_matches('/');
-        let depth = root.split('/').filter(|c| !c.is_empty()).count();
-        let lower = path_lower.trim_start_matches('/');
-        let below = lower.splitn(depth + 1, '/').last().unwrap_or_default();
-        let key = row.key.path();
-        row.lower = (below != key).then(|| below.to_owned());
-        Key::of(lower) == Key::of(join(root, &key).as_str())
     }
 
     fn not_uploaded(&mut self, item: Item, observed: &Observed, failed: UploadError) -> Result<()> {
@@ -372,8 +353,8 @@ impl Pass<'_> {
     /// No listing will ever tell of this file in Dropbox at this item's key. The filters are asked
     /// about the path Dropbox shows: a folder here may differ from it in case.
     fn is_out_of_sight(&self, item: &Item, file: &FileMetadata) -> Result<bool> {
-        let root = root_key(&self.env.config.dropbox.remote_root);
-        let Located::Entry(entry) = beneath(&root, Metadata::File(file.clone())) else {
+        let file_entry = Metadata::File(file.clone());
+        let Location::Entry(entry) = self.env.remote_root.locate(file_entry) else {
             return Ok(true);
         };
         let filter = &self.env.config.sync.filter;
@@ -389,7 +370,7 @@ impl Pass<'_> {
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
     /// answer was lost, it is adopted; else the next pass decides.
     fn met_another(&mut self, item: Item, observed: &Observed) -> Result<()> {
-        let path = self.remote_path(&item.display_path);
+        let path = self.env.remote_root.at(&item.display_path);
         let found = match self.env.api.metadata(&path) {
             Err(CallError::ServerError(text)) => {
                 return self

@@ -16,7 +16,7 @@ use crate::engine::local_dir::{LocalDir, LocalEntries, LocalEntry, one_of};
 use crate::core::decide::{Flow, Mode};
 use crate::core::filter::FilterAllows;
 use crate::core::names::refused_by_dropbox;
-use crate::core::path::{Key, RelPath, nfc};
+use crate::core::path::{DisplayPath, Key, RelPath, nfc};
 use crate::engine::context::Pass;
 use crate::engine::item::{Item, Local, Phase};
 use crate::error::Result;
@@ -54,8 +54,7 @@ impl Pass<'_> {
             self.env.api.in_time()?;
             let is_pending = row.remote != Remote::AsBase || !row.intact;
             // What is shut is pending for ever, and no reason to look.
-            if !is_pending || self.prunes(&format!("{display_path}/{}", row.display_name), &row.key)
-            {
+            if !is_pending || self.prunes(&display_path.join(&row.display_name), &row.key) {
                 continue;
             }
             if opened.is_none() {
@@ -83,7 +82,7 @@ impl Pass<'_> {
         let mut dirs = DirQueue::default();
         let mut next = Some(QueuedDir {
             key: String::new(),
-            display_path: String::new(),
+            display_path: DisplayPath::default(),
             local: LocalDir::Present(root, device),
             blocked_up: false,
         });
@@ -194,7 +193,7 @@ impl Pass<'_> {
             };
             return (!filter.hides_name(display_name)).then(|| Flow::of(self.options.mode, all));
         }
-        let display_path = format!("{}/{display_name}", dir.display_path);
+        let display_path = dir.display_path.join(display_name);
         if self.prunes(&display_path, &Key::in_dir(&dir.key, &known.name)) {
             return None;
         }
@@ -224,7 +223,7 @@ impl Pass<'_> {
             self.note_damaged(&row.key);
             return Ok(());
         }
-        let display_path = format!("{}/{}", dir.display_path, row.display_name);
+        let display_path = dir.display_path.join(&row.display_name);
         if self.prunes(&display_path, &row.key) {
             return Ok(());
         }

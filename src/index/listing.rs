@@ -13,6 +13,7 @@ use super::{Base, DirPath, Index, Meta, Remote, RemoteFile, Row};
 use crate::core::content_hash::ContentHash;
 use crate::core::filter::Filter;
 use crate::core::path::{Key, fold, join, split};
+use crate::core::remote::Rev;
 use crate::error::{Error, Result};
 
 /// One entry of a listing, relative to the remote root.
@@ -175,7 +176,7 @@ impl Index {
             (entry.display_name != entry.key.name).then_some(&entry.display_name),
             entry.lower,
             rkind,
-            file.map(|file| &file.rev),
+            file.map(|file| file.rev.as_str()),
             file.and_then(|file| file.hash).map(|hash| hash.0),
             file.map(|file| to_sql(file.size)),
             file.and_then(|file| file.modified),
@@ -277,7 +278,7 @@ pub(super) fn read_staged(sql: &SqlRow<'_>) -> rusqlite::Result<Staged> {
         2 => Remote::Folder,
         4 => Remote::NotDownloadable,
         3 => Remote::File(RemoteFile {
-            rev: sql.get(6)?,
+            rev: Rev::from(sql.get::<_, String>(6)?),
             hash: sql.get::<_, Option<[u8; 32]>>(7)?.map(ContentHash),
             size: from_sql(sql.get(8)?),
             modified: sql.get(9)?,

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row as SqlRow, params};
 use crate::core::content_hash::ContentHash;
 use crate::core::decide;
 use crate::core::path::Key;
+use crate::core::remote::Rev;
 use crate::error::Result;
 use crate::io::stat::Stamp;
 
@@ -26,7 +27,7 @@ pub enum Base {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseFile {
     /// Its revision in Dropbox.
-    pub rev: String,
+    pub rev: Rev,
     /// Its content.
     pub hash: ContentHash,
     /// The local file that had this content; its size is the content's.
@@ -58,7 +59,7 @@ pub enum Remote {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteFile {
     /// Its revision.
-    pub rev: String,
+    pub rev: Rev,
     /// Its content, where Dropbox states it.
     pub hash: Option<ContentHash>,
     /// Its length in bytes.
@@ -245,7 +246,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         0 => Base::None,
         1 => Base::Folder { mount: mount != 0 },
         2 => Base::File(BaseFile {
-            rev: sql.get(7).ok()?,
+            rev: Rev::from(sql.get::<_, String>(7).ok()?),
             hash: ContentHash(sql.get(8).ok()?),
             stamp: Stamp {
                 size: from_sql(sql.get(9).ok()?),
@@ -265,7 +266,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         2 => Remote::Folder,
         4 => Remote::NotDownloadable,
         3 => Remote::File(RemoteFile {
-            rev: sql.get(16).ok()?,
+            rev: Rev::from(sql.get::<_, String>(16).ok()?),
             hash: sql.get::<_, Option<[u8; 32]>>(17).ok()?.map(ContentHash),
             size: from_sql(sql.get(18).ok()?),
             modified: sql.get(19).ok()?,
@@ -308,7 +309,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         row.lower,
         kind,
         mount,
-        base.map(|base| &base.rev),
+        base.map(|base| base.rev.as_str()),
         base.map(|base| base.hash.0),
         stamp.map(|stamp| to_sql(stamp.size)),
         stamp.map(|stamp| stamp.mtime_ns),
@@ -317,7 +318,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         base.is_some_and(|base| base.racy),
         arrived,
         rkind,
-        remote.map(|file| &file.rev),
+        remote.map(|file| file.rev.as_str()),
         remote.and_then(|file| file.hash).map(|hash| hash.0),
         remote.map(|file| to_sql(file.size)),
         remote.and_then(|file| file.modified),
@@ -361,7 +362,7 @@ pub fn checksum(row: &Row) -> i64 {
         Base::File(file) => {
             sum.bytes(&[2, u8::from(file.racy) | u8::from(file.reappeared) << 1]);
             sum.bytes(&file.arrived_in_pass.to_le_bytes());
-            sum.text(&file.rev);
+            sum.text(file.rev.as_str());
             sum.bytes(&file.hash.0);
             let stamp = &file.stamp;
             sum.bytes(&stamp.size.to_le_bytes());
@@ -373,7 +374,7 @@ pub fn checksum(row: &Row) -> i64 {
     let (rkind, remote) = remote_columns(&row.remote);
     sum.bytes(&rkind.to_le_bytes());
     if let Some(file) = remote {
-        sum.text(&file.rev);
+        sum.text(file.rev.as_str());
         sum.bytes(&[u8::from(file.hash.is_some())]);
         sum.bytes(&file.hash.map_or([0; 32], |hash| hash.0));
         sum.bytes(&file.size.to_le_bytes());

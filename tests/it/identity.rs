@@ -33,9 +33,9 @@ fn a_cursor_counts_for_all_it_was_stored_with_and_nothing_else() {
     let world = World::in_memory("BIDIRECTIONAL");
     let disk = world.disk();
     let cursors = CursorFile::new(Some(&disk), true).unwrap();
-    cursors.store("c", &index, &now).unwrap();
+    cursors.store(&"c".into(), &index, &now).unwrap();
     let load = |index: &Index, now: &SyncIdentity| cursors.load(index, now).unwrap();
-    assert_eq!(load(&index, &now).as_deref(), Some("c"));
+    assert_eq!(load(&index, &now), Some("c".into()));
     let other = || "other".to_owned();
     let others: [fn(&mut SyncIdentity, String); 5] = [
         |now, other| now.account_id = other,
@@ -54,8 +54,8 @@ fn a_cursor_counts_for_all_it_was_stored_with_and_nothing_else() {
     noted(&another);
     assert_eq!(load(&another, &now), None, "another index");
     noted(&index);
-    assert_eq!(load(&index, &now).as_deref(), Some("c"), "a newer index");
-    cursors.store("d", &index, &now).unwrap();
+    assert_eq!(load(&index, &now), Some("c".into()), "a newer index");
+    cursors.store(&"d".into(), &index, &now).unwrap();
     let older = Index::in_memory("one").unwrap();
     assert_eq!(load(&older, &now), None, "an older copy of the index");
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::path::{Key, split};
+use crate::core::remote::RemotePath;
 use crate::dropbox::api::PageSink;
 use crate::dropbox::batch::Choice;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::engine::context::Pass;
 use crate::engine::item::Delete;
-use crate::engine::pull::{Located, beneath, root_key};
+use crate::engine::remote_root::{Location, RemoteRoot};
 use crate::error::{Error, Result};
 use crate::index::Remote;
 
@@ -18,10 +19,9 @@ const PAGE_ENTRIES: u64 = 2000;
 
 /// Tells which folders are empty but for each other.
 struct Emptiness<'a> {
-    /// [`root_key`] of the remote root.
-    root: String,
+    remote_root: &'a RemoteRoot,
     /// The folders to delete, with the paths requests name.
-    folders: &'a BTreeMap<Key, String>,
+    folders: &'a BTreeMap<Key, RemotePath>,
     /// Those among them that hold something else.
     blocked: BTreeSet<Key>,
     /// Something lies where nobody can tell.
@@ -40,10 +40,10 @@ impl PageSink for Emptiness<'_> {
     }
 
     fn entry(&mut self, entry: Metadata) -> std::result::Result<(), Error> {
-        let entry = match beneath(&self.root, entry) {
-            Located::Entry(entry) => entry,
-            Located::Root(_) => return Ok(()),
-            Located::Elsewhere => {
+        let entry = match self.remote_root.locate(entry) {
+            Location::Entry(entry) => entry,
+            Location::Root(_) => return Ok(()),
+            Location::Elsewhere => {
                 self.view_is_incomplete = true;
                 return Ok(());
             }
@@ -66,7 +66,7 @@ impl PageSink for Emptiness<'_> {
 
 impl Choice for Emptiness<'_> {
     /// Each takes all that is below it along.
-    fn chosen(&self) -> Vec<String> {
+    fn chosen(&self) -> Vec<RemotePath> {
         if self.view_is_incomplete {
             return Vec::new();
         }
@@ -88,11 +88,11 @@ impl Pass<'_> {
         }
         // What was deleted in them does not count any more.
         self.flush_settles()?;
-        let named: BTreeMap<Key, String> = folders
+        let named: BTreeMap<Key, RemotePath> = folders
             .iter()
             .map(|delete| {
                 let row = &delete.item.row;
-                (row.key.clone(), self.lower_path(&row.lower_path()))
+                (row.key.clone(), self.env.remote_root.of_row(row))
             })
             .collect();
         let dir = common_dir(named.keys());
@@ -100,17 +100,10 @@ impl Pass<'_> {
         if pages >= folders.len() as u64 {
             return Ok(folders);
         }
-        let remote_root = &self.env.config.dropbox.remote_root;
-        let path = match dir.as_str() {
-            "" => remote_root.clone(),
-            dir => {
-                let row = self.env.index.row(&Key::of(dir))?;
-                let lower = row.map_or_else(|| dir.to_owned(), |row| row.lower_path());
-                self.lower_path(&lower)
-            }
-        };
+        let row = self.env.index.row(&Key::of(&dir))?;
+        let path = self.env.remote_root.of_dir(&dir, row.as_ref());
         let mut look = Emptiness {
-            root: root_key(remote_root),
+            remote_root: &self.env.remote_root,
             folders: &named,
             blocked: BTreeSet::new(),
             view_is_incomplete: false,
@@ -123,7 +116,7 @@ impl Pass<'_> {
                 return Ok(folders);
             }
         };
-        let gone: BTreeSet<&String> = outcomes
+        let gone: BTreeSet<&RemotePath> = outcomes
             .iter()
             .filter_map(|(path, outcome)| outcome.is_ok().then_some(path))
             .collect();

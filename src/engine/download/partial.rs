@@ -38,7 +38,7 @@ impl PartialFile {
 /// The name under which the beginning of a file waits for the rest; nothing for small ones. One
 /// that nobody else may read yet is not taken for another.
 pub(super) fn partial_name_of(remote: &RemoteFile, access: Access) -> Option<String> {
-    let rev = &remote.rev;
+    let rev = remote.rev.as_str();
     let is_name = rev.len() <= REV_BYTES_MAX && rev.bytes().all(|b| b.is_ascii_alphanumeric());
     (remote.size > SMALL_MAX && is_name && remote.hash.is_some()).then(|| match access {
         Access::Shared => partial_name(rev, false),

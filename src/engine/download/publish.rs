@@ -12,6 +12,7 @@ use crate::core::conflict_name::conflict_name;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
+use crate::core::remote::Rev;
 use crate::engine::context::Pass;
 use crate::engine::download::DownloadError;
 use crate::engine::item::{Item, Local, Observed};
@@ -48,7 +49,7 @@ impl PublishQueue {
 pub(crate) struct StagedFile {
     pub(crate) item: Item,
     pub(crate) temp: RelPath,
-    pub(crate) rev: String,
+    pub(crate) rev: Rev,
     pub(crate) hash: ContentHash,
     /// What the target held when it was decided to replace it.
     pub(crate) replaces: Existing,

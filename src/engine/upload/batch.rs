@@ -11,6 +11,7 @@ use super::{STEP_BYTES, STEP_FILES};
 use super::{Sent, UploadError, verified};
 use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
+use crate::core::remote::RemotePath;
 use crate::dropbox::batch::{Append, ENTRIES_MAX, Finish, Outcome};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{
@@ -91,7 +92,7 @@ struct BatchEntry {
 }
 
 impl BatchEntry {
-    fn finish<'a>(&'a self, path: &'a str, client_modified: &'a str) -> Finish<'a> {
+    fn finish<'a>(&'a self, path: &'a RemotePath, client_modified: &'a str) -> Finish<'a> {
         Finish {
             cursor: SessionCursor {
                 session_id: &self.session,
@@ -335,10 +336,10 @@ impl Pass<'_> {
         entries: &[BatchEntry],
     ) -> std::result::Result<Vec<Outcome<FileMetadata>>, CallError> {
         let commit = |entry: &BatchEntry| {
-            let path = self.remote_path(&entry.file.item.display_path);
+            let path = self.env.remote_root.at(&entry.file.item.display_path);
             (path, timestamp_of(entry.piece.stamp.mtime_ns))
         };
-        let names: Vec<(String, String)> = entries.iter().map(commit).collect();
+        let names: Vec<(RemotePath, String)> = entries.iter().map(commit).collect();
         let entries: Vec<Finish<'_>> = entries
             .iter()
             .zip(&names)

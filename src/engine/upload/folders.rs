@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::core::path::{Key, split};
+use crate::core::remote::RemotePath;
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Pass;
@@ -92,9 +93,9 @@ impl Pass<'_> {
             return Ok(made);
         }
         for leaves in leaves.chunks(ENTRIES_MAX) {
-            let paths: Vec<String> = leaves
+            let paths: Vec<RemotePath> = leaves
                 .iter()
-                .map(|item| self.remote_path(&item.display_path))
+                .map(|item| self.env.remote_root.at(&item.display_path))
                 .collect();
             let outcomes = match self.env.api.create_folder_batch(&paths) {
                 Ok(outcomes) => outcomes,
@@ -124,7 +125,7 @@ impl Pass<'_> {
 
     /// Asks for one folder; says whether it is there.
     fn make_remote_folder(&mut self, item: &Item) -> Result<bool> {
-        let path = self.remote_path(&item.display_path);
+        let path = self.env.remote_root.at(&item.display_path);
         match self.env.api.create_folder(&path) {
             Ok(()) => self.made_remote_folder(item)?,
             Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {

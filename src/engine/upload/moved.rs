@@ -8,6 +8,7 @@ use super::batch::PendingUpload;
 use super::{Sent, WriteMode};
 use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
+use crate::core::remote::RemotePath;
 use crate::dropbox::batch::Outcome;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::FileMetadata;
@@ -29,8 +30,8 @@ const SEARCHES_IN_VAIN_MAX: u32 = 8;
 struct Moved {
     file: PendingUpload,
     old: Key,
-    from: String,
-    to: String,
+    from: RemotePath,
+    to: RemotePath,
     hash: ContentHash,
     stamp: Stamp,
     read_at_ns: i128,
@@ -57,9 +58,9 @@ impl Pass<'_> {
         for file in files {
             match self.origin(&file, &gone) {
                 Some((old, hash, stamp, read_at_ns)) => moved.push(Moved {
-                    to: self.remote_path(&file.item.display_path),
+                    to: self.env.remote_root.at(&file.item.display_path),
                     file,
-                    from: self.lower_path(&old.lower_path()),
+                    from: self.env.remote_root.of_row(old),
                     old: old.key.clone(),
                     hash,
                     stamp,
@@ -130,7 +131,7 @@ impl Pass<'_> {
     fn copy_all(&mut self, moved: &[Moved]) -> Result<Vec<Outcome<FileMetadata>>> {
         let api = self.env.api;
         let pair = |moved: &Moved| (moved.from.clone(), moved.to.clone());
-        let pairs: Vec<(String, String)> = moved.iter().map(pair).collect();
+        let pairs: Vec<(RemotePath, RemotePath)> = moved.iter().map(pair).collect();
         if pairs.len() > 1 {
             match api.copy_batch(&pairs) {
                 Ok(outcomes) => return Ok(outcomes),

@@ -62,7 +62,11 @@ impl Pass<'_> {
             Some(session) => session,
             None => self.begin(key, &mut source)?,
         };
-        let progress = |at| self.env.report.progress(commit.path, at, stamp.size);
+        let progress = |at| {
+            self.env
+                .report
+                .progress(commit.path.as_str(), at, stamp.size)
+        };
         progress(source.offset());
         let mut steps_back = 0;
         while stamp.size - source.offset() > chunk_bytes {

@@ -145,7 +145,7 @@ impl<'a> Pass<'a> {
             return Ok(false);
         }
         // The root of everything the app may see cannot be had as an archive.
-        let mut dirs = if self.env.config.dropbox.remote_root.is_empty() {
+        let mut dirs = if self.env.remote_root.is_top() {
             candidates.folders_in("")
         } else {
             vec![String::new()]
@@ -179,11 +179,7 @@ impl<'a> Pass<'a> {
 
     fn fetch_archive(&mut self, dir: &str, files: u64) -> Result<ArchiveAnswer> {
         let row = self.env.index.row(&Key::of(dir))?;
-        let lower = row.map_or_else(|| dir.to_owned(), |row| row.lower_path());
-        let path = match dir {
-            "" => self.env.config.dropbox.remote_root.clone(),
-            _ => self.lower_path(&lower),
-        };
+        let path = self.env.remote_root.of_dir(dir, row.as_ref());
         let body = match self.env.api.download_zip(&path) {
             Ok(Some(body)) => body,
             Ok(None) => return Ok(ArchiveAnswer::Refused),
@@ -202,7 +198,7 @@ impl<'a> Pass<'a> {
         let mut reading = Reading {
             archive: Rc::new(RefCell::new(Archive::new(body))),
             dir,
-            top: fold(path.rsplit('/').next().unwrap_or_default()),
+            top: fold(path.as_str().rsplit('/').next().unwrap_or_default()),
             opened: None,
             entries: 0,
             taken: BTreeSet::new(),

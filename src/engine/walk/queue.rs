@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::core::path::RelPath;
+use crate::core::path::{DisplayPath, RelPath};
 use crate::engine::local_dir::LocalDir;
 use crate::error::{Result, state_error};
 
@@ -10,7 +10,7 @@ use crate::error::{Result, state_error};
 pub(super) struct QueuedDir {
     pub(super) key: String,
     /// `/real/case/path`, as filters see it; empty for the root.
-    pub(super) display_path: String,
+    pub(super) display_path: DisplayPath,
     pub(super) local: LocalDir,
     pub(super) blocked_up: bool,
 }
@@ -65,7 +65,7 @@ impl DirQueue {
         let unless_plain = |text| if text == plain { "" } else { text };
         let (key, path) = (unless_plain(&dir.key), unless_plain(path.as_str()));
         let start = as_u32(self.text.len())?;
-        for part in [&dir.display_path, key, path] {
+        for part in [dir.display_path.as_str(), key, path] {
             self.text.push_str(part);
         }
         let end = as_u32(self.text.len())?;
@@ -101,7 +101,7 @@ impl DirQueue {
             at += len as usize;
             self.text[from..at].to_owned()
         };
-        let display_path = part(slot.display_path_len);
+        let display_path = DisplayPath::from(part(slot.display_path_len));
         let key = part(slot.key_len);
         let path = part(slot.path_len);
         let plain = plain(&display_path);
@@ -139,7 +139,7 @@ mod tests {
     fn dir(display_path: &str, key: &str, path: &str) -> QueuedDir {
         QueuedDir {
             key: key.to_owned(),
-            display_path: display_path.to_owned(),
+            display_path: DisplayPath::from(display_path.to_owned()),
             local: LocalDir::Present(RelPath::parse(path).unwrap(), 7),
             blocked_up: display_path.ends_with('b'),
         }
@@ -159,7 +159,7 @@ mod tests {
             panic!("it was present, on device 7");
         };
         let path = path.as_str().to_owned();
-        Some((dir.display_path, dir.key, path, dir.blocked_up))
+        Some((dir.display_path.to_string(), dir.key, path, dir.blocked_up))
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn rows() -> Vec<Row> {
         row
     };
     let file = Base::File(BaseFile {
-        rev: "1".to_owned(),
+        rev: "1".into(),
         hash: ContentHash([7; 32]),
         stamp: Stamp::default(),
         racy: true,
@@ -36,7 +36,7 @@ fn rows() -> Vec<Row> {
     });
     let seen = Remote::File(RemoteFile {
         modified: Some(1_700_000_000),
-        rev: "2".to_owned(),
+        rev: "2".into(),
         hash: Some(ContentHash([8; 32])),
         size: 5,
     });

@@ -11,13 +11,14 @@ use ferrybox::config::{Config, Secret};
 use ferrybox::core::filter::Filter;
 use ferrybox::core::own_names::is_own_name;
 use ferrybox::core::path::{Key, RelPath, fold, nfc, split};
+use ferrybox::core::remote::Cursor;
 use ferrybox::core::schedule;
 use ferrybox::dropbox::page::read_page;
 use ferrybox::dropbox::retry::{Failure, Retry, retry_after_s};
 use ferrybox::dropbox::tokens::{AccessTokens, Credential, StoredToken, TokenFiles, hash_hex};
 use ferrybox::dropbox::wire::{ApiError, FileMetadata, Metadata, one_line};
 use ferrybox::engine::cursor::CursorFile;
-use ferrybox::engine::pull;
+use ferrybox::engine::remote_root::{Location, RemoteRoot};
 use ferrybox::error::Error;
 use ferrybox::index::{DirPath, Index, Row, SyncIdentity};
 use ferrybox::io::RealDisk;
@@ -44,7 +45,7 @@ pub const TARGETS: [Target; 8] = [
 #[derive(Deserialize)]
 struct WholePage {
     entries: Vec<Metadata>,
-    cursor: String,
+    cursor: Cursor,
     has_more: bool,
 }
 
@@ -142,14 +143,14 @@ pub fn path_mapping(data: &[u8]) {
             path_lower: Some(format!("{}{lower}", fold(remote_root))),
             path_display: Some(format!("{remote_root}{display}")),
             client_modified: String::new(),
-            rev: "0".to_owned(),
+            rev: "0".into(),
             size: 0,
             content_hash: None,
             is_downloadable: true,
             symlink_info: None,
         };
-        let located = pull::beneath(&pull::root_key(remote_root), Metadata::File(file));
-        let pull::Located::Entry(entry) = located else {
+        let located = RemoteRoot::new(remote_root).locate(Metadata::File(file));
+        let Location::Entry(entry) = located else {
             continue;
         };
         assert!(entry.key.path().len() <= 4096);
