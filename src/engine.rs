@@ -27,6 +27,7 @@ use crate::engine::cursor::CursorFile;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Index, SyncIdentity};
+use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::{Disk, Disks, Lock};
 use crate::io::env;
@@ -132,13 +133,15 @@ fn attempt(
     };
     let runtime = seams.disks.runtime();
     let access = AccessTokens::new(credential, runtime.as_deref(), !options.dry_run);
-    let api = Api::new(seams.http, host, access).within(options.max_time);
+    let deadline = Deadline::within(host, options.max_time);
+    let api = Api::new(seams.http, host, &deadline, access);
     let identity = identity(config, files.as_ref(), &api, options.dry_run)?;
     let env = Env {
         config,
         host,
         disk: &*disk,
         api: &api,
+        deadline: &deadline,
         index: &index,
         report,
         remote_root: RemoteRoot::new(&config.dropbox.remote_root),

@@ -9,6 +9,7 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::{AccessTokens, Credential, Pending, StoredToken, TokenFiles};
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
+use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::Disk;
 use crate::io::host::{Host, RealHost};
@@ -128,7 +129,8 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
         true,
     );
     access.keep(&host, &answer);
-    let api = Api::new(&http, &host, access);
+    let deadline = Deadline::none(&host);
+    let api = Api::new(&http, &host, &deadline, access);
     let before = files.token()?;
     // The code is used up by now: what it brought is kept even if the account cannot be shown.
     let mut token = StoredToken {
@@ -223,7 +225,9 @@ pub fn logout(config: &Config) -> Result<String> {
     let runtime = dirs::open_runtime();
     for credential in credentials {
         let runtime = runtime.as_ref().map(|disk| disk as &dyn Disk);
-        let api = Api::new(&http, &host, AccessTokens::new(credential, runtime, true));
+        let deadline = Deadline::none(&host);
+        let access = AccessTokens::new(credential, runtime, true);
+        let api = Api::new(&http, &host, &deadline, access);
         match api.revoke() {
             Ok(()) => {}
             // It has ended already.

@@ -1,7 +1,6 @@
 //! One method per route, typed, with retries and token renewal inside.
 
 use std::io::Read;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,13 +10,14 @@ use crate::core::content_hash::ContentHash;
 use crate::core::remote::{Cursor, RemotePath, Rev};
 use crate::dropbox::auth::{self, TokenRefusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
-use crate::dropbox::retry::{Amid, CallError, Failure, Retry, retry_after_s};
+use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
 use crate::dropbox::tokens::AccessTokens;
 use crate::dropbox::wire::{
     Account, ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
     TokenAnswer, header_json, one_line, without_secrets,
 };
 use crate::error::Error;
+use crate::io::deadline::Deadline;
 use crate::io::host::Host;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
 
@@ -61,9 +61,10 @@ pub struct Download {
 /// The Dropbox API for one account.
 pub struct Api<'a> {
     http: &'a dyn Http,
-    pub(super) host: &'a dyn Host,
+    host: &'a dyn Host,
+    pub(super) deadline: &'a Deadline<'a>,
     access: AccessTokens<'a>,
-    retry: Retry,
+    retry: Retry<'a>,
 }
 
 /// What a call comes to.
@@ -71,44 +72,19 @@ pub type Call<T> = Result<T, CallError>;
 
 impl<'a> Api<'a> {
     /// Calls through `http` as whom `access` says.
-    pub fn new(http: &'a dyn Http, host: &'a dyn Host, access: AccessTokens<'a>) -> Api<'a> {
+    pub fn new(
+        http: &'a dyn Http,
+        host: &'a dyn Host,
+        deadline: &'a Deadline<'a>,
+        access: AccessTokens<'a>,
+    ) -> Api<'a> {
         Api {
             http,
             host,
+            deadline,
             access,
-            retry: Retry::new(),
+            retry: Retry::new(host, deadline),
         }
-    }
-
-    /// The same for a pass that is over after so much time.
-    #[must_use]
-    pub fn within(self, time: Option<Duration>) -> Api<'a> {
-        let retry = time.map(|time| Retry::within(self.host, time));
-        Api {
-            retry: retry.unwrap_or_default(),
-            ..self
-        }
-    }
-
-    /// Gives a sign of life, and ends a pass whose time is over.
-    ///
-    /// # Errors
-    /// [`Error::TryLater`].
-    pub fn in_time(&self) -> Result<(), Error> {
-        self.retry.in_time(self.host)
-    }
-
-    /// Begins what is of use only as a whole, if there is time; it may go on while this lives.
-    ///
-    /// # Errors
-    /// [`Error::TryLater`].
-    pub fn begin(&self) -> Result<Amid<'_>, Error> {
-        self.retry.begin(self.host)
-    }
-
-    /// Whether the pass is over after some time, and had better go by small steps.
-    pub fn has_end(&self) -> bool {
-        self.retry.has_end()
     }
 
     /// Exchanges a pasted code (`/oauth2/token`); `form` is from [`auth::code_form`].
@@ -118,8 +94,8 @@ impl<'a> Api<'a> {
     pub fn redeem_code(http: &dyn Http, host: &dyn Host, form: &str) -> Result<TokenAnswer, Error> {
         let mut attempt = || token_call(http, form, &auth::code_refused);
         let refresh = || Ok(());
-        Retry::new()
-            .run(host, &refresh, &mut attempt)
+        Retry::new(host, &Deadline::none(host))
+            .run(&refresh, &mut attempt)
             .map_err(|error| error.into_error("redeem the code"))
     }
 
@@ -387,7 +363,7 @@ impl<'a> Api<'a> {
     }
 
     pub(super) fn run<T>(&self, attempt: &mut dyn FnMut() -> Result<T, Failure>) -> Call<T> {
-        self.retry.run(self.host, &|| self.refresh(), attempt)
+        self.retry.run(&|| self.refresh(), attempt)
     }
 
     /// Fetches a new access token (`/oauth2/token`).
@@ -399,7 +375,7 @@ impl<'a> Api<'a> {
         let mut attempt = || token_call(self.http, &form, &auth::refresh_refused);
         let answer = self
             .retry
-            .run(self.host, &|| Ok(()), &mut attempt)
+            .run(&|| Ok(()), &mut attempt)
             .map_err(|error| error.into_error("renew the access token"))?;
         self.access.keep(self.host, &answer);
         Ok(())

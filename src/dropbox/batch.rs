@@ -344,7 +344,7 @@ impl Api<'_> {
                 Job::AsyncJobId { async_job_id } => id = async_job_id,
                 Job::InProgress => {}
             }
-            self.host.sleep(wait);
+            self.deadline.sleep(wait).map_err(Failure::Final)?;
             wait = (wait * 2).min(JOB_WAIT_MAX);
             let look = json!({ "async_job_id": id });
             job = self.rpc(check, &look).map_err(failure)?;

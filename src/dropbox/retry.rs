@@ -1,6 +1,6 @@
 //! What a failed call means, and when it is tried again.
 //!
-//! All waiting of the agent happens here. Broken connections and server faults get three tries
+//! Broken connections and server faults get three tries
 //! within a minute; a rate limit is obeyed for as long as the pass has budget; everything else is
 //! answered at once.
 
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::dropbox::wire::ApiError;
 use crate::error::Error;
+use crate::io::deadline::Deadline;
 use crate::io::host::Host;
 
 /// Tries in all for a broken connection or a server fault.
@@ -68,84 +69,24 @@ impl CallError {
 }
 
 /// The waiting budget of one pass.
-pub struct Retry {
+pub struct Retry<'a> {
+    host: &'a dyn Host,
+    deadline: &'a Deadline<'a>,
     rate_waited: Cell<Duration>,
-    rate_wait_max: Duration,
-    /// When the pass is over, as the host's clock that never goes back counts.
-    end: Option<Duration>,
-    /// What was begun in time is brought to its end.
-    is_amid: Cell<bool>,
 }
 
-/// While it lives, what was begun may go on although the time is over.
-pub struct Amid<'a>(&'a Retry);
-
-impl Drop for Amid<'_> {
-    fn drop(&mut self) {
-        self.0.is_amid.set(false);
-    }
-}
-
-impl Retry {
+impl<'a> Retry<'a> {
     /// A fresh budget.
-    pub fn new() -> Retry {
+    pub fn new(host: &'a dyn Host, deadline: &'a Deadline<'a>) -> Retry<'a> {
         Retry {
+            host,
+            deadline,
             rate_waited: Cell::new(Duration::ZERO),
-            rate_wait_max: RATE_WAIT_MAX,
-            end: None,
-            is_amid: Cell::new(false),
         }
     }
 
-    /// A budget of so much time in all, waiting included.
-    pub fn within(host: &dyn Host, time: Duration) -> Retry {
-        Retry {
-            rate_wait_max: time,
-            end: host.elapsed().checked_add(time),
-            ..Retry::new()
-        }
-    }
-
-    /// Gives a sign of life, and ends a pass whose time is over.
-    ///
-    /// # Errors
-    /// [`Error::TryLater`].
-    pub fn in_time(&self, host: &dyn Host) -> Result<(), Error> {
-        host.beat();
-        if self.is_amid.get() {
-            return Ok(());
-        }
-        self.in_time_after(host, Duration::ZERO)
-    }
-
-    /// Begins what is of use only as a whole, if there is time.
-    ///
-    /// # Errors
-    /// [`Error::TryLater`].
-    pub fn begin(&self, host: &dyn Host) -> Result<Amid<'_>, Error> {
-        self.in_time(host)?;
-        self.is_amid.set(true);
-        Ok(Amid(self))
-    }
-
-    /// Whether the pass has an end.
-    pub fn has_end(&self) -> bool {
-        self.end.is_some()
-    }
-
-    fn in_time_after(&self, host: &dyn Host, wait: Duration) -> Result<(), Error> {
-        match self.end {
-            Some(end) if host.elapsed().saturating_add(wait) >= end => Err(Error::TryLater(
-                "the time given with --max-time is over; the next run goes on from here".to_owned(),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    fn sleep(&self, host: &dyn Host, wait: Duration) -> Result<(), CallError> {
-        self.in_time_after(host, wait).map_err(CallError::End)?;
-        host.sleep(wait);
-        Ok(())
+    fn sleep(&self, wait: Duration) -> Result<(), CallError> {
+        self.deadline.sleep(wait).map_err(CallError::End)
     }
 
     /// Repeats `attempt` until it succeeds, is refused, or patience ends. `refresh` is asked once
@@ -155,15 +96,15 @@ impl Retry {
     /// The [`CallError`] that says how it ended.
     pub fn run<T>(
         &self,
-        host: &dyn Host,
         refresh: &dyn Fn() -> Result<(), Error>,
         attempt: &mut dyn FnMut() -> Result<T, Failure>,
     ) -> Result<T, CallError> {
+        let host = self.host;
         let start = host.elapsed();
         let (mut broken, mut limited) = (0, 0);
         let mut refreshed = false;
         loop {
-            self.in_time(host).map_err(CallError::End)?;
+            self.deadline.check().map_err(CallError::End)?;
             match attempt() {
                 Ok(value) => return Ok(value),
                 Err(Failure::Refused(error)) => return Err(CallError::Refused(error)),
@@ -185,7 +126,7 @@ impl Retry {
                         return Err(CallError::End(Error::TryLater(text)));
                     }
                     log::debug!("{text}; trying again");
-                    self.sleep(host, jittered(host, Duration::from_secs(1 << broken)))?;
+                    self.sleep(jittered(host, Duration::from_secs(1 << broken)))?;
                 }
                 Err(Failure::ServerError(text)) => {
                     broken += 1;
@@ -193,30 +134,25 @@ impl Retry {
                         return Err(CallError::ServerError(text));
                     }
                     log::debug!("{text}; trying again");
-                    self.sleep(host, jittered(host, Duration::from_secs(1 << broken)))?;
+                    self.sleep(jittered(host, Duration::from_secs(1 << broken)))?;
                 }
                 Err(Failure::RateLimited(asked_s)) => {
                     limited += 1;
-                    self.wait_for_rate_limit(host, asked_s, limited)?;
+                    self.wait_for_rate_limit(asked_s, limited)?;
                 }
             }
         }
     }
 
-    fn wait_for_rate_limit(
-        &self,
-        host: &dyn Host,
-        asked_s: Option<u64>,
-        times: u32,
-    ) -> Result<(), CallError> {
+    fn wait_for_rate_limit(&self, asked_s: Option<u64>, times: u32) -> Result<(), CallError> {
         let backoff_s = (1 << times.min(5)).min(BACKOFF_MAX_S);
         let wait = jittered(
-            host,
+            self.host,
             Duration::from_secs(asked_s.unwrap_or(backoff_s).max(1)),
         );
-        self.in_time_after(host, wait).map_err(CallError::End)?;
+        self.deadline.check_after(wait).map_err(CallError::End)?;
         let total = self.rate_waited.get().saturating_add(wait);
-        if total > self.rate_wait_max {
+        if total > self.deadline.time().unwrap_or(RATE_WAIT_MAX) {
             return Err(CallError::End(Error::TryLater(format!(
                 "Dropbox limits the rate of requests and asks to wait {} s; try again later",
                 wait.as_secs()
@@ -227,14 +163,8 @@ impl Retry {
             "Dropbox limits the rate of requests; waiting {} ms",
             wait.as_millis()
         );
-        host.sleep(wait);
+        self.host.sleep(wait);
         Ok(())
-    }
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Retry::new()
     }
 }
 
@@ -275,12 +205,16 @@ mod tests {
         fn random(&self, bytes: &mut [u8]) {
             bytes.fill(255);
         }
+        fn is_root(&self) -> bool {
+            false
+        }
     }
 
     fn run(host: &Asleep, mut failures: Vec<Failure>) -> Result<(), CallError> {
         failures.reverse();
         let mut attempt = || failures.pop().map_or(Ok(()), Err);
-        Retry::new().run(host, &|| Ok(()), &mut attempt)
+        let deadline = Deadline::none(host);
+        Retry::new(host, &deadline).run(&|| Ok(()), &mut attempt)
     }
 
     fn broken() -> Failure {
@@ -330,13 +264,14 @@ mod tests {
     #[test]
     fn a_pass_with_an_end_waits_no_longer_and_begins_nothing_after_it() {
         let host = Asleep::default();
-        let retry = Retry::within(&host, Duration::from_secs(20));
+        let deadline = Deadline::within(&host, Some(Duration::from_secs(20)));
+        let retry = Retry::new(&host, &deadline);
         let mut calls = 0;
         let mut limited = || {
             calls += 1;
             Err::<(), _>(Failure::RateLimited(Some(7)))
         };
-        let end = retry.run(&host, &|| Ok(()), &mut limited);
+        let end = retry.run(&|| Ok(()), &mut limited);
         assert!(matches!(end, Err(CallError::End(Error::TryLater(_)))));
         assert!(host.elapsed() < Duration::from_secs(20));
         assert_eq!(calls, 3, "two waits of 7 s, and no third");
@@ -346,16 +281,17 @@ mod tests {
             calls += 1;
             Ok(())
         };
-        let begun = Retry::within(&host, Duration::from_secs(1));
-        let amid = begun.begin(&host);
+        let short = Deadline::within(&host, Some(Duration::from_secs(1)));
+        let begun = Retry::new(&host, &short);
+        let held = short.hold();
         host.sleep(Duration::from_secs(1));
         assert!(
-            begun.run(&host, &|| Ok(()), &mut fine).is_ok(),
+            begun.run(&|| Ok(()), &mut fine).is_ok(),
             "it was begun in time"
         );
-        drop(amid);
-        assert!(begun.in_time(&host).is_err() && begun.begin(&host).is_err());
-        let late = retry.run(&host, &|| Ok(()), &mut fine);
+        drop(held);
+        assert!(short.check().is_err() && short.hold().is_err());
+        let late = retry.run(&|| Ok(()), &mut fine);
         assert!(matches!(late, Err(CallError::End(Error::TryLater(_)))));
         assert_eq!(calls, 1, "what was begun in time, and nothing else");
     }

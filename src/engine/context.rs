@@ -23,6 +23,7 @@ use crate::engine::upload::UploadQueue;
 use crate::engine::walk::archive::{ArchiveBody, ArchiveCandidates};
 use crate::error::{Error, Result};
 use crate::index::{Base, BaseFile, Index, Row};
+use crate::io::deadline::Deadline;
 use crate::io::disk::Disk;
 use crate::io::host::Host;
 use crate::io::stat::Stamp;
@@ -59,6 +60,8 @@ pub struct Env<'a> {
     pub disk: &'a dyn Disk,
     /// Dropbox.
     pub api: &'a Api<'a>,
+    /// When the pass is over.
+    pub deadline: &'a Deadline<'a>,
     /// What is known.
     pub index: &'a Index,
     /// What people are told.

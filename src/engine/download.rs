@@ -288,10 +288,10 @@ impl Pass<'_> {
             if metadata.size != remote.size {
                 return Err(DownloadError::Differs("its size is another one".to_owned()));
             }
-            let (report, api) = (self.env.report, self.env.api);
+            let (report, deadline) = (self.env.report, self.env.deadline);
             let mut progress = |done| {
                 report.progress(&item.display_path, done, remote.size);
-                api.in_time().is_ok()
+                deadline.check().is_ok()
             };
             let whole = copy(&mut *body, partial, remote.size, &mut progress)?;
             modified = seconds_of(&metadata.client_modified).or(modified);
@@ -326,7 +326,7 @@ impl Pass<'_> {
         file: &mut dyn WriteFile,
         modified: Option<i64>,
     ) -> io::Result<()> {
-        let is_root_user = rustix::process::geteuid().is_root();
+        let is_root_user = self.env.host.is_root();
         let owner = |status: &Status| is_root_user.then_some((status.uid, status.gid));
         match item.local {
             Local::File(replaced) => file.set_owner(replaced.mode, owner(&replaced))?,

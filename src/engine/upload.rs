@@ -151,7 +151,7 @@ impl Pass<'_> {
 
     /// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends.
     fn chunk_bytes(&self) -> u64 {
-        match self.env.api.has_end() {
+        match self.env.deadline.is_set() {
             true => STEP_BYTES,
             false => self.env.config.network.upload_chunk_mib << 20,
         }

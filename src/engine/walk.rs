@@ -51,7 +51,7 @@ impl Pass<'_> {
         let mut rows = self.env.index.rows_in_dir(dir);
         let mut opened = None;
         while let Some(row) = rows.next()? {
-            self.env.api.in_time()?;
+            self.env.deadline.check()?;
             let is_pending = row.remote != Remote::AsBase || !row.intact;
             // What is shut is pending for ever, and no reason to look.
             if !is_pending || self.prunes(&display_path.join(&row.display_name), &row.key) {
@@ -97,7 +97,7 @@ impl Pass<'_> {
     }
 
     fn walk_dir(&mut self, dir: QueuedDir, dirs: &mut DirQueue) -> Result<()> {
-        self.env.api.in_time()?;
+        self.env.deadline.check()?;
         let (path, device, entries) = match &dir.local {
             LocalDir::Present(path, device) => match self.entries(path, *device) {
                 Some(entries) => (path.clone(), *device, entries),
@@ -210,7 +210,7 @@ impl Pass<'_> {
         found: &[LocalEntry],
         dirs: &mut DirQueue,
     ) -> Result<()> {
-        self.env.api.in_time()?;
+        self.env.deadline.check()?;
         if known.is_none() && self.is_lost_and_found(path, device, found) {
             return Ok(());
         }

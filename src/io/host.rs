@@ -26,6 +26,9 @@ pub trait Host {
     /// A sign of life for whoever watches over the process; cheap.
     fn beat(&self) {}
 
+    /// Whether the process may give its files to any owner.
+    fn is_root(&self) -> bool;
+
     /// Wall clock in whole seconds since 1970.
     fn now_s(&self) -> i64 {
         i64::try_from(self.now_ns().div_euclid(1_000_000_000)).unwrap_or(i64::MAX)
@@ -97,6 +100,10 @@ impl Host for RealHost {
 
     fn beat(&self) {
         self.systemd.beat();
+    }
+
+    fn is_root(&self) -> bool {
+        rustix::process::geteuid().is_root()
     }
 
     fn random(&self, bytes: &mut [u8]) {

@@ -123,7 +123,7 @@ impl Pass<'_> {
         let upload_queue = &mut self.upload_queue;
         upload_queue.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
         upload_queue.files.push(file);
-        let (files_max, bytes_max) = match self.env.api.has_end() {
+        let (files_max, bytes_max) = match self.env.deadline.is_set() {
             true => (STEP_FILES, STEP_BYTES),
             false => (ENTRIES_MAX, BATCH_BYTES_MAX),
         };
@@ -160,7 +160,7 @@ impl Pass<'_> {
     /// Sends small files together; those that have to be sent otherwise come back.
     fn send_together(&mut self, files: Vec<PendingUpload>) -> Result<Vec<PendingUpload>> {
         // Without its last call none of it counts.
-        let _amid = self.env.api.begin()?;
+        let _held = self.env.deadline.hold()?;
         let mut left = Vec::new();
         let mut entries = Vec::with_capacity(files.len());
         for file in files {

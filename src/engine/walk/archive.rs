@@ -206,7 +206,7 @@ impl<'a> Pass<'a> {
             waste_max: files.saturating_mul(WASTE_PER_FILE) + (1 << 20),
         };
         let read = loop {
-            self.env.api.in_time()?;
+            self.env.deadline.check()?;
             match self.take_entry(&mut reading)? {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),

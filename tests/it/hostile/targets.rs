@@ -22,6 +22,7 @@ use ferrybox::engine::remote_root::{Location, RemoteRoot};
 use ferrybox::error::Error;
 use ferrybox::index::{DirPath, Index, Row, SyncIdentity};
 use ferrybox::io::RealDisk;
+use ferrybox::io::deadline::Deadline;
 use ferrybox::io::host::Host;
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
@@ -266,6 +267,9 @@ impl Host for Asleep {
     fn random(&self, bytes: &mut [u8]) {
         bytes.fill(255);
     }
+    fn is_root(&self) -> bool {
+        false
+    }
 }
 
 /// Whatever Dropbox asks for: at least a second each time, ten minutes in all, and an end.
@@ -277,10 +281,11 @@ pub fn retry_after(data: &[u8]) {
     assert!(asked.is_none() || numeric, "{text:?}");
     let host = Asleep(std::cell::Cell::default());
     let mut tries = 0;
-    let answer: Result<(), _> = Retry::new().run(&host, &|| Ok(()), &mut || {
-        tries += 1;
-        Err(Failure::RateLimited(asked))
-    });
+    let answer: Result<(), _> =
+        Retry::new(&host, &Deadline::none(&host)).run(&|| Ok(()), &mut || {
+            tries += 1;
+            Err(Failure::RateLimited(asked))
+        });
     assert!(answer.is_err());
     let waited = host.elapsed().as_secs();
     assert!(waited <= 600 && tries <= 601, "{tries} tries, {waited} s");

@@ -187,6 +187,10 @@ impl Disks for Gateway {
 }
 
 impl Host for Gateway {
+    fn is_root(&self) -> bool {
+        true
+    }
+
     fn now_ns(&self) -> i128 {
         self.seam.now_ns()
     }

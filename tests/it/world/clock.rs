@@ -83,6 +83,11 @@ impl Clock {
 }
 
 impl Host for Clock {
+    fn is_root(&self) -> bool {
+        // In memory anybody may.
+        self.seam.is_some() || rustix::process::geteuid().is_root()
+    }
+
     fn now_ns(&self) -> i128 {
         let now = match &self.seam {
             Some(seam) => seam.now_ns(),

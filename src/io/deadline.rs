@@ -1,0 +1,100 @@
+//! When a pass is over (`--max-time`), and the sign of life it gives until then.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::io::host::Host;
+
+/// The end of a pass, if it has one, as the host's clock that never goes back counts.
+pub struct Deadline<'a> {
+    host: &'a dyn Host,
+    /// How long the pass may take, and when that is over.
+    end: Option<(Duration, Duration)>,
+    /// What was begun in time is brought to its end.
+    is_held: Cell<bool>,
+}
+
+/// While it lives, what was begun may go on although the time is over.
+pub struct Held<'d>(&'d Cell<bool>);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl<'a> Deadline<'a> {
+    /// No end.
+    pub fn none(host: &'a dyn Host) -> Deadline<'a> {
+        Deadline::within(host, None)
+    }
+
+    /// The end after so much time from now, waiting included.
+    pub fn within(host: &'a dyn Host, time: Option<Duration>) -> Deadline<'a> {
+        let end = |time: Duration| Some((time, host.elapsed().checked_add(time)?));
+        Deadline {
+            host,
+            end: time.and_then(end),
+            is_held: Cell::new(false),
+        }
+    }
+
+    /// How long the pass may take in all.
+    pub fn time(&self) -> Option<Duration> {
+        self.end.map(|(time, _)| time)
+    }
+
+    /// Whether there is one: then the pass had better go by small steps.
+    pub fn is_set(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Gives a sign of life, and ends a pass whose time is over.
+    ///
+    /// # Errors
+    /// [`Error::TryLater`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.host.beat();
+        if self.is_held.get() {
+            return Ok(());
+        }
+        self.check_after(Duration::ZERO)
+    }
+
+    /// Whether the pass would still go on after a wait.
+    ///
+    /// # Errors
+    /// [`Error::TryLater`] if not.
+    pub fn check_after(&self, wait: Duration) -> Result<(), Error> {
+        match self.end {
+            Some((_, end)) if self.host.elapsed().saturating_add(wait) >= end => {
+                Err(Error::TryLater(
+                    "the time given with --max-time is over; the next run goes on from here"
+                        .to_owned(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits, if the pass still goes on afterwards.
+    ///
+    /// # Errors
+    /// [`Error::TryLater`] if not.
+    pub fn sleep(&self, wait: Duration) -> Result<(), Error> {
+        self.check_after(wait)?;
+        self.host.sleep(wait);
+        Ok(())
+    }
+
+    /// Begins what is of use only as a whole, if there is time; it may go on while this lives.
+    ///
+    /// # Errors
+    /// [`Error::TryLater`].
+    pub fn hold(&self) -> Result<Held<'_>, Error> {
+        self.check()?;
+        self.is_held.set(true);
+        Ok(Held(&self.is_held))
+    }
+}
