@@ -60,8 +60,8 @@ pub struct Space {
     pub total: u64,
 }
 
-/// A directory tree the agent works in.
-pub trait Disk {
+/// A directory tree that can be looked at.
+pub trait ReadDisk {
     /// What `stat` says about the root.
     fn root(&self) -> io::Result<Status>;
 
@@ -74,6 +74,25 @@ pub trait Disk {
     /// Opens a regular file for reading without ever blocking.
     fn open(&self, path: &RelPath) -> io::Result<Box<dyn ReadFile>>;
 
+    /// Space on the filesystem of a directory.
+    fn space(&self, dir: &RelPath) -> io::Result<Space>;
+
+    /// Reads a small file whole, cut at 1 MiB; nothing if it does not exist.
+    fn read(&self, path: &RelPath) -> io::Result<Option<Vec<u8>>> {
+        match self.open(path) {
+            Ok(file) => {
+                let mut bytes = Vec::new();
+                file.take(STATE_BYTES_MAX).read_to_end(&mut bytes)?;
+                Ok(Some(bytes))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A directory tree the agent works in.
+pub trait Disk: ReadDisk {
     /// Creates a file that must not exist yet.
     fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>>;
 
@@ -102,25 +121,9 @@ pub trait Disk {
     /// Forces everything on the filesystem of a directory to the medium (`syncfs`).
     fn sync_filesystem(&self, dir: &RelPath) -> io::Result<()>;
 
-    /// Space on the filesystem of a directory.
-    fn space(&self, dir: &RelPath) -> io::Result<Space>;
-
     /// Takes the advisory lock on the root, freed when the answer is dropped or the process dies;
     /// nothing if somebody else holds it.
     fn lock(&self) -> io::Result<Option<Lock>>;
-
-    /// Reads a small file whole, cut at 1 MiB; nothing if it does not exist.
-    fn read(&self, path: &RelPath) -> io::Result<Option<Vec<u8>>> {
-        match self.open(path) {
-            Ok(file) => {
-                let mut bytes = Vec::new();
-                file.take(STATE_BYTES_MAX).read_to_end(&mut bytes)?;
-                Ok(Some(bytes))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
 
     /// Replaces a small file of the root atomically and durably; it is 0600 from the first byte.
     fn write(&self, path: &RelPath, bytes: &[u8]) -> io::Result<()> {

@@ -17,7 +17,7 @@ use rustix::fs::{Gid, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::core::path::RelPath;
-use crate::io::disk::{Access, Disk, Lock, ReadFile, Space, WriteFile};
+use crate::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, WriteFile};
 use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Stamp, Status};
 
@@ -223,7 +223,7 @@ impl DirHandle for DirFd<'_> {
     }
 }
 
-impl Disk for RealDisk {
+impl ReadDisk for RealDisk {
     fn root(&self) -> io::Result<Status> {
         let stat = rustix::fs::fstat(&self.root)
             .map_err(|errno| said(errno, "stat", &self.shown(&RelPath::root())))?;
@@ -279,6 +279,20 @@ impl Disk for RealDisk {
         Ok(self.regular(fd, shown)?)
     }
 
+    fn space(&self, dir: &RelPath) -> io::Result<Space> {
+        let wrap = |errno| said(errno, "ask for free space of", &self.shown(dir));
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+        let fd = self.open_at(dir, flags, Mode::empty()).map_err(wrap)?;
+        let vfs = rustix::fs::fstatvfs(fd).map_err(wrap)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(vfs.f_frsize);
+        Ok(Space {
+            free: bytes(vfs.f_bavail),
+            total: bytes(vfs.f_blocks),
+        })
+    }
+}
+
+impl Disk for RealDisk {
     fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>> {
         let mode = match access {
             Access::Private => Mode::from_raw_mode(0o600),
@@ -351,18 +365,6 @@ impl Disk for RealDisk {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY;
         let fd = self.open_at(dir, flags, Mode::empty()).map_err(wrap)?;
         rustix::fs::syncfs(fd).map_err(wrap)
-    }
-
-    fn space(&self, dir: &RelPath) -> io::Result<Space> {
-        let wrap = |errno| said(errno, "ask for free space of", &self.shown(dir));
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
-        let fd = self.open_at(dir, flags, Mode::empty()).map_err(wrap)?;
-        let vfs = rustix::fs::fstatvfs(fd).map_err(wrap)?;
-        let bytes = |blocks: u64| blocks.saturating_mul(vfs.f_frsize);
-        Ok(Space {
-            free: bytes(vfs.f_bavail),
-            total: bytes(vfs.f_blocks),
-        })
     }
 
     fn lock(&self) -> io::Result<Option<Lock>> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ferrybox::core::path::RelPath;
-use ferrybox::io::disk::{Access, Disk, Lock, ReadFile, Space, WriteFile};
+use ferrybox::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, WriteFile};
 use ferrybox::io::listing::{DirHandle, Listing, Names};
 use ferrybox::io::stat::Status;
 
@@ -161,7 +161,7 @@ fn named(error: io::Error, doing: &str, path: &RelPath) -> io::Error {
     io::Error::new(error.kind(), format!("cannot {doing} {path}: {error}"))
 }
 
-impl Disk for SimDisk {
+impl ReadDisk for SimDisk {
     fn root(&self) -> io::Result<Status> {
         self.call(Op::Root, &RelPath::root())?;
         Ok(self.tree().status(ROOT))
@@ -218,6 +218,17 @@ impl Disk for SimDisk {
         Ok(Box::new(SimFile::new(self, ino, path)))
     }
 
+    fn space(&self, dir: &RelPath) -> io::Result<Space> {
+        self.call(Op::Space, dir)?;
+        let tree = self.tree();
+        Ok(Space {
+            free: tree.capacity.saturating_sub(tree.used()),
+            total: tree.capacity,
+        })
+    }
+}
+
+impl Disk for SimDisk {
     fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>> {
         self.call(Op::Create, path)?;
         let mode = match access {
@@ -298,15 +309,6 @@ impl Disk for SimDisk {
         let ino = tree.find(dir.as_str()).map_err(|e| named(e, "sync", dir))?;
         tree.sync_filesystem(ino);
         Ok(())
-    }
-
-    fn space(&self, dir: &RelPath) -> io::Result<Space> {
-        self.call(Op::Space, dir)?;
-        let tree = self.tree();
-        Ok(Space {
-            free: tree.capacity.saturating_sub(tree.used()),
-            total: tree.capacity,
-        })
     }
 
     fn lock(&self) -> io::Result<Option<Lock>> {
