@@ -4,14 +4,20 @@ pub mod context;
 pub mod cursor;
 pub mod delete;
 pub mod download;
+pub mod durable;
+pub mod identity;
 pub mod item;
 pub mod local_dir;
+pub mod observe;
 pub mod pass;
+pub mod phases;
+pub mod planner;
 pub mod pull;
 pub mod reconcile;
 pub mod remote_root;
 pub mod root;
 pub mod stable_read;
+pub mod survey;
 pub mod upload;
 pub mod walk;
 
@@ -24,6 +30,7 @@ use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{AccessTokens, Credential, PersonalAccount, TokenFiles, hash_hex};
 use crate::engine::context::{Env, Options};
 use crate::engine::cursor::CursorFile;
+use crate::engine::pass::Writers;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Index, SyncIdentity};
@@ -140,7 +147,6 @@ fn attempt(
         config,
         host,
         disk: &*disk,
-        api: &api,
         deadline: &deadline,
         index: &index,
         report,
@@ -153,7 +159,11 @@ fn attempt(
             .unwrap_or_else(env::hostname),
     };
     let cursors = CursorFile::new(state, !options.dry_run)?;
-    crate::engine::pass::run(&env, options, &cursors, &identity)
+    let writers = (!options.dry_run).then_some(Writers {
+        disk: &*disk,
+        api: &api,
+    });
+    pass::run(&env, options, &api, writers, &cursors, &identity)
 }
 
 fn locked(disk: &dyn Disk, dir: &Path) -> Result<Option<Lock>> {

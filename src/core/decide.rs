@@ -31,7 +31,7 @@ impl Mode {
 
 /// What may travel for one path: the mode cut by both filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
+pub enum Directions {
     /// Both ways.
     Both,
     /// To Dropbox only.
@@ -42,16 +42,16 @@ pub enum Flow {
     Neither,
 }
 
-impl Flow {
+impl Directions {
     /// Cuts the mode by what the filters let through.
-    pub fn of(mode: Mode, reach: FilterAllows) -> Flow {
-        let up = reach.up && mode != Mode::DropboxToLocal;
-        let down = reach.down && mode != Mode::LocalToDropbox;
+    pub fn of(mode: Mode, allows: FilterAllows) -> Directions {
+        let up = allows.up && mode != Mode::DropboxToLocal;
+        let down = allows.down && mode != Mode::LocalToDropbox;
         match (up, down) {
-            (true, true) => Flow::Both,
-            (true, false) => Flow::Up,
-            (false, true) => Flow::Down,
-            (false, false) => Flow::Neither,
+            (true, true) => Directions::Both,
+            (true, false) => Directions::Up,
+            (false, true) => Directions::Down,
+            (false, false) => Directions::Neither,
         }
     }
 }
@@ -93,7 +93,7 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// What may travel.
-    pub flow: Flow,
+    pub directions: Directions,
     /// What both sides agreed on.
     pub base: BaseKind,
     /// The content dir now.
@@ -191,7 +191,7 @@ pub fn decide(facts: Facts) -> Action {
         BaseKind::None if facts.reset_upload && facts.remote == Side::Gone => {
             decide_reset(facts.local)
         }
-        _ if facts.flow == Flow::Neither => Action::Nothing,
+        _ if facts.directions == Directions::Neither => Action::Nothing,
         BaseKind::None => decide_without_base(facts),
         BaseKind::File => decide_file(facts),
         BaseKind::Folder => decide_folder(facts),
@@ -209,30 +209,37 @@ fn decide_reset(local: Side) -> Action {
 }
 
 /// `both` in the two-way flow, otherwise what the one-way table says.
-fn by_flow(flow: Flow, both: Action, up: Action, down: Action) -> Action {
-    match flow {
-        Flow::Both => both,
-        Flow::Up => up,
-        Flow::Down => down,
-        Flow::Neither => Action::Nothing,
+fn by_directions(directions: Directions, both: Action, up: Action, down: Action) -> Action {
+    match directions {
+        Directions::Both => both,
+        Directions::Up => up,
+        Directions::Down => down,
+        Directions::Neither => Action::Nothing,
     }
 }
 
 fn decide_without_base(facts: Facts) -> Action {
     use Action::*;
     use Side::*;
-    let flow = facts.flow;
+    let directions = facts.directions;
     match (facts.local, facts.remote) {
         (Unknown, _) | (_, Unknown) => Nothing,
         (Gone, Gone) => Forget,
-        (Gone, File(_)) => by_flow(flow, Download, Nothing, Download),
-        (Gone, Folder) => by_flow(flow, MakeLocalFolder, Nothing, MakeLocalFolder),
-        (File(_), Gone) => by_flow(flow, UploadNew, UploadNew, Nothing),
-        (Folder, Gone) => by_flow(flow, MakeRemoteFolder, MakeRemoteFolder, Nothing),
+        (Gone, File(_)) => by_directions(directions, Download, Nothing, Download),
+        (Gone, Folder) => by_directions(directions, MakeLocalFolder, Nothing, MakeLocalFolder),
+        (File(_), Gone) => by_directions(directions, UploadNew, UploadNew, Nothing),
+        (Folder, Gone) => by_directions(directions, MakeRemoteFolder, MakeRemoteFolder, Nothing),
         (Folder, Folder) => Adopt,
         (File(_), File(_)) if facts.equal => Adopt,
-        (File(_), File(_)) => by_flow(flow, Conflict, Report(Note::Undecided), Conflict),
-        (File(_), Folder) => by_flow(flow, SetAside, Report(Note::FileMeetsFolder), SetAside),
+        (File(_), File(_)) => {
+            by_directions(directions, Conflict, Report(Note::Undecided), Conflict)
+        }
+        (File(_), Folder) => by_directions(
+            directions,
+            SetAside,
+            Report(Note::FileMeetsFolder),
+            SetAside,
+        ),
         (Folder, File(_)) => Report(Note::FileMeetsFolder),
     }
 }
@@ -241,39 +248,49 @@ fn decide_file(facts: Facts) -> Action {
     use Action::*;
     use Content::*;
     use Side::*;
-    let flow = facts.flow;
+    let directions = facts.directions;
     let upload_base = UploadOver(Replaces::Base);
     match (facts.local, facts.remote) {
         (Unknown, _) | (_, Unknown) => Nothing,
         (Gone, Gone) => Forget,
-        (Gone, File(Same)) => by_flow(flow, DeleteRemote, DeleteRemote, Download),
-        (Gone, File(Edited)) => by_flow(flow, Download, Report(Note::EditedInDropbox), Download),
-        (Gone, Folder) => by_flow(
-            flow,
+        (Gone, File(Same)) => by_directions(directions, DeleteRemote, DeleteRemote, Download),
+        (Gone, File(Edited)) => by_directions(
+            directions,
+            Download,
+            Report(Note::EditedInDropbox),
+            Download,
+        ),
+        (Gone, Folder) => by_directions(
+            directions,
             MakeLocalFolder,
             Report(Note::EditedInDropbox),
             MakeLocalFolder,
         ),
-        (File(Same), Gone) => by_flow(flow, DeleteLocal, UploadNew, DeleteLocal),
-        (File(Edited), Gone) => by_flow(flow, UploadNew, UploadNew, Forget),
+        (File(Same), Gone) => by_directions(directions, DeleteLocal, UploadNew, DeleteLocal),
+        (File(Edited), Gone) => by_directions(directions, UploadNew, UploadNew, Forget),
         (File(Same), File(Same)) => Nothing,
         (File(_), File(_)) if facts.equal => Adopt,
-        (File(Edited), File(Same)) => by_flow(flow, upload_base, upload_base, Nothing),
-        (File(Same), File(Edited)) => by_flow(flow, Download, Nothing, Download),
+        (File(Edited), File(Same)) => by_directions(directions, upload_base, upload_base, Nothing),
+        (File(Same), File(Edited)) => by_directions(directions, Download, Nothing, Download),
         (File(Edited), File(Edited)) => {
-            by_flow(flow, Conflict, UploadOver(Replaces::Seen), Conflict)
+            by_directions(directions, Conflict, UploadOver(Replaces::Seen), Conflict)
         }
         // A swap: the old file goes first, the folder is made once the name is free.
-        (File(Same), Folder) => by_flow(
-            flow,
+        (File(Same), Folder) => by_directions(
+            directions,
             DeleteLocal,
             Report(Note::FileMeetsFolder),
             DeleteLocal,
         ),
-        (File(Edited), Folder) => by_flow(flow, SetAside, Report(Note::FileMeetsFolder), SetAside),
-        (Folder, Gone) => by_flow(flow, MakeRemoteFolder, MakeRemoteFolder, Forget),
-        (Folder, File(Same)) => by_flow(
-            flow,
+        (File(Edited), Folder) => by_directions(
+            directions,
+            SetAside,
+            Report(Note::FileMeetsFolder),
+            SetAside,
+        ),
+        (Folder, Gone) => by_directions(directions, MakeRemoteFolder, MakeRemoteFolder, Forget),
+        (Folder, File(Same)) => by_directions(
+            directions,
             DeleteRemote,
             DeleteRemote,
             Report(Note::FileMeetsFolder),
@@ -286,21 +303,28 @@ fn decide_file(facts: Facts) -> Action {
 fn decide_folder(facts: Facts) -> Action {
     use Action::*;
     use Side::*;
-    let flow = facts.flow;
+    let directions = facts.directions;
     match (facts.local, facts.remote) {
         (Unknown, _) | (_, Unknown) => Nothing,
         (Gone, Gone) => Forget,
         (Folder, Folder) => Nothing,
-        (Gone, Folder) => by_flow(flow, DeleteRemote, DeleteRemote, MakeLocalFolder),
-        (Folder, Gone) => by_flow(flow, DeleteLocal, MakeRemoteFolder, DeleteLocal),
-        (Gone, File(_)) => by_flow(flow, Download, Report(Note::EditedInDropbox), Download),
-        (File(_), Gone) => by_flow(flow, UploadNew, UploadNew, Forget),
+        (Gone, Folder) => by_directions(directions, DeleteRemote, DeleteRemote, MakeLocalFolder),
+        (Folder, Gone) => by_directions(directions, DeleteLocal, MakeRemoteFolder, DeleteLocal),
+        (Gone, File(_)) => by_directions(
+            directions,
+            Download,
+            Report(Note::EditedInDropbox),
+            Download,
+        ),
+        (File(_), Gone) => by_directions(directions, UploadNew, UploadNew, Forget),
         (File(_), File(_)) if facts.equal => Adopt,
-        (File(_), File(_)) => by_flow(flow, Conflict, Report(Note::Undecided), Conflict),
+        (File(_), File(_)) => {
+            by_directions(directions, Conflict, Report(Note::Undecided), Conflict)
+        }
         // A swap: the folder goes first, if it holds nothing unsettled.
-        (File(_), Folder) => by_flow(flow, DeleteRemote, DeleteRemote, SetAside),
-        (Folder, File(_)) => by_flow(
-            flow,
+        (File(_), Folder) => by_directions(directions, DeleteRemote, DeleteRemote, SetAside),
+        (Folder, File(_)) => by_directions(
+            directions,
             DeleteLocal,
             Report(Note::FileMeetsFolder),
             DeleteLocal,
@@ -318,10 +342,10 @@ mod tests {
     use Content::*;
     use Side::*;
 
-    fn file_action(flow: Flow, local: Side, remote: Side) -> Action {
+    fn file_action(directions: Directions, local: Side, remote: Side) -> Action {
         let base = BaseKind::File;
         decide(Facts {
-            flow,
+            directions,
             base,
             local,
             remote,
@@ -343,7 +367,7 @@ mod tests {
         ];
         for (local, cells) in rows {
             for (remote, expected) in [File(Same), File(Edited), Gone].into_iter().zip(cells) {
-                let action = file_action(Flow::Both, local, remote);
+                let action = file_action(Directions::Both, local, remote);
                 assert_eq!(action, expected, "{local:?} {remote:?}");
             }
         }
@@ -374,12 +398,12 @@ mod tests {
         ];
         for (local, remote, up, down) in columns {
             assert_eq!(
-                file_action(Flow::Up, local, remote),
+                file_action(Directions::Up, local, remote),
                 up,
                 "up {local:?} {remote:?}"
             );
             assert_eq!(
-                file_action(Flow::Down, local, remote),
+                file_action(Directions::Down, local, remote),
                 down,
                 "down {local:?} {remote:?}"
             );
@@ -388,9 +412,9 @@ mod tests {
 
     #[test]
     fn without_a_base_one_side_is_copied_and_different_files_conflict() {
-        let new = |flow, local, remote, equal, reset_upload| {
+        let new = |directions, local, remote, equal, reset_upload| {
             decide(Facts {
-                flow,
+                directions,
                 base: BaseKind::None,
                 local,
                 remote,
@@ -399,26 +423,26 @@ mod tests {
             })
         };
         let file = File(Edited);
-        for (flow, remote_only, local_only, differ) in [
-            (Flow::Both, Download, UploadNew, Conflict),
-            (Flow::Up, Nothing, UploadNew, Report(Note::Undecided)),
-            (Flow::Down, Download, Nothing, Conflict),
+        for (directions, remote_only, local_only, differ) in [
+            (Directions::Both, Download, UploadNew, Conflict),
+            (Directions::Up, Nothing, UploadNew, Report(Note::Undecided)),
+            (Directions::Down, Download, Nothing, Conflict),
         ] {
-            assert_eq!(new(flow, Gone, file, false, false), remote_only);
-            assert_eq!(new(flow, file, Gone, false, false), local_only);
-            assert_eq!(new(flow, file, file, false, false), differ);
-            assert_eq!(new(flow, file, file, true, false), Adopt);
+            assert_eq!(new(directions, Gone, file, false, false), remote_only);
+            assert_eq!(new(directions, file, Gone, false, false), local_only);
+            assert_eq!(new(directions, file, file, false, false), differ);
+            assert_eq!(new(directions, file, file, true, false), Adopt);
         }
         assert_eq!(
-            new(Flow::Down, file, Gone, false, true),
+            new(Directions::Down, file, Gone, false, true),
             UploadNew,
             "a reset is due"
         );
-        assert_eq!(new(Flow::Neither, file, Gone, false, true), UploadNew);
-        assert_eq!(new(Flow::Neither, file, Gone, false, false), Nothing);
-        assert_eq!(new(Flow::Neither, file, file, false, true), Nothing);
+        assert_eq!(new(Directions::Neither, file, Gone, false, true), UploadNew);
+        assert_eq!(new(Directions::Neither, file, Gone, false, false), Nothing);
+        assert_eq!(new(Directions::Neither, file, file, false, true), Nothing);
         assert_eq!(
-            new(Flow::Down, file, file, false, true),
+            new(Directions::Down, file, file, false, true),
             Conflict,
             "a reset overwrites nothing"
         );
@@ -426,15 +450,20 @@ mod tests {
 
     fn every_fact() -> impl Iterator<Item = Facts> {
         let sides = [Unknown, Gone, Folder, File(Same), File(Edited)];
-        let flows = [Flow::Both, Flow::Up, Flow::Down, Flow::Neither];
+        let flows = [
+            Directions::Both,
+            Directions::Up,
+            Directions::Down,
+            Directions::Neither,
+        ];
         let bases = [BaseKind::None, BaseKind::Folder, BaseKind::File];
-        flows.into_iter().flat_map(move |flow| {
+        flows.into_iter().flat_map(move |directions| {
             bases.into_iter().flat_map(move |base| {
                 sides.into_iter().flat_map(move |local| {
                     sides.into_iter().flat_map(move |remote| {
                         [false, true].into_iter().flat_map(move |equal| {
                             [false, true].into_iter().map(move |reset_upload| Facts {
-                                flow,
+                                directions,
                                 base,
                                 local,
                                 remote,
@@ -487,11 +516,11 @@ mod tests {
     fn one_way_modes_never_touch_the_other_side() {
         for facts in every_fact().filter(|f| !f.reset_upload) {
             let direction = decide(facts).direction();
-            match facts.flow {
-                Flow::Up => assert_ne!(direction, Some(Direction::Down), "{facts:?}"),
-                Flow::Down => assert_ne!(direction, Some(Direction::Up), "{facts:?}"),
-                Flow::Neither => assert_eq!(decide(facts), Nothing),
-                Flow::Both => {}
+            match facts.directions {
+                Directions::Up => assert_ne!(direction, Some(Direction::Down), "{facts:?}"),
+                Directions::Down => assert_ne!(direction, Some(Direction::Up), "{facts:?}"),
+                Directions::Neither => assert_eq!(decide(facts), Nothing),
+                Directions::Both => {}
             }
         }
     }

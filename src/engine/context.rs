@@ -1,9 +1,9 @@
-//! What the phases of one pass share, and the words they speak to each other in.
+//! What every phase of one pass reads and notes. What a single phase holds, that phase owns.
 //!
 //! What a phase learns is settled in the index in batches; whatever is not settled when the power
 //! fails is simply seen again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -11,28 +11,23 @@ use crate::config::Config;
 use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
-use crate::core::guard::Tally;
 use crate::core::path::{Key, RelPath};
 use crate::core::remote::Rev;
-use crate::dropbox::api::Api;
-use crate::engine::download::GoneRemotely;
-use crate::engine::download::publish::PublishQueue;
-use crate::engine::item::{Delete, Item, Local, Observed, is_racy};
+use crate::engine::item::{Item, Local, is_racy};
 use crate::engine::remote_root::RemoteRoot;
-use crate::engine::upload::UploadQueue;
-use crate::engine::walk::archive::{ArchiveBody, ArchiveCandidates};
 use crate::error::{Error, Result};
-use crate::index::{Base, BaseFile, Index, Row};
+use crate::index::{Base, BaseFile, Index, Meta, Row};
 use crate::io::deadline::Deadline;
-use crate::io::disk::Disk;
+use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
 use crate::io::stat::Stamp;
 use crate::report::Report;
 
 /// Rows settled in one transaction.
 const SETTLES_AT_ONCE: usize = 256;
-/// Paths in a row that Dropbox may stumble over before the pass ends.
+/// Paths in a row for which Dropbox may have a server error before the pass ends.
 const SERVER_ERRORS_MAX: u32 = 3;
+
 /// What one pass is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -50,16 +45,15 @@ pub struct Options {
     pub max_time: Option<Duration>,
 }
 
-/// What a pass works with.
+/// What a pass works with. There is nothing in it to change either side with: that is what the
+/// phases hold.
 pub struct Env<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// Clock and randomness.
     pub host: &'a dyn Host,
     /// The content dir.
-    pub disk: &'a dyn Disk,
-    /// Dropbox.
-    pub api: &'a Api<'a>,
+    pub disk: &'a dyn ReadDisk,
     /// When the pass is over.
     pub deadline: &'a Deadline<'a>,
     /// What is known.
@@ -74,109 +68,91 @@ pub struct Env<'a> {
     pub device: String,
 }
 
-/// What the phases of one pass share.
-pub struct Pass<'a> {
-    pub(crate) env: &'a Env<'a>,
-    pub(crate) options: &'a Options,
-    pub(crate) reset_due: bool,
-    /// The index is an older copy: what differs from its base need not be an edit.
-    pub(crate) is_older: bool,
-    pub(crate) settles: Vec<Row>,
-    pub(crate) tally: Tally,
-    /// LIMIT: about 750 bytes for each delete of one pass.
-    pub(crate) deletes: Vec<Delete>,
-    /// Removed locally, not yet durable.
-    pub(crate) removed: Vec<Row>,
-    /// Different on both sides, no base, uploads only: a person decides.
-    pub(crate) undecided: Vec<(Item, Observed)>,
-    pub(crate) publish_queue: PublishQueue,
-    /// The content of the file at hand, where it need not be asked for.
-    pub(crate) archive_body: Option<ArchiveBody>,
-    /// While it is found out which folders are to come down as archives: what would.
-    pub(crate) candidates: Option<ArchiveCandidates>,
-    /// Files to go up together.
-    pub(crate) upload_queue: UploadQueue,
-    /// Folders to make in Dropbox once it is clear which of them uploads made anyway.
-    pub(crate) new_folders: Vec<Item>,
-    /// Keys of folders that uploads of this pass lie in.
-    pub(crate) made_by_upload: HashSet<String>,
-    /// How often each content arrived on a side in this pass: such a file was moved, not lost.
-    pub(crate) arrived_up: ArrivedContent,
-    pub(crate) arrived_down: ArrivedContent,
-    /// Files gone in Dropbox, once one that may have been moved was looked for.
-    pub(crate) gone_remotely: Option<GoneRemotely<'a>>,
-    /// Something waits for a name that a delete of this pass frees.
-    pub(crate) needs_second_round: bool,
-    /// The second round, after the deletes: what still has no name is a problem.
-    pub(crate) is_second_round: bool,
-    pub(crate) damaged: BTreeSet<Key>,
-    /// Dropbox had no room for a file of this size, and what it said.
-    pub(crate) quota_full: Option<(u64, String)>,
-    pub(crate) disk_full: Option<String>,
-    /// Something did not go up that may in a later pass.
-    pub(crate) upload_left: bool,
-    /// Paths in a row for which Dropbox had a server error.
-    pub(crate) server_errors: u32,
-    pub(crate) committed: u64,
-    /// Number of the last pass that came past its guards. What arrived on a side since then is
-    /// our own doing: it does not speak for that side.
-    pub(crate) last_guarded_pass: u64,
-    /// Something arrived since then.
-    pub(crate) has_arrivals: bool,
-    /// Something could not be looked at, so nothing follows from what was not seen.
-    pub(crate) view_is_incomplete: bool,
+/// What every phase of one pass reads and notes.
+pub struct Context<'a> {
+    /// What the pass works with.
+    pub env: &'a Env<'a>,
+    /// What it is to do.
+    pub options: &'a Options,
     /// The index had a base when the pass began.
-    pub(crate) had_base: bool,
-    /// Files only Dropbox has, where nothing may come down.
-    pub(crate) only_in_dropbox: u64,
+    pub had_base: bool,
+    /// Local files without base are to be uploaded once.
+    pub reset_due: bool,
+    /// The index is an older copy: what differs from its base need not be an edit.
+    pub is_older: bool,
+    /// Number of the last pass that came past its guards. What arrived on a side since then is our
+    /// own doing: it does not speak for that side.
+    pub last_guarded_pass: u64,
+    /// Something arrived since then.
+    pub has_arrivals: bool,
+    /// How often each content arrived in Dropbox in this pass: such a file was moved, not lost.
+    pub arrived_up: ArrivedContent,
+    /// The same here.
+    pub arrived_down: ArrivedContent,
+    /// Something waits for a name that a delete of this pass frees.
+    pub needs_second_round: bool,
+    /// The second round, after the deletes: what still has no name is a problem.
+    pub is_second_round: bool,
+    /// Keys of rows that failed their checksum.
+    pub damaged: BTreeSet<Key>,
+    /// Something could not be looked at, so nothing follows from what was not seen.
+    pub view_is_incomplete: bool,
+    /// Something did not go up that may in a later pass.
+    pub upload_left: bool,
+    /// Paths in a row for which Dropbox had a server error.
+    pub server_errors: u32,
+    /// Dropbox had no room for a file of this size, and what it said.
+    pub quota_full: Option<(u64, String)>,
+    /// The disk of the content dir is full, and what it said.
+    pub disk_full: Option<String>,
+    /// Changes made in Dropbox.
+    pub committed: u64,
+    /// Rows that wait to be settled together.
+    settles: Vec<Row>,
 }
 
-impl<'a> Pass<'a> {
-    /// A pass that has not begun.
-    pub fn new(
-        env: &'a Env<'a>,
-        options: &'a Options,
-        reset_due: bool,
-        had_base: bool,
-        last_guarded_pass: u64,
-    ) -> Pass<'a> {
-        Pass {
+impl<'a> Context<'a> {
+    /// The context of a pass that has not begun.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub fn new(env: &'a Env<'a>, options: &'a Options) -> Result<Context<'a>> {
+        let index = env.index;
+        let last_guarded_pass = index.meta(Meta::LastGuardedPass)?;
+        Ok(Context {
             env,
             options,
-            reset_due,
-            is_older: false,
-            settles: Vec::new(),
-            tally: Tally::default(),
-            deletes: Vec::new(),
-            removed: Vec::new(),
-            undecided: Vec::new(),
-            publish_queue: PublishQueue::default(),
-            archive_body: None,
-            candidates: None,
-            upload_queue: UploadQueue::default(),
-            new_folders: Vec::new(),
-            made_by_upload: HashSet::new(),
+            had_base: index.has_base()?,
+            reset_due: index.meta(Meta::ResetDue)?.is_some(),
+            is_older: index.meta(Meta::Older)?.is_some(),
+            last_guarded_pass: last_guarded_pass.and_then(|n| n.parse().ok()).unwrap_or(0),
+            has_arrivals: false,
             arrived_up: ArrivedContent::default(),
             arrived_down: ArrivedContent::default(),
-            gone_remotely: None,
             needs_second_round: false,
             is_second_round: false,
             damaged: BTreeSet::new(),
-            quota_full: None,
-            disk_full: None,
+            view_is_incomplete: false,
             upload_left: false,
             server_errors: 0,
+            quota_full: None,
+            disk_full: None,
             committed: 0,
-            last_guarded_pass,
-            has_arrivals: false,
-            view_is_incomplete: false,
-            had_base,
-            only_in_dropbox: 0,
+            settles: Vec::new(),
+        })
+    }
+
+    /// Changes of this direction may be made in this pass.
+    pub(crate) fn may(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Down => self.options.down,
+            Direction::Up => self.options.up,
         }
     }
 
-    pub(crate) fn dry(&self) -> bool {
-        self.options.dry_run
+    /// Whether this pass brings down what Dropbox has changed.
+    pub(crate) fn brings_down(&self) -> bool {
+        self.options.down && self.options.mode != Mode::LocalToDropbox
     }
 
     /// Nothing at or below this path is looked at.
@@ -266,11 +242,16 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Content that a pass that broke off has brought, the other name of a file that was moved.
+    pub(crate) fn note_earlier_arrival(&mut self, hash: ContentHash) {
+        if self.had_base {
+            self.arrived_up.note_once(hash);
+            self.arrived_down.note_once(hash);
+        }
+    }
+
     /// Records in the index what a row has become, with others in one transaction.
     pub(crate) fn settle(&mut self, row: Row) -> Result<()> {
-        if self.dry() {
-            return Ok(());
-        }
         self.settles.push(row);
         if self.settles.len() >= SETTLES_AT_ONCE {
             self.flush_settles()

@@ -3,11 +3,11 @@
 mod entries;
 
 use crate::core::path::{DisplayPath, Key, RelPath, fold};
-use crate::engine::context::Pass;
+use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, local_of};
 use crate::error::Result;
 use crate::index::{Base, DirPath, Row};
-pub(crate) use entries::{LocalEntries, LocalEntry, one_of};
+pub(crate) use entries::{LocalEntries, LocalEntry, entries, is_lost_and_found, one_of};
 
 /// Where the directory of a key is locally.
 pub(crate) enum LocalDir {
@@ -21,152 +21,171 @@ pub(crate) enum LocalDir {
     Unknown,
 }
 
-/// A directory something is to come down into, as it was when it was looked into.
+/// What came of opening the directory of a key.
+pub(crate) enum Opened<'d> {
+    /// It is open, or is not there yet.
+    Dir(OpenDir<'d>),
+    /// A file, a link or a clash is in the way of the folder people know by this path.
+    Blocked(DisplayPath),
+    /// It is not looked at, or cannot be; the second walk says why.
+    Unknown,
+}
+
+impl<'d> Opened<'d> {
+    /// The directory, if it is open.
+    pub(crate) fn dir(self) -> Option<OpenDir<'d>> {
+        match self {
+            Opened::Dir(dir) => Some(dir),
+            Opened::Blocked(_) | Opened::Unknown => None,
+        }
+    }
+}
+
+/// A directory something is to come down into, as it was when it was opened.
 pub(crate) struct OpenDir<'d> {
-    /// `/real/case/path`, as filters see it; empty for the root.
     display_path: DisplayPath,
     path: RelPath,
     device: u64,
     entries: LocalEntries<'d>,
 }
 
-impl<'a> Pass<'a> {
-    /// `/real/case/path` of a directory in Dropbox, as filters see it; nothing if it is shut, or
-    /// its spelling is not known, so that the filters cannot be asked.
-    pub(crate) fn display_path_of(&self, dir: &str) -> Result<Option<DisplayPath>> {
-        let filter = &self.env.config.sync.filter;
-        Ok(match self.env.index.dir_path(dir, filter)? {
-            DirPath::Open(path) => Some(DisplayPath::of(&path)),
-            DirPath::Pruned | DirPath::Unknown => None,
-        })
+impl OpenDir<'_> {
+    /// One that is not there yet, where something else is in the way: what a plan sees that takes
+    /// it as gone.
+    pub(crate) fn planned(display_path: DisplayPath) -> Self {
+        OpenDir {
+            display_path,
+            path: RelPath::root(),
+            device: 0,
+            entries: LocalEntries::none(),
+        }
     }
 
-    /// Looks into the directory of a key, to bring something down into it; nothing if it cannot.
-    pub(crate) fn open_dir(&mut self, dir: &str) -> Result<Option<OpenDir<'a>>> {
-        let Some(display_path) = self.display_path_of(dir)? else {
-            return Ok(None);
+    /// The files of our own in it, which may be leftovers.
+    pub(crate) fn own_names(&self) -> (&RelPath, &[String]) {
+        (&self.path, &self.entries.own_names)
+    }
+}
+
+/// `/real/case/path` of a directory in Dropbox, as filters see it; nothing if it is shut, or
+/// its spelling is not known, so that the filters cannot be asked.
+pub(crate) fn display_path_of(cx: &Context<'_>, dir: &str) -> Result<Option<DisplayPath>> {
+    let filter = &cx.env.config.sync.filter;
+    Ok(match cx.env.index.dir_path(dir, filter)? {
+        DirPath::Open(path) => Some(DisplayPath::of(&path)),
+        DirPath::Pruned | DirPath::Unknown => None,
+    })
+}
+
+/// Opens the directory of a key, to bring something down into it.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn open_dir<'a>(cx: &mut Context<'a>, dir: &str) -> Result<Opened<'a>> {
+    let Some(display_path) = display_path_of(cx, dir)? else {
+        return Ok(Opened::Unknown);
+    };
+    let (path, device, entries) = match find_local_dir(cx, dir)? {
+        LocalDir::Present(path, device) => match entries(cx, &path, device) {
+            Some(entries) => (path, device, entries),
+            None => return Ok(Opened::Unknown),
+        },
+        LocalDir::Absent(path, device) => (path, device, LocalEntries::none()),
+        LocalDir::Blocked => return Ok(Opened::Blocked(display_path)),
+        LocalDir::Unknown => return Ok(Opened::Unknown),
+    };
+    Ok(Opened::Dir(OpenDir {
+        display_path,
+        path,
+        device,
+        entries,
+    }))
+}
+
+/// A row with what is local at its key; nothing if it is not looked at.
+pub(crate) fn item_at(cx: &Context<'_>, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
+    let display_path = dir.display_path.join(&row.display_name);
+    if cx.prunes(&display_path, &row.key) {
+        return None;
+    }
+    let places = dir.entries.names.with_key(&row.key.name);
+    let found = dir.entries.stat_range(places);
+    let (local, name) = one_of(&found, &row, dir.device);
+    Some(Item {
+        row,
+        local,
+        dir: dir.path.clone(),
+        device: dir.device,
+        name,
+        display_path,
+        blocked_up: false,
+    })
+}
+
+/// Finds the local directory of a key, following names from the root: the exact local name
+/// first, then any name with the same key.
+pub(crate) fn find_local_dir(cx: &Context<'_>, dir: &str) -> Result<LocalDir> {
+    let disk = cx.env.disk;
+    let mut key = String::new();
+    let Ok(root) = disk.root() else {
+        return Ok(LocalDir::Unknown);
+    };
+    let mut found = LocalDir::Present(RelPath::root(), root.device);
+    for component in dir.split('/').filter(|c| !c.is_empty()) {
+        let at = Key {
+            dir: key,
+            name: component.to_owned(),
         };
-        let (path, device, entries) = match self.find_local_dir(dir)? {
-            LocalDir::Present(path, device) => match self.entries(&path, device) {
-                Some(entries) => (path, device, entries),
-                None => return Ok(None),
+        key = at.path();
+        let row = cx.env.index.row(&at)?;
+        let name = row.as_ref().map_or(component, Row::local_name);
+        found = match found {
+            LocalDir::Blocked | LocalDir::Unknown => return Ok(found),
+            LocalDir::Absent(path, device) => match path.join(name) {
+                Ok(path) => LocalDir::Absent(path, device),
+                Err(_) => return Ok(LocalDir::Blocked),
             },
-            LocalDir::Absent(path, device) => (path, device, LocalEntries::none()),
-            // What is in the way may make room: plan as if it had.
-            LocalDir::Blocked if self.dry() => (RelPath::root(), 0, LocalEntries::none()),
-            LocalDir::Blocked => {
-                self.blocked_down(&display_path);
-                return Ok(None);
+            LocalDir::Present(path, device) => {
+                let mounted = Base::Folder { mount: true };
+                let was_mount = row.as_ref().is_some_and(|row| row.base == mounted);
+                match step(cx, &path, name, component, device) {
+                    // Nothing is put where a disk is no longer mounted.
+                    LocalDir::Present(_, here) if was_mount && here == device => LocalDir::Unknown,
+                    found => found,
+                }
             }
-            LocalDir::Unknown => return Ok(None),
         };
-        Ok(Some(OpenDir {
-            display_path,
-            path,
-            device,
-            entries,
-        }))
     }
+    Ok(found)
+}
 
-    /// Something stands where a folder of Dropbox would have to be.
-    fn blocked_down(&mut self, display_path: &str) {
-        if self.is_second_round {
-            self.env.report.problem(
-                display_path,
-                "something else is in the way of this folder; what Dropbox holds in it is left \
-                 alone: move it away",
-            );
-        }
-        self.needs_second_round = true;
+fn step(cx: &Context<'_>, dir: &RelPath, name: &str, folded: &str, device: u64) -> LocalDir {
+    let disk = cx.env.disk;
+    let Ok(exact) = dir.join(name) else {
+        return LocalDir::Blocked;
+    };
+    match disk.status(&exact) {
+        Ok(Some(status)) => match local_of(&status, device) {
+            Local::Folder { .. } => return LocalDir::Present(exact, status.device),
+            Local::File(_) | Local::Unknown | Local::Gone => return LocalDir::Blocked,
+        },
+        Ok(None) => {}
+        Err(_) => return LocalDir::Unknown,
     }
-
-    /// A row with what is local at its key; nothing if it is not looked at.
-    pub(crate) fn item_at(&self, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
-        let display_path = dir.display_path.join(&row.display_name);
-        if self.prunes(&display_path, &row.key) {
-            return None;
-        }
-        let places = dir.entries.names.with_key(&row.key.name);
-        let found = dir.entries.stat_range(places);
-        let (local, name) = one_of(&found, &row, dir.device);
-        Some(Item {
-            row,
-            local,
-            dir: dir.path.clone(),
-            device: dir.device,
-            name,
-            display_path,
-            blocked_up: false,
-        })
-    }
-
-    /// Finds the local directory of a key, following names from the root: the exact local name
-    /// first, then any name with the same key.
-    pub(crate) fn find_local_dir(&self, dir: &str) -> Result<LocalDir> {
-        let disk = self.env.disk;
-        let mut key = String::new();
-        let Ok(root) = disk.root() else {
-            return Ok(LocalDir::Unknown);
-        };
-        let mut found = LocalDir::Present(RelPath::root(), root.device);
-        for component in dir.split('/').filter(|c| !c.is_empty()) {
-            let at = Key {
-                dir: key,
-                name: component.to_owned(),
-            };
-            key = at.path();
-            let row = self.env.index.row(&at)?;
-            let name = row.as_ref().map_or(component, Row::local_name);
-            found = match found {
-                LocalDir::Blocked | LocalDir::Unknown => return Ok(found),
-                LocalDir::Absent(path, device) => match path.join(name) {
-                    Ok(path) => LocalDir::Absent(path, device),
-                    Err(_) => return Ok(LocalDir::Blocked),
-                },
-                LocalDir::Present(path, device) => {
-                    let mounted = Base::Folder { mount: true };
-                    let was_mount = row.as_ref().is_some_and(|row| row.base == mounted);
-                    match self.step(&path, name, component, device) {
-                        // Nothing is put where a disk is no longer mounted.
-                        LocalDir::Present(_, here) if was_mount && here == device => {
-                            LocalDir::Unknown
-                        }
-                        found => found,
-                    }
-                }
-            };
-        }
-        Ok(found)
-    }
-
-    fn step(&self, dir: &RelPath, name: &str, folded: &str, device: u64) -> LocalDir {
-        let disk = self.env.disk;
-        let Ok(exact) = dir.join(name) else {
-            return LocalDir::Blocked;
-        };
-        match disk.status(&exact) {
-            Ok(Some(status)) => match local_of(&status, device) {
-                Local::Folder { .. } => return LocalDir::Present(exact, status.device),
-                Local::File(_) | Local::Unknown | Local::Gone => return LocalDir::Blocked,
-            },
-            Ok(None) => {}
-            Err(_) => return LocalDir::Unknown,
-        }
-        let Ok(listed) = disk.list(dir) else {
-            return LocalDir::Unknown;
-        };
-        let mut same = listed.names.iter().filter(|name| fold(name) == folded);
-        match (same.next(), same.next()) {
-            (None, _) => LocalDir::Absent(exact, device),
-            (Some(name), None) => match (listed.handle.status(name), dir.join(name)) {
-                (Ok(Some(status)), Ok(path))
-                    if matches!(local_of(&status, device), Local::Folder { .. }) =>
-                {
-                    LocalDir::Present(path, status.device)
-                }
-                _ => LocalDir::Blocked,
-            },
-            (Some(_), Some(_)) => LocalDir::Blocked,
-        }
+    let Ok(listed) = disk.list(dir) else {
+        return LocalDir::Unknown;
+    };
+    let mut same = listed.names.iter().filter(|name| fold(name) == folded);
+    match (same.next(), same.next()) {
+        (None, _) => LocalDir::Absent(exact, device),
+        (Some(name), None) => match (listed.handle.status(name), dir.join(name)) {
+            (Ok(Some(status)), Ok(path))
+                if matches!(local_of(&status, device), Local::Folder { .. }) =>
+            {
+                LocalDir::Present(path, status.device)
+            }
+            _ => LocalDir::Blocked,
+        },
+        (Some(_), Some(_)) => LocalDir::Blocked,
     }
 }

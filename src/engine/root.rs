@@ -8,19 +8,20 @@ use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
 use crate::error::{Error, Result, state_error};
 use crate::index::{Index, Meta};
-use crate::io::disk::Disk;
+use crate::io::disk::{Disk, ReadDisk};
 use crate::io::host::Host;
 
-/// Compares the content dir with the one the base belongs to and marks a new one.
+/// Compares the content dir with the one the base belongs to and marks a new one, if there is
+/// something to write with.
 ///
 /// # Errors
 /// [`Error::Halt`] if it is another one and nobody approved it.
 pub fn check(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     index: &Index,
     host: &dyn Host,
     approved: &[String],
-    dry: bool,
+    writer: Option<&dyn Disk>,
 ) -> Result<()> {
     let path = RelPath::parse(MARKER).map_err(|error| Error::Failed(error.to_string()))?;
     let wrap = |error| state_error("read the content dir's marker", &error);
@@ -54,24 +55,10 @@ pub fn check(
         }
         log::info!("starting over with this content dir; nothing is deleted on either side");
     }
-    let marker = match marker {
-        Some(marker) if !marker.is_empty() => Some(marker),
-        _ if dry => None,
-        _ => {
-            let fresh = host.random_hex(16);
-            let written = disk.write(&path, format!("{fresh}\n").as_bytes());
-            match written {
-                Ok(()) => Some(fresh),
-                Err(error) => {
-                    log::debug!("no marker: {error}");
-                    // Nothing else would remove what could not be put in place.
-                    if let Ok(unfinished) = RelPath::parse(&format!("{MARKER}.new")) {
-                        let _ = disk.remove_file(&unfinished);
-                    }
-                    None
-                }
-            }
-        }
+    let marker = match (marker, writer) {
+        (Some(marker), _) if !marker.is_empty() => Some(marker),
+        (_, None) => None,
+        (_, Some(disk)) => write_marker(disk, &path, &host.random_hex(16)),
     };
     index.transaction(|| {
         if !is_known {
@@ -84,4 +71,19 @@ pub fn check(
             None => index.set_meta(Meta::RootIdentity, &identity),
         }
     })
+}
+
+/// The fresh marker; nothing where none can be written.
+fn write_marker(disk: &dyn Disk, path: &RelPath, fresh: &str) -> Option<String> {
+    match disk.write(path, format!("{fresh}\n").as_bytes()) {
+        Ok(()) => Some(fresh.to_owned()),
+        Err(error) => {
+            log::debug!("no marker: {error}");
+            // Nothing else would remove what could not be put in place.
+            if let Ok(unfinished) = RelPath::parse(&format!("{MARKER}.new")) {
+                let _ = disk.remove_file(&unfinished);
+            }
+            None
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::io;
 
 use crate::core::content_hash::{ContentHash, ContentHasher};
 use crate::core::path::RelPath;
-use crate::io::disk::{Disk, ReadFile};
+use crate::io::disk::{ReadDisk, ReadFile};
 use crate::io::stat::Stamp;
 
 /// Bytes read at a time.
@@ -41,7 +41,7 @@ impl From<io::Error> for Unread {
 ///
 /// # Errors
 /// [`Unread`].
-pub fn hash(disk: &dyn Disk, path: &RelPath) -> Result<(ContentHash, Stamp), Unread> {
+pub fn hash(disk: &dyn ReadDisk, path: &RelPath) -> Result<(ContentHash, Stamp), Unread> {
     for _ in 0..TRIES_MAX {
         let mut file = disk.open(path)?;
         let before = file.status()?.stamp;

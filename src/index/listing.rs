@@ -68,8 +68,8 @@ impl Index {
             }
         };
         let display_path = format!("/{}", join(&dir, &entry.display_name));
-        let reach = filter.allows(&display_path);
-        let may_travel = reach.up || reach.down;
+        let allows = filter.allows(&display_path);
+        let may_travel = allows.up || allows.down;
         let is_folder = matches!(entry.remote, Remote::Folder);
         let mut changed = false;
         if !is_folder {

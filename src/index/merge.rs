@@ -201,10 +201,10 @@ impl StagedMerge<'_> {
         if let Some(entry) = &entry {
             rename(&mut row, entry);
         }
-        let reach = self
+        let allows = self
             .filter
             .allows(&format!("/{}", join(&dir, &row.display_name)));
-        let managed = reach.up || reach.down;
+        let managed = allows.up || allows.down;
         // A folder that is shut has a row, so that it is known how it is spelt.
         if !managed && !matches!(remote, Remote::Folder) {
             return self.forget(&key, before.as_ref());

@@ -137,7 +137,7 @@ fn without_a_marker_device_and_inode_tell_content_dirs_apart() {
     let disk = world.disk();
     disk.set_mode("", 0o555);
     let index = Index::in_memory("one").unwrap();
-    let check = || root::check(&disk, &index, &world.clock, &[], false);
+    let check = || root::check(&disk, &index, &world.clock, &[], Some(&disk));
     check().unwrap();
     assert_eq!(
         index.meta(Meta::RootMarker).unwrap(),

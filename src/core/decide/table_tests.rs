@@ -7,11 +7,11 @@ use super::*;
 const SAME: Side = File(Content::Same);
 const EDITED: Side = File(Content::Edited);
 
-const FLOWS: [Flow; 3] = [Flow::Both, Flow::Up, Flow::Down];
+const FLOWS: [Directions; 3] = [Directions::Both, Directions::Up, Directions::Down];
 
-fn facts(flow: Flow, base: BaseKind, local: Side, remote: Side) -> Facts {
+fn facts(directions: Directions, base: BaseKind, local: Side, remote: Side) -> Facts {
     Facts {
-        flow,
+        directions,
         base,
         local,
         remote,
@@ -23,8 +23,8 @@ fn facts(flow: Flow, base: BaseKind, local: Side, remote: Side) -> Facts {
 /// What both, up and down come to for each pair of sides.
 fn check(base: BaseKind, cells: &[(Side, Side, [Action; 3])]) {
     for (local, remote, expected) in cells {
-        for (flow, action) in FLOWS.into_iter().zip(expected) {
-            let facts = facts(flow, base, *local, *remote);
+        for (directions, action) in FLOWS.into_iter().zip(expected) {
+            let facts = facts(directions, base, *local, *remote);
             assert_eq!(decide(facts), *action, "{facts:?}");
         }
     }
@@ -82,11 +82,11 @@ fn folders_without_a_base_are_copied_or_adopted() {
 #[test]
 fn equal_files_are_adopted_whatever_the_base_and_the_flow() {
     for base in [BaseKind::None, BaseKind::Folder, BaseKind::File] {
-        for flow in FLOWS {
+        for directions in FLOWS {
             for (local, remote) in [(SAME, EDITED), (EDITED, SAME), (EDITED, EDITED)] {
                 let facts = Facts {
                     equal: true,
-                    ..facts(flow, base, local, remote)
+                    ..facts(directions, base, local, remote)
                 };
                 assert_eq!(decide(facts), Adopt, "{facts:?}");
             }
@@ -96,7 +96,12 @@ fn equal_files_are_adopted_whatever_the_base_and_the_flow() {
 
 #[test]
 fn a_reset_uploads_what_dropbox_lacks_and_nothing_else() {
-    for flow in [Flow::Both, Flow::Up, Flow::Down, Flow::Neither] {
+    for directions in [
+        Directions::Both,
+        Directions::Up,
+        Directions::Down,
+        Directions::Neither,
+    ] {
         for (local, action) in [
             (Side::Unknown, Nothing),
             (Gone, Forget),
@@ -106,13 +111,13 @@ fn a_reset_uploads_what_dropbox_lacks_and_nothing_else() {
             let due = |base| {
                 decide(Facts {
                     reset_upload: true,
-                    ..facts(flow, base, local, Gone)
+                    ..facts(directions, base, local, Gone)
                 })
             };
-            assert_eq!(due(BaseKind::None), action, "{flow:?} {local:?}");
+            assert_eq!(due(BaseKind::None), action, "{directions:?} {local:?}");
             for base in [BaseKind::File, BaseKind::Folder] {
-                let usual = decide(facts(flow, base, local, Gone));
-                assert_eq!(due(base), usual, "{flow:?} {local:?}");
+                let usual = decide(facts(directions, base, local, Gone));
+                assert_eq!(due(base), usual, "{directions:?} {local:?}");
             }
         }
     }
@@ -122,21 +127,34 @@ fn a_reset_uploads_what_dropbox_lacks_and_nothing_else() {
 fn the_flow_is_the_mode_cut_by_both_filters() {
     use Mode::{Bidirectional, DropboxToLocal, LocalToDropbox};
     for (mode, flows) in [
-        (Bidirectional, [Flow::Both, Flow::Up, Flow::Down]),
-        (LocalToDropbox, [Flow::Up, Flow::Up, Flow::Neither]),
-        (DropboxToLocal, [Flow::Down, Flow::Neither, Flow::Down]),
+        (
+            Bidirectional,
+            [Directions::Both, Directions::Up, Directions::Down],
+        ),
+        (
+            LocalToDropbox,
+            [Directions::Up, Directions::Up, Directions::Neither],
+        ),
+        (
+            DropboxToLocal,
+            [Directions::Down, Directions::Neither, Directions::Down],
+        ),
     ] {
-        for ((up, down), flow) in [(true, true), (true, false), (false, true)]
+        for ((up, down), directions) in [(true, true), (true, false), (false, true)]
             .into_iter()
             .zip(flows)
         {
-            assert_eq!(Flow::of(mode, FilterAllows { up, down }), flow, "{mode:?}");
+            assert_eq!(
+                Directions::of(mode, FilterAllows { up, down }),
+                directions,
+                "{mode:?}"
+            );
         }
         let none = FilterAllows {
             up: false,
             down: false,
         };
-        assert_eq!(Flow::of(mode, none), Flow::Neither, "{mode:?}");
+        assert_eq!(Directions::of(mode, none), Directions::Neither, "{mode:?}");
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Deletes;
 use crate::core::path::{Key, split};
 use crate::core::remote::RemotePath;
 use crate::dropbox::api::PageSink;
 use crate::dropbox::batch::Choice;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
-use crate::engine::context::Pass;
+use crate::engine::context::Context;
 use crate::engine::item::Delete;
 use crate::engine::remote_root::{Location, RemoteRoot};
 use crate::error::{Error, Result};
@@ -79,36 +80,40 @@ impl Choice for Emptiness<'_> {
     }
 }
 
-impl Pass<'_> {
+impl<'a> Deletes<'a> {
     /// Deletes folders in Dropbox that hold nothing but each other, where one look at all of them
     /// is less than a look at each; the others come back as they came.
-    pub(super) fn delete_empty_trees(&mut self, folders: Vec<Delete>) -> Result<Vec<Delete>> {
+    pub(super) fn delete_empty_trees(
+        &mut self,
+        cx: &mut Context<'a>,
+        folders: Vec<Delete>,
+    ) -> Result<Vec<Delete>> {
         if folders.len() < 2 {
             return Ok(folders);
         }
         // What was deleted in them does not count any more.
-        self.flush_settles()?;
+        cx.flush_settles()?;
         let named: BTreeMap<Key, RemotePath> = folders
             .iter()
             .map(|delete| {
                 let row = &delete.item.row;
-                (row.key.clone(), self.env.remote_root.of_row(row))
+                (row.key.clone(), cx.env.remote_root.of_row(row))
             })
             .collect();
         let dir = common_dir(named.keys());
-        let pages = self.env.index.subtree_totals(&dir)?.entries / PAGE_ENTRIES + 1;
+        let pages = cx.env.index.subtree_totals(&dir)?.entries / PAGE_ENTRIES + 1;
         if pages >= folders.len() as u64 {
             return Ok(folders);
         }
-        let row = self.env.index.row(&Key::of(&dir))?;
-        let path = self.env.remote_root.of_dir(&dir, row.as_ref());
+        let row = cx.env.index.row(&Key::of(&dir))?;
+        let path = cx.env.remote_root.of_dir(&dir, row.as_ref());
         let mut look = Emptiness {
-            remote_root: &self.env.remote_root,
+            remote_root: &cx.env.remote_root,
             folders: &named,
             blocked: BTreeSet::new(),
             view_is_incomplete: false,
         };
-        let outcomes = match self.env.api.delete_empty_folders(&path, &mut look) {
+        let outcomes = match self.api.delete_empty_folders(&path, &mut look) {
             Ok(outcomes) => outcomes,
             Err(CallError::End(error)) => return Err(error),
             Err(error) => {
@@ -132,7 +137,7 @@ impl Pass<'_> {
         let mut left = Vec::new();
         for delete in folders {
             if went(&delete.item.row.key) {
-                self.deleted_in_dropbox(delete.item, "(empty folder)")?;
+                self.deleted_in_dropbox(cx, delete.item, "(empty folder)")?;
             } else {
                 left.push(delete);
             }

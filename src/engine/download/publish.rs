@@ -5,20 +5,22 @@
 //! files are renamed after the sync that made their bytes durable, and settled after the next one,
 //! which made the renames durable.
 
-use std::collections::BTreeMap;
 use std::io;
 
+use super::Downloads;
 use crate::core::conflict_name::conflict_name;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::core::remote::Rev;
-use crate::engine::context::Pass;
-use crate::engine::download::DownloadError;
+use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
-use crate::error::{Result, state_error};
+use crate::engine::stable_read;
+use crate::error::Result;
 use crate::index::Base;
 use crate::io::disk::Access;
+use crate::io::stat::Kind;
+use crate::io::systemd::read_only_advice;
 use crate::report::{Change, in_brackets};
 use crate::timestamp::date_of;
 
@@ -30,8 +32,6 @@ const BATCH_FILES: usize = 64;
 pub struct PublishQueue {
     /// Complete and verified, not yet forced to the medium.
     fetched: Vec<StagedFile>,
-    /// One directory on each filesystem written to in this pass, by device.
-    filesystems: BTreeMap<u64, RelPath>,
     /// Renamed, not yet settled.
     renamed: Vec<(Item, Base)>,
 }
@@ -75,69 +75,31 @@ impl Existing {
     }
 }
 
-impl Pass<'_> {
+impl<'a> Downloads<'a> {
     /// Takes over a verified temporary file.
-    pub(crate) fn stage(&mut self, fetched: StagedFile) -> Result<()> {
-        self.touch(&fetched.temp.parent());
+    pub(crate) fn stage(&mut self, cx: &mut Context<'a>, fetched: StagedFile) -> Result<()> {
+        self.durable.touch(&fetched.temp.parent());
         self.publish_queue.fetched.push(fetched);
-        self.publish_if_full()
+        self.publish_if_full(cx)
     }
 
-    /// Something in this directory was written and has to become durable.
-    pub(crate) fn touch(&mut self, dir: &RelPath) {
-        let disk = self.env.disk;
-        if let (Ok(Some(status)), Ok(root)) = (disk.status(dir), disk.root()) {
-            // The root stays; any other directory may be gone by the time of the sync.
-            let is_roots = status.device == root.device;
-            let dir = if is_roots {
-                RelPath::root()
-            } else {
-                dir.clone()
-            };
-            self.publish_queue
-                .filesystems
-                .entry(status.device)
-                .or_insert(dir);
-        }
-    }
-
-    /// Forces what was written to the medium, on every filesystem that was touched.
-    pub(crate) fn sync(&self) -> Result<()> {
-        for (device, dir) in &self.publish_queue.filesystems {
-            let mut dir = dir.clone();
-            loop {
-                match self.env.disk.sync_filesystem(&dir) {
-                    // Gone since; its parent is on the same filesystem.
-                    Err(error) if is_gone(&error) && !dir.is_root() => dir = dir.parent(),
-                    synced => {
-                        synced
-                            .and_then(|()| self.check_device(&dir, *device))
-                            .map_err(|error| state_error("write to the content dir", &error))?;
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn publish_if_full(&mut self) -> Result<()> {
+    fn publish_if_full(&mut self, cx: &mut Context<'a>) -> Result<()> {
         let publish_queue = &self.publish_queue;
         let is_full = publish_queue.fetched.len() >= BATCH_FILES
             || publish_queue.renamed.len() >= 2 * BATCH_FILES;
         if is_full {
-            self.publish_batch()
+            self.publish_batch(cx)
         } else {
             Ok(())
         }
     }
 
     /// Forces the batch to the medium, renames it into place, and settles the batch before it.
-    fn publish_batch(&mut self) -> Result<()> {
+    fn publish_batch(&mut self, cx: &mut Context<'a>) -> Result<()> {
         if self.publish_queue.fetched.is_empty() && self.publish_queue.renamed.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.sync() {
+        if let Err(error) = self.durable.sync(cx) {
             // After a failed sync nothing is known to be durable: all of it is fetched again.
             for fetched in std::mem::take(&mut self.publish_queue.fetched) {
                 self.discard(&fetched.temp);
@@ -147,25 +109,25 @@ impl Pass<'_> {
         }
         for (mut item, base) in std::mem::take(&mut self.publish_queue.renamed) {
             item.row.settle(base, &item.name);
-            self.settle(item.row)?;
+            cx.settle(item.row)?;
         }
         for fetched in std::mem::take(&mut self.publish_queue.fetched) {
             let (temp, display_path) = (fetched.temp.clone(), fetched.item.display_path.clone());
-            if let Err(error) = self.put_in_place(fetched) {
+            if let Err(error) = self.put_in_place(cx, fetched) {
                 self.discard(&temp);
-                self.not_stored(&display_path, &error);
+                not_stored(cx, &display_path, &error);
             }
         }
         Ok(())
     }
 
     /// Lands what is under way.
-    pub(crate) fn finish_publishing(&mut self) -> Result<()> {
-        self.publish_batch()?;
-        self.publish_batch()
+    pub(crate) fn finish_publishing(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        self.publish_batch(cx)?;
+        self.publish_batch(cx)
     }
 
-    fn put_in_place(&mut self, fetched: StagedFile) -> io::Result<()> {
+    fn put_in_place(&mut self, cx: &mut Context<'a>, fetched: StagedFile) -> io::Result<()> {
         let StagedFile {
             item,
             temp,
@@ -173,9 +135,9 @@ impl Pass<'_> {
             hash,
             replaces,
         } = fetched;
-        let disk = self.env.disk;
+        let disk = self.disk;
         let target = item.path().map_err(io::Error::other)?;
-        self.check_device(&item.dir, item.device)?;
+        cx.check_device(&item.dir, item.device)?;
         // Dropbox stated no hash; only now can it be known that both sides hold the same.
         if let Existing::Kept(observed) = replaces
             && item
@@ -183,13 +145,13 @@ impl Pass<'_> {
                 .remote_file()
                 .is_some_and(|file| file.hash.is_none() && file.size == observed.stamp.size)
         {
-            let read_at_ns = self.env.host.now_ns();
-            if let Ok((found, stamp)) = crate::engine::stable_read::hash(disk, &target)
+            let read_at_ns = cx.env.host.now_ns();
+            if let Ok((found, stamp)) = stable_read::hash(disk, &target)
                 && found == hash
             {
                 self.discard(&temp);
-                self.env.report.adopted();
-                let base = self.file_base(&item, rev, hash, stamp, read_at_ns);
+                cx.env.report.adopted();
+                let base = cx.file_base(&item, rev, hash, stamp, read_at_ns);
                 self.publish_queue.renamed.push((item, base));
                 return Ok(());
             }
@@ -204,7 +166,7 @@ impl Pass<'_> {
                     Err(io::ErrorKind::AlreadyExists.into())
                 }
             }
-            Existing::Kept(observed) => self.keep_copy(&item, &target, &observed, &temp),
+            Existing::Kept(observed) => self.keep_copy(cx, &item, &target, &observed, &temp),
         };
         match placed {
             Ok(()) => {
@@ -213,16 +175,16 @@ impl Pass<'_> {
                     .map(|status| status.stamp)
                     .unwrap_or_default();
                 let size = in_brackets(stamp.size);
-                self.env
+                cx.env
                     .report
                     .changed(Change::Download, &item.display_path, &size);
-                self.note_arrival(Direction::Down, hash);
-                let base = self.file_base(&item, rev, hash, stamp, self.env.host.now_ns());
+                cx.note_arrival(Direction::Down, hash);
+                let base = cx.file_base(&item, rev, hash, stamp, cx.env.host.now_ns());
                 self.publish_queue.renamed.push((item, base));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(&temp);
-                self.env
+                cx.env
                     .report
                     .deferred(&item.display_path, "it changed here meanwhile");
             }
@@ -233,26 +195,27 @@ impl Pass<'_> {
 
     /// The target still holds what was decided about.
     fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
-        let Some(status) = self.env.disk.status(target)? else {
+        let Some(status) = self.disk.status(target)? else {
             return Ok(false);
         };
         if status.stamp == observed.stamp {
             return Ok(true);
         }
-        let now = crate::engine::stable_read::hash(self.env.disk, target).ok();
+        let now = stable_read::hash(self.disk, target).ok();
         Ok(now.is_some_and(|(hash, _)| Some(hash) == observed.hash))
     }
 
     /// Moves the local version aside, then the downloaded one into its place.
     fn keep_copy(
         &mut self,
+        cx: &mut Context<'a>,
         item: &Item,
         target: &RelPath,
         observed: &Observed,
         temp: &RelPath,
     ) -> io::Result<()> {
-        let disk = self.env.disk;
-        let copy = self.copy_name(item, target, observed)?;
+        let disk = self.disk;
+        let copy = self.copy_name(cx, item, target, observed)?;
         // Choosing a name may have taken a while.
         if !self.still_is(target, observed)? {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -261,41 +224,40 @@ impl Pass<'_> {
             CopyName::Free(copy) => {
                 disk.rename_new(target, &copy)?;
                 disk.rename_new(temp, target)?;
-                self.report_conflict(item, &format!("local version kept as {}", copy.name()));
+                report_conflict(cx, item, &format!("local version kept as {}", copy.name()));
             }
             // The very same content was kept before: a pass was interrupted right here.
             CopyName::Kept(copy) => {
                 disk.replace(temp, target)?;
-                self.report_conflict(item, &format!("local version already is {}", copy.name()));
+                report_conflict(
+                    cx,
+                    item,
+                    &format!("local version already is {}", copy.name()),
+                );
             }
         }
         Ok(())
     }
 
-    pub(crate) fn report_conflict(&self, item: &Item, more: &str) {
-        self.env
-            .report
-            .changed(Change::Conflict, &item.display_path, more);
-    }
-
     /// The name the local version gets, in the order: plain, with 8 digits of its hash.
     pub(crate) fn copy_name(
         &self,
+        cx: &Context<'a>,
         item: &Item,
         target: &RelPath,
         observed: &Observed,
     ) -> io::Result<CopyName> {
-        let disk = self.env.disk;
+        let disk = self.disk;
         let hash = match observed.hash {
             Some(hash) => hash,
-            None => match crate::engine::stable_read::hash(disk, target) {
+            None => match stable_read::hash(disk, target) {
                 Ok((hash, _)) => hash,
                 Err(_) => return Err(io::ErrorKind::AlreadyExists.into()),
             },
         };
         let date = date_of(observed.stamp.mtime_ns);
         for digits in [None, Some(hash)] {
-            let name = conflict_name(&item.name, &self.env.device, &date, digits);
+            let name = conflict_name(&item.name, &cx.env.device, &date, digits);
             let copy = item.dir.join(&name).map_err(io::Error::other)?;
             if copy == *target {
                 continue;
@@ -303,7 +265,7 @@ impl Pass<'_> {
             match disk.status(&copy)? {
                 None => return Ok(CopyName::Free(copy)),
                 Some(status) if status.stamp.size == observed.stamp.size => {
-                    let taken = crate::engine::stable_read::hash(disk, &copy).ok();
+                    let taken = stable_read::hash(disk, &copy).ok();
                     if taken.is_some_and(|(other, _)| other == hash) {
                         return Ok(CopyName::Kept(copy));
                     }
@@ -317,37 +279,41 @@ impl Pass<'_> {
     }
 
     /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
-    pub(crate) fn set_aside(&mut self, item: Item, observed: Observed) -> Result<()> {
-        if self.dry() {
-            self.report_conflict(&item, "(Dropbox has a folder)");
-            return Ok(());
-        }
+    pub(crate) fn set_aside(
+        &mut self,
+        cx: &mut Context<'a>,
+        item: Item,
+        observed: Observed,
+    ) -> Result<()> {
         let moved = item.path().map_err(io::Error::other).and_then(|target| {
-            let copy = self.copy_name(&item, &target, &observed)?;
+            let copy = self.copy_name(cx, &item, &target, &observed)?;
             if !self.still_is(&target, &observed)? {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             match copy {
-                CopyName::Free(copy) => self.env.disk.rename_new(&target, &copy).map(|()| copy),
-                CopyName::Kept(copy) => self.env.disk.remove_file(&target).map(|()| copy),
+                CopyName::Free(copy) => self.disk.rename_new(&target, &copy).map(|()| copy),
+                CopyName::Kept(copy) => self.disk.remove_file(&target).map(|()| copy),
             }
         });
         match moved {
             Ok(copy) => {
                 let text = format!("Dropbox has a folder; local file kept as {}", copy.name());
-                self.report_conflict(&item, &text);
-                self.make_local_folder(Item {
-                    local: Local::Gone,
-                    ..item
-                })
+                report_conflict(cx, &item, &text);
+                self.make_local_folder(
+                    cx,
+                    Item {
+                        local: Local::Gone,
+                        ..item
+                    },
+                )
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let report = self.env.report;
+                let report = cx.env.report;
                 report.deferred(&item.display_path, "it changed here meanwhile");
                 Ok(())
             }
             Err(error) => {
-                self.env
+                cx.env
                     .report
                     .problem(&item.display_path, &error.to_string());
                 Ok(())
@@ -356,51 +322,105 @@ impl Pass<'_> {
     }
 
     /// Makes a folder Dropbox has.
-    pub(crate) fn make_local_folder(&mut self, item: Item) -> Result<()> {
-        if self.dry() {
-            self.env
-                .report
-                .changed(Change::MakeLocalFolder, &item.display_path, "");
-            return Ok(());
-        }
-        let Some(path) = self.local_path(&item) else {
+    pub(crate) fn make_local_folder(&mut self, cx: &mut Context<'a>, item: Item) -> Result<()> {
+        let Some(path) = local_path(cx, &item) else {
             return Ok(());
         };
-        if !self.ensure_dir(&item)? {
+        if !self.ensure_dir(cx, &item) {
             return Ok(());
         }
-        let made = self
+        let made = cx
             .check_device(&item.dir, item.device)
-            .and_then(|()| self.env.disk.make_dir(&path));
+            .and_then(|()| self.disk.make_dir(&path));
         match made {
-            Ok(()) => self
+            Ok(()) => cx
                 .env
                 .report
                 .changed(Change::MakeLocalFolder, &item.display_path, ""),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return self.not_fetched(&item, DownloadError::Disk(error)),
+            Err(error) => {
+                not_stored(cx, &item.display_path, &error);
+                return Ok(());
+            }
         }
-        self.touch(&item.dir);
+        self.durable.touch(&item.dir);
         // Settled once it is durable: a lost folder must not look like a removed one.
         self.publish_queue
             .renamed
             .push((item, Base::Folder { mount: false }));
-        self.publish_if_full()
+        self.publish_if_full(cx)
     }
 
     /// Takes over a file that has its new name already.
-    pub(crate) fn publish_moved(&mut self, old: Item, new: Item, base: Base) -> Result<()> {
+    pub(crate) fn publish_moved(
+        &mut self,
+        cx: &mut Context<'a>,
+        old: Item,
+        new: Item,
+        base: Base,
+    ) -> Result<()> {
         self.publish_queue.renamed.push((new, base));
         self.publish_queue.renamed.push((old, Base::None));
-        self.publish_if_full()
+        self.publish_if_full(cx)
+    }
+
+    /// Makes the directories a download needs.
+    pub(super) fn ensure_dir(&mut self, cx: &mut Context<'a>, item: &Item) -> bool {
+        if let Ok(Some(status)) = self.disk.status(&item.dir)
+            && status.kind == Kind::Folder
+        {
+            return true;
+        }
+        let mut dir = RelPath::root();
+        for component in item.dir.components() {
+            let Ok(next) = dir.join(component) else {
+                return false;
+            };
+            match self.disk.make_dir(&next) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    not_stored(cx, &item.display_path, &error);
+                    return false;
+                }
+            }
+            dir = next;
+        }
+        true
+    }
+
+    pub(super) fn discard(&self, temp: &RelPath) {
+        match self.disk.remove_file(temp) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => log::debug!("{error}"),
+            _ => {}
+        }
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+/// Says that a local version was kept as a conflict copy.
+pub(crate) fn report_conflict(cx: &Context<'_>, item: &Item, more: &str) {
+    cx.env
+        .report
+        .changed(Change::Conflict, &item.display_path, more);
+}
+
+/// Where an item is locally; a name this filesystem cannot have is a problem.
+pub(super) fn local_path(cx: &Context<'_>, item: &Item) -> Option<RelPath> {
+    let report = cx.env.report;
+    item.path()
+        .map_err(|e| report.problem(&item.display_path, &format!("{e}: it stays in Dropbox")))
+        .ok()
+}
+
+/// The disk would not take a file; a full disk has an exit code of its own.
+pub(super) fn not_stored(cx: &mut Context<'_>, display_path: &str, error: &io::Error) {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    if matches!(error.kind(), StorageFull | QuotaExceeded) {
+        cx.disk_full = Some(error.to_string());
+    }
+    let advice = read_only_advice(error);
+    let text = format!("not downloaded: {error}{advice}");
+    cx.env.report.problem(display_path, &text);
 }
 
 /// Where a conflict copy goes.

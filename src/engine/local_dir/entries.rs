@@ -4,9 +4,9 @@ use std::io;
 use std::ops::Range;
 
 use crate::core::decide::Mode;
-use crate::core::own_names::{is_own_name, is_temp_name, rev_of_partial};
-use crate::core::path::{RelPath, fold, join};
-use crate::engine::context::Pass;
+use crate::core::own_names::is_own_name;
+use crate::core::path::{RelPath, join};
+use crate::engine::context::Context;
 use crate::engine::item::{Local, local_of};
 use crate::index::Row;
 use crate::io::listing::{DirHandle, Listing, Names};
@@ -24,6 +24,8 @@ pub(crate) struct LocalEntry {
 /// The local names of a directory, sorted by key.
 pub(crate) struct LocalEntries<'d> {
     pub(crate) names: Names,
+    /// The files of our own that were left out.
+    pub(crate) own_names: Vec<String>,
     handle: Option<Box<dyn DirHandle + 'd>>,
 }
 
@@ -32,6 +34,7 @@ impl LocalEntries<'_> {
     pub(crate) fn none() -> Self {
         LocalEntries {
             names: Names::default(),
+            own_names: Vec::new(),
             handle: None,
         }
     }
@@ -55,96 +58,82 @@ impl LocalEntries<'_> {
     }
 }
 
-impl<'a> Pass<'a> {
-    /// The entries of a directory, sorted by key; nothing if it cannot be read.
-    pub(crate) fn entries(&mut self, path: &RelPath, device: u64) -> Option<LocalEntries<'a>> {
-        let listed = self.env.disk.list(path);
-        // An unmounted disk leaves an empty directory: look after listing.
-        let listed = listed.and_then(|listed| self.check_device(path, device).map(|()| listed));
-        let listed = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
-                self.note_incomplete_view();
-                let report = self.env.report;
-                match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        report.deferred(&path.slashed(), "it was just removed");
-                    }
-                    _ => report.problem(&path.slashed(), &error.to_string()),
+/// The entries of a directory, sorted by key; nothing if it cannot be read.
+pub(crate) fn entries<'a>(
+    cx: &mut Context<'a>,
+    path: &RelPath,
+    device: u64,
+) -> Option<LocalEntries<'a>> {
+    let listed = cx.env.disk.list(path);
+    // An unmounted disk leaves an empty directory: look after listing.
+    let listed = listed.and_then(|listed| cx.check_device(path, device).map(|()| listed));
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(error) => {
+            cx.note_incomplete_view();
+            let report = cx.env.report;
+            match error.kind() {
+                io::ErrorKind::NotFound => {
+                    report.deferred(&path.slashed(), "it was just removed");
                 }
-                return None;
+                _ => report.problem(&path.slashed(), &error.to_string()),
             }
-        };
-        let Listing {
-            names,
-            not_utf8,
-            handle,
-        } = listed;
-        if self.options.mode != Mode::DropboxToLocal {
-            for name in not_utf8.iter().filter(|name| !name.starts_with('.')) {
-                self.env.report.problem(
-                    &path.join(name).unwrap_or_default().slashed(),
-                    "the name is not UTF-8, Dropbox cannot hold it: rename it",
-                );
-            }
+            return None;
         }
-        let own: Vec<usize> = (0..names.len())
-            .filter(|at| names.get(*at).is_some_and(is_own_name))
-            .collect();
-        let mut names = if own.is_empty() {
-            names
-        } else {
-            own.iter()
-                .filter_map(|at| names.get(*at))
-                .for_each(|name| self.clean(path, name));
-            names.without(&own)
-        };
-        names.sort();
-        Some(LocalEntries {
-            names,
-            handle: Some(handle),
-        })
+    };
+    let Listing {
+        names,
+        not_utf8,
+        handle,
+    } = listed;
+    if cx.options.mode != Mode::DropboxToLocal {
+        for name in not_utf8.iter().filter(|name| !name.starts_with('.')) {
+            cx.env.report.problem(
+                &path.join(name).unwrap_or_default().slashed(),
+                "the name is not UTF-8, Dropbox cannot hold it: rename it",
+            );
+        }
     }
+    let own: Vec<usize> = (0..names.len())
+        .filter(|at| names.get(*at).is_some_and(is_own_name))
+        .collect();
+    let own_names: Vec<String> = own
+        .iter()
+        .filter_map(|at| names.get(*at).map(str::to_owned))
+        .collect();
+    let mut names = if own.is_empty() {
+        names
+    } else {
+        names.without(&own)
+    };
+    names.sort();
+    Some(LocalEntries {
+        names,
+        handle: Some(handle),
+        own_names,
+    })
+}
 
-    /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's.
-    fn clean(&self, dir: &RelPath, name: &str) {
-        let is_left = match rev_of_partial(name) {
-            // The beginning of a large file waits for the rest as long as that is to come.
-            Some(rev) => matches!(self.env.index.is_due(&fold(dir.as_str()), rev), Ok(false)),
-            None => is_temp_name(name),
-        };
-        if self.dry() || !is_left || self.publish_queue.holds(dir, name) {
-            return;
-        }
-        if let Ok(path) = dir.join(name) {
-            match self.env.disk.remove_file(&path) {
-                Ok(()) => log::debug!("removed a leftover of an earlier run: {path}"),
-                Err(error) => log::debug!("{error}"),
-            }
-        }
-    }
-
-    /// The filesystem's own directory for repairs: nobody put it there, and only root can read it.
-    /// One that Dropbox holds or that was in step is a folder like any other.
-    pub(crate) fn is_lost_and_found(
-        &self,
-        dir: &RelPath,
-        device: u64,
-        found: &[LocalEntry],
-    ) -> bool {
-        let (name, top) = LOST_AND_FOUND;
-        let is_it = |entry: &LocalEntry| {
-            entry.name == name
-                && entry.status.as_ref().is_ok_and(|status| {
-                    status.kind == Kind::Folder && status.uid == 0 && status.device == device
-                })
-        };
-        let at_top = || match self.env.disk.status(dir) {
-            Ok(Some(dir)) => dir.stamp.inode == top,
-            Ok(None) | Err(_) => false,
-        };
-        matches!(found, [entry] if is_it(entry)) && at_top()
-    }
+/// The filesystem's own directory for repairs: nobody put it there, and only root can read it.
+/// One that Dropbox holds or that was in step is a folder like any other.
+pub(crate) fn is_lost_and_found(
+    cx: &Context<'_>,
+    dir: &RelPath,
+    device: u64,
+    found: &[LocalEntry],
+) -> bool {
+    let (name, top) = LOST_AND_FOUND;
+    let is_it = |entry: &LocalEntry| {
+        entry.name == name
+            && entry.status.as_ref().is_ok_and(|status| {
+                status.kind == Kind::Folder && status.uid == 0 && status.device == device
+            })
+    };
+    let at_top = || match cx.env.disk.status(dir) {
+        Ok(Some(dir)) => dir.stamp.inode == top,
+        Ok(None) | Err(_) => false,
+    };
+    matches!(found, [entry] if is_it(entry)) && at_top()
 }
 
 /// What is local at a key, and under which name.

@@ -11,7 +11,7 @@ use crate::core::content_hash::{ContentHash, ContentHasher};
 use crate::core::path::RelPath;
 use crate::dropbox::api::Upload;
 use crate::engine::stable_read::BUFFER_BYTES;
-use crate::io::disk::{Disk, ReadFile};
+use crate::io::disk::{ReadDisk, ReadFile};
 use crate::io::stat::Stamp;
 
 /// One file of the row.
@@ -43,7 +43,7 @@ struct Open {
 
 /// Pieces as one stream.
 pub struct ConcatReader<'a> {
-    disk: &'a dyn Disk,
+    disk: &'a dyn ReadDisk,
     files: Vec<&'a mut BatchFile>,
     at: usize,
     open: Option<Open>,
@@ -55,7 +55,7 @@ pub struct ConcatReader<'a> {
 
 impl<'a> ConcatReader<'a> {
     /// The stream of these files.
-    pub fn new(disk: &'a dyn Disk, files: Vec<&'a mut BatchFile>) -> ConcatReader<'a> {
+    pub fn new(disk: &'a dyn ReadDisk, files: Vec<&'a mut BatchFile>) -> ConcatReader<'a> {
         ConcatReader {
             disk,
             files,

@@ -4,16 +4,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::batch::PendingUpload;
-use super::{Sent, WriteMode};
+use super::Uploads;
+use super::queue::PendingUpload;
+use super::sent::Sent;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
 use crate::core::remote::RemotePath;
 use crate::dropbox::batch::Outcome;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::FileMetadata;
-use crate::engine::context::Pass;
-use crate::engine::local_dir::LocalDir;
+use crate::dropbox::wire::WriteMode;
+use crate::engine::context::Context;
+use crate::engine::local_dir::{LocalDir, find_local_dir};
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::Row;
@@ -37,10 +39,14 @@ struct Moved {
     read_at_ns: i128,
 }
 
-impl Pass<'_> {
+impl<'a> Uploads<'a> {
     /// Has Dropbox copy what was moved; the other files come back.
-    pub(super) fn copy_moved(&mut self, files: Vec<PendingUpload>) -> Result<Vec<PendingUpload>> {
-        if !self.had_base || !files.iter().any(is_new) {
+    pub(super) fn copy_moved(
+        &mut self,
+        cx: &mut Context<'a>,
+        files: Vec<PendingUpload>,
+    ) -> Result<Vec<PendingUpload>> {
+        if !cx.had_base || !files.iter().any(is_new) {
             return Ok(files);
         }
         let sizes: HashSet<u64> = files
@@ -48,19 +54,19 @@ impl Pass<'_> {
             .filter(|file| is_new(file))
             .map(|file| file.observed.stamp.size)
             .collect();
-        if self.upload_queue.found_nothing >= SEARCHES_IN_VAIN_MAX {
+        if self.queue.found_nothing >= SEARCHES_IN_VAIN_MAX {
             return Ok(files);
         }
-        let gone = self.gone_files(&sizes)?;
-        self.upload_queue.found_nothing += u32::from(gone.is_empty());
+        let gone = self.gone_files(cx, &sizes)?;
+        self.queue.found_nothing += u32::from(gone.is_empty());
         let mut moved = Vec::new();
         let mut left = Vec::new();
         for file in files {
-            match self.origin(&file, &gone) {
+            match self.origin(cx, &file, &gone) {
                 Some((old, hash, stamp, read_at_ns)) => moved.push(Moved {
-                    to: self.env.remote_root.at(&file.item.display_path),
+                    to: cx.env.remote_root.at(&file.item.display_path),
                     file,
-                    from: self.env.remote_root.of_row(old),
+                    from: cx.env.remote_root.of_row(old),
                     old: old.key.clone(),
                     hash,
                     stamp,
@@ -72,7 +78,7 @@ impl Pass<'_> {
         if !moved.is_empty() {
             let outcomes = self.copy_all(&moved)?;
             for (moved, outcome) in moved.into_iter().zip(outcomes) {
-                left.extend(self.copied(moved, outcome)?);
+                left.extend(self.copied(cx, moved, outcome)?);
             }
         }
         Ok(left)
@@ -80,27 +86,27 @@ impl Pass<'_> {
 
     /// The files of these sizes that are in step but for being gone here: where Dropbox has them,
     /// by size.
-    fn gone_files(&self, sizes: &HashSet<u64>) -> Result<HashMap<u64, Vec<Row>>> {
+    fn gone_files(&self, cx: &Context<'a>, sizes: &HashSet<u64>) -> Result<HashMap<u64, Vec<Row>>> {
         let mut found: HashMap<u64, Vec<Row>> = HashMap::new();
         let mut local_dir: Option<(String, LocalDir)> = None;
         let mut count = 0;
-        self.env.index.each_in_step(sizes, &mut |row| {
+        cx.env.index.each_in_step(sizes, &mut |row| {
             if local_dir
                 .as_ref()
                 .is_none_or(|(dir, _)| *dir != row.key.dir)
             {
-                local_dir = Some((row.key.dir.clone(), self.find_local_dir(&row.key.dir)?));
+                local_dir = Some((row.key.dir.clone(), find_local_dir(cx, &row.key.dir)?));
             }
             let is_gone = match local_dir.as_ref().map(|(_, local_dir)| local_dir) {
                 Some(LocalDir::Absent(..)) => true,
                 Some(LocalDir::Present(dir, _)) => {
                     let path = dir.join(row.local_name());
-                    path.is_ok_and(|path| matches!(self.env.disk.status(&path), Ok(None)))
+                    path.is_ok_and(|path| matches!(cx.env.disk.status(&path), Ok(None)))
                 }
                 _ => false,
             };
             if is_gone
-                && !self.upload_queue.copied.contains(&row.key)
+                && !self.queue.copied.contains(&row.key)
                 && let Some(base) = row.base_file()
             {
                 count += 1;
@@ -114,6 +120,7 @@ impl Pass<'_> {
     /// Where Dropbox has the content of a new file; it is read only if a gone one had its size.
     fn origin<'g>(
         &self,
+        cx: &Context<'a>,
         file: &PendingUpload,
         gone: &'g HashMap<u64, Vec<Row>>,
     ) -> Option<(&'g Row, ContentHash, Stamp, i128)> {
@@ -121,15 +128,15 @@ impl Pass<'_> {
             return None;
         }
         let candidates = gone.get(&file.observed.stamp.size)?;
-        let read_at_ns = self.env.host.now_ns();
-        let (hash, stamp) = stable_read::hash(self.env.disk, &file.item.path().ok()?).ok()?;
+        let read_at_ns = cx.env.host.now_ns();
+        let (hash, stamp) = stable_read::hash(cx.env.disk, &file.item.path().ok()?).ok()?;
         let same = |row: &&Row| row.base_file().is_some_and(|base| base.hash == hash);
         let from = candidates.iter().find(same)?;
         Some((from, hash, stamp, read_at_ns))
     }
 
     fn copy_all(&mut self, moved: &[Moved]) -> Result<Vec<Outcome<FileMetadata>>> {
-        let api = self.env.api;
+        let api = self.api;
         let pair = |moved: &Moved| (moved.from.clone(), moved.to.clone());
         let pairs: Vec<(RemotePath, RemotePath)> = moved.iter().map(pair).collect();
         if pairs.len() > 1 {
@@ -154,6 +161,7 @@ impl Pass<'_> {
     /// What became of one copy; a file that is not what it should be goes up after all.
     fn copied(
         &mut self,
+        cx: &mut Context<'a>,
         moved: Moved,
         outcome: Outcome<FileMetadata>,
     ) -> Result<Option<PendingUpload>> {
@@ -174,13 +182,13 @@ impl Pass<'_> {
                     stamp,
                 };
                 let more = format!("{}, copied in Dropbox from {from}", file.more);
-                self.uploaded(file.item, sent, read_at_ns, &more)?;
-                self.upload_queue.copied.insert(old);
+                self.uploaded(cx, file.item, sent, read_at_ns, &more)?;
+                self.queue.copied.insert(old);
                 Ok(None)
             }
             // Another version was there by then, and is now under this name, too.
             Ok(metadata) => {
-                self.committed += 1;
+                cx.committed += 1;
                 file.mode = WriteMode::Update(metadata.rev);
                 Ok(Some(file))
             }

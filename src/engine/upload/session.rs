@@ -5,12 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Uploads;
+use super::queue::chunk_bytes;
+use super::sent::{Sent, UploadError, verified};
 use super::source::{Bytes, Chunk};
-use super::{Sent, UploadError, verified};
 use crate::core::path::{Key, RelPath};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, Metadata, SessionCursor};
-use crate::engine::context::Pass;
+use crate::engine::context::Context;
 use crate::engine::item::is_racy;
 use crate::error::Result;
 use crate::index::Meta;
@@ -45,28 +47,25 @@ impl SavedSession {
     }
 }
 
-impl Pass<'_> {
+impl<'a> Uploads<'a> {
     /// Sends a large file. `incorrect_offset` tells how much of a call whose answer was lost has
     /// arrived.
     pub(super) fn send_session(
         &self,
+        cx: &Context<'a>,
         key: &Key,
         local: &RelPath,
         file: Box<dyn ReadFile>,
         stamp: Stamp,
         commit: &CommitInfo<'_>,
     ) -> std::result::Result<Sent, UploadError> {
-        let chunk_bytes = self.chunk_bytes();
-        let mut source = Chunk::new(self.env.disk, local, file, stamp, chunk_bytes);
-        let session = match self.take_up(key, &mut source)? {
+        let chunk_bytes = chunk_bytes(cx);
+        let mut source = Chunk::new(cx.env.disk, local, file, stamp, chunk_bytes);
+        let session = match self.take_up(cx, key, &mut source)? {
             Some(session) => session,
-            None => self.begin(key, &mut source)?,
+            None => self.begin(cx, key, &mut source)?,
         };
-        let progress = |at| {
-            self.env
-                .report
-                .progress(commit.path.as_str(), at, stamp.size)
-        };
+        let progress = |at| cx.env.report.progress(commit.path.as_str(), at, stamp.size);
         progress(source.offset());
         let mut steps_back = 0;
         while stamp.size - source.offset() > chunk_bytes {
@@ -74,7 +73,7 @@ impl Pass<'_> {
                 session_id: &session,
                 offset: source.offset(),
             };
-            match self.env.api.session_append(&cursor, &mut source) {
+            match self.api.session_append(&cursor, &mut source) {
                 Ok(()) => source.advance_to(source.offset() + chunk_bytes),
                 Err(error) => go_on(&mut source, error, &mut steps_back)?,
             }
@@ -87,11 +86,12 @@ impl Pass<'_> {
     /// Dropbox already is read for its hash, not sent.
     fn take_up(
         &self,
+        cx: &Context<'a>,
         key: &Key,
         source: &mut Chunk<'_>,
     ) -> std::result::Result<Option<String>, UploadError> {
         let Some(saved_session) = self
-            .saved_session()
+            .saved_session(cx)
             .filter(|saved_session| saved_session.is_of(key, source.stamp()))
         else {
             return Ok(None);
@@ -100,7 +100,7 @@ impl Pass<'_> {
             session_id: &saved_session.session_id,
             offset: 0,
         };
-        let arrived = match self.env.api.session_append(&cursor, &mut Bytes::new(&[])) {
+        let arrived = match self.api.session_append(&cursor, &mut Bytes::new(&[])) {
             Ok(()) => 0,
             Err(CallError::Refused(error)) => match error.number("correct_offset") {
                 Some(arrived) if arrived <= source.stamp().size => arrived,
@@ -115,9 +115,14 @@ impl Pass<'_> {
         Ok(Some(saved_session.session_id))
     }
 
-    fn begin(&self, key: &Key, source: &mut Chunk<'_>) -> std::result::Result<String, UploadError> {
-        let opened_at_ns = self.env.host.now_ns();
-        let session = self.env.api.session_start(false, source)?.session_id;
+    fn begin(
+        &self,
+        cx: &Context<'a>,
+        key: &Key,
+        source: &mut Chunk<'_>,
+    ) -> std::result::Result<String, UploadError> {
+        let opened_at_ns = cx.env.host.now_ns();
+        let session = self.api.session_start(false, source)?.session_id;
         source.advance_to(source.chunk_bytes());
         let stamp = source.stamp();
         // A file written to just now may come to be another one under the same stamp.
@@ -132,7 +137,7 @@ impl Pass<'_> {
             ctime_ns: stamp.ctime_ns,
             inode: stamp.inode,
         };
-        let index = self.env.index;
+        let index = cx.env.index;
         let text = serde_json::to_string(&saved_session).unwrap_or_default();
         // Without it the next run begins anew: no reason to end this one.
         if let Err(error) = index.transaction(|| index.set_meta(Meta::UploadSession, &text)) {
@@ -147,7 +152,7 @@ impl Pass<'_> {
         mut source: Chunk<'_>,
         commit: &CommitInfo<'_>,
     ) -> std::result::Result<Sent, UploadError> {
-        let api = self.env.api;
+        let api = self.api;
         let stamp = *source.stamp();
         let mut steps_back = 0;
         loop {
@@ -187,16 +192,16 @@ impl Pass<'_> {
         }
     }
 
-    fn saved_session(&self) -> Option<SavedSession> {
-        let text = self.env.index.meta(Meta::UploadSession).ok()??;
+    fn saved_session(&self, cx: &Context<'a>) -> Option<SavedSession> {
+        let text = cx.env.index.meta(Meta::UploadSession).ok()??;
         serde_json::from_str(&text).ok()
     }
 
     /// Forgets the session of a file that has arrived, or of one that is another file by now.
-    pub(super) fn forget_session(&self, key: &Key) -> Result<()> {
-        match self.saved_session() {
+    pub(super) fn forget_session(&self, cx: &Context<'a>, key: &Key) -> Result<()> {
+        match self.saved_session(cx) {
             Some(saved_session) if saved_session.key == key.path() => {
-                let index = self.env.index;
+                let index = cx.env.index;
                 index.transaction(|| index.clear_meta(Meta::UploadSession))
             }
             _ => Ok(()),

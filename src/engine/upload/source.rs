@@ -7,7 +7,7 @@ use crate::core::content_hash::{ContentHash, ContentHasher};
 use crate::core::path::RelPath;
 use crate::dropbox::api::Upload;
 use crate::engine::stable_read::{self, BUFFER_BYTES};
-use crate::io::disk::{Disk, ReadFile};
+use crate::io::disk::{ReadDisk, ReadFile};
 use crate::io::stat::Stamp;
 
 const MOVED: &str = "the file changed while it was read";
@@ -49,7 +49,7 @@ impl Upload for Bytes<'_> {
 
 /// One chunk of a file at a time, hashed as it is read for the first time.
 pub struct Chunk<'a> {
-    disk: &'a dyn Disk,
+    disk: &'a dyn ReadDisk,
     path: &'a RelPath,
     file: Box<dyn ReadFile>,
     stamp: Stamp,
@@ -69,7 +69,7 @@ pub struct Chunk<'a> {
 impl<'a> Chunk<'a> {
     /// The first chunk of a file that has been opened and looked at.
     pub fn new(
-        disk: &'a dyn Disk,
+        disk: &'a dyn ReadDisk,
         path: &'a RelPath,
         file: Box<dyn ReadFile>,
         stamp: Stamp,
@@ -183,7 +183,7 @@ impl<'a> Chunk<'a> {
 /// Whether what was read of a file, to the end it had at first, is one version of it: the file did
 /// not move, or it only grew and its prefix still reads the same.
 pub fn is_one_version(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     path: &RelPath,
     file: &dyn ReadFile,
     before: &Stamp,

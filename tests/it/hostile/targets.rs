@@ -469,10 +469,10 @@ pub fn schedule_and_filter(data: &[u8]) {
     let pattern = [text];
     if let Ok(filter) = Filter::new(&pattern, &[], &pattern, true) {
         for path in ["/", "/a", "/a/b.c", "/Küche/ﬁ", "/a\nb"] {
-            let (reach, shut) = (filter.allows(path), filter.prunes(path));
-            assert!(!reach.up || !reach.down);
+            let (allows, shut) = (filter.allows(path), filter.prunes(path));
+            assert!(!allows.up || !allows.down);
             // One pattern in both lists: what would go up is excluded.
-            assert!(!reach.up || shut, "{path}");
+            assert!(!allows.up || shut, "{path}");
         }
     }
 }

@@ -1,0 +1,189 @@
+//! The deletes that a pass has collected, and what halts it instead of carrying them out.
+
+use crate::core::arrived_content::ArrivedContent;
+use crate::core::decide::Direction;
+use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
+use crate::engine::context::Context;
+use crate::engine::item::{Delete, Item, Local};
+use crate::engine::survey::Survey;
+use crate::error::{Error, Result};
+use crate::index::Meta;
+use crate::report::printable;
+
+/// Paths named when a pass halts.
+const NAMED_MAX: usize = 10;
+
+/// Deletes that wait for the end of the walks. LIMIT: about 750 bytes for each of one pass.
+#[derive(Default)]
+pub(crate) struct CollectedDeletes(Vec<Delete>);
+
+impl CollectedDeletes {
+    /// Collects one. What takes the name afterwards comes in a second round, which deletes nothing.
+    pub(crate) fn add(&mut self, cx: &mut Context<'_>, direction: Direction, item: Item) {
+        cx.needs_second_round |= frees_a_name(direction, &item);
+        if !cx.is_second_round {
+            self.0.push(Delete { direction, item });
+        }
+    }
+
+    /// All of them: files first, then folders from the deepest up; the order is part of the
+    /// approval id.
+    pub(crate) fn take(&mut self) -> Vec<Delete> {
+        let mut deletes = std::mem::take(&mut self.0);
+        deletes.sort_by_cached_key(|delete| {
+            let row = &delete.item.row;
+            let is_folder = row.base_file().is_none();
+            let depth = if is_folder {
+                usize::MAX - row.key.depth()
+            } else {
+                0
+            };
+            (
+                is_folder,
+                depth,
+                delete.direction == Direction::Up,
+                row.key.path(),
+            )
+        });
+        deletes
+    }
+}
+
+/// Whether something takes the name once the delete has freed it.
+pub(crate) fn frees_a_name(direction: Direction, item: &Item) -> bool {
+    match direction {
+        Direction::Down => item.row.remote_is_folder() || item.row.remote_file().is_some(),
+        Direction::Up => !matches!(item.local, Local::Gone),
+    }
+}
+
+/// What halts the pass instead of these deletes, in their order, if something does.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn guard(
+    cx: &Context<'_>,
+    survey: &Survey,
+    deletes: &[Delete],
+) -> Result<Option<Error>> {
+    if !deletes.is_empty() {
+        cx.env.index.check_totals_once()?;
+    }
+    let mut tally = survey.tally;
+    tally.delete_local = lost(deletes, Direction::Down, &cx.arrived_down);
+    tally.delete_remote = lost(deletes, Direction::Up, &cx.arrived_up);
+    let guard = &cx.env.config.guard;
+    let limits = Limits {
+        max_delete_count: guard.max_delete_count,
+        max_delete_share: guard.max_delete_share,
+    };
+    let objection = match objection(limits, tally) {
+        Some((direction, text)) => {
+            hold(cx, direction)?;
+            Some(text)
+        }
+        None => standing(cx, tally)?,
+    };
+    let Some(objection) = objection else {
+        return Ok(None);
+    };
+    let mut id = ApprovalId::new("deletes");
+    for delete in deletes {
+        let row = &delete.item.row;
+        let rev = row.base_file().map_or("", |base| base.rev.as_str());
+        id.delete(delete.direction, &row.key.path(), rev);
+    }
+    let id = id.finish();
+    if cx.options.approved.contains(&id) {
+        log::info!("approved: {objection}");
+        release(cx, Direction::Down)?;
+        release(cx, Direction::Up)?;
+        return Ok(None);
+    }
+    for delete in deletes.iter().take(NAMED_MAX) {
+        tell_delete(delete);
+    }
+    if deletes.len() > NAMED_MAX {
+        log::warn!("... and {} more", deletes.len() - NAMED_MAX);
+    }
+    Ok(Some(Error::Halt(format!(
+        "{objection}; nothing was deleted. To keep the files, remove index.db from the state \
+         directory: the next run joins both sides anew. If the deletes are meant, allow \
+         exactly these by: ferrybox sync --approve {id}"
+    ))))
+}
+
+/// Objects to deletes of a direction that is held since an earlier pass; lets go of one that
+/// has nothing left to delete.
+fn standing(cx: &Context<'_>, tally: Tally) -> Result<Option<String>> {
+    for direction in [Direction::Up, Direction::Down] {
+        if cx.env.index.meta(held(direction))?.is_none() {
+            continue;
+        }
+        match standing_objection(tally, direction) {
+            Some(text) => return Ok(Some(text)),
+            None if has_seen_all(cx, direction) => release(cx, direction)?,
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Whether this pass would have found every delete of a direction.
+fn has_seen_all(cx: &Context<'_>, direction: Direction) -> bool {
+    let has_looked = match direction {
+        Direction::Up => cx.options.up,
+        Direction::Down => cx.options.down,
+    };
+    has_looked && !cx.view_is_incomplete && cx.options.mode == cx.env.config.sync.mode
+}
+
+fn hold(cx: &Context<'_>, direction: Direction) -> Result<()> {
+    let index = cx.env.index;
+    index.transaction(|| match index.meta(held(direction))? {
+        Some(_) => Ok(()),
+        None => index.set_meta(held(direction), "1"),
+    })
+}
+
+fn release(cx: &Context<'_>, direction: Direction) -> Result<()> {
+    let index = cx.env.index;
+    index.transaction(|| match index.meta(held(direction))? {
+        Some(_) => index.clear_meta(held(direction)),
+        None => Ok(()),
+    })
+}
+
+fn tell_delete(delete: &Delete) {
+    let place = match delete.direction {
+        Direction::Down => "locally",
+        Direction::Up => "in Dropbox",
+    };
+    log::warn!(
+        "would delete {place} {}",
+        printable(&delete.item.display_path)
+    );
+}
+
+fn held(direction: Direction) -> Meta {
+    match direction {
+        Direction::Down => Meta::HeldDown,
+        Direction::Up => Meta::HeldUp,
+    }
+}
+
+/// Files deletes would lose: those whose content did not arrive on that side in this pass.
+fn lost(deletes: &[Delete], direction: Direction, arrived: &ArrivedContent) -> u64 {
+    let mut arrived = arrived.clone();
+    let mut lost = 0;
+    for delete in deletes
+        .iter()
+        .filter(|delete| delete.direction == direction)
+    {
+        let Some(base) = delete.item.row.base_file() else {
+            continue;
+        };
+        lost += u64::from(!arrived.take(base.hash));
+    }
+    lost
+}

@@ -1,0 +1,239 @@
+//! Fetching one file: by revision, or from the archive of a folder, to a hidden temporary file,
+//! verified by length and content hash.
+
+use std::io::{self, Read};
+
+use super::Downloads;
+use super::archive_plan::{ArchiveBody, How};
+use super::partial::{PartialFile, partial_name_of, take_up};
+use super::publish::Existing;
+use crate::core::content_hash::ContentHash;
+use crate::core::path::RelPath;
+use crate::core::remote::Rev;
+use crate::dropbox::api::Download;
+use crate::dropbox::retry::CallError;
+use crate::engine::context::Context;
+use crate::engine::item::{Item, Local};
+use crate::engine::stable_read::BUFFER_BYTES;
+use crate::index::RemoteFile;
+use crate::io::disk::{Access, WriteFile};
+use crate::io::stat::Status;
+use crate::timestamp::seconds_of;
+
+/// Bytes of a download between two lines of progress.
+const PROGRESS_BYTES: u64 = 4 << 20;
+/// Tries for one file whose bytes do not arrive as announced.
+const TRIES_MAX: u32 = 3;
+
+/// Why a download did not complete.
+pub(crate) enum DownloadError {
+    Call(CallError),
+    /// The local side.
+    Disk(io::Error),
+    /// What arrived is not what was announced.
+    Differs(String),
+}
+
+impl<'a> Downloads<'a> {
+    /// Streams the file into `temp`, continuing where a broken connection left off.
+    pub(super) fn fetch(
+        &self,
+        cx: &Context<'a>,
+        item: &Item,
+        remote: &RemoteFile,
+        temp: &RelPath,
+        replaces: Existing,
+        how: How<'_>,
+    ) -> std::result::Result<(Rev, ContentHash), DownloadError> {
+        let mut nothing = None;
+        let at_hand = match how {
+            How::From(body) => body,
+            How::Fetch | How::Count(_) => &mut nothing,
+        };
+        let access = replaces.access();
+        let mut why = String::new();
+        for _ in 0..TRIES_MAX {
+            let mut partial = self
+                .open_temp(temp, remote, access)
+                .map_err(DownloadError::Disk)?;
+            let fetched = match at_hand.take_if(|body| body.is_of(&item.row.key)) {
+                Some(body) => take(body, remote, &mut partial),
+                None => self.fetch_once(cx, item, remote, &mut partial),
+            };
+            match fetched {
+                Ok((hash, modified)) => {
+                    self.finish_file(cx, item, &mut *partial.file, modified)
+                        .map_err(DownloadError::Disk)?;
+                    return Ok((remote.rev.clone(), hash));
+                }
+                Err(DownloadError::Differs(text)) => {
+                    log::debug!("{}: {text}", item.display_path);
+                    why = text;
+                }
+                Err(failed) => return Err(failed),
+            }
+            drop(partial);
+            self.disk.remove_file(temp).map_err(DownloadError::Disk)?;
+        }
+        Err(DownloadError::Differs(why))
+    }
+
+    /// The file a download goes to: what an earlier run has kept of it, or an empty one.
+    fn open_temp(
+        &self,
+        temp: &RelPath,
+        remote: &RemoteFile,
+        access: Access,
+    ) -> io::Result<PartialFile> {
+        let disk = self.disk;
+        if partial_name_of(remote, access).is_some() {
+            match take_up(disk, temp, remote.size) {
+                Ok(Some(partial)) => return Ok(partial),
+                Ok(None) => {}
+                Err(error) => log::debug!("{error}"),
+            }
+            self.discard(temp);
+        }
+        disk.create(temp, access).map(PartialFile::empty)
+    }
+
+    fn fetch_once(
+        &self,
+        cx: &Context<'a>,
+        item: &Item,
+        remote: &RemoteFile,
+        partial: &mut PartialFile,
+    ) -> std::result::Result<(ContentHash, Option<i64>), DownloadError> {
+        let mut stalls = 0;
+        let mut modified = remote.modified;
+        let mut announced = remote.hash;
+        while partial.offset < remote.size || remote.size == 0 {
+            let offset = partial.offset;
+            let Download {
+                metadata,
+                resumed,
+                mut body,
+            } = self
+                .api
+                .download(&remote.rev, offset)
+                .map_err(DownloadError::Call)?;
+            if offset > 0 && !resumed {
+                return Err(DownloadError::Differs(
+                    "the download could not be continued".to_owned(),
+                ));
+            }
+            if metadata.size != remote.size {
+                return Err(DownloadError::Differs("its size is another one".to_owned()));
+            }
+            let (report, deadline) = (cx.env.report, cx.env.deadline);
+            let mut progress = |done| {
+                report.progress(&item.display_path, done, remote.size);
+                deadline.check().is_ok()
+            };
+            let whole = copy(&mut *body, partial, remote.size, &mut progress)?;
+            modified = seconds_of(&metadata.client_modified).or(modified);
+            announced = announced.or_else(|| metadata.hash());
+            if whole {
+                break;
+            }
+            stalls = if partial.offset > offset {
+                0
+            } else {
+                stalls + 1
+            };
+            if stalls >= TRIES_MAX {
+                let text = format!("the connection broke at byte {offset} again and again");
+                return Err(DownloadError::Call(CallError::ServerError(text)));
+            }
+        }
+        let hash = partial.hasher.clone().finish();
+        if announced.is_some_and(|expected| expected != hash) {
+            return Err(DownloadError::Differs(
+                "what arrived has another content hash".to_owned(),
+            ));
+        }
+        Ok((hash, modified))
+    }
+
+    /// Owner, permissions and time of the finished file: those of what it replaces, else the
+    /// defaults; as root it belongs to whom its directory belongs to.
+    fn finish_file(
+        &self,
+        cx: &Context<'a>,
+        item: &Item,
+        file: &mut dyn WriteFile,
+        modified: Option<i64>,
+    ) -> io::Result<()> {
+        let is_root_user = cx.env.host.is_root();
+        let owner = |status: &Status| is_root_user.then_some((status.uid, status.gid));
+        match item.local {
+            Local::File(replaced) => file.set_owner(replaced.mode, owner(&replaced))?,
+            Local::Gone | Local::Folder { .. } | Local::Unknown => {
+                if is_root_user {
+                    let mode = file.status()?.mode;
+                    let parent = self.disk.status(&item.dir)?;
+                    file.set_owner(mode, parent.as_ref().and_then(owner))?;
+                }
+            }
+        }
+        if let Some(seconds) = modified {
+            file.set_mtime(seconds)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a file from the archive it is in; what is wrong with that is no reason to do without it.
+fn take(
+    mut body: ArchiveBody,
+    remote: &RemoteFile,
+    partial: &mut PartialFile,
+) -> std::result::Result<(ContentHash, Option<i64>), DownloadError> {
+    let whole = copy(&mut body, partial, remote.size, &mut |_| true)?;
+    let hash = partial.hasher.clone().finish();
+    if whole && remote.hash == Some(hash) {
+        Ok((hash, remote.modified))
+    } else {
+        Err(DownloadError::Differs(
+            "the archive has other bytes".to_owned(),
+        ))
+    }
+}
+
+/// Copies the body behind what is there; false if it ended early, or `progress` says so.
+fn copy(
+    body: &mut dyn Read,
+    partial: &mut PartialFile,
+    size: u64,
+    progress: &mut dyn FnMut(u64) -> bool,
+) -> std::result::Result<bool, DownloadError> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut goes_on = true;
+    while goes_on {
+        let count = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                log::debug!("a download broke: {error}");
+                break;
+            }
+        };
+        let step = partial.offset / PROGRESS_BYTES;
+        partial.offset += count as u64;
+        if partial.offset / PROGRESS_BYTES > step {
+            goes_on = progress(partial.offset);
+        }
+        if partial.offset > size {
+            return Err(DownloadError::Differs(
+                "more bytes arrived than were announced".to_owned(),
+            ));
+        }
+        partial.hasher.update(&buffer[..count]);
+        partial
+            .file
+            .write_all(&buffer[..count])
+            .map_err(DownloadError::Disk)?;
+    }
+    Ok(partial.offset == size)
+}

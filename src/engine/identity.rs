@@ -1,0 +1,116 @@
+//! Is it the Dropbox we know: its account, its app, its folder?
+
+use crate::config::ConfigError;
+use crate::core::decide::Mode;
+use crate::core::guard::ApprovalId;
+use crate::dropbox::api::Api;
+use crate::dropbox::retry::CallError;
+use crate::engine::context::{Env, Options};
+use crate::engine::pull::Puller;
+use crate::engine::remote_root::RootState;
+use crate::error::{Error, Result};
+use crate::index::SyncIdentity;
+use crate::report::Change;
+
+/// The base belongs to one account, app, namespace and remote root.
+///
+/// # Errors
+/// [`Error::Halt`] if the account is another one and nobody approved it.
+pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentity) -> Result<()> {
+    let Some(before) = env.index.identity()? else {
+        return Ok(());
+    };
+    let has_base = env.index.has_base()?;
+    if before.account_id != now.account_id && has_base {
+        let mut id = ApprovalId::new("account");
+        id.field(&now.account_id);
+        let id = id.finish();
+        if !options.approved.contains(&id) {
+            return Err(Error::Halt(format!(
+                "this is another Dropbox account than the one synced before; nothing was changed. \
+                 Authenticate with the old account again, or start over with this one by: \
+                 ferrybox sync --approve {id}"
+            )));
+        }
+    }
+    let same = before.account_id == now.account_id
+        && before.app_key == now.app_key
+        && before.root_namespace == now.root_namespace
+        && before.remote_root == now.remote_root;
+    if same {
+        return Ok(());
+    }
+    log::info!(
+        "the Dropbox account, app or folder is another than before: starting over; equal files \
+         are recognised, nothing is deleted"
+    );
+    env.index.transaction(|| {
+        env.index.clear()?;
+        env.index.set_identity(now)
+    })
+}
+
+/// Brings the index up to date with Dropbox. A remote root that is missing is made with `writer`; a
+/// dry run has none, and says so.
+///
+/// # Errors
+/// Whatever ends the pass: [`Error::Halt`] if the remote root is gone although there is a base.
+pub(crate) fn pull(
+    env: &Env<'_>,
+    options: &Options,
+    puller: &Puller<'_>,
+    writer: Option<&Api<'_>>,
+) -> Result<()> {
+    let remote_root = &env.config.dropbox.remote_root;
+    let config_error = |what: &str, remedy: &str| {
+        Err(Error::Config(ConfigError {
+            file: env.config.path.clone(),
+            line: None,
+            key: Some("dropbox.remote_root".to_owned()),
+            what: format!("{remote_root}: {what}"),
+            remedy: remedy.to_owned(),
+        }))
+    };
+    match puller.run()? {
+        RootState::Listed => Ok(()),
+        RootState::IsFile => config_error("Dropbox has a file at this path", "name a folder"),
+        RootState::Missing if env.index.has_base()? => {
+            let mut id = ApprovalId::new("remote root");
+            id.field(remote_root);
+            let id = id.finish();
+            if options.approved.contains(&id) {
+                env.index.transaction(|| env.index.clear())?;
+                return make_root(env, puller, writer);
+            }
+            Err(Error::Halt(format!(
+                "the Dropbox folder {remote_root} is gone; nothing was changed. Restore it on \
+                 dropbox.com, or make it anew from what is here by: ferrybox sync --approve {id}"
+            )))
+        }
+        RootState::Missing if options.mode == Mode::DropboxToLocal => config_error(
+            "there is no such folder in Dropbox",
+            "make it there or correct dropbox.remote_root",
+        ),
+        RootState::Missing => make_root(env, puller, writer),
+    }
+}
+
+fn make_root(env: &Env<'_>, puller: &Puller<'_>, writer: Option<&Api<'_>>) -> Result<()> {
+    let remote_root = &env.config.dropbox.remote_root;
+    let Some(api) = writer else {
+        env.report
+            .changed(Change::MakeRemoteFolder, remote_root, "");
+        return Ok(());
+    };
+    match api.create_folder(env.remote_root.path()) {
+        Ok(()) => {}
+        Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {}
+        Err(error) => return Err(error.into_error("make the Dropbox folder")),
+    }
+    match puller.run()? {
+        RootState::Listed => Ok(()),
+        RootState::Missing | RootState::IsFile => Err(Error::Failed(format!(
+            "the Dropbox folder {remote_root} cannot be made"
+        ))),
+    }
+}

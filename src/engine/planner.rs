@@ -1,0 +1,209 @@
+//! A dry run: the actions of a pass said, not done. It holds nothing to write with.
+
+use crate::core::content_hash::ContentHash;
+use crate::core::decide::{Action, Direction};
+use crate::core::path::{DisplayPath, Key, RelPath};
+use crate::core::remote::Rev;
+use crate::dropbox::wire::WriteMode;
+use crate::engine::context::Context;
+use crate::engine::delete::guard::{CollectedDeletes, frees_a_name, guard};
+use crate::engine::download::archive_plan::How;
+use crate::engine::download::moved::GoneRemotely;
+use crate::engine::download::publish::{Existing, report_conflict};
+use crate::engine::download::{existing, tell_in_the_way};
+use crate::engine::item::{Item, Local, Observed, Phase};
+use crate::engine::phases::Actions;
+use crate::engine::stable_read;
+use crate::engine::survey::Survey;
+use crate::engine::upload::folders::{FoldersAbove, deepest_first};
+use crate::engine::upload::said_of;
+use crate::engine::upload::undecided::approved;
+use crate::error::{Error, Result};
+use crate::index::Row;
+use crate::report::{Change, in_brackets};
+
+/// What a plan has come to so far.
+#[derive(Default)]
+pub struct Planner<'a> {
+    survey: Survey,
+    gone: GoneRemotely<'a>,
+    made: FoldersAbove,
+    new_folders: Vec<Item>,
+    undecided: Vec<(Item, Observed)>,
+    collected: CollectedDeletes,
+}
+
+impl<'a> Planner<'a> {
+    /// Files only Dropbox has, where nothing may come down.
+    pub(crate) fn only_in_dropbox(&self) -> u64 {
+        self.survey.only_in_dropbox
+    }
+
+    /// Plans what comes after the walks; returns what would halt the pass, if something would.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn conclude(&mut self, cx: &mut Context<'a>) -> Result<Option<Error>> {
+        let undecided = std::mem::take(&mut self.undecided);
+        for (item, observed) in approved(cx, undecided) {
+            let rev = item.row.remote_file().map(|file| file.rev);
+            self.upload(cx, item, &observed, WriteMode::Add, rev)?;
+        }
+        for item in deepest_first(std::mem::take(&mut self.new_folders)) {
+            if !self.made.contains(&item.row.key) {
+                say(cx, Change::MakeRemoteFolder, &item, "");
+                self.made.note(&item.row.key);
+            }
+        }
+        let deletes = self.collected.take();
+        if let Some(halt) = guard(cx, &self.survey, &deletes)? {
+            return Ok(Some(halt));
+        }
+        for delete in &deletes {
+            let change = match delete.direction {
+                Direction::Down => Change::DeleteLocal,
+                Direction::Up => Change::DeleteRemote,
+            };
+            say(cx, change, &delete.item, "");
+        }
+        Ok(None)
+    }
+}
+
+impl<'a> Actions<'a> for Planner<'a> {
+    fn survey(&mut self) -> &mut Survey {
+        &mut self.survey
+    }
+
+    fn settle(&mut self, _cx: &mut Context<'a>, _row: Row) -> Result<()> {
+        Ok(())
+    }
+
+    fn adopt(&mut self, cx: &mut Context<'a>, phase: Phase, row: Row) -> Result<()> {
+        // Nothing was settled in the first walk, so the second one meets it again.
+        let is_first = phase == Phase::Down || !cx.brings_down();
+        if is_first && row.base_file().is_some() {
+            cx.env.report.adopted();
+        }
+        Ok(())
+    }
+
+    fn download(
+        &mut self,
+        cx: &mut Context<'a>,
+        item: Item,
+        observed: Observed,
+        action: Action,
+        _how: How<'_>,
+    ) -> Result<()> {
+        let Some(remote) = item.row.remote_file() else {
+            return Ok(());
+        };
+        let Some(replaces) = existing(cx, &item, observed, action) else {
+            cx.needs_second_round = true;
+            tell_in_the_way(cx, &item);
+            return Ok(());
+        };
+        if let Existing::Kept(_) = replaces {
+            report_conflict(cx, &item, "");
+        }
+        say(cx, Change::Download, &item, &in_brackets(remote.size));
+        if let Existing::Nothing = replaces
+            && let Some((old, _)) = self.gone.origin(cx, &remote)?
+        {
+            // It is not among the deletes then, whose approval the id stands for.
+            self.gone.note_renamed(old.row.key);
+        } else if let Some(hash) = remote.hash {
+            cx.note_arrival(Direction::Down, hash);
+        }
+        Ok(())
+    }
+
+    fn set_aside(&mut self, cx: &mut Context<'a>, item: Item, _observed: Observed) -> Result<()> {
+        report_conflict(cx, &item, "(Dropbox has a folder)");
+        Ok(())
+    }
+
+    fn make_local_folder(&mut self, cx: &mut Context<'a>, item: Item) -> Result<()> {
+        say(cx, Change::MakeLocalFolder, &item, "");
+        Ok(())
+    }
+
+    /// What is in the way may make room: the plan goes on as if it had.
+    fn meet_blocked_folder(&mut self, _cx: &mut Context<'a>, _path: &DisplayPath) -> bool {
+        true
+    }
+
+    fn is_being_renamed(&self, key: &Key) -> bool {
+        self.gone.is_being_renamed(key)
+    }
+
+    fn clean(&mut self, _cx: &mut Context<'a>, _dir: &RelPath, _own_names: &[String]) {}
+
+    fn upload(
+        &mut self,
+        cx: &mut Context<'a>,
+        item: Item,
+        observed: &Observed,
+        _mode: WriteMode,
+        replaced: Option<Rev>,
+    ) -> Result<()> {
+        say(
+            cx,
+            Change::Upload,
+            &item,
+            &said_of(observed, replaced.as_ref()),
+        );
+        self.made.note(&item.row.key);
+        if let Some(hash) = planned_hash(cx, &item, observed) {
+            cx.note_arrival(Direction::Up, hash);
+        }
+        Ok(())
+    }
+
+    fn make_remote_folder(&mut self, _cx: &mut Context<'a>, item: Item) {
+        self.new_folders.push(item);
+    }
+
+    fn ask_person(&mut self, _cx: &mut Context<'a>, item: Item, observed: Observed) {
+        self.undecided.push((item, observed));
+    }
+
+    fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item) {
+        if self.is_being_renamed(&item.row.key) {
+            return;
+        }
+        if frees_a_name(direction, &item) {
+            // There is no second round in which it would be met.
+            say(cx, swapped_in(direction, &item), &item, "");
+        }
+        self.collected.add(cx, direction, item);
+    }
+
+    fn finish_walk(&mut self, _cx: &mut Context<'a>) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn say(cx: &Context<'_>, change: Change, item: &Item, more: &str) {
+    cx.env.report.changed(change, &item.display_path, more);
+}
+
+/// What takes the name once the delete has freed it.
+fn swapped_in(direction: Direction, item: &Item) -> Change {
+    match (direction, item.local) {
+        (Direction::Down, _) if item.row.remote_is_folder() => Change::MakeLocalFolder,
+        (Direction::Down, _) => Change::Download,
+        (Direction::Up, Local::Folder { .. }) => Change::MakeRemoteFolder,
+        (Direction::Up, _) => Change::Upload,
+    }
+}
+
+/// The content that would be sent, so that renames are told from deletes as the pass does.
+fn planned_hash(cx: &Context<'_>, item: &Item, observed: &Observed) -> Option<ContentHash> {
+    if observed.hash.is_some() || !cx.had_base {
+        return observed.hash;
+    }
+    let read = stable_read::hash(cx.env.disk, &item.path().ok()?);
+    read.ok().map(|(hash, _)| hash)
+}

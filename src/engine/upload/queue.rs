@@ -1,0 +1,107 @@
+//! Files that wait to go up together, and how many of them may.
+
+use std::collections::HashSet;
+
+use crate::core::path::Key;
+use crate::dropbox::batch::ENTRIES_MAX;
+use crate::dropbox::wire::WriteMode;
+use crate::engine::context::Context;
+use crate::engine::item::{Item, Observed};
+
+/// What is sent in one step, in bytes, where the pass has an end (`--max-time`): a step that was
+/// begun is finished. A chunk is a multiple of 4 MiB (`files.stone`).
+const STEP_BYTES: u64 = 4 << 20;
+/// The same in files.
+const STEP_FILES: usize = 100;
+
+/// Bytes of one batch.
+const BATCH_BYTES_MAX: u64 = 32 << 20;
+/// Largest file of a batch, in bytes: above, the round trip saved hardly counts.
+pub(super) const BATCHED_FILE_MAX: u64 = 4 << 20;
+/// Length of the argument of `append_batch`, in bytes: it travels in a header, and how long one
+/// may be is not published.
+const ARGUMENT_BYTES: usize = 7 << 10;
+
+/// A file on its way up.
+pub(super) struct PendingUpload {
+    pub(super) item: Item,
+    pub(super) observed: Observed,
+    pub(super) mode: WriteMode,
+    /// What is said behind its name.
+    pub(super) more: String,
+}
+
+/// Files waiting to go up together.
+pub(super) struct UploadQueue {
+    pub(super) files: Vec<PendingUpload>,
+    pub(super) bytes: u64,
+    pub(super) method: BatchMethod,
+    pub(super) argument_bytes: usize,
+    /// Dropbox could not answer for the batch at hand; single calls tell what is wrong.
+    pub(super) had_server_error: bool,
+    /// Searches for moved files that found none.
+    pub(super) found_nothing: u32,
+    /// Old names of files that were copied: they need not be found again.
+    pub(super) copied: HashSet<Key>,
+}
+
+/// The best way to send many files that Dropbox has not refused in this run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BatchMethod {
+    /// The bytes of many files in one call.
+    Batches,
+    /// A session per file, one call to commit them all.
+    Sessions,
+    /// A call per file.
+    Alone,
+}
+
+impl Default for UploadQueue {
+    fn default() -> UploadQueue {
+        UploadQueue {
+            files: Vec::new(),
+            bytes: 0,
+            method: BatchMethod::Batches,
+            argument_bytes: ARGUMENT_BYTES,
+            had_server_error: false,
+            found_nothing: 0,
+            copied: HashSet::new(),
+        }
+    }
+}
+
+impl UploadQueue {
+    /// Puts a file into the queue; says whether it is full. `steps`: it is to be sent by small ones.
+    pub(super) fn add(&mut self, file: PendingUpload, steps: bool) -> bool {
+        let size = file.observed.stamp.size;
+        self.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
+        self.files.push(file);
+        let (files_max, bytes_max) = if steps {
+            (STEP_FILES, STEP_BYTES)
+        } else {
+            (ENTRIES_MAX, BATCH_BYTES_MAX)
+        };
+        self.files.len() >= files_max || self.bytes >= bytes_max
+    }
+}
+
+/// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends.
+pub(super) fn chunk_bytes(cx: &Context<'_>) -> u64 {
+    if cx.env.deadline.is_set() {
+        STEP_BYTES
+    } else {
+        cx.env.config.network.upload_chunk_mib << 20
+    }
+}
+
+/// Whether Dropbox had no room for a file no larger than this one.
+pub(super) fn has_no_room(cx: &mut Context<'_>, file: &PendingUpload) -> bool {
+    let size = file.observed.stamp.size;
+    let is_full = matches!(&cx.quota_full, Some((full, _)) if size >= *full);
+    if is_full {
+        cx.upload_left = true;
+        let report = cx.env.report;
+        report.problem(&file.item.display_path, "not uploaded: the Dropbox is full");
+    }
+    is_full
+}

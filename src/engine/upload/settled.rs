@@ -1,0 +1,182 @@
+//! What an answer to an upload means for its file: settled, a problem, or another version.
+
+use std::io;
+
+use super::Uploads;
+use super::queue::chunk_bytes;
+use super::sent::{Sent, UploadError};
+use crate::core::decide::Direction;
+use crate::core::path::{fold, join};
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::{FileMetadata, Metadata};
+use crate::engine::context::Context;
+use crate::engine::item::{Item, Local, Observed};
+use crate::engine::remote_root::Location;
+use crate::engine::stable_read;
+use crate::error::Result;
+use crate::index::DirPath;
+use crate::report::{Change, in_brackets};
+
+impl<'a> Uploads<'a> {
+    pub(super) fn uploaded(
+        &mut self,
+        cx: &mut Context<'a>,
+        item: Item,
+        sent: Sent,
+        read_at_ns: i128,
+        more: &str,
+    ) -> Result<()> {
+        cx.committed += 1;
+        cx.server_errors = 0;
+        let mut row = item.row.clone();
+        if let Some(lower) = &sent.metadata.path_lower
+            && !cx.env.remote_root.is_stored_as(&mut row, lower)
+        {
+            cx.env.report.problem(
+                &item.display_path,
+                &format!("Dropbox stored it under another name ({lower}): rename it"),
+            );
+            return Ok(());
+        }
+        cx.env
+            .report
+            .changed(Change::Upload, &item.display_path, more);
+        cx.note_arrival(Direction::Up, sent.hash);
+        self.note_folders_above(cx, &row.key, &item.display_path)?;
+        if sent.stamp.size > chunk_bytes(cx) {
+            self.forget_session(cx, &row.key)?;
+        }
+        row.display_name.clone_from(&sent.metadata.name);
+        let rev = sent.metadata.rev;
+        let base = cx.file_base(&item, rev, sent.hash, sent.stamp, read_at_ns);
+        row.settle(base, &item.name);
+        cx.settle(row)
+    }
+
+    pub(super) fn not_uploaded(
+        &mut self,
+        cx: &mut Context<'a>,
+        item: Item,
+        observed: &Observed,
+        failed: UploadError,
+    ) -> Result<()> {
+        let report = cx.env.report;
+        let display_path = &item.display_path;
+        match failed {
+            UploadError::Call(CallError::End(error)) => return Err(error),
+            UploadError::Call(CallError::ServerError(text)) => {
+                return cx.note_server_error(display_path, &format!("not uploaded: {text}"));
+            }
+            UploadError::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
+                cx.upload_left = true;
+                let text = format!("the Dropbox is full ({})", error.text());
+                report.problem(display_path, &format!("not uploaded: {text}"));
+                cx.quota_full = Some((observed.stamp.size, text));
+            }
+            UploadError::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
+                return self.met_another(cx, item, observed);
+            }
+            UploadError::Call(CallError::Refused(error)) if error.is("path/conflict") => {
+                // What has its name may be gone by the second round of this pass.
+                cx.needs_second_round = true;
+                if cx.is_second_round {
+                    report.problem(display_path, &format!("not uploaded: {}", error.text()));
+                }
+            }
+            UploadError::Call(CallError::Refused(error)) => {
+                report.problem(display_path, &format!("not uploaded: {}", error.text()));
+            }
+            UploadError::Call(CallError::Local(error)) | UploadError::Disk(error) => {
+                if error.kind() == io::ErrorKind::NotFound {
+                    report.deferred(display_path, "it was removed meanwhile");
+                } else {
+                    cx.upload_left = true;
+                    report.problem(display_path, &format!("not uploaded: {error}"));
+                }
+            }
+            UploadError::KeepsChanging => {
+                cx.upload_left = true;
+                report.problem(
+                    display_path,
+                    "not uploaded: the file changes all the time; it is tried again in the next \
+                     run",
+                );
+            }
+            UploadError::Damaged(_) => {
+                cx.upload_left = true;
+                report.problem(
+                    display_path,
+                    "Dropbox received other bytes than were sent, three times; it is tried again \
+                     in the next run",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// No listing will ever tell of this file in Dropbox at this item's key. The filters are asked
+    /// about the path Dropbox shows: a folder here may differ from it in case.
+    fn is_out_of_sight(&self, cx: &Context<'a>, item: &Item, file: &FileMetadata) -> Result<bool> {
+        let file_entry = Metadata::File(file.clone());
+        let Location::Entry(entry) = cx.env.remote_root.locate(file_entry) else {
+            return Ok(true);
+        };
+        let filter = &cx.env.config.sync.filter;
+        let dir = match cx.env.index.dir_path(&entry.key.dir, filter)? {
+            DirPath::Open(dir) => dir,
+            DirPath::Pruned => return Ok(true),
+            DirPath::Unknown => return Ok(false),
+        };
+        let allows = filter.allows(&format!("/{}", join(&dir, &file.name)));
+        Ok(fold(&file.name) != item.row.key.name || !(allows.up || allows.down))
+    }
+
+    /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
+    /// answer was lost, it is adopted; else the next pass decides.
+    fn met_another(&mut self, cx: &mut Context<'a>, item: Item, observed: &Observed) -> Result<()> {
+        let path = cx.env.remote_root.at(&item.display_path);
+        let found = match self.api.metadata(&path) {
+            Err(CallError::ServerError(text)) => {
+                return cx.note_server_error(&item.display_path, &format!("not uploaded: {text}"));
+            }
+            found => found.map_err(|error| error.into_error("look at a file"))?,
+        };
+        let read_at_ns = cx.env.host.now_ns();
+        let ours = match (&item.local, item.path()) {
+            (Local::File(_), Ok(local)) => stable_read::hash(cx.env.disk, &local).ok(),
+            _ => None,
+        };
+        if let Some(Metadata::File(file)) = &found
+            && item.row.is_empty()
+            && self.is_out_of_sight(cx, &item, file)?
+        {
+            let text = format!(
+                "Dropbox has {} here, which the filters leave out or which folds differently: \
+                 rename or exclude one of them",
+                file.name
+            );
+            cx.env.report.problem(&item.display_path, &text);
+            return Ok(());
+        }
+        if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours)
+            && metadata.hash() == Some(hash)
+            && metadata.size == stamp.size
+        {
+            let more = in_brackets(observed.stamp.size);
+            let sent = Sent {
+                metadata,
+                hash,
+                stamp,
+            };
+            return self.uploaded(cx, item, sent, read_at_ns, &more);
+        }
+        if item.row.is_empty() {
+            // It is new there, or the index has lost its row: only a listing tells.
+            cx.damaged.insert(item.row.key.clone());
+        }
+        cx.env
+            .report
+            .deferred(&item.display_path, "it changed in Dropbox meanwhile");
+        Ok(())
+    }
+}

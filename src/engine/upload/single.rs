@@ -1,0 +1,134 @@
+//! A file in calls of its own.
+
+use std::io::{self, Read};
+
+use super::Uploads;
+use super::queue::{PendingUpload, chunk_bytes, has_no_room};
+use super::sent::{Sent, UploadError, verified};
+use super::source::{Bytes, Chunk, is_one_version};
+use crate::core::content_hash::ContentHash;
+use crate::core::path::RelPath;
+use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::{CommitInfo, WriteMode};
+use crate::engine::context::Context;
+use crate::engine::item::{Item, Observed};
+use crate::error::Result;
+use crate::io::disk::ReadFile;
+use crate::io::stat::Stamp;
+use crate::timestamp::timestamp_of;
+
+/// Largest file held in memory, so that its hash is known before it is sent, in bytes.
+const IN_MEMORY_MAX_BYTES: u64 = 64 << 10;
+/// Tries for a file that moves while it is read, or arrives damaged.
+const TRIES_MAX: u32 = 3;
+
+impl<'a> Uploads<'a> {
+    /// Sends one file in calls of its own.
+    pub(super) fn send_alone(&mut self, cx: &mut Context<'a>, file: PendingUpload) -> Result<()> {
+        if has_no_room(cx, &file) {
+            return Ok(());
+        }
+        let PendingUpload {
+            item,
+            observed,
+            mode,
+            more,
+        } = file;
+        match self.send(cx, &item, mode, &observed) {
+            Ok((sent, read_at_ns)) => self.uploaded(cx, item, sent, read_at_ns, &more),
+            Err(failed) => self.not_uploaded(cx, item, &observed, failed),
+        }
+    }
+
+    fn send(
+        &self,
+        cx: &Context<'a>,
+        item: &Item,
+        mut mode: WriteMode,
+        observed: &Observed,
+    ) -> std::result::Result<(Sent, i128), UploadError> {
+        let local = &item.path().map_err(io::Error::other)?;
+        let remote = &cx.env.remote_root.at(&item.display_path);
+        let mut failed = UploadError::KeepsChanging;
+        for _ in 0..TRIES_MAX {
+            let read_at_ns = cx.env.host.now_ns();
+            let file = cx.env.disk.open(local)?;
+            let stamp = file.status()?.stamp;
+            let time = timestamp_of(stamp.mtime_ns);
+            let commit = CommitInfo {
+                path: remote,
+                mode: mode.clone(),
+                client_modified: &time,
+                mute: true,
+            };
+            let known = observed.hash.filter(|_| stamp == observed.stamp);
+            let answer = if stamp.size <= IN_MEMORY_MAX_BYTES {
+                self.send_small(cx, local, file, stamp, &commit)
+            } else if stamp.size <= chunk_bytes(cx) {
+                self.send_single(cx, local, file, stamp, &commit, known)
+            } else {
+                self.send_session(cx, &item.row.key, local, file, stamp, &commit)
+            };
+            match answer {
+                Err(UploadError::KeepsChanging) => failed = UploadError::KeepsChanging,
+                Err(UploadError::Call(CallError::Refused(error)))
+                    if error.is("content_hash_mismatch") =>
+                {
+                    failed = UploadError::KeepsChanging;
+                }
+                // Our own damaged upload is the version to replace now.
+                Err(UploadError::Damaged(rev)) => {
+                    mode = WriteMode::Update(rev.clone());
+                    failed = UploadError::Damaged(rev);
+                }
+                Ok(sent) => return Ok((sent, read_at_ns)),
+                Err(failed) => return Err(failed),
+            }
+        }
+        Err(failed)
+    }
+
+    /// A file that fits in memory: read whole, hashed, then sent.
+    fn send_small(
+        &self,
+        cx: &Context<'a>,
+        local: &RelPath,
+        mut file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        commit: &CommitInfo<'_>,
+    ) -> std::result::Result<Sent, UploadError> {
+        let mut bytes = Vec::new();
+        file.by_ref().take(stamp.size).read_to_end(&mut bytes)?;
+        let hash = ContentHash::of(&bytes);
+        let is_whole = bytes.len() as u64 == stamp.size;
+        if !is_whole || !is_one_version(cx.env.disk, local, &*file, &stamp, hash)? {
+            return Err(UploadError::KeepsChanging);
+        }
+        let mut source = Bytes::new(&bytes);
+        let metadata = self.api.upload(commit, Some(hash), &mut source)?;
+        verified(Sent {
+            metadata,
+            hash,
+            stamp,
+        })
+    }
+
+    fn send_single(
+        &self,
+        cx: &Context<'a>,
+        local: &RelPath,
+        file: Box<dyn ReadFile>,
+        stamp: Stamp,
+        commit: &CommitInfo<'_>,
+        known: Option<ContentHash>,
+    ) -> std::result::Result<Sent, UploadError> {
+        let mut source = Chunk::new(cx.env.disk, local, file, stamp, stamp.size);
+        let metadata = self.api.upload(commit, known, &mut source)?;
+        let hash = source.hash();
+        verified(Sent {
+            metadata,
+            hash,
+            stamp,
+        })
+    }
+}
