@@ -8,6 +8,7 @@
 //! - [`sim`]: the machine in memory, and histories drawn from seeds that are played on it.
 //! - [`crash`]: scenarios again on that machine, cut short at each call. It names them by their
 //!   modules: what is not named there is not crashed.
+//! - [`disks`]: what that machine's disk and the kernel's have in common, verb by verb.
 //! - [`hostile`]: bytes, state and servers that mean harm.
 //! - [`tidy`]: the style of the source.
 //! - All others are scenarios.
@@ -23,6 +24,7 @@ mod conflicts;
 mod crash;
 mod decisions;
 mod deletes;
+mod disks;
 mod dry_run;
 mod filters;
 mod folders;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ferrybox::core::path::RelPath;
-use ferrybox::io::disk::{Access, Disk, Lock, ReadFile, Space, Status, WriteFile};
+use ferrybox::io::disk::{Access, Disk, Kind, Lock, ReadFile, Space, Status, WriteFile};
 use ferrybox::io::listing::{Listing, Look, Names};
 
 use super::seam::{Op, Seam};
@@ -146,7 +146,7 @@ impl SimDisk {
 
 fn remove_all(tree: &mut Tree, path: &str) {
     let ino = tree.find(path).unwrap();
-    if tree.status(ino).kind == ferrybox::io::disk::Kind::Folder {
+    if tree.status(ino).kind == Kind::Folder {
         for (name, _) in tree.list(path).unwrap() {
             remove_all(tree, &format!("{path}/{name}"));
         }
@@ -202,7 +202,7 @@ impl Disk for SimDisk {
         let wrap = |error| named(error, "open", path);
         let ino = tree.find(path.as_str()).map_err(wrap)?;
         let status = tree.status(ino);
-        if status.kind != ferrybox::io::disk::Kind::File {
+        if status.kind != Kind::File {
             return Err(io::Error::other(format!("cannot open {path}: not a file")));
         }
         if status.mode & 0o400 == 0 {
@@ -230,11 +230,18 @@ impl Disk for SimDisk {
     fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>> {
         self.call(Op::Append, path)?;
         let mut tree = self.tree();
-        let ino = tree
-            .find(path.as_str())
-            .map_err(|e| named(e, "open", path))?;
-        if tree.status(ino).kind != ferrybox::io::disk::Kind::File {
-            return Err(io::Error::other(format!("cannot open {path}: not a file")));
+        let wrap = |error| named(error, "open", path);
+        let ino = tree.find(path.as_str()).map_err(wrap)?;
+        let status = tree.status(ino);
+        match status.kind {
+            Kind::File if status.mode & 0o200 == 0 => {
+                return Err(wrap(ErrorKind::PermissionDenied.into()));
+            }
+            Kind::File => {}
+            Kind::Folder => return Err(wrap(ErrorKind::IsADirectory.into())),
+            Kind::Special => {
+                return Err(io::Error::other(format!("cannot open {path}: not a file")));
+            }
         }
         tree.opened(ino);
         drop(tree);
@@ -279,7 +286,9 @@ impl Disk for SimDisk {
             return Err(error);
         }
         let mut tree = self.tree();
-        let ino = tree.find(dir.as_str()).map_err(|e| named(e, "sync", dir))?;
+        let ino = tree
+            .open_dir(dir.as_str())
+            .map_err(|e| named(e, "sync", dir))?;
         tree.sync_dir(ino);
         Ok(())
     }
@@ -290,7 +299,9 @@ impl Disk for SimDisk {
             return Err(error);
         }
         let mut tree = self.tree();
-        let ino = tree.find(dir.as_str()).map_err(|e| named(e, "sync", dir))?;
+        let ino = tree
+            .open_dir(dir.as_str())
+            .map_err(|e| named(e, "sync", dir))?;
         tree.sync_filesystem(ino);
         Ok(())
     }
@@ -298,6 +309,8 @@ impl Disk for SimDisk {
     fn space(&self, dir: &RelPath) -> io::Result<Space> {
         self.call(Op::Space, dir)?;
         let tree = self.tree();
+        tree.open_dir(dir.as_str())
+            .map_err(|e| named(e, "ask for free space of", dir))?;
         Ok(Space {
             free: tree.capacity.saturating_sub(tree.used()),
             total: tree.capacity,
