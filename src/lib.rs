@@ -78,7 +78,7 @@
 //! - **Clocks never decide.** Rev, hash and stamp do.
 //! - **No secret** leaves the private token files: not in logs, not in arguments, not in errors.
 //! - **An idle pass is one request and writes nothing.** What a pass may cost at most, in memory,
-//!   requests, bytes and syncs, is held by tests (`tests/it/budgets.rs`).
+//!   requests, bytes and syncs, is held by tests (`tests/system/budgets.rs`).
 //!
 //! Bounds are marked `LIMIT:` where they stand, with their reason.
 

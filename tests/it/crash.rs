@@ -4,9 +4,9 @@
 //!
 //! The scenarios run in a process of their own, told by [`COUNTS_FILE`] how.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::world::{COUNTS_FILE, TempDir};
+use crate::world::{COUNTS_FILE, TempDir, started};
 
 /// Modules whose tests are scenarios of a [`crate::world::World`], and some scenarios of others.
 const SCENARIOS: [&str; 22] = [
@@ -52,6 +52,18 @@ const NOT_RUN: [&str; 12] = [
     "transfers::bytes_damaged_on_the_way_up_are_sent_again",
 ];
 
+/// A module that is renamed must not leave these lists in silence.
+#[test]
+fn every_name_of_the_lists_is_that_of_a_scenario() {
+    let mut list = Command::new(std::env::current_exe().unwrap());
+    list.arg("--list").stdout(Stdio::piped());
+    let output = started(&mut list).unwrap().wait_with_output().unwrap();
+    let tests = String::from_utf8(output.stdout).unwrap();
+    for name in SCENARIOS.into_iter().chain(NOT_RUN) {
+        assert!(tests.lines().any(|test| test.starts_with(name)), "{name}");
+    }
+}
+
 #[test]
 fn every_scenario_survives_a_crash_at_every_call() {
     let temp = TempDir::new();
@@ -62,7 +74,9 @@ fn every_scenario_survives_a_crash_at_every_call() {
     for name in NOT_RUN.into_iter().chain(["hostile::"]) {
         scenarios.args(["--skip", name]);
     }
-    let output = scenarios.env(COUNTS_FILE, &counts).output().unwrap();
+    scenarios.env(COUNTS_FILE, &counts);
+    scenarios.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = started(&mut scenarios).unwrap().wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     let counts = std::fs::read_to_string(&counts).unwrap();

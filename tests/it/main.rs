@@ -1,40 +1,30 @@
-//! The behaviour of the agent, told in scenarios.
-//!
-//! - [`world`]: one gateway and one Dropbox. Passes run in process against the stand-in, without a
-//!   socket and with a clock that only moves when it is told to; content and state are real
-//!   directories.
-//! - [`console`]: the built binary against the stand-in on loopback.
-//! - [`gateway`]: the same with content and state anywhere, to be killed, failed and cut off at any
-//!   system call ([`strace`]) on filesystems of its own ([`images`]). [`needs`] says where a
-//!   machine cannot do that. [`arm`] has the binaries for gateways run by an emulator.
+//! The behaviour of the agent, told in scenarios that run in this process.
 //!
 //! Three verbs make a scenario: put something on a side, `sync`, check both sides. Names are
-//! claims.
+//! claims. `tests/system` has what takes the built binary, other programs or mounts.
+//!
+//! - [`world`]: one gateway and one Dropbox. Passes run against the stand-in, without a socket and
+//!   with a clock that only moves when it is told to; content and state are real directories.
+//! - [`sim`]: the machine in memory, and histories drawn from seeds that are played on it.
+//! - [`crash`]: scenarios again on that machine, cut short at each call. It names them by their
+//!   modules: what is not named there is not crashed.
+//! - [`disks`]: what that machine's disk and the kernel's have in common, verb by verb.
+//! - [`hostile`]: bytes, state and servers that mean harm.
+//! - [`tidy`]: the style of the source.
+//! - All others are scenarios.
 
-mod console;
-mod gateway;
-mod histories;
-mod images;
-mod needs;
-#[path = "../../benches/peak.rs"]
-mod peak;
 mod sim;
-mod strace;
 mod world;
 
 mod answers;
 mod archives;
-mod arm;
-mod authentication;
 mod batches;
-mod budgets;
-mod commands;
 mod conflicts;
 mod crash;
 mod decisions;
 mod deletes;
+mod disks;
 mod dry_run;
-mod errors;
 mod excluded;
 mod filters;
 mod folders;
@@ -43,15 +33,12 @@ mod hostile;
 mod identity;
 mod idle;
 mod instants;
-mod kills;
-mod mounts;
 mod moves;
 mod names;
-mod power;
 mod resume;
-mod running;
 mod stable;
 mod state;
 mod tidy;
 mod transfers;
 mod unknown;
+mod weeks;

@@ -12,8 +12,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::process::{Child, Command};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dropbox_standin::{Effect, Fault, Hook, Node, Standin, When};
@@ -33,6 +35,17 @@ pub use ground::{Hands, TempDir};
 
 use crate::sim::machine::{End, Gateway, ask};
 use crate::sim::seam::Script;
+
+/// Held for writing while a child is started, for reading during a pass. Until it has become
+/// another program, a child has all our open files, and with them a pass's locks, which would
+/// outlive that pass.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Starts a command while no pass is at work.
+pub fn started(command: &mut Command) -> io::Result<Child> {
+    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
 
 /// Makes a hook anew.
 type MakeHook = Box<dyn Fn() -> Hook>;
@@ -337,7 +350,7 @@ impl World {
                 }
             }
             None => {
-                let _no_children = crate::gateway::no_children();
+                let _no_children = STARTING.read().unwrap_or_else(PoisonError::into_inner);
                 let machine = Seams {
                     host: &self.clock,
                     disks: &RealDisks,

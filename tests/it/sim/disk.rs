@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ferrybox::core::path::RelPath;
 use ferrybox::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, WriteFile};
 use ferrybox::io::listing::{DirHandle, Listing, Names};
-use ferrybox::io::stat::Status;
+use ferrybox::io::stat::{Kind, Status};
 
 use super::seam::{Op, Seam};
 use super::tree::{Content, Ino, ROOT, Tree};
@@ -147,7 +147,7 @@ impl SimDisk {
 
 fn remove_all(tree: &mut Tree, path: &str) {
     let ino = tree.find(path).unwrap();
-    if tree.status(ino).kind == ferrybox::io::stat::Kind::Folder {
+    if tree.status(ino).kind == Kind::Folder {
         for (name, _) in tree.list(path).unwrap() {
             remove_all(tree, &format!("{path}/{name}"));
         }
@@ -207,7 +207,7 @@ impl ReadDisk for SimDisk {
         let wrap = |error| named(error, "open", path);
         let ino = tree.find(path.as_str()).map_err(wrap)?;
         let status = tree.status(ino);
-        if status.kind != ferrybox::io::stat::Kind::File {
+        if status.kind != Kind::File {
             return Err(io::Error::other(format!("cannot open {path}: not a file")));
         }
         if status.mode & 0o400 == 0 {
@@ -221,6 +221,8 @@ impl ReadDisk for SimDisk {
     fn space(&self, dir: &RelPath) -> io::Result<Space> {
         self.call(Op::Space, dir)?;
         let tree = self.tree();
+        tree.open_dir(dir.as_str())
+            .map_err(|e| named(e, "ask for free space of", dir))?;
         Ok(Space {
             free: tree.capacity.saturating_sub(tree.used()),
             total: tree.capacity,
@@ -246,11 +248,18 @@ impl Disk for SimDisk {
     fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>> {
         self.call(Op::Append, path)?;
         let mut tree = self.tree();
-        let ino = tree
-            .find(path.as_str())
-            .map_err(|e| named(e, "open", path))?;
-        if tree.status(ino).kind != ferrybox::io::stat::Kind::File {
-            return Err(io::Error::other(format!("cannot open {path}: not a file")));
+        let wrap = |error| named(error, "open", path);
+        let ino = tree.find(path.as_str()).map_err(wrap)?;
+        let status = tree.status(ino);
+        match status.kind {
+            Kind::File if status.mode & 0o200 == 0 => {
+                return Err(wrap(ErrorKind::PermissionDenied.into()));
+            }
+            Kind::File => {}
+            Kind::Folder => return Err(wrap(ErrorKind::IsADirectory.into())),
+            Kind::Special => {
+                return Err(io::Error::other(format!("cannot open {path}: not a file")));
+            }
         }
         tree.opened(ino);
         drop(tree);
@@ -295,7 +304,9 @@ impl Disk for SimDisk {
             return Err(error);
         }
         let mut tree = self.tree();
-        let ino = tree.find(dir.as_str()).map_err(|e| named(e, "sync", dir))?;
+        let ino = tree
+            .open_dir(dir.as_str())
+            .map_err(|e| named(e, "sync", dir))?;
         tree.sync_dir(ino);
         Ok(())
     }
@@ -306,7 +317,9 @@ impl Disk for SimDisk {
             return Err(error);
         }
         let mut tree = self.tree();
-        let ino = tree.find(dir.as_str()).map_err(|e| named(e, "sync", dir))?;
+        let ino = tree
+            .open_dir(dir.as_str())
+            .map_err(|e| named(e, "sync", dir))?;
         tree.sync_filesystem(ino);
         Ok(())
     }

@@ -166,7 +166,7 @@ impl Tree {
         Ok(at)
     }
 
-    /// The directory a path lies in, if names in it may be changed, and the last name.
+    /// The directory a path lies in, if names in it can be looked up, and the last name.
     fn place(&self, path: &str) -> io::Result<(Ino, String)> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         let dir = self.find(dir)?;
@@ -174,10 +174,28 @@ impl Tree {
             return Err(ErrorKind::InvalidFilename.into());
         }
         self.node(dir).entries()?;
-        if self.node(dir).mode & 0o300 != 0o300 {
+        if self.node(dir).mode & 0o100 == 0 {
             return Err(ErrorKind::PermissionDenied.into());
         }
         Ok((dir, name.to_owned()))
+    }
+
+    /// Whether names in a directory may be changed; asked when it is known what has the name.
+    fn may_change(&self, dir: Ino) -> io::Result<()> {
+        match self.node(dir).mode & 0o200 {
+            0 => Err(ErrorKind::PermissionDenied.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The directory at a path, opened for reading.
+    pub fn open_dir(&self, path: &str) -> io::Result<Ino> {
+        let dir = self.find(path)?;
+        self.node(dir).entries()?;
+        match self.node(dir).mode & 0o400 {
+            0 => Err(ErrorKind::PermissionDenied.into()),
+            _ => Ok(dir),
+        }
     }
 
     pub fn status(&self, ino: Ino) -> Status {
@@ -203,11 +221,7 @@ impl Tree {
     }
 
     pub fn list(&self, path: &str) -> io::Result<Vec<(String, Status)>> {
-        let dir = self.find(path)?;
-        let entries = self.node(dir).entries()?;
-        if self.node(dir).mode & 0o400 == 0 {
-            return Err(ErrorKind::PermissionDenied.into());
-        }
+        let entries = self.node(self.open_dir(path)?).entries()?;
         let status = |(name, ino): (&String, &Ino)| (name.clone(), self.status(self.mounted(*ino)));
         Ok(entries.iter().map(status).collect())
     }
@@ -235,6 +249,7 @@ impl Tree {
         if self.node(dir).entries()?.contains_key(&name) {
             return Err(ErrorKind::AlreadyExists.into());
         }
+        self.may_change(dir)?;
         let ino = self.free_ino();
         let node = Node::new(content, mode, self.now_ns, self.node(dir).device);
         self.nodes.insert(ino, node);
@@ -311,20 +326,39 @@ impl Tree {
         if self.node(from_dir).device != self.node(to_dir).device {
             return Err(ErrorKind::CrossesDevices.into());
         }
-        if self.mounts.contains_key(&node) {
-            return Err(ErrorKind::ResourceBusy.into());
-        }
         let replaced = self.node(to_dir).entries()?.get(&to_name).copied();
+        if replaced.is_some() && !replace {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let is_below = |path: &str, dir: &str| {
+            let rest = path.strip_prefix(dir);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        if is_below(to, from) {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        if is_below(from, to) {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
+        if replaced == Some(node) {
+            return Ok(());
+        }
+        self.may_change(from_dir)?;
+        self.may_change(to_dir)?;
         if let Some(replaced) = replaced {
-            if !replace {
-                return Err(ErrorKind::AlreadyExists.into());
+            match (&self.node(node).content, &self.node(replaced).content) {
+                (Content::Dir(_), Content::Dir(entries)) if entries.is_empty() => {}
+                (Content::Dir(_), Content::Dir(_)) => {
+                    return Err(ErrorKind::DirectoryNotEmpty.into());
+                }
+                (Content::Dir(_), _) => return Err(ErrorKind::NotADirectory.into()),
+                (_, Content::Dir(_)) => return Err(ErrorKind::IsADirectory.into()),
+                _ => {}
             }
-            if matches!(self.node(replaced).content, Content::Dir(_)) {
-                return Err(ErrorKind::IsADirectory.into());
-            }
-            if matches!(self.node(node).content, Content::Dir(_)) {
-                return Err(ErrorKind::NotADirectory.into());
-            }
+        }
+        let is_mounted = |ino: &Ino| self.mounts.contains_key(ino);
+        if is_mounted(&node) || replaced.as_ref().is_some_and(is_mounted) {
+            return Err(ErrorKind::ResourceBusy.into());
         }
         self.names(from_dir).remove(&from_name);
         self.names(to_dir).insert(to_name.clone(), node);
@@ -334,7 +368,7 @@ impl Tree {
             to: (to_dir, to_name),
             node,
         });
-        if let Some(replaced) = replaced.filter(|replaced| *replaced != node) {
+        if let Some(replaced) = replaced {
             self.drop_if_unused(replaced);
         }
         Ok(())
@@ -344,6 +378,7 @@ impl Tree {
         let (dir, name) = self.place(path)?;
         let entries = self.node(dir).entries()?;
         let ino = *entries.get(&name).ok_or(ErrorKind::NotFound)?;
+        self.may_change(dir)?;
         if matches!(self.node(ino).content, Content::Dir(_)) {
             return Err(ErrorKind::IsADirectory.into());
         }
@@ -355,6 +390,7 @@ impl Tree {
         let (dir, name) = self.place(path)?;
         let entries = self.node(dir).entries()?;
         let ino = *entries.get(&name).ok_or(ErrorKind::NotFound)?;
+        self.may_change(dir)?;
         if self.mounts.contains_key(&ino) {
             return Err(ErrorKind::ResourceBusy.into());
         }

@@ -1,4 +1,4 @@
-//! `ferrybox run`: passes at their times, woken by Dropbox or by what changes here, for weeks.
+//! `ferrybox run` as a process: passes at their times, woken by Dropbox or by what changes here.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,134 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dropbox_standin::{Effect, Fault, When};
-use ferrybox::core::schedule;
-use ferrybox::core::schedule::scheduler::{Due, Schedules};
-use ferrybox::daemon::{Driver, Ended, Wake};
-use ferrybox::error::{ExitCode, Result};
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal};
 
-use crate::gateway::{Gateway, started};
-use crate::world::{World, world};
-
-/// A week in which the clock only moves by waiting.
-struct Week<'a> {
-    world: &'a World,
-    now: Timestamp,
-    end: Timestamp,
-    calls: Vec<(Timestamp, Due, Vec<String>)>,
-    /// When Dropbox cannot be reached.
-    outage: Option<(Timestamp, Timestamp)>,
-}
-
-impl<'a> Week<'a> {
-    fn new(world: &'a World) -> Week<'a> {
-        let now: Timestamp = "2026-11-21T12:01:00Z".parse().unwrap();
-        Week {
-            world,
-            now,
-            end: now + SignedDuration::from_hours(7 * 24),
-            calls: Vec::new(),
-            outage: None,
-        }
-    }
-}
-
-impl Driver for Week<'_> {
-    fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    fn schedules(&self) -> Schedules {
-        Schedules {
-            up: Some(schedule::parse("0 0 2 * * ?").unwrap()),
-            down: Some(schedule::parse("0 0/5 * * * ?").unwrap()),
-            zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),
-        }
-    }
-
-    fn pass(&mut self, due: Due, _: bool) -> Result<Ended> {
-        if self
-            .outage
-            .is_some_and(|(from, to)| (from..to).contains(&self.now))
-        {
-            let nobody = vec!["nobody there".to_owned()];
-            self.calls.push((self.now, due, nobody));
-            return Ok(Ended::Left { progress: false });
-        }
-        let outcome = match due {
-            Due::UP => self.world.upload_only(),
-            Due::DOWN => self.world.download_only(),
-            _ => self.world.sync(),
-        };
-        assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
-        self.calls.push((self.now, due, outcome.calls));
-        Ok(Ended::Done)
-    }
-
-    fn wait(&mut self, next: Option<Timestamp>) -> Wake {
-        self.now = next.unwrap();
-        if self.now >= self.end {
-            return Wake::End;
-        }
-        Wake::Time
-    }
-
-    fn reload(&mut self) {}
-}
-
-#[test]
-fn an_idle_week_writes_nothing_and_makes_only_the_scheduled_requests() {
-    let world = world();
-    world.put("items/a.items", "a");
-    world.dropbox.put("/b", b"b");
-    world.sync_ok();
-    world.check_settled();
-    let before = world.written();
-    let mut week = Week::new(&world);
-    assert_eq!(ferrybox::daemon::run(&mut week).unwrap(), ExitCode::Ok);
-    assert_eq!(world.written(), before, "0 bytes in a week");
-    // One pass at the start, then one every five minutes; at 2 o'clock it goes both ways.
-    assert_eq!(week.calls.len(), 1 + 7 * 24 * 12);
-    for (_, _, calls) in &week.calls {
-        assert_eq!(calls, &["list_folder/continue"]);
-    }
-    let nightly: Vec<String> = week
-        .calls
-        .iter()
-        .skip(1)
-        .filter(|(_, due, _)| *due != Due::DOWN)
-        .map(|(at, due, _)| format!("{at} {due:?}"))
-        .collect();
-    assert_eq!(nightly.len(), 7, "{nightly:?}");
-    assert!(nightly[0].starts_with("2026-11-22T01:00:00Z Due { up: true, down: true }"));
-}
-
-#[test]
-fn what_failed_while_dropbox_was_away_is_made_up_for() {
-    let world = world();
-    world.put("a", "a");
-    let mut week = Week::new(&world);
-    // The night of the first day, and the morning.
-    week.outage = Some((
-        "2026-11-22T00:59:00Z".parse().unwrap(),
-        "2026-11-22T09:00:30Z".parse().unwrap(),
-    ));
-    week.end = "2026-11-22T12:00:00Z".parse().unwrap();
-    ferrybox::daemon::run(&mut week).unwrap();
-    let after = week
-        .calls
-        .iter()
-        .find(|(_, due, calls)| due.up && calls[0] != "nobody there" && !calls.is_empty());
-    assert!(after.is_some());
-    let made_up = week
-        .calls
-        .iter()
-        .find(|(at, due, calls)| due.up && *at > week.outage.unwrap().1 && !calls.is_empty());
-    let (at, ..) = made_up.expect("the nightly upload is made up for");
-    assert_eq!(at.to_string(), "2026-11-22T09:05:00Z");
-}
+use crate::gateway::Gateway;
 
 /// A gateway on which `run` is at work.
 struct Running {
@@ -161,7 +36,7 @@ impl Running {
         let mut command = gateway.command(&[], &["run"]);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         change(&mut command);
-        let child = started(&mut command).unwrap();
+        let child = command.spawn().unwrap();
         Running { gateway, child }
     }
 
@@ -554,7 +429,7 @@ fn in_a_one_way_mode_the_next_runs_are_printed_at_once() {
         let often = "upload_interval = '* * * * * ?'\ndownload_interval = '* * * * * ?'";
         gateway.configure_also(&format!("[schedule]\n{often}\n"));
         let start = Instant::now();
-        let output = crate::gateway::output(&mut gateway.command(&[], &["schedule"])).unwrap();
+        let output = gateway.command(&[], &["schedule"]).output().unwrap();
         assert!(start.elapsed() < Duration::from_secs(5), "{mode}");
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text.lines().count(), 10, "{text}");
@@ -721,7 +596,7 @@ fn cron_gives_it_no_home_no_terminal_and_hardly_a_path() {
     gateway.put("a", "a");
     let mut command = gateway.command(&[], &["sync"]);
     command.env_clear().env("PATH", "/usr/bin:/bin");
-    let output = crate::gateway::output(&mut command).unwrap();
+    let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(
         output.stdout.is_empty() && output.stderr.is_empty(),
@@ -739,7 +614,7 @@ fn the_next_ten_runs_are_printed_in_local_time() {
     );
     let mut command = gateway.command(&[], &["schedule"]);
     command.env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
-    let output = crate::gateway::output(&mut command).unwrap();
+    let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!((10..=11).contains(&lines.len()), "{text}");

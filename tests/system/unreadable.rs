@@ -51,7 +51,7 @@ fn run_as_nobody(console: &Console) -> Said {
         .envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
     command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
     command.arg(plain.get_program()).args(plain.get_args());
-    said(crate::gateway::output(&mut command).unwrap())
+    said(command.output().unwrap())
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::gateway::{Ended, Gateway, output};
+use crate::gateway::{Ended, Gateway};
 
 /// System calls that change files, tell others something, or wait for an answer. A question mark
 /// leaves out those this machine does not have.
@@ -163,7 +163,7 @@ impl Sample {
 fn commit() -> Option<usize> {
     let mut git = Command::new("git");
     git.args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"]);
-    let git = output(&mut git).ok()?;
+    let git = git.output().ok()?;
     let text = String::from_utf8(git.stdout).ok()?;
     usize::from_str_radix(text.get(..8)?, 16).ok()
 }

@@ -44,7 +44,7 @@ fn under_umask(console: &Console, umask: &str, args: &[&str]) -> Said {
         .arg(plain.get_program())
         .args(plain.get_args())
         .stdin(Stdio::null());
-    said(crate::gateway::output(&mut command).unwrap())
+    said(command.output().unwrap())
 }
 
 #[test]
@@ -152,7 +152,9 @@ fn an_index_or_cursor_that_is_no_file_is_refused_and_huge_ones_are_not_read() {
             &|| symlink("/etc/passwd", &file).unwrap(),
             &|| {
                 assert!(
-                    crate::gateway::output(Command::new("mkfifo").arg(&file))
+                    Command::new("mkfifo")
+                        .arg(&file)
+                        .output()
                         .unwrap()
                         .status
                         .success()
@@ -182,7 +184,7 @@ fn an_index_or_cursor_that_is_no_file_is_refused_and_huge_ones_are_not_read() {
             command
                 .args(["-c", "ulimit -v 262144; exec \"$0\" \"$@\""])
                 .arg(plain.get_program());
-            let said = said(crate::gateway::output(command.args(plain.get_args())).unwrap());
+            let said = said(command.args(plain.get_args()).output().unwrap());
             assert_eq!(said.code, 0, "{name} of {length} bytes: {}", said.err);
         }
         assert_eq!(fs::read(console.content().join("a")).unwrap(), b"a");

@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::gateway::{Gateway, Scratch, started};
+use crate::gateway::{Gateway, Scratch};
 use crate::images::{Image, Mounted};
 use crate::needs;
 use crate::peak;
@@ -49,7 +49,7 @@ fn peak_of_pass(gateway: &Gateway) -> u64 {
     let mut command = gateway.command(&[], &["sync"]);
     command.stdout(Stdio::null());
     command.stderr(File::create(&said).unwrap());
-    let mut child = started(&mut command).unwrap();
+    let mut child = command.spawn().unwrap();
     let (_, peak_kib) = peak::watch(child.id());
     let status = child.wait().unwrap();
     assert!(status.success(), "{}", fs::read_to_string(said).unwrap());

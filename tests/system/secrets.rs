@@ -123,7 +123,7 @@ fn everything_said(console: &Console, args: &[&str], all: &mut Vec<u8>) {
         command
             .env("RUST_LOG", "trace")
             .env("RUST_BACKTRACE", "full");
-        let said = said(crate::gateway::output(&mut command).unwrap());
+        let said = said(command.output().unwrap());
         all.extend_from_slice(said.out.as_bytes());
         all.extend_from_slice(said.err.as_bytes());
     }

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::gateway::{output, say};
+use crate::gateway::say;
 use crate::images::{Image, Mounted};
 
 /// Whether a test has what it needs. If not, that is said and counted; where everything must run
@@ -27,7 +27,7 @@ pub fn strace() -> &'static Result<(), String> {
         let kill = ["-f", "-qq", "-e", "inject=?mkdir,?mkdirat:signal=KILL"];
         let mut strace = Command::new("strace");
         let program = ["-o", "/dev/null", "mkdir", "/proc/never-made"];
-        let killed = output(strace.args(kill).args(program));
+        let killed = strace.args(kill).args(program).output();
         let killed = killed.map_err(|error| format!("strace: {error}"))?;
         if killed.status.success() || killed.status.code().is_some() {
             return Err(format!("strace cannot kill: {killed:?}"));
@@ -42,7 +42,9 @@ pub fn valgrind() -> &'static Result<(), String> {
     NEED.get_or_init(|| {
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "true"]);
-        let counted = output(&mut valgrind).map_err(|error| format!("valgrind: {error}"))?;
+        let counted = valgrind
+            .output()
+            .map_err(|error| format!("valgrind: {error}"))?;
         if counted.status.success() {
             Ok(())
         } else {

@@ -4,8 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::gateway::output;
-
 /// An ext4 filesystem in a sparse file.
 #[derive(Clone)]
 pub struct Image(PathBuf);
@@ -33,7 +31,10 @@ impl Image {
     /// Whether the filesystem needs no repair once its journal is played back.
     pub fn is_sound(&self) -> bool {
         // 1: the journal was played back, or a count corrected.
-        let check = output(Command::new("e2fsck").args(["-f", "-p"]).arg(&self.0));
+        let check = Command::new("e2fsck")
+            .args(["-f", "-p"])
+            .arg(&self.0)
+            .output();
         matches!(check.unwrap().status.code(), Some(0 | 1))
     }
 }
@@ -87,8 +88,9 @@ impl Drop for Mounted {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output =
-        output(command).map_err(|error| format!("{}: {error}", command.get_program().display()))?;
+    let output = command
+        .output()
+        .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     if output.status.success() {
         Ok(())
     } else {

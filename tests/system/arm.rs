@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use dropbox_standin::{Effect, Fault, Node, When};
 
-use crate::gateway::{Ended, Gateway, output, say, started};
+use crate::gateway::{Ended, Gateway, say};
 use crate::histories::{FIRST, TWO_WAY};
 use crate::needs;
 
@@ -78,7 +78,9 @@ impl Board {
         let found = self.binary().and_then(|binary| {
             let mut trial = Command::new(&emulator[0]);
             trial.args(&emulator[1..]).arg(&binary).arg("--version");
-            let said = output(&mut trial).map_err(|error| format!("{}: {error}", emulator[0]))?;
+            let said = trial
+                .output()
+                .map_err(|error| format!("{}: {error}", emulator[0]))?;
             assert!(said.status.success(), "{}: {said:?}", self.target);
             Ok(binary)
         });
@@ -173,7 +175,7 @@ fn killed_at(gateway: &Gateway, route: &'static str, nth: u64) -> Ended {
     }));
     let mut command = gateway.command(&[], &["sync"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = started(&mut command).unwrap();
+    let mut child = command.spawn().unwrap();
     let reached = arrival.recv_timeout(Duration::from_secs(120));
     child.kill().unwrap();
     let ended_as = child.wait_with_output().unwrap().into();
@@ -258,10 +260,15 @@ fn in_2040(gateway: &mut Gateway) -> Result<(), String> {
     let preload = format!("LD_PRELOAD={library}");
     let time = "FAKETIME=@2040-06-01 12:00:00";
     let words = ["env", &preload, time, "qemu-arm", "-cpu", ARMV6.cpu];
-    let date = output(Command::new("env").args([&preload, time, "date", "+%Y"]));
+    let date = Command::new("env")
+        .args([&preload, time, "date", "+%Y"])
+        .output();
     let date = date.map_err(|error| error.to_string())?;
     assert_eq!(date.stdout, b"2040\n");
-    output(Command::new("qemu-arm").arg("--version")).map_err(|error| error.to_string())?;
+    Command::new("qemu-arm")
+        .arg("--version")
+        .output()
+        .map_err(|error| error.to_string())?;
     gateway.emulator = words.map(str::to_owned).into();
     Ok(())
 }

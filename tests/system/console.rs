@@ -7,11 +7,11 @@ use std::process::{Command, Output, Stdio};
 
 use dropbox_standin::{Endpoint, Listeners, Standin};
 
-use crate::world::TempDir;
+use crate::gateway::Scratch;
 
 /// A gateway's console.
 pub struct Console {
-    temp: TempDir,
+    home: Scratch,
     pub dropbox: Standin,
     listeners: Listeners,
 }
@@ -26,11 +26,11 @@ pub struct Said {
 impl Console {
     /// A console with a configuration that has no token yet.
     pub fn new() -> Console {
-        let temp = TempDir::new();
+        let home = Scratch::new();
         let dropbox = Standin::new();
         let listeners = dropbox.listen().unwrap();
         let console = Console {
-            temp,
+            home,
             dropbox,
             listeners,
         };
@@ -41,7 +41,7 @@ impl Console {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.temp.path().join(name)
+        self.home.join(name)
     }
 
     pub fn content(&self) -> PathBuf {
@@ -91,7 +91,7 @@ impl Console {
     }
 
     pub fn run(&self, args: &[&str]) -> Said {
-        said(crate::gateway::output(&mut self.command(args)).unwrap())
+        said(self.command(args).output().unwrap())
     }
 
     /// Runs a command whose stderr is a terminal, and says what the terminal got.

@@ -2,11 +2,8 @@
 
 mod corpus;
 mod journal;
-mod modes;
-mod secrets;
 mod seeds;
 mod server;
 mod state;
 mod story;
 mod targets;
-mod unreadable;

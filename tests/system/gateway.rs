@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, UNIX_EPOCH};
 
 use dropbox_standin::{Endpoint, Link, Listeners, Node, Standin};
@@ -41,7 +40,7 @@ impl Scratch {
         };
         let path = base.join(name);
         fs::create_dir(&path).unwrap();
-        Scratch(path)
+        Scratch(path.canonicalize().unwrap())
     }
 
     pub fn join(&self, name: &str) -> PathBuf {
@@ -203,7 +202,7 @@ impl Gateway {
     }
 
     pub fn run(&self, wrapper: &[&str], args: &[&str]) -> Ended {
-        output(&mut self.command(wrapper, args)).unwrap().into()
+        self.command(wrapper, args).output().unwrap().into()
     }
 
     pub fn sync(&self) -> Ended {
@@ -405,28 +404,6 @@ fn walk(dir: &Path, prefix: &str, tree: &mut Tree) {
 /// Runs `check`, so that one failure does not hide the others; whether it failed.
 pub fn fails(check: impl FnOnce()) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
-}
-
-/// Held for writing while a child is started, for reading during a pass in this process. Until it
-/// has become another program, a child has all our open files, and with them a pass's locks, which
-/// would outlive that pass.
-static STARTING: RwLock<()> = RwLock::new(());
-
-/// No child is started while this is held.
-pub fn no_children() -> RwLockReadGuard<'static, ()> {
-    STARTING.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs a command to its end.
-pub fn output(command: &mut Command) -> io::Result<Output> {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    started(command)?.wait_with_output()
-}
-
-/// Starts a command.
-pub fn started(command: &mut Command) -> io::Result<Child> {
-    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
-    command.spawn()
 }
 
 /// Says something whether or not the test's output is shown.

@@ -1,0 +1,33 @@
+//! The built binary as a process: at a console, under strace, on filesystems of its own, on an
+//! emulated ARM gateway. `tests/it` has what can be told within one process.
+//!
+//! - [`console`]: the binary as a person or cron runs it, against the stand-in on loopback:
+//!   [`commands`], [`authentication`], [`modes`], [`secrets`], [`unreadable`].
+//! - [`gateway`]: the same with content and state anywhere; [`running`] is `ferrybox run` on it.
+//! - [`histories`] are disturbed on it at any system call ([`strace`]): [`kills`], [`errors`],
+//!   [`power`]; the last and [`mounts`] on filesystems of their own ([`images`]).
+//! - [`budgets`]: what a pass may cost ([`peak`] measures its memory).
+//! - [`arm`]: the binaries for gateways, run by an emulator.
+//! - [`needs`] says where a machine cannot do one of these.
+
+mod console;
+mod gateway;
+mod histories;
+mod images;
+mod needs;
+#[path = "../../benches/peak.rs"]
+mod peak;
+mod strace;
+
+mod arm;
+mod authentication;
+mod budgets;
+mod commands;
+mod errors;
+mod kills;
+mod modes;
+mod mounts;
+mod power;
+mod running;
+mod secrets;
+mod unreadable;
