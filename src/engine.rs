@@ -1,6 +1,7 @@
 //! One pass on any machine: assembled from the configuration and the seams, under its locks.
 
 pub mod context;
+pub mod credential;
 pub mod cursor;
 pub mod delete;
 pub mod download;
@@ -23,24 +24,24 @@ pub mod walk;
 
 use std::path::Path;
 
-use crate::commands::authentication::{banner_for, credential_of};
 use crate::config::{Config, ConfigError};
 use crate::core::path::fold;
 use crate::dropbox::api::Api;
-use crate::dropbox::tokens::{AccessTokens, Credential, PersonalAccount, TokenFiles, hash_hex};
+use crate::dropbox::tokens::{AccessTokens, TokenFiles};
 use crate::engine::context::{Env, Options};
+use crate::engine::credential::{credential, identity};
 use crate::engine::cursor::CursorFile;
 use crate::engine::pass::Writers;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
-use crate::index::{Index, SyncIdentity};
+use crate::index::Index;
 use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::{Disk, Disks, Lock};
 use crate::io::env;
 use crate::io::host::Host;
 use crate::io::http::Http;
-use crate::logging::{WATCHER, old_generation};
+use crate::logging::old_generation;
 use crate::report::Report;
 
 /// The index in the state directory.
@@ -94,7 +95,7 @@ fn attempt(
     config: &Config,
     options: &Options,
     report: &Report,
-    stored: IndexUse,
+    use_of_index: IndexUse,
 ) -> Result<ExitCode> {
     let host = seams.host;
     let state_dir = dirs::state_dir(config)?;
@@ -107,20 +108,11 @@ fn attempt(
     let state = state.as_deref();
     let _state_lock = state.map(|disk| locked(disk, &state_dir)).transpose()?;
     let index_file = state_dir.join(INDEX_FILE);
-    let stored = match stored {
-        IndexUse::Used => Index::open(&index_file)?,
-        IndexUse::Removed => {
-            Index::remove_file(&index_file)?;
-            None
-        }
-        IndexUse::Ignored => None,
+    let stored = stored_index(&index_file, use_of_index)?;
+    let has_base = match &stored {
+        Some(index) => index.has_base()?,
+        None => false,
     };
-    let has_base = stored
-        .as_ref()
-        .map(Index::has_base)
-        .transpose()?
-        .unwrap_or(false);
-    let files = state.map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
     // In the order of the exit codes: configuration, lock, authentication, halt.
     let disk = match content_dir(seams.disks, config, has_base) {
         Err(error @ Error::Config(_)) => return Err(error),
@@ -130,19 +122,22 @@ fn attempt(
         Ok(disk) => locked(&**disk, &config.sync.content_dir)?,
         Err(_) => None,
     };
-    let credential = credential(config, files.as_ref(), host, options.dry_run)?;
+    let files = state.map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
+    let keeper = files.as_ref().filter(|_| !options.dry_run);
+    let credential = credential(config, files.as_ref(), keeper, host)?;
     let disk = disk?;
-    let index = match stored {
-        Some(index) if options.dry_run => index.copy_in_memory()?,
-        Some(index) => index,
-        None if options.dry_run => Index::in_memory("dry run")?,
-        None => Index::create(&index_file, &host.random_hex(16))?,
+    let index = match (stored, keeper) {
+        (Some(index), Some(_)) => index,
+        (None, Some(_)) => Index::create(&index_file, &host.random_hex(16))?,
+        (Some(index), None) => index.copy_in_memory()?,
+        (None, None) => Index::in_memory("dry run")?,
     };
     let runtime = seams.disks.runtime();
-    let access = AccessTokens::new(credential, runtime.as_deref(), !options.dry_run);
+    let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some());
     let deadline = Deadline::within(host, options.max_time);
     let api = Api::new(seams.http, host, &deadline, access);
-    let identity = identity(config, files.as_ref(), &api, options.dry_run)?;
+    let identity = identity(config, files.as_ref(), keeper, &api)?;
+    let device = config.sync.device_name.clone();
     let env = Env {
         config,
         host,
@@ -152,18 +147,29 @@ fn attempt(
         report,
         remote_root: RemoteRoot::new(&config.dropbox.remote_root),
         own_keys: own_keys(config, &state_dir),
-        device: config
-            .sync
-            .device_name
-            .clone()
-            .unwrap_or_else(env::hostname),
+        device: device.unwrap_or_else(env::hostname),
     };
-    let cursors = CursorFile::new(state, !options.dry_run)?;
-    let writers = (!options.dry_run).then_some(Writers {
+    let cursors = CursorFile::new(
+        state.map(|disk| disk as _),
+        state.filter(|_| keeper.is_some()),
+    )?;
+    let writers = keeper.map(|_| Writers {
         disk: &*disk,
         api: &api,
     });
     pass::run(&env, options, &api, writers, &cursors, &identity)
+}
+
+/// The index on disk, if there is one that is to be used.
+fn stored_index(file: &Path, use_of_index: IndexUse) -> Result<Option<Index>> {
+    match use_of_index {
+        IndexUse::Used => Index::open(file),
+        IndexUse::Removed => {
+            Index::remove_file(file)?;
+            Ok(None)
+        }
+        IndexUse::Ignored => Ok(None),
+    }
 }
 
 fn locked(disk: &dyn Disk, dir: &Path) -> Result<Option<Lock>> {
@@ -205,112 +211,6 @@ fn content_dir(disks: &dyn Disks, config: &Config, has_base: bool) -> Result<Box
         what: error.to_string(),
         remedy: "name an existing directory this user may read".to_owned(),
     }))
-}
-
-fn credential(
-    config: &Config,
-    files: Option<&TokenFiles<'_>>,
-    host: &dyn Host,
-    dry: bool,
-) -> Result<Credential> {
-    if config.dropbox.personal_access_token.is_some() {
-        if config.dropbox.app_key.is_some() {
-            log::info!(
-                target: WATCHER,
-                "dropbox.personal_access_token wins over dropbox.app_key"
-            );
-        }
-        return credential_of(config, None).ok_or_else(|| unauthenticated("", None));
-    }
-    let app_key = config.dropbox.app_key.as_deref().unwrap_or_default();
-    let stored = files.map(TokenFiles::token).transpose()?.flatten();
-    let why = match &stored {
-        None => "nobody has authenticated yet",
-        Some(stored) if stored.app_key != app_key => {
-            "the stored authentication is for another dropbox.app_key"
-        }
-        Some(_) => "",
-    };
-    if why.is_empty() {
-        return credential_of(config, stored.as_ref()).ok_or_else(|| unauthenticated(why, None));
-    }
-    let banner = match files {
-        Some(files) if !dry => Some(banner_for(config, files, host, app_key)?),
-        _ => None,
-    };
-    Err(unauthenticated(why, banner))
-}
-
-fn unauthenticated(why: &str, banner: Option<String>) -> Error {
-    Error::Authentication(match banner {
-        Some(banner) => format!("{why}\n{banner}"),
-        None => format!("{why}; run: ferrybox startAuthentication"),
-    })
-}
-
-/// What the base is agreed with. The account was asked for when the token was made, or is asked
-/// for once per personal access token; never by a request per pass.
-fn identity(
-    config: &Config,
-    files: Option<&TokenFiles<'_>>,
-    api: &Api<'_>,
-    dry: bool,
-) -> Result<SyncIdentity> {
-    let (account_id, app_key, root_namespace) = match api.access().credential() {
-        Credential::Refresh { app_key, .. } => {
-            let stored = files.map(TokenFiles::token).transpose()?.flatten();
-            let mut stored = stored.ok_or_else(|| unauthenticated("the token is gone", None))?;
-            // The authentication could not show the account: it is asked for now.
-            if stored.root_namespace_id.is_empty() {
-                let found = api
-                    .current_account()
-                    .map_err(|e| e.into_error("show the account"))?;
-                stored.account_id = found.account_id;
-                stored.root_namespace_id = found.root_info.root_namespace_id;
-                if let (Some(files), false) = (files, dry) {
-                    files.store_token(&stored)?;
-                }
-            }
-            (stored.account_id, app_key.clone(), stored.root_namespace_id)
-        }
-        Credential::Personal(token) => {
-            let token_hash = hash_hex(token.expose());
-            let known = files
-                .map(TokenFiles::personal_account)
-                .transpose()?
-                .flatten();
-            let account = match known.filter(|known| known.token_hash == token_hash) {
-                Some(account) => account,
-                None => {
-                    let found = api
-                        .current_account()
-                        .map_err(|e| e.into_error("show the account"))?;
-                    let account = PersonalAccount {
-                        token_hash,
-                        account_id: found.account_id,
-                        root_namespace_id: found.root_info.root_namespace_id,
-                    };
-                    if let (Some(files), false) = (files, dry) {
-                        files.store_personal_account(&account)?;
-                    }
-                    account
-                }
-            };
-            // Which app a personal token is of cannot be asked; Dropbox refuses foreign cursors.
-            (
-                account.account_id,
-                "personal access token".to_owned(),
-                account.root_namespace_id,
-            )
-        }
-    };
-    Ok(SyncIdentity {
-        account_id,
-        app_key,
-        root_namespace,
-        remote_root: config.dropbox.remote_root.clone(),
-        filters: config.sync.filter.fingerprint(),
-    })
 }
 
 /// Keys below the content dir that hold our own configuration, state and log.

@@ -7,12 +7,13 @@ use crate::dropbox::api::Api;
 use crate::dropbox::auth;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::{AccessTokens, Credential, Pending, StoredToken, TokenFiles};
+use crate::engine::credential::refreshed;
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
 use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::Disk;
-use crate::io::host::{Host, RealHost};
+use crate::io::host::RealHost;
 
 /// Longest code read from stdin, in bytes.
 const CODE_BYTES_MAX: u64 = 4096;
@@ -47,30 +48,6 @@ fn personal_token_note(config: &Config) -> &'static str {
     } else {
         ""
     }
-}
-
-/// The steps to print when somebody must authenticate. A link printed before stays good.
-///
-/// # Errors
-/// What the state directory says.
-pub fn banner_for(
-    config: &Config,
-    files: &TokenFiles<'_>,
-    host: &dyn Host,
-    app_key: &str,
-) -> Result<String> {
-    let known = files
-        .pending()?
-        .filter(|pending| pending.app_key == app_key);
-    let pending = match known {
-        Some(pending) => pending,
-        None => {
-            let pending = auth::start(host, app_key);
-            files.store_pending(&pending)?;
-            pending
-        }
-    };
-    Ok(auth::banner(config, &pending))
 }
 
 /// Exchanges the pasted code for tokens and shows whose account it opens.
@@ -245,20 +222,4 @@ pub fn logout(config: &Config) -> Result<String> {
     Ok(format!(
         "Logged out: Dropbox no longer accepts the token, which is removed from this machine.{note}"
     ))
-}
-
-/// What the configuration and the state give to prove who we are, if anything.
-pub fn credential_of(config: &Config, stored: Option<&StoredToken>) -> Option<Credential> {
-    match &config.dropbox.personal_access_token {
-        Some(token) => Some(Credential::Personal(token.clone())),
-        None => stored.map(|stored| refreshed(config, stored)),
-    }
-}
-
-fn refreshed(config: &Config, stored: &StoredToken) -> Credential {
-    Credential::Refresh {
-        app_key: stored.app_key.clone(),
-        app_secret: config.dropbox.app_secret.clone(),
-        refresh_token: Secret::new(stored.refresh_token.clone()),
-    }
 }

@@ -190,7 +190,7 @@ impl Gateway {
     fn cursor(&self) -> Option<Cursor> {
         let state = dirs::state_dir(&self.config).ok()?;
         let disk = dirs::open_state(&state).ok()?;
-        CursorFile::new(Some(&disk), false).ok()?.peek()
+        CursorFile::new(Some(&disk), None).ok()?.peek()
     }
 
     /// Waits for Dropbox to tell of changes, or for another reason to wake up.

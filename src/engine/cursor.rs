@@ -11,7 +11,7 @@ use crate::core::path::RelPath;
 use crate::core::remote::Cursor;
 use crate::error::{Error, Result, state_error};
 use crate::index::{Index, Meta, SyncIdentity};
-use crate::io::disk::Disk;
+use crate::io::disk::{Disk, ReadDisk};
 
 const FILE: &str = "cursor.json";
 
@@ -29,25 +29,31 @@ struct CursorRecord {
 
 /// The cursor file in the state directory.
 pub struct CursorFile<'a> {
-    disk: Option<&'a dyn Disk>,
+    reader: Option<&'a dyn ReadDisk>,
+    writer: Option<&'a dyn Disk>,
     path: RelPath,
-    writes: bool,
 }
 
 impl<'a> CursorFile<'a> {
-    /// The file in the state directory `disk`, if there is one. Nothing is ever stored unless
-    /// `writes`.
+    /// The file in the state directory, if there is one. Nothing is ever stored without a `writer`.
     ///
     /// # Errors
     /// None in practice: the name is ours.
-    pub fn new(disk: Option<&'a dyn Disk>, writes: bool) -> Result<CursorFile<'a>> {
+    pub fn new(
+        reader: Option<&'a dyn ReadDisk>,
+        writer: Option<&'a dyn Disk>,
+    ) -> Result<CursorFile<'a>> {
         let path = RelPath::parse(FILE).map_err(|e| Error::Failed(e.to_string()))?;
-        Ok(CursorFile { disk, path, writes })
+        Ok(CursorFile {
+            reader,
+            writer,
+            path,
+        })
     }
 
     /// The cursor as it is, to ask Dropbox whether there is something new.
     pub fn peek(&self) -> Option<Cursor> {
-        let bytes = self.disk?.read(&self.path).ok()??;
+        let bytes = self.reader?.read(&self.path).ok()??;
         let stored: CursorRecord = serde_json::from_slice(&bytes).ok()?;
         Some(stored.cursor)
     }
@@ -57,7 +63,7 @@ impl<'a> CursorFile<'a> {
     /// # Errors
     /// What the disk or the index says; a damaged file is no error but no cursor.
     pub fn load(&self, index: &Index, now: &SyncIdentity) -> Result<Option<Cursor>> {
-        let Some(disk) = self.disk else {
+        let Some(disk) = self.reader else {
             return Ok(None);
         };
         let bytes = disk
@@ -87,7 +93,7 @@ impl<'a> CursorFile<'a> {
     /// # Errors
     /// What the disk or the index says.
     pub fn store(&self, cursor: &Cursor, index: &Index, now: &SyncIdentity) -> Result<()> {
-        let Some(disk) = self.disk.filter(|_| self.writes) else {
+        let Some(disk) = self.writer else {
             return Ok(());
         };
         let stored = CursorRecord {

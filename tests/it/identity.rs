@@ -32,7 +32,7 @@ fn a_cursor_counts_for_all_it_was_stored_with_and_nothing_else() {
     let (index, now) = (Index::in_memory("one").unwrap(), identity());
     let world = World::in_memory("BIDIRECTIONAL");
     let disk = world.disk();
-    let cursors = CursorFile::new(Some(&disk), true).unwrap();
+    let cursors = CursorFile::new(Some(&disk), Some(&disk)).unwrap();
     cursors.store(&"c".into(), &index, &now).unwrap();
     let load = |index: &Index, now: &SyncIdentity| cursors.load(index, now).unwrap();
     assert_eq!(load(&index, &now), Some("c".into()));
