@@ -1,5 +1,6 @@
 //! One pass on any machine: assembled from the configuration and the seams, under its locks.
 
+pub mod actions;
 pub mod context;
 pub mod credential;
 pub mod cursor;

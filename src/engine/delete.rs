@@ -3,53 +3,31 @@
 //! A file goes only if it still equals its base: in Dropbox by `parent_rev`, locally by a fresh
 //! look. A folder goes only if it is empty now, deepest first.
 
+mod deletes;
 pub mod guard;
 mod trees;
 
-use guard::{CollectedDeletes, guard};
+pub(crate) use deletes::Deletes;
+use guard::guard;
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::core::remote::{RemotePath, Rev};
-use crate::dropbox::api::Api;
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::engine::context::Context;
-use crate::engine::durable::Durable;
-use crate::engine::item::{Delete, Item, Local};
+use crate::engine::item::{Delete, Local};
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
 use crate::error::{Error, Result};
-use crate::index::{Base, Row};
-use crate::io::disk::Disk;
+use crate::index::Base;
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
 use crate::report::{Change, printable};
 
-/// What is deleted in this pass.
-pub(crate) struct Deletes<'a> {
-    disk: &'a dyn Disk,
-    api: &'a Api<'a>,
-    durable: Durable<'a>,
-    pub(super) collected: CollectedDeletes,
-    /// Removed locally, not yet durable.
-    removed: Vec<Row>,
-}
-
 impl<'a> Deletes<'a> {
-    /// Deletes in this content dir and this Dropbox.
-    pub(crate) fn new(disk: &'a dyn Disk, api: &'a Api<'a>) -> Deletes<'a> {
-        Deletes {
-            disk,
-            api,
-            durable: Durable::new(disk),
-            collected: CollectedDeletes::default(),
-            removed: Vec::new(),
-        }
-    }
-
     /// Carries out the collected deletes, if the guards allow.
     ///
     /// Returns what halts the pass instead, if something does.
@@ -130,21 +108,6 @@ impl<'a> Deletes<'a> {
         files
             .into_iter()
             .try_for_each(|delete| self.delete_remote_file(cx, delete))
-    }
-
-    pub(crate) fn deleted_in_dropbox(
-        &mut self,
-        cx: &mut Context<'a>,
-        item: Item,
-        more: &str,
-    ) -> Result<()> {
-        cx.committed += 1;
-        cx.server_errors = 0;
-        let report = cx.env.report;
-        report.changed(Change::DeleteRemote, &item.display_path, more);
-        let mut row = item.row;
-        row.settle(Base::None, &item.name);
-        cx.settle(row)
     }
 
     fn delete_remote_file(&mut self, cx: &mut Context<'a>, delete: Delete) -> Result<()> {

@@ -3,29 +3,31 @@
 //! ([`publish`]).
 
 pub mod archive_plan;
+mod downloads;
 mod fetch;
-pub mod moved;
+pub mod gone;
+mod moved;
 mod partial;
 pub mod publish;
+pub mod staged;
 pub mod zip;
 
 use archive_plan::How;
+pub(crate) use downloads::Downloads;
 use fetch::DownloadError;
-use moved::GoneRemotely;
 use partial::{arrived, partial_name_of};
-use publish::{Existing, PublishQueue, StagedFile, local_path, not_stored};
+use publish::{local_path, not_stored};
+use staged::{Existing, StagedFile};
 
 use crate::config::ConflictPolicy;
 use crate::core::decide::Action;
 use crate::core::own_names::{is_temp_name, rev_of_partial, temp_name};
 use crate::core::path::{Key, RelPath, fold};
-use crate::dropbox::api::Api;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Context;
-use crate::engine::durable::Durable;
 use crate::engine::item::{Item, Local, Observed};
 use crate::error::Result;
-use crate::io::disk::Disk;
+use crate::io::disk::Access;
 use crate::report::size_text;
 
 /// Free space a download leaves, in bytes, where that is more than [`RESERVE_SHARE`].
@@ -33,27 +35,7 @@ const RESERVE_BYTES: u64 = 64 << 20;
 /// Free space a download leaves: one part in this many of the filesystem.
 const RESERVE_SHARE: u64 = 50;
 
-/// What is brought down in this pass.
-pub(crate) struct Downloads<'a> {
-    disk: &'a dyn Disk,
-    pub(super) api: &'a Api<'a>,
-    durable: Durable<'a>,
-    publish_queue: PublishQueue,
-    gone: GoneRemotely<'a>,
-}
-
 impl<'a> Downloads<'a> {
-    /// Downloads of this Dropbox to this content dir.
-    pub(crate) fn new(disk: &'a dyn Disk, api: &'a Api<'a>) -> Downloads<'a> {
-        Downloads {
-            disk,
-            api,
-            durable: Durable::new(disk),
-            publish_queue: PublishQueue::default(),
-            gone: GoneRemotely::default(),
-        }
-    }
-
     /// Brings a file down ([`Action::Download`] or [`Action::Conflict`]).
     ///
     /// # Errors
@@ -150,7 +132,7 @@ impl<'a> Downloads<'a> {
     }
 
     fn can_write(&self, temp: &RelPath) -> bool {
-        let made = self.disk.create(temp, crate::io::disk::Access::Shared);
+        let made = self.disk.create(temp, Access::Shared);
         made.and_then(|_| self.disk.remove_file(temp)).is_ok()
     }
 

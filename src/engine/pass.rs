@@ -5,10 +5,11 @@
 
 use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{Credential, hash_hex};
+use crate::engine::actions::Actions;
 use crate::engine::context::{Context, Env, Options};
 use crate::engine::cursor::CursorFile;
 use crate::engine::identity::{check_identity, pull};
-use crate::engine::phases::{Actions, Phases};
+use crate::engine::phases::Phases;
 use crate::engine::planner::Planner;
 use crate::engine::pull::Puller;
 use crate::engine::root;

@@ -1,10 +1,11 @@
-//! What each phase holds while the pass lasts, and the actions it is asked for by.
+//! The phases that change something: what each holds while the pass lasts.
 
 use crate::core::decide::{Action, Direction};
 use crate::core::path::{DisplayPath, Key, RelPath};
 use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
 use crate::dropbox::wire::WriteMode;
+use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::delete::Deletes;
 use crate::engine::download::Downloads;
@@ -15,67 +16,6 @@ use crate::engine::upload::Uploads;
 use crate::error::Result;
 use crate::index::Row;
 use crate::io::disk::Disk;
-
-/// What decisions lead to. [`Phases`] does it; a dry run's
-/// [`Planner`](crate::engine::planner::Planner) says it.
-pub trait Actions<'a> {
-    /// What the walks count.
-    fn survey(&mut self) -> &mut Survey;
-
-    /// Takes note of what a row has become.
-    fn settle(&mut self, cx: &mut Context<'a>, row: Row) -> Result<()>;
-
-    /// Both sides were found to hold the same.
-    fn adopt(&mut self, cx: &mut Context<'a>, phase: Phase, row: Row) -> Result<()>;
-
-    /// Brings a file down ([`Action::Download`] or [`Action::Conflict`]).
-    fn download(
-        &mut self,
-        cx: &mut Context<'a>,
-        item: Item,
-        observed: Observed,
-        action: Action,
-        how: How<'_>,
-    ) -> Result<()>;
-
-    /// Keeps a local file as a conflict copy and makes the folder Dropbox has in its place.
-    fn set_aside(&mut self, cx: &mut Context<'a>, item: Item, observed: Observed) -> Result<()>;
-
-    /// Makes a folder Dropbox has.
-    fn make_local_folder(&mut self, cx: &mut Context<'a>, item: Item) -> Result<()>;
-
-    /// Something stands where a folder of Dropbox would have to be. Whether to go on as if it had
-    /// made room.
-    fn meet_blocked_folder(&mut self, cx: &mut Context<'a>, path: &DisplayPath) -> bool;
-
-    /// Whether the file of this key has another name by now, which may not be durable yet.
-    fn is_being_renamed(&self, key: &Key) -> bool;
-
-    /// Files of our own were met in a directory: what an earlier run has left goes.
-    fn clean(&mut self, cx: &mut Context<'a>, dir: &RelPath, own_names: &[String]);
-
-    /// Sends a file; `replaced` is a rev to name that is not the base's.
-    fn upload(
-        &mut self,
-        cx: &mut Context<'a>,
-        item: Item,
-        observed: &Observed,
-        mode: WriteMode,
-        replaced: Option<Rev>,
-    ) -> Result<()>;
-
-    /// Makes a folder in Dropbox, at the latest after the walk.
-    fn make_remote_folder(&mut self, cx: &mut Context<'a>, item: Item);
-
-    /// Both sides differ, there is no base, and nothing may come down: a person decides.
-    fn ask_person(&mut self, cx: &mut Context<'a>, item: Item, observed: Observed);
-
-    /// Deletes after the walks, under guard.
-    fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item);
-
-    /// A walk is over.
-    fn finish_walk(&mut self, cx: &mut Context<'a>) -> Result<()>;
-}
 
 /// The phases that change something. They do not know each other.
 pub struct Phases<'a> {

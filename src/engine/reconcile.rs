@@ -2,11 +2,11 @@
 
 use crate::core::decide::{Action, Content, Direction, Directions, Note, Replaces, Side};
 use crate::dropbox::wire::WriteMode;
+use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
 use crate::engine::item::{Item, Local, Observed, Phase, is_racy};
 use crate::engine::observe::{decision, observe};
-use crate::engine::phases::Actions;
 use crate::engine::stable_read::Unread;
 use crate::engine::survey::Survey;
 use crate::error::Result;

@@ -10,51 +10,28 @@
 mod batch;
 mod concat;
 pub mod folders;
+pub mod folders_above;
 mod moved;
-mod queue;
+pub mod queue;
 mod sent;
 mod session;
 mod settled;
 mod single;
 mod source;
 pub mod undecided;
+mod uploads;
 
-use folders::{FoldersAbove, tell_blocked};
-use queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload, UploadQueue, has_no_room};
+use folders_above::tell_blocked;
+use queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload, has_no_room, said_of};
+pub(crate) use uploads::Uploads;
 
 use crate::core::remote::Rev;
-use crate::dropbox::api::Api;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::error::Result;
-use crate::report::in_brackets;
-
-/// What is sent up in this pass.
-pub(crate) struct Uploads<'a> {
-    api: &'a Api<'a>,
-    /// Files to go up together.
-    queue: UploadQueue,
-    /// Folders that uploads of this pass lie in.
-    made: FoldersAbove,
-    /// Folders to make once it is clear which of them uploads made anyway.
-    pub(super) new_folders: Vec<Item>,
-    /// Different on both sides, no base, uploads only: a person decides.
-    pub(super) undecided: Vec<(Item, Observed)>,
-}
 
 impl<'a> Uploads<'a> {
-    /// Uploads to this Dropbox.
-    pub(crate) fn new(api: &'a Api<'a>) -> Uploads<'a> {
-        Uploads {
-            api,
-            queue: UploadQueue::default(),
-            made: FoldersAbove::default(),
-            new_folders: Vec::new(),
-            undecided: Vec::new(),
-        }
-    }
-
     /// Uploads the local file of an item; `replaced` is a rev to name that is not the base's.
     ///
     /// # Errors
@@ -108,14 +85,5 @@ impl<'a> Uploads<'a> {
             self.send_alone(cx, file)?;
         }
         cx.flush_settles()
-    }
-}
-
-/// What is said behind the name of a file that goes up, or would.
-pub(crate) fn said_of(observed: &Observed, replaced: Option<&Rev>) -> String {
-    let size = in_brackets(observed.stamp.size);
-    match replaced {
-        Some(rev) => format!("{size}, replacing rev {rev}, which stays in Dropbox's history"),
-        None => size,
     }
 }

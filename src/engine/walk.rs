@@ -17,13 +17,13 @@ use crate::core::decide::{Directions, Mode};
 use crate::core::filter::FilterAllows;
 use crate::core::names::refused_by_dropbox;
 use crate::core::path::{DisplayPath, Key, RelPath, nfc};
+use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
 use crate::engine::item::{Item, Local, Phase};
 use crate::engine::local_dir::{
     LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of,
 };
-use crate::engine::phases::Actions;
 use crate::engine::reconcile::visit;
 use crate::engine::survey::Survey;
 use crate::error::{Result, state_error};

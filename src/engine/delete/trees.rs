@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Deletes;
+use super::deletes::Deletes;
 use crate::core::path::{Key, split};
 use crate::core::remote::RemotePath;
 use crate::dropbox::api::PageSink;

@@ -3,10 +3,10 @@
 
 use std::io::{self, Read};
 
-use super::Downloads;
 use super::archive_plan::{ArchiveBody, How};
+use super::downloads::Downloads;
 use super::partial::{PartialFile, partial_name_of, take_up};
-use super::publish::Existing;
+use super::staged::Existing;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::RelPath;
 use crate::core::remote::Rev;

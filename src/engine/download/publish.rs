@@ -7,18 +7,16 @@
 
 use std::io;
 
-use super::Downloads;
+use super::downloads::Downloads;
+use super::staged::{Existing, StagedFile};
 use crate::core::conflict_name::conflict_name;
-use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
-use crate::core::remote::Rev;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::Base;
-use crate::io::disk::Access;
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
 use crate::report::{Change, in_brackets};
@@ -26,54 +24,6 @@ use crate::timestamp::date_of;
 
 /// Files that share one sync of the medium.
 const BATCH_FILES: usize = 64;
-
-/// Files on their way into place.
-#[derive(Default)]
-pub struct PublishQueue {
-    /// Complete and verified, not yet forced to the medium.
-    fetched: Vec<StagedFile>,
-    /// Renamed, not yet settled.
-    renamed: Vec<(Item, Base)>,
-}
-
-impl PublishQueue {
-    /// Whether a temporary file of this run has this name.
-    pub fn holds(&self, dir: &RelPath, name: &str) -> bool {
-        self.fetched
-            .iter()
-            .any(|file| file.temp.parent() == *dir && file.temp.name() == name)
-    }
-}
-
-/// A verified temporary file.
-pub(crate) struct StagedFile {
-    pub(crate) item: Item,
-    pub(crate) temp: RelPath,
-    pub(crate) rev: Rev,
-    pub(crate) hash: ContentHash,
-    /// What the target held when it was decided to replace it.
-    pub(crate) replaces: Existing,
-}
-
-/// What stands at the target.
-#[derive(Clone, Copy)]
-pub(crate) enum Existing {
-    Nothing,
-    /// A file that equals its base, or that is to be dropped.
-    File(Observed),
-    /// A file that is kept as a conflict copy.
-    Kept(Observed),
-}
-
-impl Existing {
-    /// Who may read the new file before it takes over the permissions of the old one.
-    pub(crate) fn access(self) -> Access {
-        match self {
-            Existing::Nothing => Access::Shared,
-            Existing::File(_) | Existing::Kept(_) => Access::Private,
-        }
-    }
-}
 
 impl<'a> Downloads<'a> {
     /// Takes over a verified temporary file.

@@ -4,10 +4,10 @@
 //! What does not arrive this way goes in a call of its own, which knows how to fail. Where Dropbox
 //! refuses a batch for itself, the rest of the run does without.
 
-use super::Uploads;
 use super::concat::{BatchFile, ConcatReader, State};
 use super::queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload};
 use super::sent::{Sent, UploadError, verified};
+use super::uploads::Uploads;
 use crate::core::content_hash::ContentHash;
 use crate::core::remote::RemotePath;
 use crate::dropbox::batch::{Append, Finish, Outcome};

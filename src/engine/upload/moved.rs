@@ -4,9 +4,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Uploads;
 use super::queue::PendingUpload;
 use super::sent::Sent;
+use super::uploads::Uploads;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
 use crate::core::remote::RemotePath;

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use crate::core::path::Key;
+use crate::core::remote::Rev;
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
+use crate::report::in_brackets;
 
 /// What is sent in one step, in bytes, where the pass has an end (`--max-time`): a step that was
 /// begun is finished. A chunk is a multiple of 4 MiB (`files.stone`).
@@ -104,4 +106,13 @@ pub(super) fn has_no_room(cx: &mut Context<'_>, file: &PendingUpload) -> bool {
         report.problem(&file.item.display_path, "not uploaded: the Dropbox is full");
     }
     is_full
+}
+
+/// What is said behind the name of a file that goes up, or would.
+pub(crate) fn said_of(observed: &Observed, replaced: Option<&Rev>) -> String {
+    let size = in_brackets(observed.stamp.size);
+    match replaced {
+        Some(rev) => format!("{size}, replacing rev {rev}, which stays in Dropbox's history"),
+        None => size,
+    }
 }

@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Uploads;
 use super::queue::chunk_bytes;
 use super::sent::{Sent, UploadError, verified};
 use super::source::{Bytes, Chunk};
+use super::uploads::Uploads;
 use crate::core::path::{Key, RelPath};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, Metadata, SessionCursor};

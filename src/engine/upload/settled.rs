@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::Uploads;
 use super::queue::chunk_bytes;
 use super::sent::{Sent, UploadError};
+use super::uploads::Uploads;
 use crate::core::decide::Direction;
 use crate::core::path::{fold, join};
 use crate::dropbox::retry::CallError;

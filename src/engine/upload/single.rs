@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 
-use super::Uploads;
 use super::queue::{PendingUpload, chunk_bytes, has_no_room};
 use super::sent::{Sent, UploadError, verified};
 use super::source::{Bytes, Chunk, is_one_version};
+use super::uploads::Uploads;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::RelPath;
 use crate::dropbox::retry::CallError;

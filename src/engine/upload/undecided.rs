@@ -1,7 +1,7 @@
 //! Files that differ on both sides, have no base, and may only go up: a person says whether ours
 //! replace those in Dropbox.
 
-use super::Uploads;
+use super::uploads::Uploads;
 use crate::core::decide::Direction;
 use crate::core::guard::ApprovalId;
 use crate::dropbox::wire::WriteMode;

@@ -1,11 +1,11 @@
 //! The first walk: everything Dropbox changed, by the pending rows.
 
 use crate::core::path::DisplayPath;
+use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::{ArchiveCandidates, How};
 use crate::engine::item::Phase;
 use crate::engine::local_dir::{OpenDir, Opened, display_path_of, item_at, open_dir};
-use crate::engine::phases::Actions;
 use crate::engine::reconcile::visit;
 use crate::error::Result;
 use crate::index::{Remote, Row};

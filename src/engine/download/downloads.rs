@@ -1,0 +1,29 @@
+//! What the downloads of a pass hold while it lasts.
+
+use super::gone::GoneRemotely;
+use super::staged::PublishQueue;
+use crate::dropbox::api::Api;
+use crate::engine::durable::Durable;
+use crate::io::disk::Disk;
+
+/// What is brought down in this pass.
+pub(crate) struct Downloads<'a> {
+    pub(super) disk: &'a dyn Disk,
+    pub(in crate::engine) api: &'a Api<'a>,
+    pub(super) durable: Durable<'a>,
+    pub(super) publish_queue: PublishQueue,
+    pub(super) gone: GoneRemotely<'a>,
+}
+
+impl<'a> Downloads<'a> {
+    /// Downloads of this Dropbox to this content dir.
+    pub(crate) fn new(disk: &'a dyn Disk, api: &'a Api<'a>) -> Downloads<'a> {
+        Downloads {
+            disk,
+            api,
+            durable: Durable::new(disk),
+            publish_queue: PublishQueue::default(),
+            gone: GoneRemotely::default(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What the uploads of a pass hold while it lasts.
+
+use super::folders_above::FoldersAbove;
+use super::queue::UploadQueue;
+use crate::dropbox::api::Api;
+use crate::engine::item::{Item, Observed};
+
+/// What is sent up in this pass.
+pub(crate) struct Uploads<'a> {
+    pub(super) api: &'a Api<'a>,
+    /// Files to go up together.
+    pub(super) queue: UploadQueue,
+    /// Folders that uploads of this pass lie in.
+    pub(super) made: FoldersAbove,
+    /// Folders to make once it is clear which of them uploads made anyway.
+    pub(in crate::engine) new_folders: Vec<Item>,
+    /// Different on both sides, no base, uploads only: a person decides.
+    pub(in crate::engine) undecided: Vec<(Item, Observed)>,
+}
+
+impl<'a> Uploads<'a> {
+    /// Uploads to this Dropbox.
+    pub(crate) fn new(api: &'a Api<'a>) -> Uploads<'a> {
+        Uploads {
+            api,
+            queue: UploadQueue::default(),
+            made: FoldersAbove::default(),
+            new_folders: Vec::new(),
+            undecided: Vec::new(),
+        }
+    }
+}
