@@ -32,9 +32,10 @@ struct Ground {
 
 /// Holds each disk to the same claims.
 fn on_all(claims: impl Fn(&Ground)) {
-    for has_openat2 in [true, false] {
+    // On the filesystem of temporary files, and on one in memory.
+    let temp_dir = TempDir::inside(&std::env::temp_dir());
+    for (temp, has_openat2) in [(temp_dir, true), (TempDir::new(), false)] {
         println!("the kernel's disk, openat2: {has_openat2}");
-        let temp = TempDir::in_memory();
         let disk = RealDisk::open(temp.path()).unwrap();
         let disk = match has_openat2 {
             true => disk,
@@ -816,7 +817,7 @@ fn a_file_that_may_not_be_read_or_written_is_neither() {
 fn no_verb_leads_through_a_link() {
     on_all(|on| {
         on.hands.put("plain/f", b"f");
-        let outside = TempDir::in_memory();
+        let outside = TempDir::new();
         fs::write(outside.path().join("f"), "outside").unwrap();
         on.hands.link(outside.path().to_str().unwrap(), "link");
         let (known, fresh) = (at("link/f"), at("link/new"));

@@ -96,25 +96,18 @@ pub fn world() -> World {
 
 impl World {
     pub fn in_mode(mode: &'static str) -> World {
-        World::on(mode, Standin::new(), TempDir::new)
+        World::on(mode, Standin::new())
     }
 
-    /// A world in a directory of the test's choice.
-    pub fn within(temp: TempDir, mode: &'static str) -> World {
-        World::on(mode, Standin::new(), || temp)
-    }
-
-    fn on(mode: &'static str, dropbox: Standin, temp: impl FnOnce() -> TempDir) -> World {
+    fn on(mode: &'static str, dropbox: Standin) -> World {
         let tries_crashes = std::env::var_os(COUNTS_FILE).is_some();
-        if tries_crashes {
-            let mut world = World::made(mode, dropbox, TempDir::in_memory(), true);
-            world.tries_crashes = true;
-            return world;
-        }
-        World::made(mode, dropbox, temp(), false)
+        let mut world = World::made(mode, dropbox, tries_crashes);
+        world.tries_crashes = tries_crashes;
+        world
     }
 
-    fn made(mode: &'static str, dropbox: Standin, temp: TempDir, in_memory: bool) -> World {
+    fn made(mode: &'static str, dropbox: Standin, in_memory: bool) -> World {
+        let temp = TempDir::new();
         let content = temp.path().join("content");
         let (sim, hands, clock) = if in_memory {
             let state = temp.path().join("state");
@@ -146,7 +139,7 @@ impl World {
 
     /// A second gateway on the same Dropbox.
     pub fn beside(&self) -> World {
-        let other = World::on(self.mode.get(), self.dropbox.clone(), TempDir::new);
+        let other = World::on(self.mode.get(), self.dropbox.clone());
         *other.dropbox_keys.borrow_mut() = self.dropbox_keys.borrow().clone();
         *other.sync_keys.borrow_mut() = self.sync_keys.borrow().clone();
         other

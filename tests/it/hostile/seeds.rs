@@ -90,7 +90,7 @@ fn make(file: &Path, is_staged: bool, counter: Option<u64>, statements: &str) ->
 #[test]
 #[ignore = "it writes into the source tree"]
 fn write_the_corpus_of_index_files() {
-    let temp = TempDir::in_memory();
+    let temp = TempDir::new();
     let file = temp.path().join("index.db");
     let make = |is_staged, counter, statements| make(&file, is_staged, counter, statements);
     let small = make(false, None, "");
@@ -133,7 +133,7 @@ fn write_the_corpus_of_index_files() {
 
 #[test]
 fn the_corpus_of_index_files_is_of_this_format() {
-    let temp = TempDir::in_memory();
+    let temp = TempDir::new();
     let file = temp.path().join("index.db");
     for name in ["small", "staged", "counter_max"] {
         fs::copy(corpus().join(name), &file).unwrap();

@@ -14,7 +14,7 @@ use ferrybox::io::http::{Body, Http, HttpError, Request, Response};
 use ferrybox::report::{Report, ReportKind};
 use serde_json::{Value, json};
 
-use crate::world::{TempDir, World, world};
+use crate::world::{World, world};
 
 /// What one request is answered: a status, headers and a body.
 type Answer = (u16, Vec<(&'static str, String)>, Box<dyn Read>);
@@ -269,7 +269,7 @@ fn metadata_that_makes_no_sense_is_no_file() {
 /// Answers every listing with more to come, in a world that was in step before or is new.
 /// Says what was called.
 fn endless(is_new: bool, entries: &[Value], cursor: &dyn Fn(u32) -> String) -> Vec<String> {
-    let world = World::within(TempDir::in_memory(), "BIDIRECTIONAL");
+    let world = world();
     let answer = |more: bool| {
         move |route: &str, call: u32| match route {
             "files/list_folder" | "files/list_folder/continue" => {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ferrybox::error::ExitCode;
 use ferrybox::report::Counts;
 
-use crate::world::{Outcome, TempDir, World};
+use crate::world::{Outcome, World};
 
 pub const MODES: [&str; 3] = ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL"];
 
@@ -35,7 +35,7 @@ impl Story {
     pub fn new(mode: &'static str) -> Story {
         let (live, gone) = (BTreeSet::new(), BTreeSet::new());
         let mut story = Story {
-            world: World::within(TempDir::in_memory(), mode),
+            world: World::in_mode(mode),
             mode,
             live,
             gone,

@@ -112,7 +112,7 @@ pub fn play(plan: &Plan, keep_log: bool) -> Tally {
 
 impl History {
     fn new(plan: &Plan) -> History {
-        let temp = TempDir::in_memory();
+        let temp = TempDir::new();
         let dropbox = Standin::with_seed(plan.seed | 1);
         let devices: Vec<Device> = (1..=plan.gateways)
             .map(|number| {

@@ -13,25 +13,27 @@ use crate::sim::disk::SimDisk;
 use crate::sim::machine::Gateway;
 use crate::sim::tree::Tree;
 
+/// Free memory from which on directories are kept there, in bytes: a pass leaves a reserve of
+/// 64 MiB.
+const ROOMY: u64 = 512 << 20;
+
 /// A directory of its own for a test, removed at its end.
 pub struct TempDir(PathBuf);
 
 impl TempDir {
+    /// In memory where there is room: forcing files to a medium is what takes time.
     pub fn new() -> TempDir {
-        TempDir::inside(&std::env::temp_dir())
-    }
-
-    /// In memory where there is some, for small files that are synced often.
-    pub fn in_memory() -> TempDir {
-        let shm = Path::new("/dev/shm");
-        if shm.is_dir() {
-            TempDir::inside(shm)
+        let memory = Path::new("/dev/shm");
+        let is_roomy = rustix::fs::statvfs(memory)
+            .is_ok_and(|vfs| vfs.f_bavail.saturating_mul(vfs.f_frsize) > ROOMY);
+        if is_roomy {
+            TempDir::inside(memory)
         } else {
-            TempDir::new()
+            TempDir::inside(&std::env::temp_dir())
         }
     }
 
-    fn inside(dir: &Path) -> TempDir {
+    pub fn inside(dir: &Path) -> TempDir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("ferrybox-test-{}-{count}", std::process::id());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dropbox_standin::Standin;
 
-use super::{Outcome, SyncArgs, TempDir, World};
+use super::{Outcome, SyncArgs, World};
 use crate::sim::disk::SimDisk;
 use crate::sim::random::Random;
 use crate::sim::seam::{Call, Op, Script, Verdict};
@@ -13,7 +13,7 @@ use crate::sim::seam::{Call, Op, Script, Verdict};
 impl World {
     /// A world whose gateway is in memory; no crashes are tried on it.
     pub fn in_memory(mode: &'static str) -> World {
-        World::made(mode, Standin::new(), TempDir::in_memory(), true)
+        World::made(mode, Standin::new(), true)
     }
 
     /// The same, but each pass is tried with a crash at each of its calls first.
