@@ -9,8 +9,8 @@ use crate::world::World;
 
 const MODES: [&str; 3] = ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL"];
 
-/// Names as people choose them, with a pattern that prunes their folder: at the top, deep down, with
-/// letters outside ASCII, by what they begin with.
+/// Names as people choose them, with a pattern that leaves their folder out: at the top, deep
+/// down, with letters outside ASCII, by what they begin with.
 const FOLDERS: [(&str, &str); 5] = [
     ("Private", "exclude = ['/Private']"),
     ("Docs/My Private", "exclude = ['/Docs/My Private']"),
