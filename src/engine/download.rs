@@ -10,7 +10,7 @@ mod moved;
 mod partial;
 pub mod publish;
 pub mod staged;
-pub mod zip;
+pub(crate) mod zip;
 
 use archive_plan::How;
 pub(crate) use downloads::Downloads;

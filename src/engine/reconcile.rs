@@ -1,4 +1,4 @@
-//! One item of a pass: it is observed, the decision is asked, and the answer handed to whoever acts.
+//! One item of a pass: observed, decided about, and handed to whoever acts.
 
 use crate::core::decide::{Action, Content, Direction, Directions, Note, Replaces, Side};
 use crate::dropbox::wire::WriteMode;

@@ -73,7 +73,7 @@ impl Default for UploadQueue {
 }
 
 impl UploadQueue {
-    /// Puts a file into the queue; says whether it is full. `steps`: it is to be sent by small ones.
+    /// Puts a file into the queue; says whether it is full. With `steps` it is so sooner.
     pub(super) fn add(&mut self, file: PendingUpload, steps: bool) -> bool {
         let size = file.observed.stamp.size;
         self.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
