@@ -398,7 +398,7 @@ impl Index {
     /// that has the same key.
     fn dir_path_or(&self, dir: &str, hint: Option<&str>, filter: &Filter) -> Result<DirPath> {
         let mut hints = hint.unwrap_or(dir).split('/').filter(|c| !c.is_empty());
-        let mut shown = String::new();
+        let mut path = String::new();
         let mut key = String::new();
         for component in dir.split('/').filter(|c| !c.is_empty()) {
             let at = Key {
@@ -411,13 +411,13 @@ impl Index {
                 None if filter.takes_everything() => hint.unwrap_or(component).to_owned(),
                 None => return Ok(DirPath::Unknown),
             };
-            shown = join(&shown, &name);
-            if filter.prunes(&format!("/{shown}")) {
+            path = join(&path, &name);
+            if filter.prunes(&format!("/{path}")) {
                 return Ok(DirPath::Pruned);
             }
             key = at.path();
         }
-        Ok(DirPath::Open(shown))
+        Ok(DirPath::Open(path))
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) mod zip;
 use archive_plan::How;
 pub(crate) use downloads::Downloads;
 use fetch::DownloadError;
-use partial::{arrived, partial_name_of};
+use partial::{bytes_here, partial_name_of};
 use publish::{local_path, not_stored};
 use staged::{Existing, StagedFile};
 
@@ -141,7 +141,7 @@ impl<'a> Downloads<'a> {
         let Ok(space) = self.disk.space(&item.dir) else {
             return true;
         };
-        let size = size.saturating_sub(arrived(self.disk, temp));
+        let size = size.saturating_sub(bytes_here(self.disk, temp));
         let reserve = RESERVE_BYTES.max(space.total / RESERVE_SHARE);
         if size.saturating_add(reserve) <= space.free {
             return true;

@@ -76,7 +76,7 @@ fn walk_dir<'a>(
     if !entries.own_names.is_empty() {
         actions.clean(cx, &path, &entries.own_names);
     }
-    let place = Place {
+    let walked = WalkedDir {
         dir: &dir,
         path: &path,
         device,
@@ -116,7 +116,7 @@ fn walk_dir<'a>(
         let known = known
             .map(|known| index.row_of(&dir.key, known))
             .transpose()?;
-        walk_key(cx, actions, &place, known.flatten(), &found, dirs)?;
+        walk_key(cx, actions, &walked, known.flatten(), &found, dirs)?;
     }
     actions.survey().add(&in_step);
     Ok(())
@@ -182,7 +182,7 @@ fn directions_of(cx: &Context<'_>, dir: &QueuedDir, known: &RowSummary) -> Optio
 }
 
 /// A directory at hand: as it was queued, and where it is locally.
-struct Place<'d> {
+struct WalkedDir<'d> {
     dir: &'d QueuedDir,
     path: &'d RelPath,
     device: u64,
@@ -192,12 +192,12 @@ struct Place<'d> {
 fn walk_key<'a>(
     cx: &mut Context<'a>,
     actions: &mut dyn Actions<'a>,
-    place: &Place<'_>,
+    walked: &WalkedDir<'_>,
     known: Option<Row>,
     found: &[LocalEntry],
     dirs: &mut DirQueue,
 ) -> Result<()> {
-    let Place { dir, path, device } = *place;
+    let WalkedDir { dir, path, device } = *walked;
     cx.env.deadline.check()?;
     if known.is_none() && is_lost_and_found(cx, path, device, found) {
         return Ok(());

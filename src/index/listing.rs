@@ -138,19 +138,19 @@ impl Index {
     /// Whatever has something in it is a folder ("create missing parents").
     pub(super) fn see_folders_above(&self, key: &Key, display_dir: Option<&str>) -> Result<bool> {
         let mut changed = false;
-        let mut shown = display_dir.unwrap_or(&key.dir);
+        let mut path = display_dir.unwrap_or(&key.dir);
         let mut above = key.parent();
         while let Some(key) = above {
             let mut row = match self.row(&key)? {
                 Some(row) if row.remote_is_folder() || !row.intact => return Ok(changed),
                 Some(row) => row,
-                None if fold(split(shown).1) == key.name => Row::new(key.clone(), split(shown).1),
+                None if fold(split(path).1) == key.name => Row::new(key.clone(), split(path).1),
                 None => Row::new(key.clone(), &key.name),
             };
             row.set_remote(Remote::Folder);
             self.put(&row)?;
             changed = true;
-            shown = split(shown).0;
+            path = split(path).0;
             above = key.parent();
         }
         Ok(changed)

@@ -47,7 +47,7 @@ pub(super) fn partial_name_of(remote: &RemoteFile, access: Access) -> Option<Str
 }
 
 /// How much has arrived, if anything has.
-pub(super) fn arrived(disk: &dyn Disk, temp: &RelPath) -> u64 {
+pub(super) fn bytes_here(disk: &dyn Disk, temp: &RelPath) -> u64 {
     match disk.status(temp) {
         Ok(Some(status)) if status.kind == Kind::File => status.stamp.size,
         _ => 0,
@@ -63,7 +63,7 @@ pub(super) fn take_up(
     temp: &RelPath,
     size: u64,
 ) -> io::Result<Option<PartialFile>> {
-    let there = arrived(disk, temp);
+    let there = bytes_here(disk, temp);
     if there == 0 || there > size {
         return Ok(None);
     }

@@ -24,7 +24,7 @@ pub struct BatchFile {
     pub state: State,
 }
 
-/// How far a piece has come.
+/// How far a batch_file has come.
 #[derive(Debug)]
 pub enum State {
     /// Its turn has not come.
@@ -35,7 +35,7 @@ pub enum State {
     Moved,
 }
 
-/// The piece at hand.
+/// The batch_file at hand.
 struct Open {
     file: Box<dyn ReadFile>,
     hasher: ContentHasher,
@@ -47,7 +47,7 @@ pub struct ConcatReader<'a> {
     files: Vec<&'a mut BatchFile>,
     at: usize,
     open: Option<Open>,
-    /// Bytes of the piece at hand that were handed on.
+    /// Bytes of the batch_file at hand that were handed on.
     position: u64,
     buffer: Vec<u8>,
     ready: Range<usize>,
@@ -100,15 +100,15 @@ impl<'a> ConcatReader<'a> {
         }
     }
 
-    /// Fills the buffer from the piece at hand; looks at the file when it is opened and after its
+    /// Fills the buffer from the batch_file at hand; looks at the file when it is opened and after its
     /// last byte.
     fn read_on(&mut self) -> Result<(), State> {
-        let piece = &mut self.files[self.at];
+        let batch_file = &mut self.files[self.at];
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
-                let file = self.disk.open(&piece.path)?;
-                if file.status()?.stamp != piece.stamp {
+                let file = self.disk.open(&batch_file.path)?;
+                if file.status()?.stamp != batch_file.stamp {
                     return Err(State::Moved);
                 }
                 let hasher = ContentHasher::new();
@@ -121,12 +121,18 @@ impl<'a> ConcatReader<'a> {
             Err(error) => return Err(error.into()),
         }
         open.hasher.update(&self.buffer);
-        if self.position + self.buffer.len() as u64 == piece.stamp.size {
+        if self.position + self.buffer.len() as u64 == batch_file.stamp.size {
             let hash = open.hasher.clone().finish();
-            if !is_one_version(self.disk, &piece.path, &*open.file, &piece.stamp, hash)? {
+            if !is_one_version(
+                self.disk,
+                &batch_file.path,
+                &*open.file,
+                &batch_file.stamp,
+                hash,
+            )? {
                 return Err(State::Moved);
             }
-            piece.state = State::Read(hash);
+            batch_file.state = State::Read(hash);
         }
         self.open = Some(open);
         Ok(())
@@ -155,12 +161,15 @@ impl Read for ConcatReader<'_> {
 
 impl Upload for ConcatReader<'_> {
     fn len(&self) -> u64 {
-        self.files.iter().map(|piece| piece.stamp.size).sum()
+        self.files
+            .iter()
+            .map(|batch_file| batch_file.stamp.size)
+            .sum()
     }
 
     fn rewind(&mut self) -> io::Result<&mut dyn Read> {
-        for piece in &mut self.files {
-            piece.state = State::Unread;
+        for batch_file in &mut self.files {
+            batch_file.state = State::Unread;
         }
         self.at = 0;
         self.open = None;
