@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::world::{COUNTS_FILE, TempDir, started};
 
 /// Modules whose tests are scenarios of a [`crate::world::World`], and some scenarios of others.
-const SCENARIOS: [&str; 22] = [
+const SCENARIOS: [&str; 24] = [
     "archives::a_file_edited_while",
     "archives::local_files_in_the_way",
     "batches::a_copy_of_a_version",
@@ -24,6 +24,8 @@ const SCENARIOS: [&str; 22] = [
     "decisions::",
     "deletes::",
     "dry_run::",
+    "excluded::a_folder_that_comes_back",
+    "excluded::archives_leave",
     "filters::",
     "folders::",
     "halts::",
