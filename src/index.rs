@@ -386,7 +386,7 @@ impl Index {
     }
 
     /// The real-case path in Dropbox of a directory key, as the rows of the folders on the way
-    /// spell it, unless the filters shut it: then so they do with all below, however spelt.
+    /// spell it, unless the filters prune it: then so they do with all below, however spelt.
     ///
     /// # Errors
     /// What SQLite says.
@@ -426,7 +426,7 @@ impl Index {
 pub enum DirPath {
     /// Its real-case path below the remote root, without a leading slash.
     Open(String),
-    /// The filters shut it or a folder above it: nothing in it is looked at.
+    /// The filters prune it or a folder above it: nothing in it is looked at.
     Pruned,
     /// There is no telling: Dropbox has not shown a folder on the way to it, or the row that knew
     /// is damaged. Its key is no spelling, so the filters cannot be asked about what is in it.

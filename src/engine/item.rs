@@ -87,7 +87,7 @@ pub struct Observed {
     pub read_at_ns: i128,
 }
 
-/// What `stat` said, as a item sees it.
+/// What `stat` said, as an item sees it.
 pub fn local_of(status: &Status, parent_device: u64) -> Local {
     match status.kind {
         Kind::File => Local::File(*status),

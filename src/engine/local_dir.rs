@@ -67,7 +67,7 @@ impl OpenDir<'_> {
     }
 }
 
-/// `/real/case/path` of a directory in Dropbox, as filters see it; nothing if it is shut, or
+/// `/real/case/path` of a directory in Dropbox, as filters see it; nothing if it is pruned, or
 /// its spelling is not known, so that the filters cannot be asked.
 pub(crate) fn display_path_of(cx: &Context<'_>, dir: &str) -> Result<Option<DisplayPath>> {
     let filter = &cx.env.config.sync.filter;

@@ -41,8 +41,8 @@ pub(super) struct Staged {
 impl Index {
     /// Applies one change inside the open transaction. Says whether anything is different now.
     ///
-    /// A folder that the filters shut has a row, so that it is known how it is spelt; what is below
-    /// it has none. Where a spelling is not known, the next listing is to tell it.
+    /// A folder that the filters prune has a row, so that it is known how it is spelt; what is
+    /// below it has none. Where a spelling is not known, the next listing is to tell it.
     ///
     /// # Errors
     /// What SQLite says.
@@ -88,7 +88,7 @@ impl Index {
         if !matches!(remote, Remote::Gone) {
             changed |= self.see_folders_above(key, entry.display_dir.as_deref())?;
             if is_folder && row.display_name != entry.display_name && !filter.takes_everything() {
-                // What is in it may be shut or open from now on.
+                // What is in it may be pruned or open from now on.
                 self.set_meta(Meta::RelistDue, "1")?;
             }
             rename(&mut row, entry);

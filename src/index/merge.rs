@@ -205,7 +205,7 @@ impl StagedMerge<'_> {
             .filter
             .allows(&format!("/{}", join(&dir, &row.display_name)));
         let managed = allows.up || allows.down;
-        // A folder that is shut has a row, so that it is known how it is spelt.
+        // A folder that is pruned has a row, so that it is known how it is spelt.
         if !managed && !matches!(remote, Remote::Folder) {
             return self.forget(&key, before.as_ref());
         }

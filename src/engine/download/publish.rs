@@ -27,15 +27,15 @@ const BATCH_FILES: usize = 64;
 
 impl<'a> Downloads<'a> {
     /// Takes over a verified temporary file.
-    pub(crate) fn stage(&mut self, cx: &mut Context<'a>, fetched: StagedFile) -> Result<()> {
-        self.durable.touch(&fetched.temp.parent());
-        self.publish_queue.fetched.push(fetched);
+    pub(crate) fn stage(&mut self, cx: &mut Context<'a>, staged: StagedFile) -> Result<()> {
+        self.durable.touch(&staged.temp.parent());
+        self.publish_queue.staged.push(staged);
         self.publish_if_full(cx)
     }
 
     fn publish_if_full(&mut self, cx: &mut Context<'a>) -> Result<()> {
         let publish_queue = &self.publish_queue;
-        let is_full = publish_queue.fetched.len() >= BATCH_FILES
+        let is_full = publish_queue.staged.len() >= BATCH_FILES
             || publish_queue.renamed.len() >= 2 * BATCH_FILES;
         if is_full {
             self.publish_batch(cx)
@@ -46,13 +46,13 @@ impl<'a> Downloads<'a> {
 
     /// Forces the batch to the medium, renames it into place, and settles the batch before it.
     fn publish_batch(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        if self.publish_queue.fetched.is_empty() && self.publish_queue.renamed.is_empty() {
+        if self.publish_queue.staged.is_empty() && self.publish_queue.renamed.is_empty() {
             return Ok(());
         }
         if let Err(error) = self.durable.sync(cx) {
-            // After a failed sync nothing is known to be durable: all of it is fetched again.
-            for fetched in std::mem::take(&mut self.publish_queue.fetched) {
-                self.discard(&fetched.temp);
+            // After a failed sync nothing is known to be durable: all of it is staged again.
+            for staged in std::mem::take(&mut self.publish_queue.staged) {
+                self.discard(&staged.temp);
             }
             self.publish_queue.renamed.clear();
             return Err(error);
@@ -61,9 +61,9 @@ impl<'a> Downloads<'a> {
             item.row.settle(base, &item.name);
             cx.settle(item.row)?;
         }
-        for fetched in std::mem::take(&mut self.publish_queue.fetched) {
-            let (temp, display_path) = (fetched.temp.clone(), fetched.item.display_path.clone());
-            if let Err(error) = self.put_in_place(cx, fetched) {
+        for staged in std::mem::take(&mut self.publish_queue.staged) {
+            let (temp, display_path) = (staged.temp.clone(), staged.item.display_path.clone());
+            if let Err(error) = self.put_in_place(cx, staged) {
                 self.discard(&temp);
                 not_stored(cx, &display_path, &error);
             }
@@ -71,20 +71,20 @@ impl<'a> Downloads<'a> {
         Ok(())
     }
 
-    /// Lands what is under way.
+    /// Publishes what is under way.
     pub(crate) fn finish_publishing(&mut self, cx: &mut Context<'a>) -> Result<()> {
         self.publish_batch(cx)?;
         self.publish_batch(cx)
     }
 
-    fn put_in_place(&mut self, cx: &mut Context<'a>, fetched: StagedFile) -> io::Result<()> {
+    fn put_in_place(&mut self, cx: &mut Context<'a>, staged: StagedFile) -> io::Result<()> {
         let StagedFile {
             item,
             temp,
             rev,
             hash,
             replaces,
-        } = fetched;
+        } = staged;
         let disk = self.disk;
         let target = item.path().map_err(io::Error::other)?;
         cx.check_device(&item.dir, item.device)?;

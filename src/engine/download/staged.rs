@@ -11,7 +11,7 @@ use crate::io::disk::Access;
 #[derive(Default)]
 pub struct PublishQueue {
     /// Complete and verified, not yet forced to the medium.
-    pub(super) fetched: Vec<StagedFile>,
+    pub(super) staged: Vec<StagedFile>,
     /// Renamed, not yet settled.
     pub(super) renamed: Vec<(Item, Base)>,
 }
@@ -19,7 +19,7 @@ pub struct PublishQueue {
 impl PublishQueue {
     /// Whether a temporary file of this run has this name.
     pub fn holds(&self, dir: &RelPath, name: &str) -> bool {
-        self.fetched
+        self.staged
             .iter()
             .any(|file| file.temp.parent() == *dir && file.temp.name() == name)
     }

@@ -35,7 +35,7 @@ pub enum State {
     Moved,
 }
 
-/// The batch_file at hand.
+/// The file at hand.
 struct Open {
     file: Box<dyn ReadFile>,
     hasher: ContentHasher,
@@ -47,7 +47,7 @@ pub struct ConcatReader<'a> {
     files: Vec<&'a mut BatchFile>,
     at: usize,
     open: Option<Open>,
-    /// Bytes of the batch_file at hand that were handed on.
+    /// Bytes of the file at hand that were handed on.
     position: u64,
     buffer: Vec<u8>,
     ready: Range<usize>,
@@ -100,7 +100,7 @@ impl<'a> ConcatReader<'a> {
         }
     }
 
-    /// Fills the buffer from the batch_file at hand; looks at the file when it is opened and after its
+    /// Fills the buffer from the file at hand; looks at it when it is opened and after its
     /// last byte.
     fn read_on(&mut self) -> Result<(), State> {
         let batch_file = &mut self.files[self.at];
