@@ -163,8 +163,7 @@ impl<'a> Retry<'a> {
             "Dropbox limits the rate of requests; waiting {} ms",
             wait.as_millis()
         );
-        self.host.sleep(wait);
-        Ok(())
+        self.sleep(wait)
     }
 }
 
