@@ -132,10 +132,12 @@
 //!   this configuration. [`daemon::wakeup`]: what ends a wait: SIGHUP, the clock, or the
 //!   [`daemon::watcher`], which watches the content dir with inotify.
 //!
-//! [`index`] is the three trees on disk, in SQLite:
-//! - `index::schema`: tables and statements. `index::row`: one row, and how a damaged one is told.
+//! [`index`] is the three trees on disk, in SQLite; the file itself opens, makes and empties it:
+//! - `index::schema`: tables and statements. `index::database`: the open database.
+//! - `index::row`: one row, and how a damaged one is told. `index::rows`: rows by their keys.
 //! - `index::meta`: what the index belongs to, and what is still due, by name.
-//! - `index::totals`: how many rows there are, so that lost ones show.
+//! - `index::totals`: how many rows there are, so that lost ones show. `index::transaction`: what
+//!   is committed, and counted.
 //! - `index::listing`: what Dropbox tells, as changes or staged. `index::merge`: a complete listing
 //!   merged into the rows.
 //! - `index::summary`: as much of a row as tells a file that is in step. `index::search`: questions

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use rusqlite::params;
 
+use super::database::CACHE_KIB;
 use super::listing::{Staged, read_staged, rename};
-use super::{Base, DirPath, Index, Meta, ROWS_AT_ONCE, Remote, Row, schema};
+use super::rows::{ROWS_AT_ONCE, check_order};
+use super::{Base, DirPath, Index, Meta, Remote, Row, row, schema};
 use crate::core::filter::Filter;
 use crate::core::path::{Key, join, split};
 use crate::error::Result;
@@ -71,7 +73,7 @@ impl Index {
         let (store, cache) = if in_files {
             ("FILE", SORT_CACHE_KIB)
         } else {
-            ("MEMORY", super::CACHE_KIB)
+            ("MEMORY", CACHE_KIB)
         };
         let dir = dir.display().to_string().replace('\'', "''");
         Ok(self.db.execute_batch(&format!(
@@ -82,9 +84,9 @@ impl Index {
 
     fn rows_after(&self, key: &Key) -> Result<Vec<Row>> {
         let mut select = self.db.prepare_cached(schema::SELECT_AFTER)?;
-        let rows = select.query_map(params![key.dir, key.name, ROWS_AT_ONCE], super::row::read)?;
+        let rows = select.query_map(params![key.dir, key.name, ROWS_AT_ONCE], row::read)?;
         let rows = rows.collect::<std::result::Result<Vec<Row>, _>>()?;
-        super::check_order(key, rows.iter().map(|row| &row.key))?;
+        check_order(key, rows.iter().map(|row| &row.key))?;
         Ok(rows)
     }
 

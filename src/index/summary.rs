@@ -5,7 +5,8 @@
 use rusqlite::params;
 
 use super::row::from_sql;
-use super::{Index, ROWS_AT_ONCE, schema};
+use super::rows::ROWS_AT_ONCE;
+use super::{Index, schema};
 use crate::core::path::Key;
 use crate::error::{Error, Result};
 use crate::io::stat::Stamp;

@@ -8,35 +8,10 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Statement, params};
 
-use super::row::checksum_of_key;
+use super::database::RowTotals;
 use super::{Index, Meta};
 use crate::core::path::Key;
 use crate::error::{Error, Result};
-
-/// Number and sum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowTotals {
-    rows: u64,
-    sum: i64,
-}
-
-impl RowTotals {
-    /// With one row more.
-    fn with(self, dir: &[u8], name: &[u8], checksum: i64) -> RowTotals {
-        RowTotals {
-            rows: self.rows.wrapping_add(1),
-            sum: self.sum.wrapping_add(checksum_of_key(dir, name, checksum)),
-        }
-    }
-
-    fn without(self, key: &Key, checksum: i64) -> RowTotals {
-        let sum = checksum_of_key(key.dir.as_bytes(), key.name.as_bytes(), checksum);
-        RowTotals {
-            rows: self.rows.wrapping_sub(1),
-            sum: self.sum.wrapping_sub(sum),
-        }
-    }
-}
 
 impl Index {
     /// Inside the open transaction: a row is about to be removed or replaced.

@@ -1,0 +1,74 @@
+//! The open database, and what is kept in mind of it between two statements.
+
+use std::cell::Cell;
+
+use rusqlite::Connection;
+
+use super::row::checksum_of_key;
+use crate::core::path::Key;
+use crate::error::Result;
+
+/// Cache, in KiB.
+pub(super) const CACHE_KIB: u32 = 256;
+
+/// The open index.
+pub struct Index {
+    pub(super) db: Connection,
+    /// Rows this connection had changed when the open transaction began.
+    pub(super) changes_before: Cell<u64>,
+    /// How many entries are staged and the sum of their checksums, once anything was staged.
+    pub(super) staged: Cell<Option<(i64, i64)>>,
+    /// The totals as the open transaction has changed it, if it has.
+    pub(super) totals: Cell<Option<RowTotals>>,
+    /// The rows were found to be all there, by this connection.
+    pub(super) is_counted: Cell<bool>,
+}
+
+impl Index {
+    /// Over this connection, before anything was asked of it.
+    pub(super) fn over(db: Connection) -> Index {
+        Index {
+            db,
+            changes_before: Cell::new(0),
+            staged: Cell::new(None),
+            totals: Cell::new(None),
+            is_counted: Cell::new(false),
+        }
+    }
+
+    /// Settings of the connection; none of them writes.
+    pub(super) fn tune(&self) -> Result<()> {
+        self.db.execute_batch(&format!(
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -{CACHE_KIB}; \
+                 PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+        ))?;
+        self.db.set_prepared_statement_cache_capacity(32);
+        Ok(())
+    }
+}
+
+/// How many rows there are, and the sum over their keys and checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowTotals {
+    pub(super) rows: u64,
+    pub(super) sum: i64,
+}
+
+impl RowTotals {
+    /// With one row more.
+    pub(super) fn with(self, dir: &[u8], name: &[u8], checksum: i64) -> RowTotals {
+        RowTotals {
+            rows: self.rows.wrapping_add(1),
+            sum: self.sum.wrapping_add(checksum_of_key(dir, name, checksum)),
+        }
+    }
+
+    /// With one row less.
+    pub(super) fn without(self, key: &Key, checksum: i64) -> RowTotals {
+        let sum = checksum_of_key(key.dir.as_bytes(), key.name.as_bytes(), checksum);
+        RowTotals {
+            rows: self.rows.wrapping_sub(1),
+            sum: self.sum.wrapping_sub(sum),
+        }
+    }
+}
