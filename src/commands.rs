@@ -1,4 +1,5 @@
-//! The console commands.
+//! The console commands: what each of them does with the configuration, once [`crate::cli`] has
+//! read what was typed.
 
 pub mod authentication;
 pub mod sync;

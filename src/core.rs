@@ -1,4 +1,5 @@
-//! The pure core: what is decided, without any I/O, clock, log or randomness.
+//! The pure core: what is decided. It imports no I/O, no clock and no log, and draws no random
+//! numbers.
 
 pub mod arrived_content;
 pub mod conflict_name;

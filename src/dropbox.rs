@@ -1,6 +1,7 @@
 //! Dropbox, as the agent uses it: [`wire`] (what travels), [`retry`] (what a failure means and when
-//! to try again), [`auth`] and [`tokens`] (who we are), [`api`] (one method per route) and
-//! [`batch`] (the routes that do many things at once).
+//! to try again), [`auth`] and [`tokens`] (who we are), [`api`] (one method per route), [`page`] (a
+//! listing as a stream), [`batch`] (the routes that do many things at once) and [`longpoll`] (the
+//! wait for changes).
 
 pub mod api;
 pub mod auth;

@@ -1,66 +1,235 @@
 //! Ferrybox keeps a directory and a Dropbox folder in step: one thread, blocking, small.
 //!
-//! This page is the architecture in reading order; [`cli`] is where the program starts.
+//! This page is the architecture, in reading order, and names every file. `CONTRIBUTING.md` says
+//! how to build and test, and what to touch for a new command, route or key. The library is public
+//! as a whole for the tests alone, and promises nothing to anybody else.
 //!
 //! ```text
-//! config -> auth -> lock -> pull (remote pages -> index, then cursor) -> download
-//!        -> scan + upload -> guarded deletes -> what waited for a name -> report
+//! config -> sign-in -> lock -> pull (remote pages -> index, then cursor) -> archives, downloads
+//!        -> walk + uploads -> guarded deletes -> what waited for a name -> report
 //! ```
 //!
-//! # Words
-//! One word per idea, everywhere. *content dir*: the local directory. *remote root*: the Dropbox
-//! folder it mirrors. *key*: Dropbox's case-folded relative path, what both sides are matched by.
-//! *base*: what both sides last agreed on. *local*: what a scan sees. *remote*: what the cursor
-//! has told. *stamp*: size, mtime, ctime and inode, cheap evidence that a file is unchanged.
-//! *rev*, *cursor*, *content_hash*: as Dropbox uses them. *settle*: record that both sides agree.
-//! *pending*: remote differs from base. *pass*: one run of the engine. *problem*: one path that
-//! could not be handled; the pass goes on. *halt*: the pass stops before anything destructive and
-//! asks a person. *conflict copy*: the local version that lost its name, kept beside it.
-//! *display path*: the real-case path filters are matched against.
+//! # Where to add what
+//! - *A command*: its variant in [`cli`], its work in [`commands`], or in [`daemon`] if it keeps
+//!   running.
+//! - *A route of Dropbox*: what travels in [`dropbox::wire`], a method in [`dropbox::api`], or in
+//!   [`dropbox::batch`] if it does many things at once.
+//! - *A decision*: a cell of [`core::decide`], its branch in [`engine::reconcile`], and what it
+//!   leads to in [`engine::actions`], which is done by [`engine::phases`] and said by
+//!   [`engine::planner`].
+//!
+//! # Floors
+//! A file imports from floors below its own, and from its own room; from no other room of its
+//! floor, and never upwards. No two files need each other. Tests hold both (`tests/it/tidy.rs`).
+//!
+//! ```text
+//! main
+//! cli
+//! daemon
+//! commands
+//! engine
+//! dropbox    index    logging
+//! io
+//! error
+//! config
+//! core    report    timestamp
+//! ```
+//!
+//! Only [`index`] and [`error`] know SQLite, only [`io`] opens connections, and only [`io::host`]
+//! sleeps, within a pass when [`io::deadline`] lets it. [`core`] is pure: it imports no I/O, no
+//! clock and no log. One map in it has a seed from the system ([`core::arrived_content`]); in what
+//! order it holds things is never asked.
 //!
 //! # Three trees, one decision
 //! Base, local and remote are compared key by key, and [`core::decide`] says what follows: a pure
-//! match, and the design's tables word for word. Everything in [`core`] is pure: it imports no
-//! I/O, clock, log or randomness.
+//! match, and the design's tables word for word.
 //!
 //! What is saved is what was *seen* and what was *settled*, never what is intended. The plan is
 //! made anew in each pass, so a crash at any point heals by running again, and being killed is an
 //! ordinary way to stop.
 //!
 //! # A pass, in order
-//! 1. [`commands::sync`] assembles what a pass works with and takes the locks; [`sync`] runs it.
-//! 2. [`root`] asks whether the content dir is the one we know.
-//! 3. [`pull`] writes what Dropbox tells into the [`index`], then the cursor into [`cursor`]'s
-//!    file. A full listing is staged (`index::listing`) and causes nothing before it is complete
-//!    and merged (`index::merge`).
-//! 4. [`scan`] walks twice: the pending rows first, then the whole tree, merging each directory
-//!    with its rows. [`io::listing`] packs the names of a directory, and `index::brief` reads no
-//!    more of a row than it takes to see that a file is in step. [`reconcile`] observes one key,
-//!    decides, and acts.
-//! 5. [`download`] fetches and verifies, [`landing`] puts in place and keeps conflict copies.
-//!    Folders of small files come as archives (`download::archives`, read as they arrive by
-//!    `download::zip`), the beginning of a large file waits for the rest (`download::part`), and
-//!    what only has another name now is renamed (`download::moved`).
-//! 6. [`upload`] sends, each write naming what it may replace; [`read`] reads one version of a file
-//!    or none. Small files wait in `upload::outbox` until a batch is full, which `upload::joined`
-//!    strings together; large ones go in a session that a later run takes up
-//!    (`upload::session`); what was renamed is copied by Dropbox (`upload::moved`).
-//!    [`remote_folders`] makes what that does not.
-//! 7. [`remove`] deletes last, under guard ([`core::guard`], which [`core::arrived_content`] tells what
-//!    was only moved); whole trees are looked into and deleted together (`remove::trees`). What
-//!    waited for a freed name comes in a second round.
-//! 8. [`report`] says what was done. Its problems and [`error`] give the exit code.
+//! The program is `main.rs`: it calls [`cli`], which reads what was typed and gives the exit code.
+//! [`commands`] has what a command does beyond that: [`commands::sync`] says what is asked of a
+//! pass, [`commands::authentication`] signs in and out.
 //!
-//! [`daemon`] is `ferrybox run`, which starts passes by a schedule. [`core::schedule`] says how one
-//! is written (`schedule::quartz`, `schedule::crontab`, both of `schedule::field`s) and when it
-//! fires (`schedule::fires`); [`core::schedule::scheduler`] keeps what is due.
-//! [`daemon::gateway`] is the machine it runs on, and [`daemon::wakeup`] what ends a wait: SIGHUP,
-//! the clock, or inotify ([`daemon::watcher`]); Dropbox tells by `files/list_folder/longpoll`
-//! ([`dropbox::longpoll`]). [`io::systemd`] speaks to the service manager. [`daemon::timetable`]
-//! has the times of a configuration, for `run` and for `schedule`. [`logging`] says where lines go.
+//! [`engine`] is where tests, the simulator and [`daemon`] enter, too: it assembles a pass from the
+//! configuration and the three seams, takes the locks, and drops an index that is damaged. Its
+//! floors:
 //!
-//! [`pass`] holds what these phases share. [`dropbox`] is the API, [`dropbox::batch`] its calls for
-//! many things at once; [`io`] has the three seams to the world, which a simulator replaces.
+//! ```text
+//! pass
+//! walk
+//! reconcile
+//! phases    planner
+//! actions
+//! download    upload    delete
+//! observe    local_dir    durable    identity
+//! context
+//! pull
+//! item    survey    remote_root    root    cursor    credential    stable_read
+//! ```
+//!
+//! 1. Who we are. [`engine::credential`]: what proves it to Dropbox, and the account that the base
+//!    is agreed with. [`engine::identity`]: is it the Dropbox we know, its account, app and folder?
+//!    [`engine::root`]: is the content dir the one we know?
+//! 2. [`engine::pass`] is the order of what follows, and nothing else. [`engine::context`] is what
+//!    all of it reads and notes.
+//! 3. [`engine::pull`] writes what Dropbox tells into the [`index`], then the cursor into the file
+//!    of [`engine::cursor`]. [`engine::remote_root`] says which paths lie below the remote root,
+//!    and how requests name them.
+//! 4. [`engine::walk`] goes over the whole tree, and merges each directory with its rows; before
+//!    it, where changes come down, `engine::walk::archive` brings whole folders of small files, and
+//!    `engine::walk::pending` visits the rows that are pending. `engine::walk::queue` packs the
+//!    directories to come. [`engine::local_dir`] finds the directory of a key, and
+//!    `engine::local_dir::entries` its names. What the walks count is the [`engine::survey`].
+//! 5. [`engine::reconcile`] takes one [`engine::item`] after the other: [`engine::observe`] looks
+//!    at it, [`core::decide`] decides, and [`engine::actions`] is what that leads to.
+//!    [`engine::stable_read`] reads a file as one version of it.
+//! 6. [`engine::phases`] carries the actions out. It holds the three phases, which do not know each
+//!    other; each owns its state. What they wrote to the content dir is made durable by
+//!    `engine::durable`.
+//! 7. [`engine::planner`] is the second implementation of the actions: a dry run. It says what
+//!    would be done, and holds nothing to write with: no disk that writes, no Dropbox. So a dry run
+//!    cannot write, whatever is decided.
+//! 8. When the walk is over, deletes are judged and carried out; what waited for a name that they
+//!    freed comes in a second round. [`report`] says what was done, and its problems and [`error`]
+//!    give the exit code.
+//!
+//! [`engine::download`] brings files down:
+//! - `engine::download::downloads`: what the phase holds.
+//! - `engine::download::fetch`: one file, fetched to a hidden temporary file and verified.
+//! - `engine::download::partial`: the beginning of a large file, kept from a run that broke off.
+//! - [`engine::download::staged`]: what is verified, and what stands where it goes.
+//! - [`engine::download::publish`]: putting it in place, the conflict copy before it.
+//! - `engine::download::moved`: a file that was only renamed in Dropbox is renamed here;
+//!   [`engine::download::gone`] knows which files Dropbox has no more under their names.
+//! - [`engine::download::archive_plan`]: where bytes come from, and which folders are worth an
+//!   archive; `engine::download::zip` reads one as it arrives.
+//!
+//! [`engine::upload`] sends files up:
+//! - `engine::upload::uploads`: what the phase holds.
+//! - [`engine::upload::queue`]: files that wait to go up together, and how many may.
+//! - `engine::upload::batch`: many small files in a handful of calls, their bytes strung together
+//!   by `engine::upload::concat`.
+//! - `engine::upload::single`: a file in calls of its own.
+//! - `engine::upload::session`: a large file in chunks, taken up again by a later run.
+//! - `engine::upload::source`: the bytes that are sent, given up when the file moves.
+//! - `engine::upload::sent`: what came of sending; `engine::upload::settled`: what that means.
+//! - `engine::upload::moved`: a file that was only renamed here is copied by Dropbox.
+//! - [`engine::upload::folders`]: folders that must be asked for;
+//!   [`engine::upload::folders_above`]: those that exist because something was sent into them.
+//! - [`engine::upload::undecided`]: files that only go up where a person says so.
+//!
+//! [`engine::delete`] deletes last of all:
+//! - `engine::delete::deletes`: what the phase holds.
+//! - [`engine::delete::guard`]: the deletes that were collected, and what halts the pass instead.
+//! - `engine::delete::trees`: folders that went with all in them, deleted together.
+//!
+//! # Rooms beside the pass
+//! [`daemon`] is `ferrybox run`, which starts passes by a schedule: the loop itself.
+//! - [`daemon::gateway`]: the machine that loop drives. [`daemon::timetable`]: when passes start by
+//!   this configuration. [`daemon::wakeup`]: what ends a wait: SIGHUP, the clock, or the
+//!   [`daemon::watcher`], which watches the content dir with inotify.
+//!
+//! [`index`] is the three trees on disk, in SQLite:
+//! - `index::schema`: tables and statements. `index::row`: one row, and how a damaged one is told.
+//! - `index::meta`: what the index belongs to, and what is still due, by name.
+//! - `index::totals`: how many rows there are, so that lost ones show.
+//! - `index::listing`: what Dropbox tells, as changes or staged. `index::merge`: a complete listing
+//!   merged into the rows.
+//! - `index::summary`: as much of a row as tells a file that is in step. `index::search`: questions
+//!   that are not about one key.
+//!
+//! [`dropbox`] is the API:
+//! - [`dropbox::wire`]: what travels. [`dropbox::page`]: a listing read as a stream.
+//! - [`dropbox::api`]: a method for each route. [`dropbox::batch`]: those that do many things at
+//!   once.
+//! - [`dropbox::retry`]: what a failure means, and when to try again.
+//! - [`dropbox::auth`]: the sign-in. [`dropbox::tokens`]: where tokens are kept.
+//! - [`dropbox::longpoll`]: Dropbox tells as soon as something has changed.
+//!
+//! [`io`] has the three seams to the world, which the simulator replaces, and their real sides:
+//! - [`io::host`]: the clock, waiting, randomness.
+//! - [`io::disk`]: the content dir and the small state files. [`io::listing`]: the names in a
+//!   directory, packed. [`io::stat`]: what `stat` says of a file. `io::real_disk`: the filesystem
+//!   itself.
+//! - [`io::http`]: one request, one answer. `io::real_http`: the network itself.
+//!   `io::interruptible`: a wait for an answer that a wake-up can end.
+//! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:
+//!   what the process is told about itself. [`io::systemd`]: what the service manager is told.
+//!   [`io::time_zone`]: the time zone of the gateway.
+//!
+//! [`logging`] says where lines go; `logging::file` is the log file. [`report`] is what a pass
+//! tells people. [`timestamp`] has times as Dropbox writes them.
+//!
+//! [`config`] is the configuration, read and checked in full before anything else:
+//! - `config::keys`: the one table of known keys. `config::document`: the file as a list of them.
+//! - `config::file`: where the file is, and whether it may be trusted. `config::error`: what is
+//!   wrong, as one line.
+//! - `config::filters`, `config::hosts`, `config::paths`: values of a kind. `config::tests`: claims
+//!   about whole files.
+//!
+//! [`core`] is the pure part:
+//! - [`core::decide`]: the decision; `core::decide::table_tests` has the design's tables.
+//! - [`core::path`]: local paths and keys. [`core::remote`]: paths, revs and cursors of Dropbox.
+//! - [`core::filter`]: which paths travel, and which way. `core::java_pattern`: patterns as Java
+//!   reads them. [`core::names`]: names that Dropbox does not take. [`core::own_names`]: our own.
+//! - [`core::guard`]: when a pass asks a person. [`core::arrived_content`]: what was moved, not
+//!   lost.
+//! - [`core::content_hash`]: Dropbox's hash. [`core::conflict_name`]: the name of a conflict copy.
+//! - [`core::schedule`]: how a schedule is written (`core::schedule::quartz`,
+//!   `core::schedule::crontab`, of `core::schedule::field`s; tests in
+//!   `core::schedule::grammar_tests`), when it fires (`core::schedule::fires`, tests in
+//!   `core::schedule::fires_tests`), and what is due ([`core::schedule::scheduler`]).
+//!
+//! # Words
+//! One word per idea, here and in the code.
+//!
+//! *Sides and places.* *content dir*: the local directory. *remote root*: the Dropbox folder it
+//! mirrors. *side*: either of them; *up* is to Dropbox, *down* is from it. *mode*: which way
+//! changes travel; *directions*: the mode cut by the filters, for one path. *state dir*: where
+//! index, cursor and tokens are kept. *own names*: files of ours in the content dir, which never
+//! travel; the *marker* is the one that says which content dir it is.
+//!
+//! *Names of a thing.* *key*: the path both sides are matched by, folded as Dropbox folds it.
+//! *display path*: `/real/case/path` as in Dropbox, which filters match and people read; *display
+//! name*: its last part. *local path*, *remote path*: how the disk and requests name it.
+//!
+//! *What is known.* *base*: what both sides last agreed on. *local*: what is seen here. *remote*:
+//! what the cursor has told. *row*: what the index holds of one key. *item*: one key with all that
+//! is known of it, as a pass sees it. *stamp*: size, mtime, ctime and inode, cheap evidence that a
+//! file is unchanged; *racy*: too fresh to trust. *rev*, *cursor*, *content_hash*: as Dropbox uses
+//! them. *in step*: both sides are as the base says. *pending*: the remote differs from the base.
+//! *settle*: record that both sides agree. *adopt*: settle what was found equal. *forget*: drop the
+//! base. *intact*, *damaged*: whether a row has its checksum. *older*: the index is an earlier copy
+//! of itself. *not downloadable*: Dropbox has something of this name that is no file.
+//!
+//! *A pass.* *pass*: one run of the engine. *seams*: Host, Disk and Http, all it has of the world.
+//! *walk*: visiting items, the pending ones first (`Phase::Down`), then all (`Phase::Scan`).
+//! *phase*: download, upload or delete. *actions*: what decisions lead to, done by the phases or
+//! said by the *planner*. *context*: what every phase reads and notes. *survey*: what the walks
+//! count; *tally*: the part the guards ask about. *observe*: look at an item, and read it where
+//! only its content can tell. *pruned*: nothing at or below a path is looked at. *incomplete view*:
+//! something could not be looked at, so nothing follows from what was not seen. *undecided*: both
+//! sides differ, and only a person knows which to keep. *second round*: the walks again, for what
+//! waited for a name. *drain*: read the echo of our own changes. *deadline*: when the pass has to
+//! be over; *held* while something is brought to its end.
+//!
+//! *Moving bytes.* *stage*: keep what is not to count yet, a verified download or an entry of an
+//! unfinished listing. *publish*: rename a staged file into place. *durable*: forced to the medium.
+//! *partial file*: the beginning of a large one. *batch*: many small files in a few calls.
+//! *session*: one large file in many. *archive*: a folder as one zip. *conflict copy*: the local
+//! version that lost its name, kept beside it. *arrived*: came to be on a side by our own doing;
+//! *reappeared*: it had been in step there before.
+//!
+//! *When something is wrong.* *problem*: one path that could not be handled; the pass goes on.
+//! *deferred*: it is left for the next pass. *guard*: what keeps deletes from being carried out.
+//! *halt*: the pass stops before anything destructive and asks a person; the *approval id* stands
+//! for exactly what was asked. *reset*: Dropbox asks to start over.
+//!
+//! *`ferrybox run`.* *schedule*: when passes start; it *fires*. *due*: fired, or not done yet.
+//! *driver*: what the loop drives passes with. *wake-up*: what ends a wait before its time.
 //!
 //! # What always holds
 //! - **Unknown is not absent.** A directory that cannot be read, a listing that is not complete, a
@@ -74,9 +243,13 @@
 //!   as a file that was there: it neither hides an emptied side nor dilutes a share of deletes.
 //! - **The cursor never runs ahead of the index**, and both are caches: losing, damaging or
 //!   exchanging them costs a listing and hashing, nothing else.
-//! - **Nothing outside the content dir** is opened, created or removed; links are not followed.
-//! - **Clocks never decide.** Rev, hash and stamp do.
-//! - **No secret** leaves the private token files: not in logs, not in arguments, not in errors.
+//! - **No file outside the content dir** is opened, made or removed for a name in Dropbox; links
+//!   below it are not followed.
+//! - **Clocks decide about no file.** Rev, hash and stamp do; a clock can only make a file be read
+//!   once more.
+//! - **No secret shows**: not in logs, not in arguments, not in errors. Tokens are in the
+//!   configuration and in private files.
+//! - **A dry run writes nothing**: not to the tree, the index, the cursor or the token files.
 //! - **An idle pass is one request and writes nothing.** What a pass may cost at most, in memory,
 //!   requests, bytes and syncs, is held by tests (`tests/system/budgets.rs`).
 //!

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use super::{Bench, expect};
 use crate::child::{Cost, median, run};
@@ -25,6 +26,16 @@ fn row(case: &str, latency_ms: u64, tool: &str, cost: Cost, note: String) -> Row
         traffic: None,
         note,
     }
+}
+
+/// How often it was measured, and how it stands beside what others take for the same.
+fn beside(bench: &Bench, ours: Duration, theirs: Duration, named: &str) -> String {
+    let rounds = bench.rounds();
+    if !bench.with_tools {
+        return format!("median of {rounds}");
+    }
+    let times = ratio(ours, theirs);
+    format!("median of {rounds}, {times:.2} times {named}")
 }
 
 /// The file is a new one in each round; then it is edited in place, which costs a second reading.
@@ -78,11 +89,7 @@ pub fn up(bench: &Bench) -> io::Result<()> {
             ),
         ];
         for (case, cost, theirs, named) in rows {
-            let mut note = format!("median of {rounds}");
-            if bench.with_tools {
-                let times = ratio(cost.wall, theirs);
-                note.push_str(&format!(", {times:.2} times {named}"));
-            }
+            let note = beside(bench, cost.wall, theirs, named);
             table::print(&Row {
                 traffic: Some(traffic),
                 ..row(&case, latency, "ferrybox", cost, note)

@@ -14,6 +14,7 @@ use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::Disk;
 use crate::io::host::RealHost;
+use crate::report::printable;
 
 /// Longest code read from stdin, in bytes.
 const CODE_BYTES_MAX: u64 = 4096;
@@ -69,19 +70,7 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     let dir = dirs::state_dir(config)?;
     let disk = dirs::open_state(&dir)?;
     let files = TokenFiles::new(&disk, dir.display().to_string());
-    let Some(pending) = files
-        .pending()?
-        .filter(|pending| pending.app_key == *app_key)
-    else {
-        let why = if files.token()?.is_some() {
-            "the last code was accepted already, and no other is waited for; a code works once"
-        } else {
-            "no authentication was started with this dropbox.app_key"
-        };
-        return Err(Error::Authentication(format!(
-            "{why}; for a new one run: ferrybox startAuthentication"
-        )));
-    };
+    let pending = pending_for(app_key, &files)?;
     let (http, host) = (RealHttp::new(config)?, RealHost::new());
     let secret = config.dropbox.app_secret.as_ref();
     let form = auth::code_form(&code, &pending, secret);
@@ -116,18 +105,7 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
         account_id: answer.account_id.unwrap_or_default(),
         root_namespace_id: String::new(),
     };
-    let whose = match api.current_account() {
-        Ok(account) => {
-            token.account_id = account.account_id;
-            token.root_namespace_id = account.root_info.root_namespace_id;
-            let name = crate::report::printable(&account.name.display_name);
-            format!("as {name} <{}>", crate::report::printable(&account.email))
-        }
-        Err(error) => match error.into_error("show the account") {
-            Error::TryLater(text) => format!("(the account cannot be shown now: {text})"),
-            error => return Err(error),
-        },
-    };
+    let whose = show_account(&api, &mut token)?;
     files.store_token(&token)?;
     let other = before.is_some_and(|before| before.account_id != token.account_id);
     let note = if other {
@@ -140,6 +118,38 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     Ok(format!(
         "{personal}Authenticated {whose}. Next: ferrybox sync --dry-run{note}"
     ))
+}
+
+/// What was started with this app key and waits for its code.
+fn pending_for(app_key: &str, files: &TokenFiles<'_>) -> Result<Pending> {
+    let pending = files.pending()?;
+    if let Some(pending) = pending.filter(|pending| pending.app_key == app_key) {
+        return Ok(pending);
+    }
+    let why = if files.token()?.is_some() {
+        "the last code was accepted already, and no other is waited for; a code works once"
+    } else {
+        "no authentication was started with this dropbox.app_key"
+    };
+    Err(Error::Authentication(format!(
+        "{why}; for a new one run: ferrybox startAuthentication"
+    )))
+}
+
+/// Whose account it is, for people; the token keeps which one.
+fn show_account(api: &Api<'_>, token: &mut StoredToken) -> Result<String> {
+    match api.current_account() {
+        Ok(account) => {
+            token.account_id = account.account_id;
+            token.root_namespace_id = account.root_info.root_namespace_id;
+            let name = printable(&account.name.display_name);
+            Ok(format!("as {name} <{}>", printable(&account.email)))
+        }
+        Err(error) => match error.into_error("show the account") {
+            Error::TryLater(text) => Ok(format!("(the account cannot be shown now: {text})")),
+            error => Err(error),
+        },
+    }
 }
 
 fn credential(pending: &Pending, secret: Option<&Secret>, refresh_token: &str) -> Credential {

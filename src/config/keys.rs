@@ -179,7 +179,7 @@ pub(super) fn section_remedy(path: &str) -> String {
     }
 }
 
-/// Levenshtein distance, blind to case, `_` and `-`.
+/// Levenshtein distance; case, `_` and `-` do not count.
 fn distance(a: &str, b: &str) -> usize {
     let plain = |text: &str| -> Vec<char> {
         let kept = text.chars().filter(|c| !matches!(c, '_' | '-'));

@@ -208,7 +208,7 @@ fn decide_reset(local: Side) -> Action {
     }
 }
 
-/// `both` in the two-way flow, otherwise what the one-way table says.
+/// `both` where changes travel both ways, otherwise what the one-way table says.
 fn by_directions(directions: Directions, both: Action, up: Action, down: Action) -> Action {
     match directions {
         Directions::Both => both,

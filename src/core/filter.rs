@@ -119,7 +119,7 @@ impl Filter {
         self.fingerprint.clone()
     }
 
-    /// Whether every path travels both ways whose names are not [`barred`](Filter::hides_name).
+    /// Whether every path travels both ways whose names are not [hidden](Filter::hides_name).
     pub fn takes_everything(&self) -> bool {
         let all = |list: &[Matcher]| matches!(list, [Matcher::Start(start)] if start == "/");
         self.exclude.is_empty() && all(&self.upload) && all(&self.download)

@@ -1,8 +1,7 @@
 //! What a failed call means, and when it is tried again.
 //!
-//! Broken connections and server faults get three tries
-//! within a minute; a rate limit is obeyed for as long as the pass has budget; everything else is
-//! answered at once.
+//! Broken connections and server faults get three tries within a minute; a rate limit is obeyed for
+//! as long as the pass may wait; everything else is answered at once.
 
 use std::cell::Cell;
 use std::io;
@@ -68,7 +67,7 @@ impl CallError {
     }
 }
 
-/// The waiting budget of one pass.
+/// What one pass may still wait.
 pub struct Retry<'a> {
     host: &'a dyn Host,
     deadline: &'a Deadline<'a>,
@@ -76,7 +75,7 @@ pub struct Retry<'a> {
 }
 
 impl<'a> Retry<'a> {
-    /// A fresh budget.
+    /// Nothing has been waited yet.
     pub fn new(host: &'a dyn Host, deadline: &'a Deadline<'a>) -> Retry<'a> {
         Retry {
             host,
@@ -89,8 +88,8 @@ impl<'a> Retry<'a> {
         self.deadline.sleep(wait).map_err(CallError::End)
     }
 
-    /// Repeats `attempt` until it succeeds, is refused, or patience ends. `refresh` is asked once
-    /// for a new access token.
+    /// Repeats `attempt` until it succeeds, is refused, or has been repeated long enough. `refresh`
+    /// is asked once for a new access token.
     ///
     /// # Errors
     /// The [`CallError`] that says how it ended.
@@ -163,8 +162,7 @@ impl<'a> Retry<'a> {
             "Dropbox limits the rate of requests; waiting {} ms",
             wait.as_millis()
         );
-        self.host.sleep(wait);
-        Ok(())
+        self.sleep(wait)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Deletes: last of all, under guard ([`guard`]), each naming the version it destroys.
+//! Deletes: last of all, under guard ([`mod@guard`]), each naming the version it destroys.
 //!
 //! A file goes only if it still equals its base: in Dropbox by `parent_rev`, locally by a fresh
 //! look. A folder goes only if it is empty now, deepest first.

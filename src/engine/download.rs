@@ -1,5 +1,5 @@
 //! Bringing files down: fetched to a hidden temporary file beside the target and verified
-//! ([`fetch`]), or given their new name where they were only moved ([`moved`]), then put in place
+//! (`fetch`), or given their new name where they were only moved (`moved`), then put in place
 //! ([`publish`]).
 
 pub mod archive_plan;

@@ -219,7 +219,7 @@ impl Row {
     }
 }
 
-/// Reads a row; one that fails its checksum comes back as not sound, without base.
+/// Reads a row; one that fails its checksum comes back as not intact, without base.
 pub fn read(sql: &SqlRow<'_>) -> rusqlite::Result<Row> {
     let key = Key {
         dir: sql.get(0)?,
