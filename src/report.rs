@@ -216,7 +216,7 @@ impl Report {
         match self.kind {
             // A copy is something to look at, even for who only reads what cron mails.
             ReportKind::Changes if change == Change::Conflict => {
-                log::warn!("{done} {path}{space}{more}")
+                log::warn!("{done} {path}{space}{more}");
             }
             ReportKind::Changes => log::info!("{done} {path}{space}{more}"),
             ReportKind::Plan => {

@@ -31,9 +31,9 @@ impl fmt::Display for ConfigError {
         // One line, whatever the file holds, and nothing that steers a terminal.
         for c in line.chars() {
             if c.is_control() {
-                write!(f, "{}", c.escape_default())?
+                write!(f, "{}", c.escape_default())?;
             } else {
-                f.write_char(c)?
+                f.write_char(c)?;
             }
         }
         Ok(())

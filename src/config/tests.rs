@@ -1,7 +1,5 @@
 //! Claims about whole configuration files.
 
-use std::path::Path;
-
 use toml::de::{DeTable, DeValue};
 
 use super::keys::KEYS;
@@ -43,7 +41,7 @@ fn the_example_names_every_key_at_its_default() {
     let root = DeValue::Table(DeTable::parse(EXAMPLE).unwrap().into_inner());
     for key in &KEYS {
         let given = key.path.split('.').try_fold(&root, |at, name| match at {
-            DeValue::Table(table) => table.get(name).map(|value| value.get_ref()),
+            DeValue::Table(table) => table.get(name).map(toml::Spanned::get_ref),
             _ => None,
         });
         let shown = format!("\n# {} = {}\n", key.name(), key.example);

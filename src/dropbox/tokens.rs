@@ -237,8 +237,8 @@ pub struct AccessTokens<'a> {
 }
 
 impl<'a> AccessTokens<'a> {
-    /// Tokens by `credential`. One is cached in `runtime`, unless `keeps` is false, as in a dry run:
-    /// then a cached token is used but none is written.
+    /// Tokens by `credential`. One is cached in `runtime`, unless `keeps` is false, as in a dry
+    /// run: then a cached token is used but none is written.
     pub fn new(
         credential: Credential,
         runtime: Option<&'a dyn Disk>,

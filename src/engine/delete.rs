@@ -260,7 +260,7 @@ impl<'a> Deletes<'a> {
             Ok(()) => {
                 cx.env
                     .report
-                    .changed(Change::DeleteLocal, &item.display_path, "(empty folder)")
+                    .changed(Change::DeleteLocal, &item.display_path, "(empty folder)");
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // Something has come since the look.

@@ -60,7 +60,7 @@ impl Item {
     ///
     /// # Errors
     /// Why the name cannot be one.
-    pub fn path(&self) -> std::result::Result<RelPath, BadName> {
+    pub fn path(&self) -> Result<RelPath, BadName> {
         self.dir.join(&self.name)
     }
 }

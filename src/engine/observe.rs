@@ -30,7 +30,7 @@ pub(crate) fn plan_for(cx: &Context<'_>, item: &Item) -> Option<(Action, Observe
 
 /// Tells a file from its base, reading it only where the stamp does not hold or where only
 /// its content can say whether both sides are equal.
-pub(crate) fn observe(cx: &Context<'_>, item: &Item) -> std::result::Result<Observed, Unread> {
+pub(crate) fn observe(cx: &Context<'_>, item: &Item) -> Result<Observed, Unread> {
     let read_at_ns = cx.env.host.now_ns();
     let seen = |side, hash, stamp| {
         Ok(Observed {
@@ -73,7 +73,7 @@ pub(crate) fn observe(cx: &Context<'_>, item: &Item) -> std::result::Result<Obse
     )
 }
 
-fn hash(cx: &Context<'_>, item: &Item) -> std::result::Result<(ContentHash, Stamp), Unread> {
+fn hash(cx: &Context<'_>, item: &Item) -> Result<(ContentHash, Stamp), Unread> {
     let path = item
         .path()
         .map_err(|error| Unread::Failed(std::io::Error::other(error)))?;

@@ -166,7 +166,7 @@ impl Index {
         let Some(account_id) = self.meta(Meta::AccountId)? else {
             return Ok(None);
         };
-        let text = |meta| Ok::<_, crate::error::Error>(self.meta(meta)?.unwrap_or_default());
+        let text = |meta| Ok::<_, Error>(self.meta(meta)?.unwrap_or_default());
         Ok(Some(SyncIdentity {
             account_id,
             app_key: text(Meta::AppKey)?,

@@ -388,8 +388,11 @@ fn a_tree_of_folders_is_only_deleted_where_nothing_else_is_in_it() {
     world.sync_ok();
     world.remove("t");
     let dropbox = world.dropbox.clone();
+    // When the files go, before the folders are looked into.
+    let mut has_come = false;
     world.on_request(move |request| {
-        if request.target.contains("delete_batch") {
+        if request.target.contains("delete_batch") && !has_come {
+            has_come = true;
             dropbox.put("/t/1/x/new", b"new");
         }
     });
@@ -400,6 +403,20 @@ fn a_tree_of_folders_is_only_deleted_where_nothing_else_is_in_it() {
     assert_eq!(world.read("t/1/x/new").as_deref(), Some("new"));
     assert_eq!(world.read("t/1/2"), None);
     check_all_up(&world, 5);
+}
+
+/// A path that cannot be here is in none of our folders, and yet something is in one of them.
+#[test]
+fn a_tree_of_folders_that_holds_what_cannot_be_here_is_not_deleted() {
+    let world = many(4);
+    world.put("t/1/2/3/f", "f");
+    world.put("t/1/x/f", "g");
+    world.sync_ok();
+    world.dropbox.put_odd("/t/1/x/..", b"odd");
+    world.remove("t");
+    world.sync();
+    world.sync();
+    assert_eq!(world.dropbox.read("/t/1/x/..").unwrap(), b"odd");
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn an_unmanaged_file_does_not_hide_an_emptied_side() {
     world.put("log", "l");
     world.sync_ok();
     world.remove("conf");
-    assert_eq!(world.sync().exit, ferrybox::error::ExitCode::Halted);
+    assert_eq!(world.sync().exit, ExitCode::Halted);
     assert_eq!(world.remote_tree().len(), 11);
 }
 

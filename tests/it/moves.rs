@@ -93,6 +93,38 @@ fn an_edit_in_the_moment_of_the_move_is_kept() {
     }
 }
 
+/// A file is forgotten under its old name once the new one is on the medium. Files that are gone on
+/// both sides fill the batch that is settled before that.
+#[test]
+fn a_power_cut_amid_moves_brings_no_old_name_back() {
+    for seed in 0..5 {
+        let world = World::in_memory("BIDIRECTIONAL");
+        world.put("keep", "k");
+        for i in 0..10 {
+            world.put(&format!("old/{i}"), &format!("content {i}"));
+        }
+        for i in 0..300 {
+            world.put(&format!("removed/{i}"), &format!("removed {i}"));
+        }
+        world.sync_ok();
+        world.dropbox.rename("/old", "/new");
+        world.remove("removed");
+        world.dropbox.remove("/removed");
+        let is_sync =
+            |call: &crate::sim::seam::Call| call.on == "content" && call.op == Op::SyncFilesystem;
+        world.cut_off_before(is_sync, seed);
+        world.sync_ok();
+        world.sync_ok();
+        assert_eq!(world.local_tree(), world.remote_tree());
+        let tree = world.local_tree();
+        assert!(
+            !tree.keys().any(|path| path.starts_with("old/")),
+            "{tree:?}"
+        );
+        assert_eq!(tree["new/9"], "content 9");
+    }
+}
+
 #[test]
 fn where_only_downloads_are_filtered_nothing_is_moved_out_of_reach() {
     let world = in_step(3);

@@ -59,6 +59,60 @@ fn a_file_rewritten_longer_is_no_file_that_grew() {
     }
 }
 
+/// Two files, which travel together.
+#[track_caller]
+fn check_in_a_batch(
+    is_it: impl FnMut(&Call) -> bool + Send + 'static,
+    after: Vec<u8>,
+    stored: &[&[u8]],
+) {
+    let world = World::in_memory("LOCAL_TO_DROPBOX");
+    world.put("e", "another");
+    world.put_bytes("f", &vec![b'a'; BATCHED]);
+    let written = after.clone();
+    let (outcome, happened) = world.sync_but_when(is_it, move |disk| disk.put("f", &written));
+    assert!(happened);
+    let batches = outcome.calls.iter().filter(|call| call.contains("batch"));
+    assert!(batches.count() > 0, "{outcome:?}");
+    let mut versions: Vec<Vec<u8>> = world
+        .dropbox
+        .replaced()
+        .into_iter()
+        .map(|it| it.1)
+        .collect();
+    versions.extend(world.dropbox.read("/f"));
+    for bytes in versions {
+        let length = bytes.len();
+        assert!(stored.contains(&&*bytes), "a mixture of {length} bytes");
+    }
+    world.sync_ok();
+    assert!(world.dropbox.read("/f").as_deref() == Some(&*after));
+}
+
+/// The size of a file that is read in pieces within a batch.
+const BATCHED: usize = 300_000;
+
+#[test]
+fn a_file_rewritten_within_a_batch_goes_up_as_one_version() {
+    let before = vec![b'a'; BATCHED];
+    for size in [BATCHED, BATCHED + 1000] {
+        let after = vec![b'b'; size];
+        check_in_a_batch(
+            second_read(),
+            after.clone(),
+            &[&before, &after, &after[..BATCHED]],
+        );
+    }
+}
+
+/// It was looked at when the batch was put together, and is no longer what was looked at.
+#[test]
+fn a_file_rewritten_before_its_batch_is_read_goes_up_whole() {
+    let is_opened = |call: &Call| call.on == "content" && call.path == "f" && call.op == Op::Open;
+    let after = vec![b'b'; BATCHED + 1000];
+    check_in_a_batch(is_opened, after.clone(), &[&after]);
+}
+
 #[test]
 fn a_log_that_grows_under_the_upload_goes_up_as_its_prefix() {
     for size in SIZES {

@@ -158,7 +158,7 @@ fn an_index_or_cursor_that_is_no_file_is_refused_and_huge_ones_are_not_read() {
                         .unwrap()
                         .status
                         .success()
-                )
+                );
             },
         ];
         for make in odd {

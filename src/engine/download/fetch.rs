@@ -44,7 +44,7 @@ impl<'a> Downloads<'a> {
         temp: &RelPath,
         replaces: Existing,
         how: How<'_>,
-    ) -> std::result::Result<(Rev, ContentHash), DownloadError> {
+    ) -> Result<(Rev, ContentHash), DownloadError> {
         let mut nothing = None;
         let at_hand = match how {
             How::From(body) => body,
@@ -103,7 +103,7 @@ impl<'a> Downloads<'a> {
         item: &Item,
         remote: &RemoteFile,
         partial: &mut PartialFile,
-    ) -> std::result::Result<(ContentHash, Option<i64>), DownloadError> {
+    ) -> Result<(ContentHash, Option<i64>), DownloadError> {
         let mut stalls = 0;
         let mut modified = remote.modified;
         let mut announced = remote.hash;
@@ -188,7 +188,7 @@ fn take(
     mut body: ArchiveBody,
     remote: &RemoteFile,
     partial: &mut PartialFile,
-) -> std::result::Result<(ContentHash, Option<i64>), DownloadError> {
+) -> Result<(ContentHash, Option<i64>), DownloadError> {
     let whole = copy(&mut body, partial, remote.size, &mut |_| true)?;
     let hash = partial.hasher.clone().finish();
     if whole && remote.hash == Some(hash) {
@@ -206,7 +206,7 @@ fn copy(
     partial: &mut PartialFile,
     size: u64,
     progress: &mut dyn FnMut(u64) -> bool,
-) -> std::result::Result<bool, DownloadError> {
+) -> Result<bool, DownloadError> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut goes_on = true;
     while goes_on {

@@ -12,8 +12,7 @@ use crate::core::path::Key;
 use crate::core::remote::RemotePath;
 use crate::dropbox::batch::Outcome;
 use crate::dropbox::retry::CallError;
-use crate::dropbox::wire::FileMetadata;
-use crate::dropbox::wire::WriteMode;
+use crate::dropbox::wire::{ApiError, FileMetadata, WriteMode};
 use crate::engine::context::Context;
 use crate::engine::local_dir::{LocalDir, find_local_dir};
 use crate::engine::stable_read;
@@ -152,7 +151,7 @@ impl<'a> Uploads<'a> {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(CallError::End(error)) => return Err(error),
                 // They go up like any other file.
-                Err(_) => outcomes.push(Err(Default::default())),
+                Err(_) => outcomes.push(Err(ApiError::default())),
             }
         }
         Ok(outcomes)

@@ -2,6 +2,7 @@
 //! what can be brought in step is.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 
@@ -281,7 +282,7 @@ fn endless(is_new: bool, entries: &[Value], cursor: &dyn Fn(u32) -> String) -> V
             _ => None,
         }
     };
-    let mut before = Default::default();
+    let mut before = BTreeMap::default();
     if !is_new {
         let (result, _, _) = pass(&world, &answer(false));
         assert!(matches!(result, Ok(ExitCode::Ok)), "{result:?}");

@@ -57,6 +57,19 @@ impl World {
         (outcome, happened.load(Ordering::Relaxed))
     }
 
+    /// A pass that is cut off by a power failure right before the first call that is picked.
+    #[track_caller]
+    pub fn cut_off_before(&self, mut is_it: impl FnMut(&Call) -> bool + Send + 'static, seed: u64) {
+        self.clock.let_files_age();
+        let script: Script = Box::new(move |call| match is_it(call) {
+            true => Verdict::Die,
+            false => Verdict::Go,
+        });
+        let outcome = self.pass(&self.config(), &SyncArgs::default(), Some(script));
+        assert!(outcome.is_none(), "there was no such call: {outcome:?}");
+        self.lose_power(seed);
+    }
+
     /// The same during anything else that goes to this machine's disks.
     pub fn meddled<T>(
         &self,
