@@ -8,7 +8,6 @@
 //! `keys.rs` is the one table of known keys: their sections, the predecessor's names, defaults and
 //! examples. `config/ferrybox.toml` explains each of them to the user.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -257,25 +256,6 @@ impl Config {
             content_dir_line: doc.required("sync.content_dir")?.line().unwrap_or(0),
             warnings,
         })
-    }
-
-    /// Reads and checks a file. Refused are a file that anyone or another user than root may
-    /// write, one in a directory where anyone may put another in its place, and one that holds a
-    /// token or app secret and may be written by a group.
-    pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        file::load(path)
-    }
-
-    /// The configuration file to use: `explicit` (`--config`), else `$FERRYBOX_CONFIG`, else the
-    /// first that exists of `$XDG_CONFIG_HOME/ferrybox/config.toml` (without that variable
-    /// `.config/ferrybox/config.toml` under `$HOME`, else under `home`, the one of the passwd
-    /// entry) and `/etc/ferrybox/config.toml`.
-    pub fn find(
-        explicit: Option<&Path>,
-        env: &dyn Fn(&str) -> Option<OsString>,
-        home: Option<&Path>,
-    ) -> Result<PathBuf, ConfigError> {
-        file::find(explicit, env, home)
     }
 }
 

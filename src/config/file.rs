@@ -11,54 +11,113 @@ use super::{Config, ConfigError};
 /// LIMIT: a configuration is a page or two; anything larger is another file named by mistake.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// Reads and checks a file.
-pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
-    let (bytes, metadata) = read(path).map_err(|error| {
-        // fs-err names the operation and the path; the path is printed before this already.
-        fault(
-            path,
-            &format!("cannot be read: {}", error.kind()),
-            "check the path and its mode",
-        )
-    })?;
-    if bytes.len() as u64 > BYTES_MAX {
-        return Err(fault(
-            path,
-            "is larger than 1 MiB",
-            "name a configuration file",
-        ));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        ConfigError {
-            line: Some(line),
-            ..fault(path, "is not UTF-8", "save it as UTF-8")
-        }
-    })?;
-    let mode = metadata.permissions().mode();
-    check_writers(path, &metadata)?;
-    let mut config = Config::parse(path, &text)?;
-    let dropbox = &config.dropbox;
-    if dropbox.personal_access_token.is_some() || dropbox.app_secret.is_some() {
-        let remedy = format!("chmod 600 {}", path.display());
-        if mode & 0o020 != 0 {
+impl Config {
+    /// Reads and checks a file. Refused are a file that anyone or another user than root may
+    /// write, one in a directory where anyone may put another in its place, and one that holds a
+    /// token or app secret and may be written by a group.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let (bytes, metadata) = read(path).map_err(|error| {
+            // fs-err names the operation and the path; the path is printed before this already.
+            fault(
+                path,
+                &format!("cannot be read: {}", error.kind()),
+                "check the path and its mode",
+            )
+        })?;
+        if bytes.len() as u64 > BYTES_MAX {
             return Err(fault(
                 path,
-                "holds a secret and can be changed by a group",
-                &remedy,
+                "is larger than 1 MiB",
+                "name a configuration file",
             ));
         }
-        // A group may read: root:ferrybox 0640 is how a service is given its configuration.
-        if mode & 0o004 != 0 {
-            config.warnings.push(fault(
-                path,
-                "holds a secret that every user can read",
-                &remedy,
-            ));
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            ConfigError {
+                line: Some(line),
+                ..fault(path, "is not UTF-8", "save it as UTF-8")
+            }
+        })?;
+        let mode = metadata.permissions().mode();
+        check_writers(path, &metadata)?;
+        let mut config = Config::parse(path, &text)?;
+        let dropbox = &config.dropbox;
+        if dropbox.personal_access_token.is_some() || dropbox.app_secret.is_some() {
+            let remedy = format!("chmod 600 {}", path.display());
+            if mode & 0o020 != 0 {
+                return Err(fault(
+                    path,
+                    "holds a secret and can be changed by a group",
+                    &remedy,
+                ));
+            }
+            // A group may read: root:ferrybox 0640 is how a service is given its configuration.
+            if mode & 0o004 != 0 {
+                config.warnings.push(fault(
+                    path,
+                    "holds a secret that every user can read",
+                    &remedy,
+                ));
+            }
         }
+        Ok(config)
     }
-    Ok(config)
+
+    /// The configuration file to use: `explicit` (`--config`), else `$FERRYBOX_CONFIG`, else the
+    /// first that exists of `$XDG_CONFIG_HOME/ferrybox/config.toml` (without that variable
+    /// `.config/ferrybox/config.toml` under `$HOME`, else under `home`, the one of the passwd
+    /// entry) and `/etc/ferrybox/config.toml`.
+    pub fn find(
+        explicit: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<OsString>,
+        home: Option<&Path>,
+    ) -> Result<PathBuf, ConfigError> {
+        let variable = |name| {
+            env(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let named = [
+            (explicit.map(Path::to_owned), "--config"),
+            (variable("FERRYBOX_CONFIG"), "$FERRYBOX_CONFIG"),
+        ];
+        for (path, by) in named {
+            if let Some(path) = path {
+                return match is_missing(&path) {
+                    true => Err(fault(&path, "no such file", &format!("correct {by}"))),
+                    false => Ok(path),
+                };
+            }
+        }
+        // A relative one would depend on where cron starts us; the XDG specification ignores it,
+        // too.
+        let absolute = |name| variable(name).filter(|path| path.is_absolute());
+        let under_home = || {
+            absolute("HOME")
+                .or(home.map(Path::to_owned))
+                .map(|h| h.join(".config"))
+        };
+        let user = absolute("XDG_CONFIG_HOME").or_else(under_home);
+        let user = user.map(|dir| dir.join("ferrybox/config.toml"));
+        let places: Vec<_> = user
+            .into_iter()
+            .chain([PathBuf::from("/etc/ferrybox/config.toml")])
+            .collect();
+        if let Some(found) = places.iter().find(|place| !is_missing(place)) {
+            return Ok(found.clone());
+        }
+        let looked: Vec<_> = places
+            .iter()
+            .map(|place| place.display().to_string())
+            .collect();
+        Err(fault(
+            &places[0],
+            &format!("no configuration file; looked at {}", looked.join(" and ")),
+            "copy the example config/ferrybox.toml there, or name a file with --config or \
+             $FERRYBOX_CONFIG",
+        ))
+    }
 }
 
 /// Whoever can change the configuration decides what is uploaded, and where to.
@@ -106,57 +165,6 @@ fn fault(path: &Path, what: &str, remedy: &str) -> ConfigError {
     }
 }
 
-/// The file to use; see [`Config::find`].
-pub(super) fn find(
-    explicit: Option<&Path>,
-    env: &dyn Fn(&str) -> Option<OsString>,
-    home: Option<&Path>,
-) -> Result<PathBuf, ConfigError> {
-    let variable = |name| {
-        env(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let named = [
-        (explicit.map(Path::to_owned), "--config"),
-        (variable("FERRYBOX_CONFIG"), "$FERRYBOX_CONFIG"),
-    ];
-    for (path, by) in named {
-        if let Some(path) = path {
-            return match is_missing(&path) {
-                true => Err(fault(&path, "no such file", &format!("correct {by}"))),
-                false => Ok(path),
-            };
-        }
-    }
-    // A relative one would depend on where cron starts us; the XDG specification ignores it too.
-    let absolute = |name| variable(name).filter(|path| path.is_absolute());
-    let under_home = || {
-        absolute("HOME")
-            .or(home.map(Path::to_owned))
-            .map(|h| h.join(".config"))
-    };
-    let user = absolute("XDG_CONFIG_HOME").or_else(under_home);
-    let user = user.map(|dir| dir.join("ferrybox/config.toml"));
-    let places: Vec<_> = user
-        .into_iter()
-        .chain([PathBuf::from("/etc/ferrybox/config.toml")])
-        .collect();
-    if let Some(found) = places.iter().find(|place| !is_missing(place)) {
-        return Ok(found.clone());
-    }
-    let looked: Vec<_> = places
-        .iter()
-        .map(|place| place.display().to_string())
-        .collect();
-    Err(fault(
-        &places[0],
-        &format!("no configuration file; looked at {}", looked.join(" and ")),
-        "copy the example config/ferrybox.toml there, or name a file with --config or \
-         $FERRYBOX_CONFIG",
-    ))
-}
-
 /// Only a file that is surely absent is passed over: one that cannot be looked at is an error of
 /// its own when it is read, not a reason to run with another configuration.
 fn is_missing(path: &Path) -> bool {
@@ -182,7 +190,7 @@ mod tests {
         let path = dir.join("config.toml");
         fs::write(&path, bytes).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        load(&path).map_err(|error| error.to_string())
+        Config::load(&path).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -236,13 +244,13 @@ mod tests {
                 .contains("larger than 1 MiB")
         );
         assert!(
-            load(&dir)
+            Config::load(&dir)
                 .unwrap_err()
                 .to_string()
                 .contains("cannot be read: is a directory")
         );
         assert!(
-            load(&dir.join("none"))
+            Config::load(&dir.join("none"))
                 .unwrap_err()
                 .to_string()
                 .contains("not found")
@@ -272,7 +280,7 @@ mod tests {
                     .find(|(key, _)| *key == name)
                     .map(|(_, path)| path.as_os_str().into())
             };
-            find(explicit, &env, Some(&dir.join("passwd")))
+            Config::find(explicit, &env, Some(&dir.join("passwd")))
         };
         let named_set = ("FERRYBOX_CONFIG", named.as_path());
         let (xdg_set, home_set) = (
