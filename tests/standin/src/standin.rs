@@ -59,6 +59,48 @@ pub(crate) struct Shared {
     hook: Mutex<Option<Hook>>,
 }
 
+impl Shared {
+    fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Repeats a longpoll until it says something else, or its time is over.
+    fn wait<'a>(
+        &'a self,
+        mut account: MutexGuard<'a, Account>,
+        mut response: Response,
+        request: &Request,
+        until: Instant,
+        stopped: &dyn Fn() -> bool,
+    ) -> (MutexGuard<'a, Account>, Response) {
+        while &response.body[..] == br#"{"changes":false}"# && !stopped() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(account, left);
+            account = waited.unwrap_or_else(PoisonError::into_inner).0;
+            response = routes::dispatch(&mut account, request.clone(), None);
+        }
+        (account, response)
+    }
+
+    fn run_hook(&self, request: &Request) {
+        if IN_HOOK.get() {
+            return;
+        }
+        if let Some(hook) = self.hook_slot().as_mut() {
+            IN_HOOK.set(true);
+            hook(request);
+            IN_HOOK.set(false);
+        }
+    }
+
+    fn hook_slot(&self) -> MutexGuard<'_, Option<Hook>> {
+        self.hook.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// All of an account at one moment.
 #[derive(Clone)]
 pub struct Saved(Account);
@@ -128,12 +170,8 @@ impl Standin {
     /// Runs an edit and wakes whoever waits for changes.
     pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut Account) -> T) -> T {
         let result = edit(&mut self.account());
-        self.wake();
+        self.shared.wake();
         result
-    }
-
-    pub(crate) fn wake(&self) {
-        self.shared.changed.notify_all();
     }
 
     pub(crate) fn answer(
@@ -143,7 +181,7 @@ impl Standin {
         patience: Patience,
         stopped: &dyn Fn() -> bool,
     ) -> Response {
-        self.run_hook(&request);
+        self.shared.run_hook(&request);
         let route = routes::name_of(&request);
         let mut logged = logged(&request, &route);
         let mut account = self.account();
@@ -167,7 +205,8 @@ impl Standin {
                 let mut response = routes::dispatch(&mut account, request, hashed);
                 if let (Some(again), Patience::Longpoll) = (again, patience) {
                     let until = Instant::now() + longpoll_timeout(&again);
-                    (account, response) = self.wait(account, response, &again, until, stopped);
+                    (account, response) =
+                        self.shared.wait(account, response, &again, until, stopped);
                 }
                 logged.applied = response.status < 300;
                 response
@@ -183,63 +222,24 @@ impl Standin {
         logged.delivery = response.delivery;
         account.log.push(logged);
         drop(account);
-        self.wake();
+        self.shared.wake();
         response
-    }
-
-    /// Repeats a longpoll until it says something else, or its time is over.
-    fn wait<'a>(
-        &'a self,
-        mut account: MutexGuard<'a, Account>,
-        mut response: Response,
-        request: &Request,
-        until: Instant,
-        stopped: &dyn Fn() -> bool,
-    ) -> (MutexGuard<'a, Account>, Response) {
-        while &response.body[..] == br#"{"changes":false}"# && !stopped() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let waited = self.shared.changed.wait_timeout(account, left);
-            account = waited.unwrap_or_else(PoisonError::into_inner).0;
-            response = routes::dispatch(&mut account, request.clone(), None);
-        }
-        (account, response)
-    }
-
-    fn run_hook(&self, request: &Request) {
-        if IN_HOOK.get() {
-            return;
-        }
-        if let Some(hook) = self.hook_slot().as_mut() {
-            IN_HOOK.set(true);
-            hook(request);
-            IN_HOOK.set(false);
-        }
     }
 
     /// Runs something before each request is applied, so that the account can be edited
     /// meanwhile. Calls the hook makes itself do not run it again.
     pub fn on_request(&self, hook: Hook) {
-        *self.hook_slot() = Some(hook);
+        *self.shared.hook_slot() = Some(hook);
     }
 
     /// Takes the hook away.
     pub fn take_hook(&self) -> Option<Hook> {
-        self.hook_slot().take()
+        self.shared.hook_slot().take()
     }
 
     /// Puts a hook back that was taken away.
     pub fn put_hook(&self, hook: Option<Hook>) {
-        *self.hook_slot() = hook;
-    }
-
-    fn hook_slot(&self) -> MutexGuard<'_, Option<Hook>> {
-        self.shared
-            .hook
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.shared.hook_slot() = hook;
     }
 
     /// What a person gets who opens the URL and clicks Allow: the code. The browser's requests
