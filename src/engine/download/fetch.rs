@@ -46,7 +46,7 @@ impl<'a> Downloads<'a> {
         how: How<'_>,
     ) -> Result<(Rev, ContentHash), DownloadError> {
         let mut nothing = None;
-        let at_hand = match how {
+        let archive_body = match how {
             How::From(body) => body,
             How::Fetch | How::Count(_) => &mut nothing,
         };
@@ -56,7 +56,7 @@ impl<'a> Downloads<'a> {
             let mut partial = self
                 .open_temp(temp, remote, access)
                 .map_err(DownloadError::Disk)?;
-            let fetched = match at_hand.take_if(|body| body.is_of(&item.row.key)) {
+            let fetched = match archive_body.take_if(|body| body.is_of(&item.row.key)) {
                 Some(body) => take(body, remote, &mut partial),
                 None => self.fetch_once(cx, item, remote, &mut partial),
             };
