@@ -1,4 +1,4 @@
-//! The cases, and what they share.
+//! The cases, by the names that select them, and what they share.
 
 mod big;
 mod idle;

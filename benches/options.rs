@@ -1,4 +1,4 @@
-//! The command line of the benchmarks.
+//! The command line of the benchmarks: which cases, and how large.
 
 use crate::cases::Case;
 

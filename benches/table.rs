@@ -1,4 +1,4 @@
-//! The table of results.
+//! The table of results, one line for each thing that was run.
 
 use std::time::Duration;
 

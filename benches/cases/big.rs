@@ -1,4 +1,4 @@
-//! One large file.
+//! One large file, up and down, beside what others take for it.
 
 use std::fs;
 use std::io;

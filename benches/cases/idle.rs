@@ -1,4 +1,4 @@
-//! Passes in which nothing changed.
+//! Passes in which nothing changed, over small and large trees.
 
 use std::io;
 

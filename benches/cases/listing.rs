@@ -1,4 +1,4 @@
-//! The first look at a large account.
+//! The first look at a large account, of which nothing comes down.
 
 use std::fs;
 use std::io;

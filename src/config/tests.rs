@@ -1,4 +1,4 @@
-//! Claims about whole configuration files.
+//! Claims about whole configuration files, and about what is wrong with them.
 
 use toml::de::{DeTable, DeValue};
 

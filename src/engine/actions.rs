@@ -1,4 +1,4 @@
-//! What decisions lead to, whoever acts.
+//! What decisions lead to, whoever acts: `Phases` does it, the `Planner` of a dry run says it.
 
 use crate::core::decide::{Action, Direction};
 use crate::core::path::{DisplayPath, Key, RelPath};

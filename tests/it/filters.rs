@@ -1,4 +1,4 @@
-//! What is synced and what is left alone.
+//! What is synced and what is left alone, by filters, names and kinds of files.
 
 use ferrybox::error::ExitCode;
 use ferrybox::report::Counts;

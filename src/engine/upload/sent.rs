@@ -1,4 +1,4 @@
-//! What came of sending a file.
+//! What came of sending a file: what Dropbox has now, or why it has not.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! A file in calls of its own.
+//! A file in calls of its own: read whole where it is small, else sent as it is read.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,4 @@
-//! What the sides hold.
+//! What the sides hold: their trees as plain maps, to be compared.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `files.Metadata` as JSON.
+//! `files.Metadata` as JSON: what a file, a folder or a deleted entry says of itself.
 
 use serde_json::{Map, Value, json};
 

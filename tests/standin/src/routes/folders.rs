@@ -1,4 +1,4 @@
-//! Creating folders, and deleting.
+//! Making folders, and deleting: one by one and in batches.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `files/get_metadata`.
+//! `files/get_metadata`: what stands at a path, or used to.
 
 use super::{Answer, Call};
 use crate::args::{Args, PathForm};

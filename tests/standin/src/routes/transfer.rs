@@ -1,4 +1,4 @@
-//! `files/upload` and `files/download`.
+//! `files/upload` and `files/download`: the bytes of one file in one call.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! `files/download_zip`.
+//! `files/download_zip`: what is in an archive, and which ones are refused.
 
 use std::collections::BTreeMap;
 

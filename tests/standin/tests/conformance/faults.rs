@@ -1,4 +1,4 @@
-//! Faults, the log and the hook.
+//! Faults, the log and the hook: what a test breaks, sees and runs.
 
 use std::time::Duration;
 

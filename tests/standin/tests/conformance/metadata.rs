@@ -1,4 +1,4 @@
-//! Metadata, names and lookups.
+//! Metadata, names and lookups, of what is there and of what was deleted.
 
 use dropbox_standin::content_hash;
 use serde_json::json;

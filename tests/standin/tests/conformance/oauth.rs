@@ -1,4 +1,4 @@
-//! Getting, refreshing and losing tokens.
+//! Getting, refreshing and losing tokens, with PKCE and with a secret.
 
 use dropbox_standin::{Endpoint, Standin};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The same over real sockets.
+//! The same over real sockets: connections kept, broken off and slow.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! `files/download`.
+//! `files/download`: whole files, ranges of them, and old revisions.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! The calls all tests share.
+//! The calls all tests share, and an account with a token to make them.
 
 use dropbox_standin::{Endpoint, Request, Response, Standin};
 use serde_json::{Value, json};
