@@ -54,8 +54,8 @@
 //! pass, [`commands::authentication`] signs in and out.
 //!
 //! [`engine`] is where tests, the simulator and [`daemon`] enter, too: it assembles a pass from the
-//! configuration and the three seams, takes the locks, and drops an index that is damaged. Its
-//! floors:
+//! configuration and the three seams, takes the locks, and drops an index that is damaged. These
+//! are its floors:
 //!
 //! ```text
 //! pass

@@ -1,78 +1,35 @@
-//! The style of the source, where a test can hold it.
+//! The style of the source, where a test can hold it: who may import whom ([`layers`]), how large
+//! things may become ([`sizes`]), what they are called ([`names`]), and that what the docs say of
+//! files is true ([`docs`]).
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod docs;
+mod layers;
+mod names;
+mod sizes;
+mod source;
 
-fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut dirs: Vec<_> = ["src", "tests", "examples", "benches"]
-        .map(|dir| root.join(dir))
-        .into();
-    let mut files = Vec::new();
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                dirs.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                files.push((path, text));
-            }
-        }
-    }
-    files
-}
+use source::{sources, text_of};
+
+/// Where Rust is written.
+const RUST: [&str; 4] = ["src", "tests", "examples", "benches"];
 
 #[test]
 fn lines_have_at_most_100_columns() {
-    for (path, text) in sources() {
-        for (number, line) in text.lines().enumerate() {
+    for source in sources(&RUST) {
+        for (number, line) in source.text.lines().enumerate() {
             let columns = line.chars().count();
-            assert!(
-                columns <= 100,
-                "{}:{}: {columns}",
-                path.display(),
-                number + 1
-            );
+            assert!(columns <= 100, "{}:{}: {columns}", source.path, number + 1);
         }
     }
 }
 
 #[test]
-fn no_unfinished_work_lands() {
+fn no_unfinished_work_is_left() {
     let words = ["TODO", "FIXME", "todo!(", "unimplemented!(", "dbg!("];
-    for (path, text) in sources()
-        .into_iter()
-        .filter(|(path, _)| !path.ends_with("tidy.rs"))
-    {
+    for source in sources(&RUST) {
         for word in words {
-            assert!(!text.contains(word), "{}: {word}", path.display());
-        }
-    }
-}
-
-#[test]
-fn every_file_says_first_what_it_is() {
-    for (path, text) in sources() {
-        assert!(text.starts_with("//!"), "{}", path.display());
-    }
-}
-
-#[test]
-fn the_core_does_no_io() {
-    for (path, text) in sources() {
-        if path.to_string_lossy().contains("/src/core") {
-            for word in [
-                "std::fs",
-                "fs_err",
-                "std::io",
-                "std::time",
-                "log::",
-                "crate::io",
-                "std::env",
-            ] {
-                assert!(!text.contains(word), "{}: {word}", path.display());
-            }
+            let is_left = source.text.contains(word) && !source.path.ends_with("tidy.rs");
+            assert!(!is_left, "{}: {word}", source.path);
         }
     }
 }
@@ -92,13 +49,9 @@ fn unspaced(text: &str) -> String {
 
 #[test]
 fn every_guard_of_the_list_is_found_once() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let src: Vec<String> = sources()
-        .into_iter()
-        .filter(|(path, _)| path.starts_with(root.join("src")))
-        .map(|(_, text)| unspaced(&text))
-        .collect();
-    let list = fs::read_to_string(root.join("tests/guards.list")).unwrap();
+    let src = sources(&["src"]);
+    let src: Vec<String> = src.iter().map(|source| unspaced(&source.text)).collect();
+    let list = text_of("tests/guards.list");
     let mut lost = Vec::new();
     for entry in list.split("\n\n") {
         let code: Vec<&str> = entry.lines().filter_map(|l| l.strip_prefix("- ")).collect();
