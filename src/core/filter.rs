@@ -14,6 +14,7 @@ use ring::digest::{Context, SHA256};
 
 use crate::core::java_pattern::{Refusal, translate};
 use crate::core::own_names::is_own_name;
+use crate::core::path::nfc;
 
 /// The compiled `[sync] upload_filter`, `download_filter`, `exclude` and `hidden`.
 #[derive(Clone, Debug)]
@@ -187,6 +188,8 @@ fn compile(list: &'static str, patterns: &[String]) -> Result<Vec<Matcher>, Patt
 }
 
 fn matcher(pattern: &str) -> Result<Matcher, Refusal> {
+    // Names are matched in this form, and a pattern may come from a Mac.
+    let pattern = &nfc(pattern);
     if let Some(simple) = simple(pattern) {
         return Ok(simple);
     }

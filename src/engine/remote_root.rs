@@ -80,7 +80,7 @@ impl RemoteRoot {
 
     /// The path of a row: the server's own `path_lower`.
     pub fn of_row(&self, row: &Row) -> RemotePath {
-        RemotePath::from(format!("{}/{}", self.path, row.lower_path()))
+        RemotePath::from(format!("{}/{}", self.path, row.request_path()))
     }
 
     /// The path of the directory of a key, whose row is `row`, if it has one; the root's is the

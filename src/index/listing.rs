@@ -41,8 +41,9 @@ pub(super) struct Staged {
 impl Index {
     /// Applies one change inside the open transaction. Says whether anything is different now.
     ///
-    /// A folder that the filters prune has a row, so that it is known how it is spelt; what is
-    /// below it has none. Where a spelling is not known, the next listing is to tell it.
+    /// A folder that the filters prune by its letters has a row, so that it is known how it is
+    /// spelt; what is below it has none. Where a spelling is not known, the next listing is to tell
+    /// it.
     ///
     /// # Errors
     /// What SQLite says.
@@ -75,7 +76,8 @@ impl Index {
         if !is_folder {
             changed |= self.see_gone_below(key)?;
         }
-        let remote = if is_folder || may_travel {
+        let has_row = may_travel || (is_folder && !filter.hides_name(&entry.display_name));
+        let remote = if has_row {
             entry.remote.clone()
         } else {
             Remote::Gone

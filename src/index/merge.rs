@@ -186,11 +186,13 @@ impl StagedMerge<'_> {
             if remote != Remote::Gone {
                 let path = format!("/{}", key.path());
                 log::warn!(
-                    "{}: listed without its folder: left alone",
+                    "{}: listed without its folder, so that the filters cannot be asked about \
+                     it: left alone",
                     printable(&path)
                 );
             }
-            return self.forget(&key, before.as_ref());
+            // What was in step stays so until more is known.
+            return Ok(());
         };
         let mut row = match before.clone() {
             // A row without a merged ancestor may have been made by it meanwhile.
@@ -207,8 +209,12 @@ impl StagedMerge<'_> {
             .filter
             .allows(&format!("/{}", join(&dir, &row.display_name)));
         let managed = allows.up || allows.down;
-        // A folder that is pruned has a row, so that it is known how it is spelt.
-        if !managed && !matches!(remote, Remote::Folder) {
+        // A folder that is pruned by its letters has a row, so that it is known how it is spelt.
+        let has_row = match remote {
+            Remote::Folder => !self.filter.hides_name(&row.display_name),
+            _ => managed,
+        };
+        if !has_row {
             return self.forget(&key, before.as_ref());
         }
         if !managed {

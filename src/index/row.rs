@@ -107,7 +107,7 @@ impl Row {
     }
 
     /// The path requests name, below the remote root: the server's own `path_lower`.
-    pub fn lower_path(&self) -> String {
+    pub fn request_path(&self) -> String {
         self.lower.clone().unwrap_or_else(|| self.key.path())
     }
 

@@ -50,8 +50,18 @@ impl Index {
 
     /// The rows of one directory, in order of names. Rows may be changed meanwhile.
     pub fn rows_in_dir(&self, dir: &str) -> RowsInDir<'_> {
+        self.selected_in_dir(schema::SELECT_IN_DIR, dir)
+    }
+
+    /// Those of them whose remote differs from their base.
+    pub fn pending_rows_in_dir(&self, dir: &str) -> RowsInDir<'_> {
+        self.selected_in_dir(schema::SELECT_PENDING_IN_DIR, dir)
+    }
+
+    fn selected_in_dir(&self, statement: &'static str, dir: &str) -> RowsInDir<'_> {
         RowsInDir {
             index: self,
+            statement,
             dir: dir.to_owned(),
             last: String::new(),
             batch: Vec::new().into_iter(),
@@ -140,6 +150,8 @@ impl Index {
             let name = match self.row(&at)?.filter(|row| row.intact) {
                 Some(row) => row.display_name,
                 None if filter.takes_everything() => hint.unwrap_or(component).to_owned(),
+                // So it is in any spelling, and has no row for that.
+                None if filter.hides_name(component) => return Ok(DirPath::Pruned),
                 None => return Ok(DirPath::Unknown),
             };
             path = join(&path, &name);
@@ -167,6 +179,7 @@ pub enum DirPath {
 /// The rows of one directory, read some at a time.
 pub struct RowsInDir<'a> {
     index: &'a Index,
+    statement: &'static str,
     dir: String,
     last: String,
     batch: std::vec::IntoIter<Row>,
@@ -179,7 +192,7 @@ impl RowsInDir<'_> {
     /// What SQLite says.
     pub fn next(&mut self) -> Result<Option<Row>> {
         if self.batch.as_slice().is_empty() {
-            let mut select = self.index.db.prepare_cached(schema::SELECT_IN_DIR)?;
+            let mut select = self.index.db.prepare_cached(self.statement)?;
             let rows = select.query_map(params![self.dir, self.last, ROWS_AT_ONCE], row::read)?;
             let rows = rows.collect::<std::result::Result<Vec<Row>, _>>()?;
             let last = Key {

@@ -55,7 +55,15 @@ pub const SELECT_IN_DIR: &str = concat!(
     " FROM entry WHERE dir = ? AND name > ? ORDER BY name LIMIT ?"
 );
 
-/// The same, of each as much as tells a file that is in step.
+/// The same, of those that are pending.
+pub const SELECT_PENDING_IN_DIR: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry INDEXED BY entry_pending WHERE rkind <> 0 AND dir = ? AND name > ? \
+      ORDER BY name LIMIT ?"
+);
+
+/// The next rows of a directory, of each as much as tells a file that is in step.
 pub const SELECT_SUMMARIES: &str = "
 SELECT name, shown, kind = 2 AND rkind = 0 AND racy = 0, size, mtime, ctime, inode, arrived,
        kind = 0 AND rkind = 3

@@ -36,6 +36,7 @@ mod instants;
 mod moves;
 mod names;
 mod resume;
+mod spelling;
 mod stable;
 mod state;
 mod tidy;

@@ -1,6 +1,5 @@
 //! The first walk: everything Dropbox changed, by the pending rows.
 
-use crate::core::path::DisplayPath;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::{ArchiveCandidates, How};
@@ -8,7 +7,6 @@ use crate::engine::item::Phase;
 use crate::engine::local_dir::{OpenDir, Opened, display_path_of, item_at, open_dir};
 use crate::engine::reconcile::visit;
 use crate::error::Result;
-use crate::index::{Remote, Row};
 
 /// Visits the pending rows. With `candidates` no file comes down yet: what an archive may bring is
 /// counted.
@@ -37,11 +35,12 @@ fn pending_in<'a>(
     let Some(display_path) = display_path_of(cx, dir)? else {
         return Ok(());
     };
-    let mut rows = cx.env.index.rows_in_dir(dir);
+    let mut rows = cx.env.index.pending_rows_in_dir(dir);
     let mut opened = None;
     while let Some(row) = rows.next()? {
         cx.env.deadline.check()?;
-        if !is_due(cx, &display_path, &row) {
+        // A folder that is pruned is pending for ever, and no reason to look.
+        if cx.prunes(&display_path.join(&row.display_name), &row.key) {
             continue;
         }
         if opened.is_none() {
@@ -59,12 +58,6 @@ fn pending_in<'a>(
         }
     }
     Ok(())
-}
-
-/// What is pruned is pending for ever, and no reason to look.
-fn is_due(cx: &Context<'_>, dir: &DisplayPath, row: &Row) -> bool {
-    let is_pending = row.remote != Remote::AsBase || !row.intact;
-    is_pending && !cx.prunes(&dir.join(&row.display_name), &row.key)
 }
 
 /// Opens a directory to bring something down into it; nothing if that cannot be.

@@ -435,7 +435,7 @@ fn walk(index: &Index) -> ferrybox::error::Result<()> {
             if let Some(path) = local_path(index, &row.key) {
                 check_beneath(&path);
             }
-            let _ = (row.remote_side(), row.remote_now(), row.lower_path());
+            let _ = (row.remote_side(), row.remote_now(), row.request_path());
             // A name with a slash is no directory of its own, so this ends.
             seen += 1;
             if row.may_have_children() && split(&row.key.name).0.is_empty() && seen < 1000 {
