@@ -11,7 +11,7 @@ use crate::core::path::Key;
 use crate::error::{Error, Result};
 use crate::io::stat::Stamp;
 
-/// The outline of a row.
+/// As much of a row as tells a file that is in step.
 #[derive(Clone, Debug)]
 pub struct RowSummary {
     /// The name of the key.
@@ -26,7 +26,7 @@ pub struct RowSummary {
     pub is_only_there: bool,
 }
 
-/// The outlines of the rows of one directory, in order of names, read some at a time. Rows may be
+/// The summaries of the rows of one directory, in order of names, read some at a time. Rows may be
 /// changed meanwhile.
 pub struct RowSummaries<'a> {
     index: &'a Index,
@@ -37,7 +37,7 @@ pub struct RowSummaries<'a> {
 }
 
 impl Index {
-    /// The outlines of the rows of one directory.
+    /// The summaries of the rows of one directory.
     pub fn summaries_in_dir(&self, dir: &str) -> RowSummaries<'_> {
         RowSummaries {
             index: self,
@@ -48,7 +48,7 @@ impl Index {
         }
     }
 
-    /// The row of an outline.
+    /// The row that a summary is of.
     ///
     /// # Errors
     /// What SQLite says.
