@@ -6,6 +6,9 @@
 # Works on a copy of the last commit: all guards of tests/guards.list get a switch, so that one
 # build serves them all. Where the tests an entry names do not notice, all that run in process are
 # tried but for the crash points. Ends with 1 if a guard can be switched off and nobody notices.
+
+# Filters and names of guards are lists of words.
+# shellcheck disable=SC2046,SC2086
 set -eu
 
 here=$(git rev-parse --show-toplevel)
