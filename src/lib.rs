@@ -208,7 +208,7 @@
 //! of itself. *not downloadable*: Dropbox has something of this name that is no file.
 //!
 //! *A pass.* *pass*: one run of the engine. *seams*: Host, Disk and Http, all it has of the world.
-//! *walk*: visiting items, the pending ones first (`Phase::Down`), then all (`Phase::Scan`).
+//! *walk*: visiting items, the pending ones first (`Walk::Pending`), then all (`Walk::All`).
 //! *phase*: download, upload or delete. *actions*: what decisions lead to, done by the phases or
 //! said by the *planner*. *context*: what every phase reads and notes. *survey*: what the walks
 //! count; *tally*: the part the guards ask about. *observe*: look at an item, and read it where

@@ -6,7 +6,7 @@ use crate::core::remote::Rev;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Observed, Phase};
+use crate::engine::item::{Item, Observed, Walk};
 use crate::engine::survey::Survey;
 use crate::error::Result;
 use crate::index::Row;
@@ -20,7 +20,7 @@ pub trait Actions<'a> {
     fn settle(&mut self, cx: &mut Context<'a>, row: Row) -> Result<()>;
 
     /// Both sides were found to hold the same.
-    fn adopt(&mut self, cx: &mut Context<'a>, phase: Phase, row: Row) -> Result<()>;
+    fn adopt(&mut self, cx: &mut Context<'a>, walk: Walk, row: Row) -> Result<()>;
 
     /// Brings a file down ([`Action::Download`] or [`Action::Conflict`]).
     fn download(

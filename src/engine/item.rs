@@ -9,13 +9,13 @@ use crate::io::stat::{Kind, Stamp, Status};
 /// A stamp younger than this may hide a later change in the same tick, in nanoseconds.
 const FRESH_NS: i128 = 2_000_000_000;
 
-/// When a path is visited.
+/// The walk in which an item is visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Remote changes come down; deletes wait.
-    Down,
-    /// Everything is looked at; local changes go up; deletes are collected.
-    Scan,
+pub enum Walk {
+    /// That over the pending rows: remote changes come down; deletes wait.
+    Pending,
+    /// That over everything: local changes go up; deletes are collected.
+    All,
 }
 
 /// What is at the local path.

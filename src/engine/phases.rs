@@ -10,7 +10,7 @@ use crate::engine::context::Context;
 use crate::engine::delete::Deletes;
 use crate::engine::download::Downloads;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Observed, Phase};
+use crate::engine::item::{Item, Observed, Walk};
 use crate::engine::survey::Survey;
 use crate::engine::upload::Uploads;
 use crate::error::Result;
@@ -46,7 +46,7 @@ impl<'a> Actions<'a> for Phases<'a> {
         cx.settle(row)
     }
 
-    fn adopt(&mut self, cx: &mut Context<'a>, _phase: Phase, row: Row) -> Result<()> {
+    fn adopt(&mut self, cx: &mut Context<'a>, _walk: Walk, row: Row) -> Result<()> {
         if row.base_file().is_some() {
             cx.env.report.adopted();
         }

@@ -13,7 +13,7 @@ use crate::engine::download::gone::GoneRemotely;
 use crate::engine::download::publish::report_conflict;
 use crate::engine::download::staged::Existing;
 use crate::engine::download::{existing, tell_in_the_way};
-use crate::engine::item::{Item, Local, Observed, Phase};
+use crate::engine::item::{Item, Local, Observed, Walk};
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
 use crate::engine::upload::folders_above::{FoldersAbove, deepest_first};
@@ -80,9 +80,9 @@ impl<'a> Actions<'a> for Planner<'a> {
         Ok(())
     }
 
-    fn adopt(&mut self, cx: &mut Context<'a>, phase: Phase, row: Row) -> Result<()> {
+    fn adopt(&mut self, cx: &mut Context<'a>, walk: Walk, row: Row) -> Result<()> {
         // Nothing was settled in the first walk, so the second one meets it again.
-        let is_first = phase == Phase::Down || !cx.brings_down();
+        let is_first = walk == Walk::Pending || !cx.brings_down();
         if is_first && row.base_file().is_some() {
             cx.env.report.adopted();
         }

@@ -1,4 +1,4 @@
-//! First phase of a pass: what Dropbox tells, written into the index, then the cursor file.
+//! The first step of a pass: what Dropbox tells, written into the index, then the cursor file.
 //!
 //! The cursor never runs ahead of the index: a page is committed first. A full listing is staged,
 //! resumes where it was interrupted, and causes nothing before its last page has arrived.

@@ -5,7 +5,7 @@ use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Local, Observed, Phase, is_racy};
+use crate::engine::item::{Item, Local, Observed, Walk, is_racy};
 use crate::engine::observe::{decision, observe};
 use crate::engine::stable_read::Unread;
 use crate::engine::survey::Survey;
@@ -17,7 +17,7 @@ use crate::report::printable;
 pub(crate) fn visit<'a>(
     cx: &mut Context<'a>,
     actions: &mut dyn Actions<'a>,
-    phase: Phase,
+    walk: Walk,
     item: Item,
     how: How<'_>,
 ) -> Result<()> {
@@ -28,7 +28,7 @@ pub(crate) fn visit<'a>(
     let remote = item.row.remote_side();
     let allows = cx.env.config.sync.filter.allows(&item.display_path);
     let directions = Directions::of(cx.options.mode, allows);
-    if phase == Phase::Scan && directions != Directions::Neither {
+    if walk == Walk::All && directions != Directions::Neither {
         count(cx, actions.survey(), &item, remote);
     }
     if let (Local::File(status), Some(base), Remote::AsBase) =
@@ -42,7 +42,7 @@ pub(crate) fn visit<'a>(
         return Ok(());
     }
     if item.row.remote == Remote::NotDownloadable {
-        tell_not_downloadable(cx, phase, &item);
+        tell_not_downloadable(cx, walk, &item);
         return Ok(());
     }
     let observed = match observe(cx, &item) {
@@ -53,14 +53,14 @@ pub(crate) fn visit<'a>(
         }
     };
     if let (Directions::Up, Side::Gone, Side::File(_)) = (directions, observed.side, remote) {
-        actions.survey().only_in_dropbox += u64::from(phase == Phase::Scan);
+        actions.survey().only_in_dropbox += u64::from(walk == Walk::All);
     }
     let action = decision(cx, &item, &observed);
     if action
         .direction()
         .is_some_and(|direction| !cx.may(direction))
     {
-        if phase == Phase::Scan {
+        if walk == Walk::All {
             let report = cx.env.report;
             report.deferred(
                 &item.display_path,
@@ -69,17 +69,17 @@ pub(crate) fn visit<'a>(
         }
         return Ok(());
     }
-    match phase {
-        Phase::Down => bring_down(cx, actions, phase, action, item, observed, how),
-        Phase::Scan => act(cx, actions, action, item, observed, how),
+    match walk {
+        Walk::Pending => bring_down(cx, actions, walk, action, item, observed, how),
+        Walk::All => act(cx, actions, action, item, observed, how),
     }
 }
 
-/// What both phases do. Deletes and uploads wait for the second one.
+/// What both walks do. Deletes and uploads wait for the second one.
 fn bring_down<'a>(
     cx: &mut Context<'a>,
     actions: &mut dyn Actions<'a>,
-    phase: Phase,
+    walk: Walk,
     action: Action,
     item: Item,
     observed: Observed,
@@ -87,10 +87,12 @@ fn bring_down<'a>(
 ) -> Result<()> {
     match action {
         Action::Nothing => refresh_stamp(cx, actions, item, &observed),
-        Action::Adopt => adopt(cx, actions, phase, item, &observed),
+        Action::Adopt => adopt(cx, actions, walk, item, &observed),
         // A file that was moved is forgotten under its old name once the new one is durable.
-        Action::Forget if phase == Phase::Down && actions.is_being_renamed(&item.row.key) => Ok(()),
-        Action::Forget => forget(cx, actions, phase, item),
+        Action::Forget if walk == Walk::Pending && actions.is_being_renamed(&item.row.key) => {
+            Ok(())
+        }
+        Action::Forget => forget(cx, actions, walk, item),
         Action::Download | Action::Conflict => actions.download(cx, item, observed, action, how),
         Action::SetAside => actions.set_aside(cx, item, observed),
         Action::MakeLocalFolder => actions.make_local_folder(cx, item),
@@ -103,7 +105,7 @@ fn bring_down<'a>(
     }
 }
 
-/// What the second phase does.
+/// What the second walk does.
 fn act<'a>(
     cx: &mut Context<'a>,
     actions: &mut dyn Actions<'a>,
@@ -114,7 +116,7 @@ fn act<'a>(
 ) -> Result<()> {
     match action {
         Action::Download | Action::Conflict | Action::SetAside | Action::MakeLocalFolder
-            // What came from Dropbox was dealt with in the first phase.
+            // What came from Dropbox was dealt with in the first walk.
             if item.row.remote != Remote::AsBase =>
         {
             Ok(())
@@ -126,7 +128,7 @@ fn act<'a>(
         | Action::Conflict
         | Action::SetAside
         | Action::MakeLocalFolder => {
-            bring_down(cx, actions, Phase::Scan, action, item, observed, how)
+            bring_down(cx, actions, Walk::All, action, item, observed, how)
         }
         Action::DeleteLocal => {
             actions.delete(cx, Direction::Down, item);
@@ -153,15 +155,15 @@ fn act<'a>(
 }
 
 /// Dropbox has something of this name that cannot be downloaded.
-fn tell_not_downloadable(cx: &Context<'_>, phase: Phase, item: &Item) {
-    match (phase, item.local) {
-        (Phase::Scan, Local::File(_) | Local::Folder { .. }) => cx.env.report.problem(
+fn tell_not_downloadable(cx: &Context<'_>, walk: Walk, item: &Item) {
+    match (walk, item.local) {
+        (Walk::All, Local::File(_) | Local::Folder { .. }) => cx.env.report.problem(
             &item.display_path,
             "Dropbox has a web document or a link of this name, which cannot be downloaded; \
              both are left alone: rename one",
         ),
-        (Phase::Scan, _) => log::debug!("{}: cannot be downloaded", item.display_path),
-        (Phase::Down, _) => {}
+        (Walk::All, _) => log::debug!("{}: cannot be downloaded", item.display_path),
+        (Walk::Pending, _) => {}
     }
 }
 
@@ -299,7 +301,7 @@ fn refresh_stamp<'a>(
 fn adopt<'a>(
     cx: &mut Context<'a>,
     actions: &mut dyn Actions<'a>,
-    phase: Phase,
+    walk: Walk,
     item: Item,
     observed: &Observed,
 ) -> Result<()> {
@@ -320,19 +322,19 @@ fn adopt<'a>(
         base.reappeared = true;
         cx.has_arrivals = true;
     }
-    actions.adopt(cx, phase, row)
+    actions.adopt(cx, walk, row)
 }
 
 fn forget<'a>(
     cx: &mut Context<'a>,
     actions: &mut dyn Actions<'a>,
-    phase: Phase,
+    walk: Walk,
     item: Item,
 ) -> Result<()> {
     let mut row = item.row;
     let was_settled =
         |base: &BaseFile| base.reappeared || base.arrived_in_pass <= cx.last_guarded_pass;
-    if phase == Phase::Down && row.base_file().is_some_and(was_settled) {
+    if walk == Walk::Pending && row.base_file().is_some_and(was_settled) {
         // It was in step, and has no base any more when the others are counted.
         actions.survey().tally.base_files += 1;
     }

@@ -13,7 +13,7 @@ use crate::io::stat::Stamp;
 
 /// Bytes read at a time.
 pub const BUFFER_BYTES: usize = 64 * 1024;
-/// Tries before a file counts as restless.
+/// Tries before a file counts as one that keeps changing.
 const TRIES_MAX: u32 = 3;
 
 /// Why a file could not be read as one version.

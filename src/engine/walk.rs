@@ -20,7 +20,7 @@ use crate::core::path::{DisplayPath, Key, RelPath, nfc};
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Local, Phase};
+use crate::engine::item::{Item, Local, Walk};
 use crate::engine::local_dir::{
     LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of,
 };
@@ -242,7 +242,7 @@ fn walk_key<'a>(
         blocked_up: dir.blocked_up,
     };
     queue_children(&item, dirs)?;
-    visit(cx, actions, Phase::Scan, item, How::Fetch)
+    visit(cx, actions, Walk::All, item, How::Fetch)
 }
 
 /// Says which of the local names of a key cannot be told apart, or not be looked at.

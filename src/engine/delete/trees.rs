@@ -107,13 +107,13 @@ impl<'a> Deletes<'a> {
         }
         let row = cx.env.index.row(&Key::of(&dir))?;
         let path = cx.env.remote_root.of_dir(&dir, row.as_ref());
-        let mut look = Emptiness {
+        let mut emptiness = Emptiness {
             remote_root: &cx.env.remote_root,
             folders: &named,
             blocked: BTreeSet::new(),
             view_is_incomplete: false,
         };
-        let outcomes = match self.api.delete_empty_folders(&path, &mut look) {
+        let outcomes = match self.api.delete_empty_folders(&path, &mut emptiness) {
             Ok(outcomes) => outcomes,
             Err(CallError::End(error)) => return Err(error),
             Err(error) => {

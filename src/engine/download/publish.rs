@@ -50,7 +50,7 @@ impl<'a> Downloads<'a> {
             return Ok(());
         }
         if let Err(error) = self.durable.sync(cx) {
-            // After a failed sync nothing is known to be durable: all of it is staged again.
+            // After a failed sync nothing is known to be durable: all of it is fetched again.
             for staged in std::mem::take(&mut self.publish_queue.staged) {
                 self.discard(&staged.temp);
             }

@@ -24,7 +24,7 @@ pub struct BatchFile {
     pub state: State,
 }
 
-/// How far a batch_file has come.
+/// How far a file has come.
 #[derive(Debug)]
 pub enum State {
     /// Its turn has not come.

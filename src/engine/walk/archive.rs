@@ -18,7 +18,7 @@ use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::{ArchiveBody, ArchiveCandidates, FILE_BYTES_MAX, How};
 use crate::engine::download::zip::{Archive, Head};
-use crate::engine::item::Phase;
+use crate::engine::item::Walk;
 use crate::engine::local_dir::{OpenDir, item_at};
 use crate::engine::phases::Phases;
 use crate::engine::reconcile::visit;
@@ -164,7 +164,7 @@ fn take_entry<'a>(
             .and_then(|(_, opened)| opened.as_ref());
         if let Some(item) = opened.and_then(|opened| item_at(cx, opened, row)) {
             let mut body = Some(ArchiveBody::new(key, reading.archive.clone()));
-            visit(cx, phases, Phase::Down, item, How::From(&mut body))?;
+            visit(cx, phases, Walk::Pending, item, How::From(&mut body))?;
         }
     }
     let left = reading.waste_max.saturating_sub(reading.waste);

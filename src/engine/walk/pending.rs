@@ -3,7 +3,7 @@
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::{ArchiveCandidates, How};
-use crate::engine::item::Phase;
+use crate::engine::item::Walk;
 use crate::engine::local_dir::{OpenDir, Opened, display_path_of, item_at, open_dir};
 use crate::engine::reconcile::visit;
 use crate::error::Result;
@@ -54,7 +54,7 @@ fn pending_in<'a>(
                 Some(candidates) => How::Count(candidates),
                 None => How::Fetch,
             };
-            visit(cx, actions, Phase::Down, item, how)?;
+            visit(cx, actions, Walk::Pending, item, how)?;
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ pub(super) struct QueuedDir {
 #[derive(Default)]
 pub(super) struct DirQueue {
     slots: Vec<Slot>,
-    /// What is shown, then the key and the local path where they are not simply what is shown.
+    /// The display path, then the key and the local path where they are not simply the same.
     text: String,
 }
 
@@ -28,9 +28,9 @@ struct Slot {
     device: u64,
     start: u32,
     display_path_len: u32,
-    /// 0 if it is as shown.
+    /// 0 if it is the display path.
     key_len: u32,
-    /// 0 if it is as shown.
+    /// 0 if it is the display path.
     path_len: u32,
     /// Where the text of its group ends.
     group_end: u32,
@@ -145,16 +145,16 @@ mod tests {
         }
     }
 
-    fn push(waiting: &mut DirQueue, group: &[QueuedDir]) {
-        let mark = waiting.mark();
+    fn push(dirs: &mut DirQueue, group: &[QueuedDir]) {
+        let mark = dirs.mark();
         for dir in group {
-            waiting.push(dir).unwrap();
+            dirs.push(dir).unwrap();
         }
-        waiting.close(mark);
+        dirs.close(mark);
     }
 
-    fn pop(waiting: &mut DirQueue) -> Option<(String, String, String, bool)> {
-        let dir = waiting.pop()?;
+    fn pop(dirs: &mut DirQueue) -> Option<(String, String, String, bool)> {
+        let dir = dirs.pop()?;
         let LocalDir::Present(path, 7) = dir.local else {
             panic!("it was present, on device 7");
         };
@@ -164,9 +164,9 @@ mod tests {
 
     #[test]
     fn directories_come_in_order_and_what_is_below_one_before_the_next() {
-        let mut waiting = DirQueue::default();
+        let mut dirs = DirQueue::default();
         push(
-            &mut waiting,
+            &mut dirs,
             &[
                 dir("/a", "a", "a"),
                 dir("/B", "b", "b~"),
@@ -178,33 +178,33 @@ mod tests {
             let blocked_up = name.ends_with('b');
             Some((display_path, name.to_owned(), name.to_owned(), blocked_up))
         };
-        assert_eq!(pop(&mut waiting), plain("a"));
-        push(&mut waiting, &[]);
+        assert_eq!(pop(&mut dirs), plain("a"));
+        push(&mut dirs, &[]);
         let not_utf8 = Some(("/B".to_owned(), "b".to_owned(), "b~".to_owned(), false));
-        assert_eq!(pop(&mut waiting), not_utf8);
+        assert_eq!(pop(&mut dirs), not_utf8);
         push(
-            &mut waiting,
+            &mut dirs,
             &[dir("/B/a", "b/a", "b~/a"), dir("/B/b", "b/b", "b~/b")],
         );
         let below = |name: &str| {
             let path = format!("b~/{name}");
             Some((format!("/B/{name}"), format!("b/{name}"), path, name == "b"))
         };
-        assert_eq!(pop(&mut waiting), below("a"));
-        assert_eq!(pop(&mut waiting), below("b"));
-        assert_eq!(pop(&mut waiting), plain("c"));
-        assert_eq!(pop(&mut waiting), None);
-        assert_eq!(waiting.text, "");
+        assert_eq!(pop(&mut dirs), below("a"));
+        assert_eq!(pop(&mut dirs), below("b"));
+        assert_eq!(pop(&mut dirs), plain("c"));
+        assert_eq!(pop(&mut dirs), None);
+        assert_eq!(dirs.text, "");
     }
 
     #[test]
     fn one_that_cannot_be_walked_is_left_out() {
-        let mut waiting = DirQueue::default();
+        let mut dirs = DirQueue::default();
         let blocked = QueuedDir {
             local: LocalDir::Blocked,
             ..dir("/a", "a", "a")
         };
-        push(&mut waiting, &[blocked]);
-        assert_eq!(pop(&mut waiting), None);
+        push(&mut dirs, &[blocked]);
+        assert_eq!(pop(&mut dirs), None);
     }
 }
