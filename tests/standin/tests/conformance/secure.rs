@@ -153,6 +153,17 @@ fn every_connection_has_its_own_account() {
     let (first, size) = fetch(1);
     let (_second, _) = fetch(3);
     drop(first);
+    // What has arrived here is counted there a moment later.
+    let counted = || {
+        listeners
+            .links()
+            .iter()
+            .all(|link| link.traffic.bytes_out > 0)
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !(counted() && listeners.traffic().requests == 4) && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
     let links = listeners.links();
     let expected = Traffic {
         connections: 1,
