@@ -162,7 +162,7 @@ fn every_connection_has_its_own_account() {
     };
     let deadline = Instant::now() + Duration::from_secs(10);
     while !(counted() && listeners.traffic().requests == 4) && Instant::now() < deadline {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     let links = listeners.links();
     let expected = Traffic {
