@@ -33,11 +33,11 @@ const SERVER_ERRORS_MAX: u32 = 3;
 pub struct Options {
     /// The mode of this pass.
     pub mode: Mode,
-    /// Local changes may be made.
+    /// Changes may be made here.
     pub down: bool,
     /// Changes in Dropbox may be made.
     pub up: bool,
-    /// Nothing may be made: the plan is printed.
+    /// Nothing may be changed: the plan is printed.
     pub dry_run: bool,
     /// Ids a person approved.
     pub approved: Vec<String>,
@@ -185,7 +185,7 @@ impl<'a> Context<'a> {
         self.note_incomplete_view();
     }
 
-    /// Which side is full, if one is.
+    /// What the full side said, if one is full.
     pub(crate) fn full(&self) -> Option<String> {
         let quota = self.quota_full.as_ref().map(|(_, text)| text.clone());
         quota.or_else(|| self.disk_full.clone())

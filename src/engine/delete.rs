@@ -224,7 +224,7 @@ impl<'a> Deletes<'a> {
         self.removed.push(item.row);
     }
 
-    /// Whether the file at `path` still has the content of its base.
+    /// Whether the file at `path` still has the content of its base; one that is gone counts so.
     fn equals_base(&self, path: &RelPath, hash: ContentHash, seen: Local) -> std::io::Result<bool> {
         let Some(status) = self.disk.status(path)? else {
             return Ok(true);

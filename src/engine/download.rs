@@ -65,7 +65,7 @@ impl<'a> Downloads<'a> {
         let Some(path) = local_path(cx, &item) else {
             return Ok(());
         };
-        // A revision is one content, but nobody keeps a Dropbox from saying otherwise.
+        // A rev should mean one content, but two listings may name the same one.
         let part = partial_name_of(&remote, replaces.access())
             .filter(|part| !self.publish_queue.holds(&path.parent(), part));
         let random = || cx.env.host.random_hex(8);

@@ -74,7 +74,7 @@ pub struct Delete {
     pub item: Item,
 }
 
-/// The local file as it was observed.
+/// What was found at the local path.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed {
     /// What the decision sees.

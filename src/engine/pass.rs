@@ -1,4 +1,4 @@
-//! One pass from beginning to end: the order of its phases, and nothing else.
+//! One pass from beginning to end: the order of its steps, and how it ended.
 //!
 //! Pull what Dropbox tells; bring it down; walk the tree and send what is local up; delete, under
 //! guard; give names that became free to what waited for them; report.
@@ -20,7 +20,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity};
 use crate::io::disk::Disk;
 
-/// Remote changes from which on their echo is read in the same pass.
+/// Changes of ours in Dropbox above which their echo is read in the same pass.
 const DRAIN_ABOVE: u64 = 500;
 
 /// What a pass changes the two sides with. A dry run has none.
@@ -44,8 +44,8 @@ pub fn run<'a>(
     identity: &SyncIdentity,
 ) -> Result<ExitCode> {
     check_identity(env, options, identity)?;
-    let writer = writers.as_ref().map(|writers| writers.disk);
-    root::check(env.disk, env.index, env.host, &options.approved, writer)?;
+    let disk = writers.as_ref().map(|writers| writers.disk);
+    root::check(env.disk, env.index, env.host, &options.approved, disk)?;
     let token = match api.access().credential() {
         Credential::Personal(token) => Some(hash_hex(token.expose())),
         Credential::Refresh { .. } => None,
@@ -74,7 +74,7 @@ pub fn run<'a>(
         }
         None => (plan(cx), Ok(())),
     };
-    // The first that applies of 5, 8, and what broke the pass off.
+    // A halt first; a full side before what it made fail.
     match (ended, cx.full(), concluded) {
         (Ok(Some(halt)), _, _) => return Err(halt),
         (Err(Error::TryLater(_) | Error::Failed(_)) | Ok(None), Some(full), _) => {

@@ -48,7 +48,8 @@ impl<'a> Planner<'a> {
         let undecided = std::mem::take(&mut self.undecided);
         for (item, observed) in approved(cx, undecided) {
             let rev = item.row.remote_file().map(|file| file.rev);
-            self.upload(cx, item, &observed, WriteMode::Add, rev)?;
+            let mode = rev.clone().map_or(WriteMode::Add, WriteMode::Update);
+            self.upload(cx, item, &observed, mode, rev)?;
         }
         for item in deepest_first(std::mem::take(&mut self.new_folders)) {
             if !self.made.contains(&item.row.key) {

@@ -32,7 +32,8 @@ use crate::engine::item::{Item, Observed};
 use crate::error::Result;
 
 impl<'a> Uploads<'a> {
-    /// Uploads the local file of an item; `replaced` is a rev to name that is not the base's.
+    /// Queues the local file of an item, and sends the queue when it is full; `replaced` is a rev
+    /// to name that is not the base's.
     ///
     /// # Errors
     /// Whatever ends the pass.

@@ -164,7 +164,7 @@ fn directions_of(cx: &Context<'_>, dir: &QueuedDir, known: &RowSummary) -> Optio
     let filter = &cx.env.config.sync.filter;
     let display_name = known.display_name.as_ref().unwrap_or(&known.name);
     if filter.takes_everything() && cx.env.own_keys.is_empty() {
-        // What is below a barred directory is never visited.
+        // What is below a pruned directory is never visited.
         let all = FilterAllows {
             up: true,
             down: true,
@@ -292,7 +292,7 @@ fn queue_children(item: &Item, dirs: &mut DirQueue) -> Result<()> {
     })
 }
 
-/// Names Dropbox will not take are not sent to it again and again.
+/// Whether Dropbox refuses this name; says so where it could go up.
 fn refused(cx: &Context<'_>, display_path: &str, name: &str) -> bool {
     match refused_by_dropbox(name) {
         Some(why) if may_go_up(cx, display_path) => {

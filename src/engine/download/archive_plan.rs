@@ -103,7 +103,7 @@ impl ArchiveBody {
         ArchiveBody { key, archive }
     }
 
-    /// Whether it is that of this key.
+    /// Whether it is the content of this key.
     pub(super) fn is_of(&self, key: &Key) -> bool {
         self.key == *key
     }

@@ -110,7 +110,7 @@ impl<'a> Downloads<'a> {
             Existing::Nothing => disk.rename_new(&temp, &target),
             Existing::File(observed) => {
                 if self.still_is(&target, &observed)? {
-                    // RACE: an edit between this look and the rename is lost to the next line.
+                    // RACE: an edit between this look and the rename is lost.
                     disk.replace(&temp, &target)
                 } else {
                     Err(io::ErrorKind::AlreadyExists.into())

@@ -12,7 +12,7 @@ use crate::io::disk::Access;
 pub struct PublishQueue {
     /// Complete and verified, not yet forced to the medium.
     pub(super) staged: Vec<StagedFile>,
-    /// Renamed, not yet settled.
+    /// Done in the content dir, not yet settled: it may not be durable.
     pub(super) renamed: Vec<(Item, Base)>,
 }
 

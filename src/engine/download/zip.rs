@@ -13,7 +13,7 @@ use miniz_oxide::{DataFormat, MZFlush, MZStatus};
 const BUFFER_BYTES: usize = 16 * 1024;
 /// Deflated bytes that may stand for nothing: empty blocks can follow each other without end.
 const BARREN_BYTES_MAX: u64 = 64 * 1024;
-/// Longest head of an entry, in bytes: names and extra fields have 16-bit lengths.
+/// Bytes of the fixed part of an entry's head; name and extra field follow.
 const HEAD_BYTES: usize = 30;
 /// Longest descriptor with the signature of what follows it, in bytes.
 const DESCRIPTOR_BYTES: usize = 28;

@@ -14,7 +14,7 @@ use crate::engine::stable_read::BUFFER_BYTES;
 use crate::io::disk::{ReadDisk, ReadFile};
 use crate::io::stat::Stamp;
 
-/// One file of the row.
+/// One of the files.
 pub struct BatchFile {
     /// Where it is.
     pub path: RelPath,
@@ -41,7 +41,7 @@ struct Open {
     hasher: ContentHasher,
 }
 
-/// Pieces as one stream.
+/// Several files as one stream.
 pub struct ConcatReader<'a> {
     disk: &'a dyn ReadDisk,
     files: Vec<&'a mut BatchFile>,

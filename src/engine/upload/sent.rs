@@ -45,7 +45,7 @@ impl From<CallError> for UploadError {
     }
 }
 
-/// What was committed is what was sent.
+/// Checks that what was committed is what was sent.
 pub(super) fn verified(sent: Sent) -> Result<Sent, UploadError> {
     match sent.metadata.hash() {
         Some(hash) if hash != sent.hash => Err(UploadError::Damaged(sent.metadata.rev)),

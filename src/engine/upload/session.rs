@@ -19,7 +19,7 @@ use crate::index::Meta;
 use crate::io::disk::ReadFile;
 use crate::io::stat::Stamp;
 
-/// Times one file goes on elsewhere than it was, in one run.
+/// How often Dropbox may move the offset of one file's session, in one run.
 const STEPS_BACK_MAX: u32 = 16;
 
 /// The upload session that was under way when a run ended.

@@ -9,7 +9,7 @@ use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::error::Result;
 
-/// Asks about those nobody has approved; the others come back.
+/// All of them if a person approved exactly these; else none, and each is told as a problem.
 pub(crate) fn approved(
     cx: &Context<'_>,
     undecided: Vec<(Item, Observed)>,
