@@ -62,7 +62,7 @@ enum Command {
     ///
     /// One pass at the start makes up for what was missed. SIGHUP reads the configuration again.
     Run(TimeFlags),
-    /// Print when "run" would start the next ten passes.
+    /// Print when "run" would start the next ten passes, and the next up or down beyond them.
     Schedule,
     /// Print the link and the three steps that connect this machine to a Dropbox account.
     #[command(name = "startAuthentication")]
