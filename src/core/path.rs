@@ -232,6 +232,15 @@ pub fn join(dir: &str, name: &str) -> String {
     }
 }
 
+/// What of a path lies below a directory: empty for the directory itself, nothing for what lies
+/// elsewhere. Everything lies below the root, the empty directory.
+pub fn below<'a>(path: &'a str, dir: &str) -> Option<&'a str> {
+    match path.strip_prefix(dir)? {
+        rest if dir.is_empty() || rest.is_empty() => Some(rest),
+        rest => rest.strip_prefix('/'),
+    }
+}
+
 /// Splits a path into its directory and its last component.
 pub fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
@@ -335,5 +344,14 @@ mod tests {
         assert_eq!(key.parent().map(|k| k.path()).as_deref(), Some("a/b"));
         assert_eq!(key.to_string(), "a/b/c");
         assert_eq!(Key::of("c").parent(), None);
+    }
+
+    #[test]
+    fn a_folder_holds_itself_and_what_is_below_it_and_no_longer_name() {
+        assert_eq!(below("a/b/c", "a/b"), Some("c"));
+        assert_eq!(below("a/b", "a/b"), Some(""));
+        assert_eq!(below("a/bc", "a/b"), None);
+        assert_eq!(below("a", "a/b"), None);
+        assert_eq!((below("a/b", ""), below("", "")), (Some("a/b"), Some("")));
     }
 }

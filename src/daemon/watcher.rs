@@ -15,7 +15,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
 use crate::core::filter::Filter;
-use crate::core::path::fold;
+use crate::core::path::{below, fold};
 
 /// Times the settle time after which a change goes up although things still move.
 const SETTLE_MAX: u32 = 12;
@@ -37,11 +37,8 @@ impl Watched {
     /// Whether nothing at or below this path is ever looked at.
     fn leaves_out(&self, display_path: &str) -> bool {
         let key = fold(display_path.trim_start_matches('/'));
-        let is_below = |own: &String| {
-            let rest = key.strip_prefix(own.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.own_keys.iter().any(is_below) || self.filter.prunes(display_path)
+        let is_own = self.own_keys.iter().any(|own| below(&key, own).is_some());
+        is_own || self.filter.prunes(display_path)
     }
 }
 

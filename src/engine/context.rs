@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
-use crate::core::path::{Key, RelPath};
+use crate::core::path::{Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::engine::item::{Item, Local, is_racy};
 use crate::engine::remote_root::RemoteRoot;
@@ -158,7 +158,7 @@ impl<'a> Context<'a> {
     /// Nothing at or below this path is looked at.
     pub(crate) fn prunes(&self, display_path: &str, key: &Key) -> bool {
         let own = &self.env.own_keys;
-        (!own.is_empty() && own.iter().any(|own| is_at_or_below(&key.path(), own)))
+        (!own.is_empty() && own.iter().any(|own| below(&key.path(), own).is_some()))
             || self.env.config.sync.filter.prunes(display_path)
     }
 
@@ -268,9 +268,4 @@ impl<'a> Context<'a> {
         let rows = std::mem::take(&mut self.settles);
         index.transaction(|| rows.iter().try_for_each(|row| index.put(row)))
     }
-}
-
-fn is_at_or_below(path: &str, dir: &str) -> bool {
-    path.strip_prefix(dir)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

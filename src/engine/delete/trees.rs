@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deletes::Deletes;
-use crate::core::path::{Key, split};
+use crate::core::path::{Key, below, split};
 use crate::core::remote::RemotePath;
 use crate::dropbox::api::PageSink;
 use crate::dropbox::batch::Choice;
@@ -151,11 +151,7 @@ fn common_dir<'a>(mut keys: impl Iterator<Item = &'a Key>) -> String {
     let mut dir = keys.next().map(Key::path).unwrap_or_default();
     for key in keys {
         let path = key.path();
-        let is_in = |dir: &str| {
-            let rest = path.strip_prefix(dir);
-            dir.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        while !is_in(&dir) {
+        while below(&path, &dir).is_none() {
             dir = split(&dir).0.to_owned();
         }
     }

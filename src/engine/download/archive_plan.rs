@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::rc::Rc;
 
 use super::zip::Archive;
-use crate::core::path::{Key, join};
+use crate::core::path::{Key, below, join};
 use crate::index::RemoteFile;
 
 /// Largest file taken from an archive, in bytes: a larger one resumes better on its own.
@@ -79,14 +79,6 @@ impl ArchiveCandidates {
             .filter_map(|path| below(path, dir)?.split('/').find(|name| !name.is_empty()))
             .collect();
         names.into_iter().map(|name| join(dir, name)).collect()
-    }
-}
-
-/// What of a path lies below a directory; empty for the directory itself.
-fn below<'a>(path: &'a str, dir: &str) -> Option<&'a str> {
-    match path.strip_prefix(dir)? {
-        rest if dir.is_empty() || rest.is_empty() => Some(rest),
-        rest => rest.strip_prefix('/'),
     }
 }
 
