@@ -6,7 +6,7 @@ use crate::core::path::{DisplayPath, Key, RelPath, fold};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, local_of};
 use crate::error::Result;
-use crate::index::{Base, DirPath, Row};
+use crate::index::{DirPath, Row};
 pub(crate) use entries::{LocalEntries, LocalEntry, entries, is_lost_and_found, one_of};
 
 /// Where the directory of a key is locally.
@@ -146,8 +146,7 @@ pub(crate) fn find_local_dir(cx: &Context<'_>, dir: &str) -> Result<LocalDir> {
                 Err(_) => return Ok(LocalDir::Blocked),
             },
             LocalDir::Present(path, device) => {
-                let mounted = Base::Folder { mount: true };
-                let was_mount = row.as_ref().is_some_and(|row| row.base == mounted);
+                let was_mount = row.as_ref().is_some_and(|row| row.mount);
                 match step(cx, &path, name, component, device) {
                     // Nothing is put where a disk is no longer mounted.
                     LocalDir::Present(_, here) if was_mount && here == device => LocalDir::Unknown,

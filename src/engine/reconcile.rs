@@ -18,13 +18,14 @@ pub(crate) fn visit<'a>(
     cx: &mut Context<'a>,
     actions: &mut dyn Actions<'a>,
     walk: Walk,
-    item: Item,
+    mut item: Item,
     how: How<'_>,
 ) -> Result<()> {
     if !item.row.intact {
         cx.note_damaged(&item.row.key);
         return Ok(());
     }
+    note_mount(cx, actions, walk, &mut item)?;
     let remote = item.row.remote_side();
     let allows = cx.env.config.sync.filter.allows(&item.display_path);
     let directions = Directions::of(cx.options.mode, allows);
@@ -73,6 +74,27 @@ pub(crate) fn visit<'a>(
         Walk::Pending => bring_down(cx, actions, walk, action, item, observed, how),
         Walk::All => act(cx, actions, action, item, observed, how),
     }
+}
+
+/// Notes in the row whether a disk is mounted on the folder, also where it is not to travel itself.
+/// That one is mounted no more the second walk finds, and may refuse.
+fn note_mount<'a>(
+    cx: &mut Context<'a>,
+    actions: &mut dyn Actions<'a>,
+    walk: Walk,
+    item: &mut Item,
+) -> Result<()> {
+    let mount = match item.local {
+        Local::Unknown => return Ok(()),
+        Local::Folder { mount: false, .. } if walk == Walk::Pending => return Ok(()),
+        Local::Folder { mount, .. } => mount,
+        Local::Gone | Local::File(_) => false,
+    };
+    if item.row.mount == mount {
+        return Ok(());
+    }
+    item.row.mount = mount;
+    actions.settle(cx, item.row.clone())
 }
 
 /// What both walks do. Deletes and uploads wait for the second one.
@@ -290,9 +312,6 @@ fn refresh_stamp<'a>(
             base.stamp = observed.stamp;
             base.racy = racy;
         }
-        (Base::Folder { mount: known }, Local::Folder { mount, .. }) if *known != mount => {
-            *known = mount;
-        }
         _ => return Ok(()),
     }
     actions.settle(cx, row)
@@ -306,7 +325,7 @@ fn adopt<'a>(
     observed: &Observed,
 ) -> Result<()> {
     let base = match (item.local, item.row.remote_file(), observed.hash) {
-        (Local::Folder { mount, .. }, _, _) => Base::Folder { mount },
+        (Local::Folder { .. }, _, _) => Base::Folder,
         (Local::File(_), Some(remote), Some(hash)) => {
             cx.note_earlier_arrival(hash);
             cx.file_base(&item, remote.rev, hash, observed.stamp, observed.read_at_ns)

@@ -217,7 +217,7 @@ fn walk_key<'a>(
     }
     let (local, name) = one_of(found, &row, device);
     tell_unclear(cx, &dir.display_path, &display_path, found);
-    if lost_mount(&row, &local) {
+    if has_lost_mount(cx, &row, &local)? {
         cx.note_incomplete_view();
         cx.env.report.problem(
             &display_path,
@@ -322,8 +322,11 @@ fn tell_clash(cx: &Context<'_>, dir: &DisplayPath, found: &[LocalEntry]) {
     }
 }
 
-/// A folder that was settled as a mount point and now lies on its parent's device.
-fn lost_mount(row: &Row, local: &Local) -> bool {
-    matches!(row.base, Base::Folder { mount: true })
-        && matches!(local, Local::Folder { mount: false, .. })
+/// A folder that was a mount point and now lies on its parent's device. One that does not travel
+/// itself matters by the files in it that do.
+fn has_lost_mount(cx: &Context<'_>, row: &Row, local: &Local) -> Result<bool> {
+    if !row.mount || !matches!(local, Local::Folder { mount: false, .. }) {
+        return Ok(false);
+    }
+    Ok(row.base == Base::Folder || cx.env.index.has_files_below(&row.key)?)
 }

@@ -14,11 +14,8 @@ use crate::io::stat::Stamp;
 pub enum Base {
     /// Nothing.
     None,
-    /// A folder; `mount` if it lay on another device than its parent.
-    Folder {
-        /// Whether something was mounted there.
-        mount: bool,
-    },
+    /// A folder.
+    Folder,
     /// A file.
     File(BaseFile),
 }
@@ -83,6 +80,9 @@ pub struct Row {
     pub base: Base,
     /// What Dropbox holds.
     pub remote: Remote,
+    /// The local folder was seen to lie on another device than its parent. It says so of a folder
+    /// that does not travel, too: files in it may.
+    pub mount: bool,
     /// False if the row failed its checksum: then it says nothing.
     pub intact: bool,
 }
@@ -96,7 +96,8 @@ impl Row {
             local: None,
             lower: None,
             base: Base::None,
-            remote: Remote::Gone,
+            remote: Remote::AsBase,
+            mount: false,
             intact: true,
         }
     }
@@ -115,7 +116,7 @@ impl Row {
     pub fn base_kind(&self) -> decide::BaseKind {
         match self.base {
             Base::None => decide::BaseKind::None,
-            Base::Folder { .. } => decide::BaseKind::Folder,
+            Base::Folder => decide::BaseKind::Folder,
             Base::File(_) => decide::BaseKind::File,
         }
     }
@@ -124,7 +125,7 @@ impl Row {
     pub fn base_file(&self) -> Option<&BaseFile> {
         match &self.base {
             Base::File(file) => Some(file),
-            Base::None | Base::Folder { .. } => None,
+            Base::None | Base::Folder => None,
         }
     }
 
@@ -146,7 +147,7 @@ impl Row {
     pub fn remote_is_folder(&self) -> bool {
         match self.remote {
             Remote::Folder => true,
-            Remote::AsBase => matches!(self.base, Base::Folder { .. }),
+            Remote::AsBase => self.base == Base::Folder,
             Remote::Gone | Remote::File(_) | Remote::NotDownloadable => false,
         }
     }
@@ -159,7 +160,7 @@ impl Row {
         }
         match (&self.remote, &self.base) {
             (Remote::AsBase, Base::None) | (Remote::Gone, _) => Side::Gone,
-            (Remote::AsBase, Base::Folder { .. }) | (Remote::Folder, _) => Side::Folder,
+            (Remote::AsBase, Base::Folder) | (Remote::Folder, _) => Side::Folder,
             (Remote::NotDownloadable, _) => Side::Unknown,
             (Remote::AsBase, Base::File(_)) => Side::File(Content::Same),
             (Remote::File(remote), Base::File(base)) if remote.rev == base.rev => {
@@ -172,9 +173,9 @@ impl Row {
     /// Takes note of what Dropbox holds, in the shortest form.
     pub fn set_remote(&mut self, remote: Remote) {
         let as_base = match (&remote, &self.base) {
-            (Remote::Folder, Base::Folder { .. }) => true,
+            (Remote::Folder, Base::Folder) => true,
             (Remote::File(remote), Base::File(base)) => remote.rev == base.rev,
-            (Remote::AsBase, _) => true,
+            (Remote::Gone, Base::None) | (Remote::AsBase, _) => true,
             _ => false,
         };
         self.remote = if as_base { Remote::AsBase } else { remote };
@@ -206,16 +207,15 @@ impl Row {
         self.local = (local_name != self.display_name).then(|| local_name.to_owned());
     }
 
-    /// Nothing is known to exist: the row need not be kept.
+    /// Nothing is known of the path: the row need not be kept.
     pub fn is_empty(&self) -> bool {
-        self.base == Base::None && matches!(self.remote, Remote::Gone | Remote::AsBase)
+        let is_nowhere = matches!(self.remote, Remote::Gone | Remote::AsBase);
+        self.base == Base::None && is_nowhere && !self.mount
     }
 
     /// Whether rows may lie below this one.
     pub fn may_have_children(&self) -> bool {
-        !self.intact
-            || matches!(self.base, Base::Folder { .. })
-            || matches!(self.remote, Remote::Folder)
+        !self.intact || self.base == Base::Folder || matches!(self.remote, Remote::Folder)
     }
 }
 
@@ -244,7 +244,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
     let arrived: i64 = sql.get(14).ok()?;
     let base = match sql.get::<_, i64>(5).ok()? {
         0 => Base::None,
-        1 => Base::Folder { mount: mount != 0 },
+        1 => Base::Folder,
         2 => Base::File(BaseFile {
             rev: Rev::from(sql.get::<_, String>(7).ok()?),
             hash: ContentHash(sql.get(8).ok()?),
@@ -280,6 +280,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         lower: sql.get(4).ok()?,
         base,
         remote,
+        mount: mount != 0,
         intact: true,
     };
     (sql.get::<_, i64>(20).ok()? == checksum(&row)).then_some(row)
@@ -288,10 +289,10 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
 /// Writes a row with its checksum, which it returns.
 pub fn write(db: &Connection, row: &Row) -> Result<i64> {
     let checksum = checksum(row);
-    let (kind, mount) = match &row.base {
-        Base::None => (0, false),
-        Base::Folder { mount } => (1, *mount),
-        Base::File(_) => (2, false),
+    let kind = match &row.base {
+        Base::None => 0,
+        Base::Folder => 1,
+        Base::File(_) => 2,
     };
     let base = row.base_file();
     let stamp = base.map(|base| base.stamp);
@@ -308,7 +309,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         row.local,
         row.lower,
         kind,
-        mount,
+        row.mount,
         base.map(|base| base.rev.as_str()),
         base.map(|base| base.hash.0),
         stamp.map(|stamp| to_sql(stamp.size)),
@@ -356,11 +357,15 @@ pub fn checksum(row: &Row) -> i64 {
     sum.text(&row.display_name);
     sum.optional(row.local.as_deref());
     sum.optional(row.lower.as_deref());
+    let mount = u8::from(row.mount);
     match &row.base {
-        Base::None => sum.bytes(&[0]),
-        Base::Folder { mount } => sum.bytes(&[1, u8::from(*mount)]),
+        Base::None => sum.bytes(&[mount << 2]),
+        Base::Folder => sum.bytes(&[1, mount]),
         Base::File(file) => {
-            sum.bytes(&[2, u8::from(file.racy) | u8::from(file.reappeared) << 1]);
+            sum.bytes(&[
+                2 | mount << 2,
+                u8::from(file.racy) | u8::from(file.reappeared) << 1,
+            ]);
             sum.bytes(&file.arrived_in_pass.to_le_bytes());
             sum.text(file.rev.as_str());
             sum.bytes(&file.hash.0);

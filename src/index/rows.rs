@@ -110,6 +110,16 @@ impl Index {
         }
     }
 
+    /// Whether any row below a key is of a file, in the base or in Dropbox.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has_files_below(&self, key: &Key) -> Result<bool> {
+        let mut select = self.db.prepare_cached(schema::HAS_FILES_BELOW)?;
+        let dir = key.path();
+        Ok(select.exists(params![dir, format!("{dir}/"), format!("{dir}0")])?)
+    }
+
     /// Whether any row has a base.
     ///
     /// # Errors

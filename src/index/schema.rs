@@ -6,7 +6,8 @@ pub const FORMAT: &str = "4";
 /// Makes the tables of a new index.
 ///
 /// `entry`: `kind` is the base (0 none, 1 folder, 2 file), `rkind` what Dropbox holds (0 as the
-/// base, 1 nothing, 2 a folder, 3 a file, 4 something that cannot be downloaded). `shown` is
+/// base, 1 nothing, 2 a folder, 3 a file, 4 something that cannot be downloaded); `mount` tells a
+/// local folder on which a disk is mounted, whether or not there is a base. `shown` is
 /// Dropbox's real-case name where it is not the folded one, `local` the local name where it is not
 /// `shown`, `lower` the server's own folded path where it is not the key; `arrived` the pass in
 /// which a file last came to be where none was, negative if it came back.
@@ -88,6 +89,11 @@ pub const SELECT_SUBTREE_TOTALS: &str = "
 SELECT count(*) FILTER (WHERE rkind > 1 OR (rkind = 0 AND kind <> 0)),
        coalesce(sum(CASE WHEN rkind = 3 THEN rsize WHEN rkind = 0 AND kind = 2 THEN size END), 0)
 FROM entry WHERE dir = ?1 OR (dir >= ?2 AND dir < ?3)";
+
+/// Whether there are files in ?1 or between ?2 and ?3.
+pub const HAS_FILES_BELOW: &str = "
+SELECT 1 FROM entry
+WHERE (dir = ?1 OR (dir >= ?2 AND dir < ?3)) AND (kind = 2 OR rkind = 3) LIMIT 1";
 
 /// Up to ?2 files that are to come down and have at most ?1 bytes.
 pub const COUNT_DUE: &str = "SELECT count(*) FROM (SELECT 1 FROM entry \

@@ -145,7 +145,7 @@ fn without_a_marker_device_and_inode_tell_content_dirs_apart() {
         "none can be made"
     );
     let mut row = Row::new(Key::of("a"), "a");
-    row.settle(Base::Folder { mount: false }, "a");
+    row.settle(Base::Folder, "a");
     row.set_remote(Remote::Folder);
     index.transaction(|| index.put(&row)).unwrap();
     check().unwrap();

@@ -283,6 +283,112 @@ fn a_folder_whose_disk_is_not_mounted_is_not_emptied_and_gets_nothing() {
     assert_eq!(world.remote_tree(), before);
 }
 
+/// Only what is in two folders travels, not the folders themselves.
+fn with_stick_in_filters() -> World {
+    let world = world();
+    *world.sync_keys.borrow_mut() = "upload_filter = ['/stick/.*', '/conf/.*']\n\
+         download_filter = ['/stick/.*', '/conf/.*']"
+        .to_owned();
+    world.mkdir("stick");
+    world.mount("stick");
+    for name in ["a", "b", "c"] {
+        world.put(&format!("stick/{name}"), name);
+        world.put(&format!("conf/{name}"), name);
+    }
+    world
+}
+
+#[test]
+fn a_disk_on_a_folder_that_does_not_travel_itself_may_come_off_after_any_pass() {
+    for passes in 1..4 {
+        let world = with_stick_in_filters();
+        for _ in 0..passes {
+            world.sync_ok();
+        }
+        let before = world.remote_tree();
+        world.disk().tree().unmount_all();
+        if passes == 3 {
+            world.dropbox.put("/stick/new", b"new");
+        }
+        for _ in 0..2 {
+            let outcome = world.sync();
+            assert_eq!(outcome.exit, ExitCode::SomeFiles, "{passes}: {outcome:?}");
+            assert!(outcome.problems.contains_key("/stick"), "{outcome:?}");
+            assert_eq!(world.disk().tree().list("stick").unwrap().len(), 0);
+        }
+        world.disk().tree().mount_again();
+        world.sync_ok();
+        assert_eq!(world.local_tree(), world.remote_tree());
+        for (path, content) in &before {
+            assert_eq!(world.remote_tree().get(path), Some(content), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_is_known_by_its_folder_whatever_the_filters_were_and_become() {
+    let narrow = with_stick_in_filters();
+    let narrowed = narrow.sync_keys.borrow().clone();
+    for (first, then) in [("", &*narrowed), (&*narrowed, "")] {
+        let world = with_stick_in_filters();
+        *world.sync_keys.borrow_mut() = first.to_owned();
+        world.sync_ok();
+        world.sync_ok();
+        let before = world.remote_tree();
+        world.disk().tree().unmount_all();
+        *world.sync_keys.borrow_mut() = then.to_owned();
+        let outcome = world.sync();
+        assert!(outcome.problems.contains_key("/stick"), "{outcome:?}");
+        assert_eq!(world.remote_tree(), before);
+        world.disk().tree().mount_again();
+        world.sync_ok();
+        assert_eq!(world.remote_tree(), before);
+    }
+}
+
+#[test]
+fn a_disk_none_of_whose_files_travels_comes_and_goes_unnoticed() {
+    let world = with_stick_in_filters();
+    *world.sync_keys.borrow_mut() =
+        "upload_filter = ['/conf/.*']\ndownload_filter = ['/conf/.*']".to_owned();
+    world.sync_ok();
+    world.sync_ok();
+    let written = world.written();
+    world.sync_ok();
+    assert_eq!(world.written(), written);
+    world.disk().tree().unmount_all();
+    world.sync_ok();
+    world.disk().tree().mount_again();
+    world.sync_ok();
+    assert!(
+        world
+            .remote_tree()
+            .keys()
+            .all(|path| path.starts_with("conf/"))
+    );
+}
+
+#[test]
+fn a_folder_made_anew_where_a_disk_was_mounted_is_an_ordinary_one() {
+    let world = with_stick_in_filters();
+    world.sync_ok();
+    world.sync_ok();
+    world.disk().tree().unmount_all();
+    world.remove("stick");
+    world.sync_ok();
+    world.put("stick/d", "d");
+    world.sync_ok();
+    world.sync_ok();
+    assert_eq!(
+        world.local_tree().get("stick/d").map(String::as_str),
+        Some("d")
+    );
+    assert_eq!(
+        world.remote_tree().get("stick/d").map(String::as_str),
+        Some("d")
+    );
+}
+
 #[test]
 fn a_disk_taken_away_at_any_call_loses_nothing() {
     for nth in 1.. {

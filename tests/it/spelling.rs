@@ -85,7 +85,7 @@ fn in_step(index: &Index, filter: &Filter) {
     for key in ["open", "open/f"] {
         let mut row = index.row(&Key::of(key)).unwrap().unwrap();
         let base = match row.remote_file() {
-            None => Base::Folder { mount: false },
+            None => Base::Folder,
             Some(file) => Base::File(ferrybox::index::BaseFile {
                 rev: file.rev,
                 hash: ferrybox::core::content_hash::ContentHash([0; 32]),

@@ -295,9 +295,7 @@ impl<'a> Downloads<'a> {
         }
         self.durable.touch(&item.dir);
         // Settled once it is durable: a lost folder must not look like a removed one.
-        self.publish_queue
-            .renamed
-            .push((item, Base::Folder { mount: false }));
+        self.publish_queue.renamed.push((item, Base::Folder));
         self.publish_if_full(cx)
     }
 

@@ -9,7 +9,7 @@ use crate::core::remote::RemotePath;
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Context;
-use crate::engine::item::{Item, Local};
+use crate::engine::item::Item;
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
 use crate::report::Change;
@@ -136,8 +136,7 @@ impl<'a> Uploads<'a> {
 }
 
 fn settle_folder(cx: &mut Context<'_>, item: Item) -> Result<()> {
-    let mount = matches!(item.local, Local::Folder { mount: true, .. });
     let mut row: Row = item.row;
-    row.settle(Base::Folder { mount }, &item.name);
+    row.settle(Base::Folder, &item.name);
     cx.settle(row)
 }

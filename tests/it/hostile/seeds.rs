@@ -44,15 +44,22 @@ fn rows() -> Vec<Row> {
         row("a", file.clone(), Remote::AsBase),
         row("b", file.clone(), seen.clone()),
         row("c", Base::None, seen),
-        row("d", Base::Folder { mount: false }, Remote::AsBase),
+        row("d", Base::Folder, Remote::AsBase),
         row("d/e", file, Remote::Gone),
         row("d/f", Base::None, Remote::Folder),
         row("g", Base::None, Remote::NotDownloadable),
-        row("h", Base::Folder { mount: true }, Remote::Gone),
+        row("h", Base::Folder, Remote::Gone),
+        row("i", Base::None, Remote::AsBase),
     ];
     rows[0].display_name = "A".to_owned();
     rows[0].local = Some("a".to_owned());
     rows[1].lower = Some("B".to_owned());
+    for row in rows
+        .iter_mut()
+        .filter(|row| matches!(&*row.key.name, "h" | "i"))
+    {
+        row.mount = true;
+    }
     rows
 }
 
