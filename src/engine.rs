@@ -128,9 +128,9 @@ fn attempt(
     let credential = credential(config, files.as_ref(), keeper, host)?;
     let disk = disk?;
     let index = match (stored, keeper) {
-        (Some(index), Some(_)) => index,
+        (Some(index), Some(_)) => carried_over(index)?,
         (None, Some(_)) => Index::create(&index_file, &host.random_hex(16))?,
-        (Some(index), None) => index.copy_in_memory()?,
+        (Some(index), None) => carried_over(index.copy_in_memory()?)?,
         (None, None) => Index::in_memory("dry run")?,
     };
     let runtime = seams.disks.runtime();
@@ -171,6 +171,11 @@ fn stored_index(file: &Path, use_of_index: IndexUse) -> Result<Option<Index>> {
         }
         IndexUse::Ignored => Ok(None),
     }
+}
+
+fn carried_over(index: Index) -> Result<Index> {
+    index.carry_over()?;
+    Ok(index)
 }
 
 fn locked(disk: &dyn Disk, dir: &Path) -> Result<Option<Lock>> {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `entry` | one row per key; `rkind` 0 means that Dropbox holds what the base holds |
 //! | `staged` | entries of an unfinished full listing, in order of arrival |
+//! | `refusal` | what could not be done, and why; empty nearly always |
 //! | `meta` | what all of this belongs to, and what is still due |
 //!
 //! Every row carries a checksum. A row that fails it counts as no base and as an unknown remote,
@@ -16,10 +17,12 @@
 //!
 //! Opening, reading and closing write nothing (rollback journal, no pragma that writes).
 
+mod carry_over;
 mod database;
 mod listing;
 mod merge;
 mod meta;
+mod refusals;
 mod row;
 mod rows;
 mod schema;
@@ -38,6 +41,7 @@ pub use database::Index;
 use database::RowTotals;
 pub use listing::RemoteEntry;
 pub use meta::{Meta, SyncIdentity};
+pub use refusals::{Reason, Refusal};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::DirPath;
 pub use search::SubtreeTotals;
@@ -46,10 +50,11 @@ pub use summary::RowSummary;
 use crate::error::{Error, Result, state_error};
 
 impl Index {
-    /// Opens the index in `file`; nothing if there is none.
+    /// Opens the index in `file`; nothing if there is none. One of an older format may be read, and
+    /// is [carried over](Index::carry_over) before anything else.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the file is no index of this format.
+    /// [`Error::Damaged`] if the file is no index of a known format.
     pub fn open(file: &Path) -> Result<Option<Index>> {
         match fs_err::symlink_metadata(file) {
             Ok(metadata) if metadata.is_file() => check_header(file)?,
@@ -143,6 +148,7 @@ impl Index {
         self.tune()?;
         self.transaction(|| {
             self.db.execute_batch(schema::CREATE)?;
+            self.db.execute_batch(schema::CREATE_REFUSALS)?;
             self.set_meta(Meta::Format, schema::FORMAT)?;
             self.set_meta(Meta::Id, id)?;
             self.set_meta(Meta::ResetDue, "1")
@@ -152,10 +158,12 @@ impl Index {
     fn check_format(&self) -> Result<()> {
         match self.meta(Meta::Format) {
             // Without its id no cursor would ever count beside it.
-            Ok(Some(format)) if format == schema::FORMAT => match self.meta(Meta::Id)? {
-                Some(_) => Ok(()),
-                None => Err(Error::Damaged("index: its id is lost".to_owned())),
-            },
+            Ok(Some(format)) if [schema::FORMAT, schema::FORMAT_4].contains(&&*format) => {
+                match self.meta(Meta::Id)? {
+                    Some(_) => Ok(()),
+                    None => Err(Error::Damaged("index: its id is lost".to_owned())),
+                }
+            }
             Ok(found) => Err(Error::Damaged(format!(
                 "index: format {} is not known here",
                 found.unwrap_or_else(|| "(none)".to_owned())
@@ -170,7 +178,8 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn clear(&self) -> Result<()> {
-        self.db.execute_batch("DELETE FROM entry")?;
+        self.db
+            .execute_batch("DELETE FROM entry; DELETE FROM refusal")?;
         self.totals.set(Some(RowTotals::default()));
         self.unstage()?;
         self.clear_meta(Meta::HeldDown)?;

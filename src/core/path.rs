@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use dbxcase::dbx_lowercase;
 use unicode_normalization::UnicodeNormalization;
 
 /// Why a name cannot be one component of a path.
@@ -165,7 +166,8 @@ impl std::ops::Deref for DisplayPath {
     }
 }
 
-/// What both sides are matched by: a relative path, NFC, lower case per character.
+/// What both sides are matched by: the relative path as [`fold`] has it, made of Dropbox's own
+/// `path_lower` where that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Key of the directory; empty for entries of the root.
@@ -175,7 +177,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a relative path (local, `path_display` or `path_lower`, all alike).
+    /// The key of a relative path in any spelling.
     pub fn of(path: &str) -> Key {
         let folded = fold(path);
         let (dir, name) = split(&folded);
@@ -255,19 +257,27 @@ pub fn nfc(name: &str) -> String {
     }
 }
 
-/// NFC, then lower case one character at a time, as Dropbox folds `path_lower`; composed once
-/// more, because some letters with an accent, such as J with a caron, are one character in lower
-/// case only.
+/// NFC, then lower case one character at a time, as Dropbox folds `path_lower`, by Unicode 4.1;
+/// composed once more, because some letters with an accent, such as J with a caron, are one
+/// character in lower case only. A `path_lower` stays as it is but for its normal form.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
         return name.to_ascii_lowercase();
     }
-    // The simple mapping of UnicodeData: one character for one. The single character whose full
-    // mapping is longer, U+0130, has the first character of it as its simple mapping.
-    name.nfc()
-        .map(|c| c.to_lowercase().next().unwrap_or(c))
-        .nfc()
-        .collect()
+    name.nfc().map(dbx_lowercase).nfc().collect()
+}
+
+/// Whether another lower case than Dropbox's may have made this key: that of a newer Unicode, by
+/// which the index was keyed before format 5.
+pub fn is_folded_otherwise(key: &str) -> bool {
+    let is_otherwise = |c: char| {
+        let mut upper = c.to_uppercase();
+        upper.len() == 1
+            && upper
+                .next()
+                .is_some_and(|u| u != c && dbx_lowercase(u) != c)
+    };
+    !key.is_ascii() && key.chars().any(is_otherwise)
 }
 
 #[cfg(test)]
@@ -328,6 +338,12 @@ mod tests {
         assert_eq!(fold("ÀÉ"), "àé");
         assert_eq!(fold("\u{130}x"), "ix");
         assert_eq!(fold("J\u{30c}"), fold("\u{1f0}"));
+        assert_eq!(fold("ΣΣΣ"), "σσσ");
+        assert_ne!(
+            fold("\u{a64a}"),
+            fold("\u{a64b}"),
+            "younger than Unicode 4.1"
+        );
         assert_ne!(Key::of("a/b"), Key::of("a/c"));
         assert_eq!(Key::in_dir("items", "CAFE\u{301}"), Key::of("items/café"));
         assert_eq!(Key::in_dir("", "A"), Key::of("a"));

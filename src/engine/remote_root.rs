@@ -1,6 +1,6 @@
 //! The remote root: which paths of Dropbox lie below it, and how requests name them.
 
-use crate::core::path::{BadName, DisplayPath, Key, check_name, fold, join, nfc, split};
+use crate::core::path::{BadName, DisplayPath, Key, check_name, fold, nfc, split};
 use crate::core::remote::RemotePath;
 use crate::dropbox::wire::Metadata;
 use crate::index::{Remote, RemoteEntry, RemoteFile, Row};
@@ -96,11 +96,12 @@ impl RemoteRoot {
     /// Whether the server's `path_lower` means this row; if so the row keeps it for requests.
     pub fn is_stored_as(&self, row: &mut Row, path_lower: &str) -> bool {
         let lower = path_lower.trim_start_matches('/');
-        let below = self.below(lower).unwrap_or_default();
         let key = row.key.path();
+        let Some(below) = self.below(lower).filter(|below| fold(below) == key) else {
+            return false;
+        };
         row.lower = (below != key).then(|| below.to_owned());
-        let root = self.path.as_str().trim_matches('/');
-        Key::of(lower) == Key::of(join(root, &key).as_str())
+        true
     }
 
     /// Places an entry of a listing.
@@ -108,22 +109,24 @@ impl RemoteRoot {
         let Some(said) = said(entry) else {
             return Location::Elsewhere;
         };
-        let folded = fold(&said.path_lower);
-        if !self.is_top() && self.key.strip_suffix('/') == Some(&folded) {
-            return Location::Root(match said.remote {
-                Remote::Gone => RootState::Missing,
-                Remote::File(_) | Remote::NotDownloadable => RootState::IsFile,
-                Remote::Folder | Remote::AsBase => RootState::Listed,
-            });
-        }
-        let Some(below) = folded.strip_prefix(&self.key) else {
-            log::debug!(
-                "/{} lies outside the remote root: ignored",
-                printable(&said.path_lower)
-            );
-            return Location::Elsewhere;
+        let below = match self.below(&said.path_lower) {
+            Some("") if !self.is_top() => {
+                return Location::Root(match said.remote {
+                    Remote::Gone => RootState::Missing,
+                    Remote::File(_) | Remote::NotDownloadable => RootState::IsFile,
+                    Remote::Folder | Remote::AsBase => RootState::Listed,
+                });
+            }
+            Some(below) => below.to_owned(),
+            None => {
+                log::debug!(
+                    "/{} lies outside the remote root: ignored",
+                    printable(&said.path_lower)
+                );
+                return Location::Elsewhere;
+            }
         };
-        if let Err(why) = possible(below) {
+        if let Err(why) = possible(&below) {
             let start: String = said.path_lower.chars().take(80).collect();
             log::warn!(
                 "Dropbox lists /{}, which is left alone: {why}",
@@ -131,23 +134,22 @@ impl RemoteRoot {
             );
             return Location::Elsewhere;
         }
-        Location::Entry(Box::new(self.entry(below, said)))
+        Location::Entry(Box::new(self.entry(&below, said)))
     }
 
-    /// The entry whose key is `key`.
-    fn entry(&self, key: &str, said: Said) -> RemoteEntry {
-        let lower = self.below(&said.path_lower).unwrap_or(&said.path_lower);
-        let lower = (lower != key).then(|| lower.to_owned());
+    /// The entry whose `path_lower` ends with `lower` below the remote root.
+    fn entry(&self, lower: &str, said: Said) -> RemoteEntry {
+        let key = Key::of(lower);
+        let lower = (lower != key.path()).then(|| lower.to_owned());
         let display_dir = said.path_display.and_then(|path| {
             let below = self.below(path.trim_start_matches('/'))?;
             Some(split(below).0.to_owned())
         });
-        let key = Key::of(key);
-        // The path says what an entry is; under a name of another key it would not be found again.
-        let display_name = if fold(&said.name) == key.name {
-            said.name
-        } else {
-            key.name.clone()
+        // The path says what an entry is. A name that we fold otherwise is still how it is spelt;
+        // what can be no name is not.
+        let display_name = match check_name(&said.name) {
+            Ok(()) | Err(BadName::TooLong) => said.name,
+            Err(_) => key.name.clone(),
         };
         RemoteEntry {
             key,
@@ -158,10 +160,21 @@ impl RemoteRoot {
         }
     }
 
-    /// What of a path without a leading slash lies below the remote root, counted by components.
+    /// What of a path without a leading slash, in any spelling, lies below the remote root; nothing
+    /// for what lies elsewhere.
     fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let components = self.key.matches('/').count();
-        path.splitn(components + 1, '/').last()
+        if self.is_top() {
+            return Some(path);
+        }
+        let mut rest = path;
+        for component in self.key.split_terminator('/') {
+            let (name, after) = rest.split_once('/').unwrap_or((rest, ""));
+            if fold(name) != component {
+                return None;
+            }
+            rest = after;
+        }
+        Some(rest)
     }
 }
 

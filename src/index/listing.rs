@@ -259,6 +259,10 @@ pub(super) fn rename(row: &mut Row, entry: &RemoteEntry) {
         row.display_name.clone_from(&entry.display_name);
         row.local = (!is_new && local != row.display_name).then_some(local);
     }
+    if row.local.is_none() && fold(&row.display_name) != row.key.name {
+        // Dropbox folds this name otherwise than we do: here it has one that has its key.
+        row.local = Some(row.key.name.clone());
+    }
     row.lower.clone_from(&entry.lower);
 }
 

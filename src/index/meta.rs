@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::Index;
-use super::row::checksum_of_meta;
+use super::row::checksum_of_fields;
 use crate::error::{Error, Result};
 
 /// The named values of the index.
@@ -126,7 +126,9 @@ impl Index {
             .query_row([meta.name()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         match found {
-            Some((value, sum)) if sum == checksum_of_meta(meta.name(), &value) => Ok(Some(value)),
+            Some((value, sum)) if sum == checksum_of_fields(&[meta.name(), &value]) => {
+                Ok(Some(value))
+            }
             Some(_) => Err(Error::Damaged(format!("index: {} is damaged", meta.name()))),
             None => Ok(None),
         }
@@ -143,7 +145,7 @@ impl Index {
         upsert.execute(params![
             meta.name(),
             value,
-            checksum_of_meta(meta.name(), value)
+            checksum_of_fields(&[meta.name(), value])
         ])?;
         Ok(())
     }

@@ -170,8 +170,15 @@ impl Row {
         }
     }
 
-    /// Takes note of what Dropbox holds, in the shortest form.
+    /// Takes note of what Dropbox holds, in the shortest form. The content of the base under another
+    /// rev is no edit: an edit was undone, or the file moved away and back. That rev is named from
+    /// now on.
     pub fn set_remote(&mut self, remote: Remote) {
+        if let (Remote::File(remote), Base::File(base)) = (&remote, &mut self.base)
+            && remote.hash == Some(base.hash)
+        {
+            base.rev.clone_from(&remote.rev);
+        }
         let as_base = match (&remote, &self.base) {
             (Remote::Folder, Base::Folder) => true,
             (Remote::File(remote), Base::File(base)) => remote.rev == base.rev,
@@ -389,11 +396,10 @@ pub fn checksum(row: &Row) -> i64 {
     i64::from_ne_bytes(sum.0.to_ne_bytes())
 }
 
-/// The same over a name and its value.
-pub fn checksum_of_meta(name: &str, value: &str) -> i64 {
+/// The same over a few texts.
+pub fn checksum_of_fields(fields: &[&str]) -> i64 {
     let mut sum = Fnv(0xcbf2_9ce4_8422_2325);
-    sum.text(name);
-    sum.text(value);
+    fields.iter().for_each(|field| sum.text(field));
     i64::from_ne_bytes(sum.0.to_ne_bytes())
 }
 

@@ -1,7 +1,11 @@
 //! The tables and the statements over them.
 
 /// Version of the format, in the `meta` row `format`.
-pub const FORMAT: &str = "4";
+pub const FORMAT: &str = "5";
+
+/// The format of 0.1, which is carried over: without `refusal`, and its keys folded by a newer
+/// Unicode than Dropbox's.
+pub const FORMAT_4: &str = "4";
 
 /// Makes the tables of a new index.
 ///
@@ -11,6 +15,8 @@ pub const FORMAT: &str = "4";
 /// Dropbox's real-case name where it is not the folded one, `local` the local name where it is not
 /// `shown`, `lower` the server's own folded path where it is not the key; `arrived` the pass in
 /// which a file last came to be where none was, negative if it came back.
+///
+/// [`CREATE_REFUSALS`] makes the rest.
 pub const CREATE: &str = "
 CREATE TABLE meta (
     name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL
@@ -33,6 +39,17 @@ CREATE TABLE staged (
     rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER, rtime INTEGER,
     sum INTEGER NOT NULL
 );
+";
+
+/// Makes the table of what could not be done, which is empty nearly always: `seen` is what was
+/// looked at, and `since` and `next` are seconds since 1970.
+pub const CREATE_REFUSALS: &str = "
+CREATE TABLE refusal (
+    dir TEXT NOT NULL, name TEXT NOT NULL,
+    reason INTEGER NOT NULL, seen TEXT NOT NULL, text TEXT NOT NULL,
+    since INTEGER NOT NULL, next INTEGER NOT NULL, sum INTEGER NOT NULL,
+    PRIMARY KEY (dir, name)
+) WITHOUT ROWID;
 ";
 
 macro_rules! columns {
@@ -115,6 +132,16 @@ pub const SELECT_IN_STEP: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM entry WHERE kind = 2 AND rkind = 0"
+);
+
+/// The next rows whose keys another lower case may have made: Dropbox's own path is another, or
+/// there are letters in the key that have more than one byte.
+pub const SELECT_KEYED_OTHERWISE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE (dir, name) > (?1, ?2) AND (lower IS NOT NULL \
+      OR length(CAST(dir || name AS BLOB)) <> length(dir || name)) \
+      ORDER BY dir, name LIMIT ?3"
 );
 
 /// Writes a row.

@@ -225,3 +225,53 @@ fn two_gateways_share_one_dropbox() {
     one.check_settled();
     two.check_settled();
 }
+
+/// A7: the content of the base under another rev is no edit.
+#[test]
+fn a7_an_edit_undone_in_dropbox_is_none() {
+    for moves_away in [false, true] {
+        for mode in ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL"] {
+            let undo = |world: &World, name: &str| {
+                if moves_away {
+                    world.dropbox.rename(&format!("/{name}"), "/elsewhere");
+                    world.dropbox.rename("/elsewhere", &format!("/{name}"));
+                } else {
+                    world.dropbox.put(&format!("/{name}"), b"edited there");
+                    world.dropbox.put(&format!("/{name}"), b"base");
+                }
+            };
+            let world = world();
+            for name in ["same", "edited", "removed"] {
+                world.put(name, "base");
+                world.sync_ok();
+            }
+            world.set_mode(mode);
+            for name in ["same", "edited", "removed"] {
+                undo(&world, name);
+            }
+            world.put("edited", "edited here");
+            world.remove("removed");
+            let outcome = world.sync_ok();
+            assert_eq!(outcome.conflicts, Vec::<String>::new(), "{mode}");
+            match mode {
+                "DROPBOX_TO_LOCAL" => {
+                    assert_eq!(outcome.counts.downloaded, 1, "what was removed: {outcome:?}");
+                    assert_eq!(world.read("edited").as_deref(), Some("edited here"));
+                }
+                _ => {
+                    assert_eq!(outcome.counts.downloaded, 0, "{mode}: {outcome:?}");
+                    assert_eq!(outcome.counts.uploaded, 1, "{mode}: {outcome:?}");
+                    world.check_both(&[("edited", "edited here"), ("same", "base")]);
+                    world.check_settled();
+                }
+            }
+            // The rev named afterwards is the new one.
+            world.set_mode("BIDIRECTIONAL");
+            world.sync();
+            world.put("same", "edited later");
+            let outcome = world.sync_ok();
+            assert_eq!(outcome.conflicts, Vec::<String>::new());
+            assert_eq!(world.remote_tree()["same"], "edited later");
+        }
+    }
+}

@@ -19,6 +19,7 @@ mod world;
 mod answers;
 mod archives;
 mod batches;
+mod carry_over;
 mod conflicts;
 mod crash;
 mod decisions;

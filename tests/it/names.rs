@@ -197,3 +197,52 @@ fn a_remote_root_with_capitals_and_spaces_works() {
     other.sync_ok();
     assert_eq!(other.local_tree(), world.local_tree());
 }
+
+/// A14: Ꙋ got its small letter after Unicode 4.1, so for Dropbox these are two names.
+#[test]
+fn a14_two_names_of_dropbox_that_a_newer_unicode_would_fold_are_two_files() {
+    let world = world();
+    world.dropbox.put("/\u{a64a}", b"capital");
+    world.dropbox.put("/\u{a64b}", b"small");
+    world.put("d\u{23a}/x", "capital");
+    world.put("d\u{2c65}/x", "small");
+    world.sync_ok();
+    let both = [
+        ("d\u{23a}/", ""),
+        ("d\u{23a}/x", "capital"),
+        ("d\u{2c65}/", ""),
+        ("d\u{2c65}/x", "small"),
+        ("\u{a64a}", "capital"),
+        ("\u{a64b}", "small"),
+    ];
+    world.check_both(&both);
+    world.check_settled();
+    world.dropbox.remove("/\u{a64b}");
+    world.remove("d\u{23a}/x");
+    world.sync_ok();
+    world.check_both(&[both[0], both[2], both[3], both[4]]);
+    world.check_settled();
+}
+
+/// A14: whatever a service calls lower case, filters are asked about the name it shows.
+#[test]
+fn a14_a_name_that_dropbox_folds_otherwise_is_spelt_as_dropbox_shows_it() {
+    use ferrybox::dropbox::wire::{FileMetadata, Metadata};
+    use ferrybox::engine::remote_root::{Location, RemoteRoot};
+    let file = FileMetadata {
+        name: "\u{a64a}x".to_owned(),
+        path_lower: Some("/top/\u{a64b}x".to_owned()),
+        path_display: Some("/Top/\u{a64a}x".to_owned()),
+        client_modified: String::new(),
+        rev: "1".into(),
+        size: 0,
+        content_hash: None,
+        is_downloadable: true,
+        symlink_info: None,
+    };
+    let Location::Entry(entry) = RemoteRoot::new("/Top").locate(Metadata::File(file)) else {
+        panic!("it lies below the remote root");
+    };
+    assert_eq!(entry.key.path(), "\u{a64b}x");
+    assert_eq!(entry.display_name, "\u{a64a}x");
+}

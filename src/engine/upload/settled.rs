@@ -6,7 +6,7 @@ use super::queue::chunk_bytes;
 use super::sent::{Sent, UploadError};
 use super::uploads::Uploads;
 use crate::core::decide::Direction;
-use crate::core::path::{fold, join};
+use crate::core::path::join;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{FileMetadata, Metadata};
 use crate::engine::context::Context;
@@ -128,7 +128,7 @@ impl<'a> Uploads<'a> {
             DirPath::Unknown => return Ok(false),
         };
         let allows = filter.allows(&format!("/{}", join(&dir, &file.name)));
-        Ok(fold(&file.name) != item.row.key.name || !(allows.up || allows.down))
+        Ok(entry.key != item.row.key || !(allows.up || allows.down))
     }
 
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose

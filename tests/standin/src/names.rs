@@ -22,17 +22,75 @@ const DISALLOWED: [&str; 7] = [
     ".dropbox.cache",
 ];
 
-/// Lower case, one character for one character (the old simple mapping).
+/// Capitals that were given a small letter after Unicode 4.1, which the service folds by: first and
+/// last of each run. Found by comparison with the list of that version.
+const YOUNGER_CAPITALS: [(u32, u32); 44] = [
+    (0x23a, 0x23a),
+    (0x23e, 0x23e),
+    (0x243, 0x24e),
+    (0x370, 0x372),
+    (0x376, 0x376),
+    (0x37f, 0x37f),
+    (0x3cf, 0x3cf),
+    (0x3fd, 0x3ff),
+    (0x4c0, 0x4c0),
+    (0x4fa, 0x4fe),
+    (0x510, 0x52e),
+    (0x10c7, 0x10cd),
+    (0x13a0, 0x13f5),
+    (0x1c89, 0x1c89),
+    (0x1c90, 0x1cba),
+    (0x1cbd, 0x1cbf),
+    (0x1e9e, 0x1e9e),
+    (0x1efa, 0x1efe),
+    (0x2132, 0x2132),
+    (0x2183, 0x2183),
+    (0x2c2f, 0x2c2f),
+    (0x2c60, 0x2c64),
+    (0x2c67, 0x2c72),
+    (0x2c75, 0x2c75),
+    (0x2c7e, 0x2c7f),
+    (0x2ceb, 0x2ced),
+    (0x2cf2, 0x2cf2),
+    (0xa640, 0xa66c),
+    (0xa680, 0xa69a),
+    (0xa722, 0xa72e),
+    (0xa732, 0xa76e),
+    (0xa779, 0xa786),
+    (0xa78b, 0xa78d),
+    (0xa790, 0xa792),
+    (0xa796, 0xa7dc),
+    (0xa7f5, 0xa7f5),
+    (0x104b0, 0x104d3),
+    (0x10570, 0x10595),
+    (0x10c80, 0x10cb2),
+    (0x10d50, 0x10d65),
+    (0x118a0, 0x118bf),
+    (0x16e40, 0x16e5f),
+    (0x16ea0, 0x16eb8),
+    (0x1e900, 0x1e921),
+];
+
+/// Lower case by Unicode 4.1, one character for one character (the simple mapping).
 pub(crate) fn folded(path: &str) -> String {
     path.chars().map(lower).collect()
 }
 
 fn lower(character: char) -> char {
-    // U+0130 is the one character whose full lower case has two characters.
-    if character == '\u{130}' {
-        return 'i';
+    let code = u32::from(character);
+    match character {
+        // The one character whose full lower case has two characters.
+        '\u{130}' => 'i',
+        // Its own small letter came later.
+        '\u{241}' => '\u{294}',
+        _ if YOUNGER_CAPITALS
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&code)) =>
+        {
+            character
+        }
+        _ => character.to_lowercase().next().unwrap_or(character),
     }
-    character.to_lowercase().next().unwrap_or(character)
 }
 
 /// The composed form in which the server stores a name.
@@ -112,7 +170,8 @@ mod tests {
 
     #[test]
     fn folding_is_per_character() {
-        assert_eq!(folded("/ÄB/Σς İ ẞ"), "/äb/σς i ß");
+        assert_eq!(folded("/ÄB/Σς İ Ɂ"), "/äb/σς i ʔ");
+        assert_eq!(folded("/ẞꙊⱢ"), "/ẞꙊⱢ", "their small letters are younger");
     }
 
     #[test]

@@ -1,0 +1,166 @@
+//! What could not be done and why, kept from pass to pass: so that what was refused is not offered
+//! again in each of them, and what is put off twice in a row is told.
+//!
+//! The table is empty nearly always. It is written only when something changes.
+
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
+
+use super::Index;
+use super::row::checksum_of_fields;
+use crate::core::path::Key;
+use crate::error::Result;
+
+/// Why something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It was put off: something changed meanwhile.
+    Deferred,
+    /// It failed, or its connection did: it comes last.
+    Failed,
+    /// Dropbox has no room for it.
+    NoRoom,
+    /// Dropbox does not take this name, or does not let us write there.
+    NotAllowed,
+}
+
+/// One path that could not be dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its key.
+    pub key: Key,
+    /// Why.
+    pub reason: Reason,
+    /// What was looked at: the stamp here and the rev there. Whatever differs is another case.
+    pub seen: String,
+    /// What was told.
+    pub text: String,
+    /// When it was first so, in seconds since 1970.
+    pub since: i64,
+    /// When it is offered again, in seconds since 1970; 0 for the next pass.
+    pub next: i64,
+}
+
+impl Reason {
+    fn number(self) -> i64 {
+        match self {
+            Reason::Deferred => 0,
+            Reason::Failed => 1,
+            Reason::NoRoom => 2,
+            Reason::NotAllowed => 3,
+        }
+    }
+
+    fn of(number: i64) -> Option<Reason> {
+        Some(match number {
+            0 => Reason::Deferred,
+            1 => Reason::Failed,
+            2 => Reason::NoRoom,
+            3 => Reason::NotAllowed,
+            _ => return None,
+        })
+    }
+}
+
+impl Refusal {
+    fn checksum(&self) -> i64 {
+        checksum_of_fields(&[
+            &self.key.dir,
+            &self.key.name,
+            &self.reason.number().to_string(),
+            &self.seen,
+            &self.text,
+            &self.since.to_string(),
+            &self.next.to_string(),
+        ])
+    }
+}
+
+const SELECT: &str = "SELECT dir, name, reason, seen, text, since, next, sum FROM refusal";
+
+impl Index {
+    /// Whether nothing at all is kept.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has_refusals(&self) -> Result<bool> {
+        let mut select = self.db.prepare_cached("SELECT 1 FROM refusal LIMIT 1")?;
+        Ok(select.exists([])?)
+    }
+
+    /// What is kept of a key; one that is damaged counts as none.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn refusal(&self, key: &Key) -> Result<Option<Refusal>> {
+        let statement = format!("{SELECT} WHERE dir = ? AND name = ?");
+        let mut select = self.db.prepare_cached(&statement)?;
+        let found = select
+            .query_row(params![key.dir, key.name], read)
+            .optional()?;
+        Ok(found.flatten())
+    }
+
+    /// All that is kept, in order of keys.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn refusals(&self) -> Result<Vec<Refusal>> {
+        let mut select = self.db.prepare(&format!("{SELECT} ORDER BY dir, name"))?;
+        let found = select.query_map([], read)?;
+        let found: std::result::Result<Vec<_>, _> = found.collect();
+        Ok(found?.into_iter().flatten().collect())
+    }
+
+    /// Keeps one, inside the open transaction.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn put_refusal(&self, refusal: &Refusal) -> Result<()> {
+        let mut upsert = self.db.prepare_cached(
+            "INSERT OR REPLACE INTO refusal (dir, name, reason, seen, text, since, next, sum) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        upsert.execute(params![
+            refusal.key.dir,
+            refusal.key.name,
+            refusal.reason.number(),
+            refusal.seen,
+            refusal.text,
+            refusal.since,
+            refusal.next,
+            refusal.checksum(),
+        ])?;
+        Ok(())
+    }
+
+    /// Drops that of a key, inside the open transaction.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn remove_refusal(&self, key: &Key) -> Result<()> {
+        let mut delete = self
+            .db
+            .prepare_cached("DELETE FROM refusal WHERE dir = ? AND name = ?")?;
+        delete.execute(params![key.dir, key.name])?;
+        Ok(())
+    }
+}
+
+fn read(sql: &SqlRow<'_>) -> rusqlite::Result<Option<Refusal>> {
+    let Some(reason) = Reason::of(sql.get(2)?) else {
+        return Ok(None);
+    };
+    let refusal = Refusal {
+        key: Key {
+            dir: sql.get(0)?,
+            name: sql.get(1)?,
+        },
+        reason,
+        seen: sql.get(3)?,
+        text: sql.get(4)?,
+        since: sql.get(5)?,
+        next: sql.get(6)?,
+    };
+    let sum: i64 = sql.get(7)?;
+    Ok((sum == refusal.checksum()).then_some(refusal))
+}
