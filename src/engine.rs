@@ -35,7 +35,7 @@ use crate::engine::cursor::CursorFile;
 use crate::engine::pass::Writers;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
-use crate::index::Index;
+use crate::index::{Index, carry_over};
 use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::{Disk, Disks, Lock};
@@ -174,7 +174,7 @@ fn stored_index(file: &Path, use_of_index: IndexUse) -> Result<Option<Index>> {
 }
 
 fn carried_over(index: Index) -> Result<Index> {
-    index.carry_over()?;
+    carry_over(&index)?;
     Ok(index)
 }
 

@@ -37,11 +37,12 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+pub use carry_over::carry_over;
 pub use database::Index;
 use database::RowTotals;
 pub use listing::RemoteEntry;
 pub use meta::{Meta, SyncIdentity};
-pub use refusals::{Reason, Refusal};
+pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::DirPath;
 pub use search::SubtreeTotals;
@@ -51,7 +52,7 @@ use crate::error::{Error, Result, state_error};
 
 impl Index {
     /// Opens the index in `file`; nothing if there is none. One of an older format may be read, and
-    /// is [carried over](Index::carry_over) before anything else.
+    /// is [carried over](carry_over()) before anything else.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the file is no index of a known format.

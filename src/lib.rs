@@ -138,8 +138,8 @@
 //! - `index::meta`: what the index belongs to, and what is still due, by name.
 //! - `index::totals`: how many rows there are, so that lost ones show. `index::transaction`: what
 //!   is committed, and counted.
-//! - `index::refusals`: what could not be done, kept from pass to pass. `index::carry_over`: an index
-//!   of an older format becomes one of this.
+//! - `index::refusals`: what could not be done, kept from pass to pass.
+//! - `index::carry_over`: an index of an older format becomes one of this.
 //! - `index::listing`: what Dropbox tells, as changes or staged. `index::merge`: a complete listing
 //!   merged into the rows.
 //! - `index::summary`: as much of a row as tells a file that is in step. `index::search`: questions

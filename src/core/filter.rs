@@ -12,7 +12,7 @@
 use regex_lite::{Regex, RegexBuilder};
 use ring::digest::{Context, SHA256};
 
-use crate::core::java_pattern::{Refusal, translate};
+use crate::core::java_pattern::{PatternRefusal, translate};
 use crate::core::own_names::is_own_name;
 use crate::core::path::nfc;
 
@@ -106,6 +106,20 @@ impl Filter {
         }
     }
 
+    /// The same for a path that is spelt in two ways, in Dropbox and here: it travels as far as
+    /// either spelling lets it.
+    pub fn allows_both(&self, path: &str, other: &str) -> FilterAllows {
+        let one = self.allows(path);
+        if path == other {
+            return one;
+        }
+        let other = self.allows(other);
+        FilterAllows {
+            up: one.up && other.up,
+            down: one.down && other.down,
+        }
+    }
+
     /// Whether nothing at or below `path` is ever looked at.
     pub fn prunes(&self, path: &str) -> bool {
         debug_assert!(
@@ -187,7 +201,7 @@ fn compile(list: &'static str, patterns: &[String]) -> Result<Vec<Matcher>, Patt
     patterns.iter().enumerate().map(compile_one).collect()
 }
 
-fn matcher(pattern: &str) -> Result<Matcher, Refusal> {
+fn matcher(pattern: &str) -> Result<Matcher, PatternRefusal> {
     // Names are matched in this form, and a pattern may come from a Mac.
     let pattern = &nfc(pattern);
     if let Some(simple) = simple(pattern) {

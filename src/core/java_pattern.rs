@@ -6,14 +6,14 @@
 //! regex-lite.
 
 /// What is wrong, and what to write instead.
-pub(crate) type Refusal = (String, String);
+pub(crate) type PatternRefusal = (String, String);
 
-fn refuse<T>(what: &str, remedy: &str) -> Result<T, Refusal> {
+fn refuse<T>(what: &str, remedy: &str) -> Result<T, PatternRefusal> {
     Err((what.to_owned(), remedy.to_owned()))
 }
 
 /// Rewrites a Java pattern as one that regex-lite reads in the same way.
-pub(crate) fn translate(pattern: &str) -> Result<String, Refusal> {
+pub(crate) fn translate(pattern: &str) -> Result<String, PatternRefusal> {
     let mut scan = Scan {
         rest: pattern,
         out: String::new(),
@@ -57,7 +57,7 @@ impl Scan<'_> {
     }
 
     /// regex-lite reads the possessive `a*+` as `(?:a*)+`, without a word.
-    fn repetition(&mut self, bytes: usize) -> Result<Seen, Refusal> {
+    fn repetition(&mut self, bytes: usize) -> Result<Seen, PatternRefusal> {
         let lazy = self.rest.starts_with('?');
         let seen = match self.seen {
             Seen::Other => Seen::Repetition,
@@ -79,7 +79,7 @@ impl Scan<'_> {
         Ok(seen)
     }
 
-    fn escape(&mut self) -> Result<Seen, Refusal> {
+    fn escape(&mut self) -> Result<Seen, PatternRefusal> {
         let Some(c) = self.rest[1..].chars().next() else {
             return refuse("ends in a single '\\'", "write '\\\\' for a backslash");
         };
@@ -128,7 +128,7 @@ impl Scan<'_> {
         Seen::Other
     }
 
-    fn class(&mut self) -> Result<Seen, Refusal> {
+    fn class(&mut self) -> Result<Seen, PatternRefusal> {
         let named = self.rest.strip_prefix("[:");
         let past = named.map(|name| name.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
         if past.is_some_and(|rest| rest.starts_with(":]")) {
@@ -168,7 +168,7 @@ impl Scan<'_> {
         )
     }
 
-    fn group(&mut self) -> Result<Seen, Refusal> {
+    fn group(&mut self) -> Result<Seen, PatternRefusal> {
         let Some(kind) = self.rest.strip_prefix("(?") else {
             return Ok(self.copy(1));
         };

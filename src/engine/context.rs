@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
+use crate::core::filter::FilterAllows;
 use crate::core::path::{Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::engine::item::{Item, Local, is_racy};
@@ -155,11 +156,28 @@ impl<'a> Context<'a> {
         self.options.down && self.options.mode != Mode::LocalToDropbox
     }
 
-    /// Nothing at or below this path is looked at.
-    pub(crate) fn prunes(&self, display_path: &str, key: &Key) -> bool {
+    /// Nothing at or below this path is looked at, in either of its spellings: in Dropbox and here.
+    pub(crate) fn prunes(&self, display_path: &str, local_path: &str, key: &Key) -> bool {
         let own = &self.env.own_keys;
+        let filter = &self.env.config.sync.filter;
         (!own.is_empty() && own.iter().any(|own| below(&key.path(), own).is_some()))
-            || self.env.config.sync.filter.prunes(display_path)
+            || filter.prunes(display_path)
+            || (display_path != local_path && filter.prunes(local_path))
+    }
+
+    /// Which way an item may travel as far as the filters are concerned.
+    pub(crate) fn allows(&self, item: &Item) -> FilterAllows {
+        let filter = &self.env.config.sync.filter;
+        filter.allows_both(&item.display_path, &item.local_spelling())
+    }
+
+    /// Whether something that is only here may go up.
+    pub(crate) fn may_go_up(&self, display_path: &str, local_path: &str) -> bool {
+        let sync = &self.env.config.sync;
+        let once = self.reset_due && sync.upload_on_reset;
+        self.options.up
+            && sync.filter.allows_both(display_path, local_path).up
+            && (once || self.options.mode != Mode::DropboxToLocal)
     }
 
     /// A directory is still on the device it was seen on; a nested mount may come off under way.

@@ -2,7 +2,7 @@
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Side};
-use crate::core::path::{BadName, DisplayPath, RelPath};
+use crate::core::path::{BadName, DisplayPath, RelPath, join, nfc};
 use crate::index::Row;
 use crate::io::stat::{Kind, Stamp, Status};
 
@@ -63,6 +63,17 @@ impl Item {
     pub fn path(&self) -> Result<RelPath, BadName> {
         self.dir.join(&self.name)
     }
+
+    /// `/real/case/path` as it is here, or would be: what the filters are asked about beside the
+    /// display path.
+    pub fn local_spelling(&self) -> String {
+        spelling(&self.dir, &self.name)
+    }
+}
+
+/// `/real/case/path` of a name in a local directory, in the normal form that filters match.
+pub fn spelling(dir: &RelPath, name: &str) -> String {
+    nfc(&format!("/{}", join(dir.as_str(), name)))
 }
 
 /// A delete that waits for the end of the pass.

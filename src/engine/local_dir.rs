@@ -4,10 +4,12 @@ mod entries;
 
 use crate::core::path::{DisplayPath, Key, RelPath, fold};
 use crate::engine::context::Context;
-use crate::engine::item::{Item, Local, local_of};
+use crate::engine::item::{Item, Local, local_of, spelling};
 use crate::error::Result;
 use crate::index::{DirPath, Row};
-pub(crate) use entries::{LocalEntries, LocalEntry, entries, is_lost_and_found, one_of};
+pub(crate) use entries::{
+    LocalEntries, LocalEntry, entries, is_lost_and_found, one_of, that_may_travel,
+};
 
 /// Where the directory of a key is locally.
 pub(crate) enum LocalDir {
@@ -105,12 +107,12 @@ pub(crate) fn open_dir<'a>(cx: &mut Context<'a>, dir: &str) -> Result<Opened<'a>
 /// A row with what is local at its key; nothing if it is not looked at.
 pub(crate) fn item_at(cx: &Context<'_>, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
     let display_path = dir.display_path.join(&row.display_name);
-    if cx.prunes(&display_path, &row.key) {
+    let places = dir.entries.names.with_key(&row.key.name);
+    let found = that_may_travel(cx, &dir.path, dir.entries.stat_range(places))?;
+    let (local, name) = one_of(&found, &row, dir.device);
+    if cx.prunes(&display_path, &spelling(&dir.path, &name), &row.key) {
         return None;
     }
-    let places = dir.entries.names.with_key(&row.key.name);
-    let found = dir.entries.stat_range(places);
-    let (local, name) = one_of(&found, &row, dir.device);
     Some(Item {
         row,
         local,
@@ -174,9 +176,13 @@ fn step(cx: &Context<'_>, dir: &RelPath, name: &str, folded: &str, device: u64) 
     let Ok(listed) = disk.list(dir) else {
         return LocalDir::Unknown;
     };
-    let mut same = listed.names.iter().filter(|name| fold(name) == folded);
-    match (same.next(), same.next()) {
-        (None, _) => LocalDir::Absent(exact, device),
+    let filter = &cx.env.config.sync.filter;
+    let same = || listed.names.iter().filter(|name| fold(name) == folded);
+    let mut open = same().filter(|name| !filter.prunes(&spelling(dir, name)));
+    match (open.next(), open.next()) {
+        (None, _) if same().next().is_none() => LocalDir::Absent(exact, device),
+        // Its spelling here is left out, and so is all in it.
+        (None, _) => LocalDir::Unknown,
         (Some(name), None) => match (listed.handle.status(name), dir.join(name)) {
             (Ok(Some(status)), Ok(path))
                 if matches!(local_of(&status, device), Local::Folder { .. }) =>

@@ -11,7 +11,7 @@ use crate::io::stat::Stamp;
 /// What is to be done about an item.
 pub(crate) fn decision(cx: &Context<'_>, item: &Item, observed: &Observed) -> Action {
     let sync = &cx.env.config.sync;
-    let allows = sync.filter.allows(&item.display_path);
+    let allows = cx.allows(item);
     decide(Facts {
         directions: Directions::of(cx.options.mode, allows),
         base: item.row.base_kind(),

@@ -27,7 +27,7 @@ pub(crate) fn visit<'a>(
     }
     note_mount(cx, actions, walk, &mut item)?;
     let remote = item.row.remote_side();
-    let allows = cx.env.config.sync.filter.allows(&item.display_path);
+    let allows = cx.allows(&item);
     let directions = Directions::of(cx.options.mode, allows);
     if walk == Walk::All && directions != Directions::Neither {
         count(cx, actions.survey(), &item, remote);

@@ -13,16 +13,16 @@ use std::io;
 
 use queue::{DirQueue, QueuedDir};
 
-use crate::core::decide::{Directions, Mode};
+use crate::core::decide::Directions;
 use crate::core::filter::FilterAllows;
 use crate::core::names::refused_by_dropbox;
 use crate::core::path::{DisplayPath, Key, RelPath, nfc};
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Local, Walk};
+use crate::engine::item::{Item, Local, Walk, spelling};
 use crate::engine::local_dir::{
-    LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of,
+    LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of, that_may_travel,
 };
 use crate::engine::reconcile::visit;
 use crate::engine::survey::Survey;
@@ -80,6 +80,7 @@ fn walk_dir<'a>(
         dir: &dir,
         path: &path,
         device,
+        is_spelt_alike: dir.display_path.trim_start_matches('/') == path.as_str(),
     };
     let mut in_step = Survey::default();
     let index = cx.env.index;
@@ -99,15 +100,18 @@ fn walk_dir<'a>(
         while names.folded(at).as_deref() == Some(name) {
             at += 1;
         }
-        let found = entries.stat_range(start..at);
+        let found = that_may_travel(cx, &path, entries.stat_range(start..at));
         let known = if summary.as_ref().is_some_and(|summary| summary.name == name) {
             std::mem::replace(&mut summary, summaries.next()?)
         } else {
             None
         };
+        let Some(found) = found else {
+            continue;
+        };
         let is_done = match (&known, &*found) {
-            (Some(known), [found]) => is_in_step(cx, &mut in_step, &dir, known, found),
-            (Some(known), []) => stays_there(cx, &mut in_step, &dir, known),
+            (Some(known), [found]) => is_in_step(cx, &mut in_step, &walked, known, found),
+            (Some(known), []) => stays_there(cx, &mut in_step, &walked, known),
             _ => false,
         };
         if is_done {
@@ -127,7 +131,7 @@ fn walk_dir<'a>(
 fn is_in_step(
     cx: &Context<'_>,
     survey: &mut Survey,
-    dir: &QueuedDir,
+    walked: &WalkedDir<'_>,
     known: &RowSummary,
     found: &LocalEntry,
 ) -> bool {
@@ -138,18 +142,25 @@ fn is_in_step(
     if !is_same || known.arrived_in_pass > cx.last_guarded_pass {
         return false;
     }
-    if directions_of(cx, dir, known).is_some_and(|directions| directions != Directions::Neither) {
+    let directions = directions_of(cx, walked, known, &found.name);
+    if directions.is_some_and(|directions| directions != Directions::Neither) {
         survey.count_in_step();
     }
     true
 }
 
 /// A file only Dropbox has, where nothing may come down, and it is counted.
-fn stays_there(cx: &Context<'_>, survey: &mut Survey, dir: &QueuedDir, known: &RowSummary) -> bool {
+fn stays_there(
+    cx: &Context<'_>,
+    survey: &mut Survey,
+    walked: &WalkedDir<'_>,
+    known: &RowSummary,
+) -> bool {
     if !known.is_only_there {
         return false;
     }
-    match directions_of(cx, dir, known) {
+    let name = known.display_name.as_ref().unwrap_or(&known.name);
+    match directions_of(cx, walked, known, name) {
         Some(Directions::Up) => {
             survey.count_only_in_dropbox();
             true
@@ -159,8 +170,13 @@ fn stays_there(cx: &Context<'_>, survey: &mut Survey, dir: &QueuedDir, known: &R
     }
 }
 
-/// Which way a file may travel; nothing if it is not looked at.
-fn directions_of(cx: &Context<'_>, dir: &QueuedDir, known: &RowSummary) -> Option<Directions> {
+/// Which way a file may travel that has this name here; nothing if it is not looked at.
+fn directions_of(
+    cx: &Context<'_>,
+    walked: &WalkedDir<'_>,
+    known: &RowSummary,
+    local_name: &str,
+) -> Option<Directions> {
     let filter = &cx.env.config.sync.filter;
     let display_name = known.display_name.as_ref().unwrap_or(&known.name);
     if filter.takes_everything() && cx.env.own_keys.is_empty() {
@@ -171,13 +187,24 @@ fn directions_of(cx: &Context<'_>, dir: &QueuedDir, known: &RowSummary) -> Optio
         };
         return (!filter.hides_name(display_name)).then(|| Directions::of(cx.options.mode, all));
     }
+    let dir = walked.dir;
     let display_path = dir.display_path.join(display_name);
-    if cx.prunes(&display_path, &Key::in_dir(&dir.key, &known.name)) {
+    let local_path = if walked.is_spelt_alike && display_name == local_name {
+        None
+    } else {
+        Some(spelling(walked.path, local_name))
+    };
+    let local_path = local_path.as_deref().unwrap_or(&display_path);
+    if cx.prunes(
+        &display_path,
+        local_path,
+        &Key::in_dir(&dir.key, &known.name),
+    ) {
         return None;
     }
     Some(Directions::of(
         cx.options.mode,
-        filter.allows(&display_path),
+        filter.allows_both(&display_path, local_path),
     ))
 }
 
@@ -186,6 +213,8 @@ struct WalkedDir<'d> {
     dir: &'d QueuedDir,
     path: &'d RelPath,
     device: u64,
+    /// Its path is spelt as in Dropbox.
+    is_spelt_alike: bool,
 }
 
 /// One key of a directory: its row, if any, and the local names that have this key.
@@ -197,7 +226,9 @@ fn walk_key<'a>(
     found: &[LocalEntry],
     dirs: &mut DirQueue,
 ) -> Result<()> {
-    let WalkedDir { dir, path, device } = *walked;
+    let WalkedDir {
+        dir, path, device, ..
+    } = *walked;
     cx.env.deadline.check()?;
     if known.is_none() && is_lost_and_found(cx, path, device, found) {
         return Ok(());
@@ -212,11 +243,11 @@ fn walk_key<'a>(
         return Ok(());
     }
     let display_path = dir.display_path.join(&row.display_name);
-    if cx.prunes(&display_path, &row.key) {
+    let (local, name) = one_of(found, &row, device);
+    if cx.prunes(&display_path, &spelling(path, &name), &row.key) {
         return Ok(());
     }
-    let (local, name) = one_of(found, &row, device);
-    tell_unclear(cx, &dir.display_path, &display_path, found);
+    tell_unclear(cx, path, &display_path, found);
     if has_lost_mount(cx, &row, &local)? {
         cx.note_incomplete_view();
         cx.env.report.problem(
@@ -228,7 +259,7 @@ fn walk_key<'a>(
     }
     if !matches!(local, Local::Gone | Local::Unknown)
         && row.base == Base::None
-        && refused(cx, &display_path, &name)
+        && refused(cx, &display_path, path, &name)
     {
         return Ok(());
     }
@@ -248,7 +279,7 @@ fn walk_key<'a>(
 /// Says which of the local names of a key cannot be told apart, or not be looked at.
 fn tell_unclear(
     cx: &mut Context<'_>,
-    dir: &DisplayPath,
+    dir: &RelPath,
     display_path: &DisplayPath,
     found: &[LocalEntry],
 ) {
@@ -293,9 +324,9 @@ fn queue_children(item: &Item, dirs: &mut DirQueue) -> Result<()> {
 }
 
 /// Whether Dropbox refuses this name; says so where it could go up.
-fn refused(cx: &Context<'_>, display_path: &str, name: &str) -> bool {
+fn refused(cx: &Context<'_>, display_path: &str, dir: &RelPath, name: &str) -> bool {
     match refused_by_dropbox(name) {
-        Some(why) if may_go_up(cx, display_path) => {
+        Some(why) if cx.may_go_up(display_path, &spelling(dir, name)) => {
             cx.env
                 .report
                 .problem(display_path, &format!("{why}: rename or exclude it"));
@@ -305,18 +336,12 @@ fn refused(cx: &Context<'_>, display_path: &str, name: &str) -> bool {
     }
 }
 
-fn may_go_up(cx: &Context<'_>, display_path: &str) -> bool {
-    let allows = cx.env.config.sync.filter.allows(display_path);
-    let once = cx.reset_due && cx.env.config.sync.upload_on_reset;
-    cx.options.up && allows.up && (once || cx.options.mode != Mode::DropboxToLocal)
-}
-
-fn tell_clash(cx: &Context<'_>, dir: &DisplayPath, found: &[LocalEntry]) {
+fn tell_clash(cx: &Context<'_>, dir: &RelPath, found: &[LocalEntry]) {
     for entry in found {
         let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
         let other = others.first().map_or("", |e| e.name.as_str());
         cx.env.report.problem(
-            &dir.join(&entry.name),
+            &spelling(dir, &entry.name),
             &format!("Dropbox would take it for the same name as {other}: rename one of them"),
         );
     }

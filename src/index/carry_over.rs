@@ -7,59 +7,59 @@ use super::{Base, Index, Meta, Row, row, schema};
 use crate::core::path::{Key, is_folded_otherwise};
 use crate::error::Result;
 
-impl Index {
-    /// Carries an index of an older format over, in one transaction; does nothing to one of this
-    /// format.
-    ///
-    /// A listing that was under way is begun anew, since its keys are of the older format.
-    ///
-    /// # Errors
-    /// What SQLite says. Then nothing has changed.
-    pub fn carry_over(&self) -> Result<()> {
-        if self.meta(Meta::Format)?.as_deref() == Some(schema::FORMAT) {
+/// Carries an index of an older format over, in one transaction; does nothing to one of this
+/// format.
+///
+/// A listing that was under way is begun anew, since its keys are of the older format.
+///
+/// # Errors
+/// What SQLite says. Then nothing has changed.
+pub fn carry_over(index: &Index) -> Result<()> {
+    if index.meta(Meta::Format)?.as_deref() == Some(schema::FORMAT) {
+        return Ok(());
+    }
+    index.transaction(|| {
+        index.db.execute_batch(schema::CREATE_REFUSALS)?;
+        index.unstage()?;
+        fold_keys(index)?;
+        index.set_meta(Meta::Format, schema::FORMAT)
+    })
+}
+
+/// Gives each row the key it has by Dropbox's lower case.
+fn fold_keys(index: &Index) -> Result<()> {
+    let mut last = Key::default();
+    loop {
+        let mut select = index.db.prepare(schema::SELECT_KEYED_OTHERWISE)?;
+        let asked = params![last.dir, last.name, ROWS_AT_ONCE];
+        let rows = select.query_map(asked, row::read)?;
+        let rows = rows.collect::<std::result::Result<Vec<Row>, _>>()?;
+        drop(select);
+        let Some(end) = rows.last() else {
             return Ok(());
-        }
-        self.transaction(|| {
-            self.db.execute_batch(schema::CREATE_REFUSALS)?;
-            self.unstage()?;
-            self.fold_keys()?;
-            self.set_meta(Meta::Format, schema::FORMAT)
-        })
-    }
-
-    /// Gives each row the key it has by Dropbox's lower case.
-    fn fold_keys(&self) -> Result<()> {
-        let mut last = Key::default();
-        loop {
-            let mut select = self.db.prepare(schema::SELECT_KEYED_OTHERWISE)?;
-            let asked = params![last.dir, last.name, ROWS_AT_ONCE];
-            let rows = select.query_map(asked, row::read)?;
-            let rows = rows.collect::<std::result::Result<Vec<Row>, _>>()?;
-            drop(select);
-            let Some(end) = rows.last() else {
-                return Ok(());
-            };
-            last = end.key.clone();
-            for row in rows.into_iter().filter(|row| row.intact) {
-                self.fold_key(row)?;
-            }
+        };
+        last = end.key.clone();
+        for row in rows.into_iter().filter(|row| row.intact) {
+            fold_key(index, row)?;
         }
     }
+}
 
-    fn fold_key(&self, mut row: Row) -> Result<()> {
-        if let Some(lower) = &row.lower {
-            let key = Key::of(lower);
-            let lower = Some(lower.clone()).filter(|lower| *lower != key.path());
-            if key != row.key {
-                self.remove(&row.key)?;
-                self.put(&Row { key, lower, ..row })?;
-            }
-        } else if is_folded_otherwise(&row.key.path()) {
-            // Which key Dropbox has for it only a listing tells; then it is adopted.
-            row.set_base(Base::None);
-            self.put(&row)?;
-            self.set_meta(Meta::RelistDue, "1")?;
+fn fold_key(index: &Index, mut row: Row) -> Result<()> {
+    if let Some(lower) = &row.lower {
+        let key = Key::of(lower);
+        let lower = Some(lower.clone()).filter(|lower| *lower != key.path());
+        if key != row.key {
+            index.remove(&row.key)?;
+            return index.put(&Row { key, lower, ..row });
         }
+        Ok(())
+    } else if is_folded_otherwise(&row.key.path()) {
+        // Which key Dropbox has for it only a listing tells; then it is adopted.
+        row.set_base(Base::None);
+        index.put(&row)?;
+        index.set_meta(Meta::RelistDue, "1")
+    } else {
         Ok(())
     }
 }

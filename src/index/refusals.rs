@@ -3,7 +3,7 @@
 //!
 //! The table is empty nearly always. It is written only when something changes.
 
-use rusqlite::{OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
 use super::Index;
 use super::row::checksum_of_fields;
@@ -77,21 +77,24 @@ impl Refusal {
 
 const SELECT: &str = "SELECT dir, name, reason, seen, text, since, next, sum FROM refusal";
 
-impl Index {
-    /// Whether nothing at all is kept.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn has_refusals(&self) -> Result<bool> {
-        let mut select = self.db.prepare_cached("SELECT 1 FROM refusal LIMIT 1")?;
-        Ok(select.exists([])?)
-    }
+/// What could not be done, as the index keeps it.
+pub struct Refusals<'a> {
+    db: &'a Connection,
+}
 
+impl Index {
+    /// What could not be done.
+    pub fn refusals(&self) -> Refusals<'_> {
+        Refusals { db: &self.db }
+    }
+}
+
+impl Refusals<'_> {
     /// What is kept of a key; one that is damaged counts as none.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn refusal(&self, key: &Key) -> Result<Option<Refusal>> {
+    pub fn of(&self, key: &Key) -> Result<Option<Refusal>> {
         let statement = format!("{SELECT} WHERE dir = ? AND name = ?");
         let mut select = self.db.prepare_cached(&statement)?;
         let found = select
@@ -104,25 +107,32 @@ impl Index {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn refusals(&self) -> Result<Vec<Refusal>> {
+    pub fn all(&self) -> Result<Vec<Refusal>> {
         let mut select = self.db.prepare(&format!("{SELECT} ORDER BY dir, name"))?;
         let found = select.query_map([], read)?;
         let found: std::result::Result<Vec<_>, _> = found.collect();
         Ok(found?.into_iter().flatten().collect())
     }
 
-    /// Keeps one, inside the open transaction.
+    /// Keeps one of a key instead of what was kept, or none, inside the open transaction.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn put_refusal(&self, refusal: &Refusal) -> Result<()> {
+    pub fn set(&self, key: &Key, refusal: Option<&Refusal>) -> Result<()> {
+        let Some(refusal) = refusal else {
+            let mut delete = self
+                .db
+                .prepare_cached("DELETE FROM refusal WHERE dir = ? AND name = ?")?;
+            delete.execute(params![key.dir, key.name])?;
+            return Ok(());
+        };
         let mut upsert = self.db.prepare_cached(
             "INSERT OR REPLACE INTO refusal (dir, name, reason, seen, text, since, next, sum) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         upsert.execute(params![
-            refusal.key.dir,
-            refusal.key.name,
+            key.dir,
+            key.name,
             refusal.reason.number(),
             refusal.seen,
             refusal.text,
@@ -130,18 +140,6 @@ impl Index {
             refusal.next,
             refusal.checksum(),
         ])?;
-        Ok(())
-    }
-
-    /// Drops that of a key, inside the open transaction.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn remove_refusal(&self, key: &Key) -> Result<()> {
-        let mut delete = self
-            .db
-            .prepare_cached("DELETE FROM refusal WHERE dir = ? AND name = ?")?;
-        delete.execute(params![key.dir, key.name])?;
         Ok(())
     }
 }

@@ -170,9 +170,9 @@ impl Row {
         }
     }
 
-    /// Takes note of what Dropbox holds, in the shortest form. The content of the base under another
-    /// rev is no edit: an edit was undone, or the file moved away and back. That rev is named from
-    /// now on.
+    /// Takes note of what Dropbox holds, in the shortest form. The content of the base under
+    /// another rev is no edit: one was undone, or the file moved away and back. That rev is named
+    /// from then on.
     pub fn set_remote(&mut self, remote: Remote) {
         if let (Remote::File(remote), Base::File(base)) = (&remote, &mut self.base)
             && remote.hash == Some(base.hash)

@@ -255,7 +255,10 @@ fn a7_an_edit_undone_in_dropbox_is_none() {
             assert_eq!(outcome.conflicts, Vec::<String>::new(), "{mode}");
             match mode {
                 "DROPBOX_TO_LOCAL" => {
-                    assert_eq!(outcome.counts.downloaded, 1, "what was removed: {outcome:?}");
+                    assert_eq!(
+                        outcome.counts.downloaded, 1,
+                        "what was removed: {outcome:?}"
+                    );
                     assert_eq!(world.read("edited").as_deref(), Some("edited here"));
                 }
                 _ => {

@@ -309,3 +309,185 @@ fn archives_leave_it_where_it_is() {
         world.check_settled();
     }
 }
+
+/// Keys, a file here, a folder and a file of the same keys in Dropbox, spelt otherwise there.
+const SPELT_OTHERWISE: [(&str, &str, &str, &str); 5] = [
+    (
+        "exclude = ['/secrets']",
+        "secrets/pw.txt",
+        "/Secrets",
+        "/Secrets/PW.txt",
+    ),
+    (
+        "exclude = ['/a/secrets']",
+        "a/secrets/deep/pw",
+        "/A/Secrets",
+        "/A/SECRETS/deep/PW",
+    ),
+    (
+        "exclude = ['.*\\.key']",
+        "server.key",
+        "/Other",
+        "/server.KEY",
+    ),
+    (
+        "upload_filter = ['/docs/.*', '/docs']\ndownload_filter = ['/docs/.*']",
+        "Docs/pw",
+        "/docs",
+        "/docs/pw",
+    ),
+    (
+        "exclude = ['/\u{e4}/.*']",
+        "\u{e4}/pw",
+        "/\u{c4}",
+        "/\u{c4}/pw",
+    ),
+];
+
+/// A1: Dropbox spells the folder or file otherwise than the content dir; the exclude has the
+/// spelling here.
+#[test]
+fn a1_what_is_excluded_as_it_is_spelt_here_does_not_travel_either() {
+    for mode in MODES {
+        for (keys, here, folder, file) in SPELT_OTHERWISE {
+            for is_first in [true, false] {
+                let world = World::in_mode(mode);
+                shut(&world, keys);
+                world.put(here, "ours");
+                world.put("beside", "b");
+                if is_first {
+                    world.dropbox.mkdir(folder);
+                }
+                world.sync_ok();
+                // Somebody makes it there, empty; then a file of that name.
+                if !is_first {
+                    world.dropbox.mkdir(folder);
+                    world.sync_ok();
+                }
+                world.put(here, "ours, edited");
+                world.sync_ok();
+                let went_up = |content: &String| content.starts_with("ours");
+                let there = world.remote_tree();
+                assert!(!there.values().any(went_up), "{mode} {keys}: {there:?}");
+                world.dropbox.put(file, b"theirs");
+                world.sync_ok();
+                world.sync_ok();
+                let tree = world.local_tree();
+                assert_eq!(tree[here], "ours, edited", "{mode} {keys}");
+                assert!(
+                    !tree.values().any(|content| content == "theirs"),
+                    "{tree:?}"
+                );
+                assert_eq!(world.dropbox.read(file).unwrap(), b"theirs", "{mode}");
+                world.remove(here.split('/').next().unwrap());
+                let idle = world.sync_ok();
+                assert_eq!(idle.counts.deleted_in_dropbox, 0, "{mode} {keys}");
+            }
+        }
+    }
+}
+
+/// A2: each of several names with one key is asked alone.
+#[test]
+fn a2_an_excluded_name_does_not_take_another_of_its_key_along() {
+    for (keys, shut_name, open_name) in [
+        ("exclude = ['/Logs']", "Logs", "logs"),
+        ("exclude = ['/logs']", "logs", "Logs"),
+        (
+            "upload_filter = ['/logs(/.*)?']\ndownload_filter = []",
+            "LOGS",
+            "logs",
+        ),
+    ] {
+        let world = World::in_mode("BIDIRECTIONAL");
+        shut(&world, keys);
+        world.put(&at(shut_name, "a"), "shut");
+        world.put(&at(open_name, "a"), "open");
+        world.put("logs.txt", "x");
+        let outcome = world.sync();
+        if shut_name == "LOGS" {
+            // What is in a folder may travel where the folder itself does not: a clash stays one.
+            assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+            continue;
+        }
+        assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+        let there = world.remote_tree();
+        assert_eq!(there[&at(open_name, "a")], "open", "{keys}");
+        assert_eq!(
+            there.values().filter(|content| *content == "shut").count(),
+            0
+        );
+        world.put(&at(open_name, "b"), "later");
+        world.put(&at(shut_name, "b"), "later, shut");
+        world.dropbox.put(&format!("/{open_name}/c"), b"from there");
+        world.sync_ok();
+        assert_eq!(
+            world.read(&at(open_name, "c")).as_deref(),
+            Some("from there")
+        );
+        assert_eq!(world.read(&at(shut_name, "c")), None);
+        assert_eq!(world.remote_tree()[&at(open_name, "b")], "later");
+        // Gone here, gone there; the shut one is not asked.
+        world.remove(&at(open_name, "b"));
+        world.sync_ok();
+        assert!(!world.remote_tree().contains_key(&at(open_name, "b")));
+        world.check_settled();
+    }
+}
+
+/// A2, with files: the one that may travel does, whichever comes first.
+#[test]
+fn a2_files_that_differ_in_case_are_asked_one_by_one() {
+    let world = World::in_mode("BIDIRECTIONAL");
+    shut(&world, "exclude = ['/d/A\\.txt', '/d/b\\.txt']");
+    for name in ["A.txt", "a.txt", "B.txt", "b.txt"] {
+        world.put(&at("d", name), name);
+    }
+    world.sync_ok();
+    world.check_remote(&[("d/", ""), ("d/B.txt", "B.txt"), ("d/a.txt", "a.txt")]);
+    world.check_settled();
+    // Both are shut now: nothing follows from what nobody looks at.
+    shut(&world, "exclude = ['/d/[aA]\\.txt', '/d/b\\.txt']");
+    world.sync_ok();
+    world.remove("d/a.txt");
+    world.sync_ok();
+    assert!(world.remote_tree().contains_key("d/a.txt"));
+}
+
+/// A3: nothing is said of what may not travel.
+#[test]
+fn a3_clashes_and_odd_names_that_may_not_travel_are_no_problem() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = |dir: std::path::PathBuf| {
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "odd").unwrap();
+    };
+    for keys in [
+        "upload_filter = ['/items/.*']\ndownload_filter = ['/items/.*']",
+        "exclude = ['/icons']",
+        "exclude = ['/icons/.*']",
+        "exclude = ['.*\\.png', '/icons/caf.*']",
+    ] {
+        for mode in MODES {
+            let world = World::in_mode(mode);
+            shut(&world, keys);
+            world.put("icons/Tim.png", "1");
+            world.put("icons/tim.png", "2");
+            odd(world.content().join("icons"));
+            world.put("items/a", "a");
+            for _ in 0..2 {
+                let outcome = world.sync();
+                assert_eq!(outcome.exit, ExitCode::Ok, "{mode} {keys}: {outcome:?}");
+            }
+            assert!(world.remote_tree().values().all(|content| content != "1"));
+        }
+    }
+    // What may travel is said.
+    let world = World::in_mode("BIDIRECTIONAL");
+    shut(&world, "exclude = ['/icons/[a-z]*\\.png']");
+    world.put("icons/Tim.png", "1");
+    world.put("icons/tim.PNG", "2");
+    odd(world.content().join("icons"));
+    let outcome = world.sync();
+    assert_eq!(outcome.problems.len(), 3, "{outcome:?}");
+}

@@ -3,11 +3,10 @@
 use std::io;
 use std::ops::Range;
 
-use crate::core::decide::Mode;
 use crate::core::own_names::is_own_name;
 use crate::core::path::{RelPath, join};
 use crate::engine::context::Context;
-use crate::engine::item::{Local, local_of};
+use crate::engine::item::{Local, local_of, spelling};
 use crate::index::Row;
 use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Status};
@@ -86,12 +85,12 @@ pub(crate) fn entries<'a>(
         not_utf8,
         handle,
     } = listed;
-    if cx.options.mode != Mode::DropboxToLocal {
-        for name in not_utf8.iter().filter(|name| !name.starts_with('.')) {
-            cx.env.report.problem(
-                &path.join(name).unwrap_or_default().slashed(),
-                "the name is not UTF-8, Dropbox cannot hold it: rename it",
-            );
+    for name in &not_utf8 {
+        // Filters see what can be read of it.
+        let shown = spelling(path, name);
+        if cx.may_go_up(&shown, &shown) {
+            let text = "the name is not UTF-8, Dropbox cannot hold it: rename it";
+            cx.env.report.problem(&shown, text);
         }
     }
     let own: Vec<usize> = (0..names.len())
@@ -134,6 +133,27 @@ pub(crate) fn is_lost_and_found(
         Ok(None) | Err(_) => false,
     };
     matches!(found, [entry] if is_it(entry)) && at_top()
+}
+
+/// Of several local names with one key those that may travel: each is asked alone. Nothing if the
+/// filters leave out all of them, so that the key is not looked at.
+pub(crate) fn that_may_travel(
+    cx: &Context<'_>,
+    dir: &RelPath,
+    mut found: Vec<LocalEntry>,
+) -> Option<Vec<LocalEntry>> {
+    if found.len() < 2 {
+        return Some(found);
+    }
+    let filter = &cx.env.config.sync.filter;
+    found.retain(|entry| {
+        let path = spelling(dir, &entry.name);
+        let allows = filter.allows(&path);
+        let is_file = matches!(&entry.status, Ok(status) if status.kind == Kind::File);
+        // What is in a folder may travel where it does not itself.
+        !filter.prunes(&path) && (!is_file || allows.up || allows.down)
+    });
+    (!found.is_empty()).then_some(found)
 }
 
 /// What is local at a key, and under which name.

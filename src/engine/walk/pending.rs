@@ -40,7 +40,8 @@ fn pending_in<'a>(
     while let Some(row) = rows.next()? {
         cx.env.deadline.check()?;
         // A folder that is pruned is pending for ever, and no reason to look.
-        if cx.prunes(&display_path.join(&row.display_name), &row.key) {
+        let row_path = display_path.join(&row.display_name);
+        if cx.prunes(&row_path, &row_path, &row.key) {
             continue;
         }
         if opened.is_none() {
