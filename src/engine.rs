@@ -10,6 +10,7 @@ pub mod durable;
 pub mod identity;
 pub mod item;
 pub mod local_dir;
+pub mod moves;
 pub mod observe;
 pub mod pass;
 pub mod phases;

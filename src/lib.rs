@@ -63,6 +63,7 @@
 //! reconcile
 //! phases    planner
 //! actions
+//! moves
 //! download    upload    delete
 //! observe    local_dir    durable    identity
 //! context
@@ -102,8 +103,6 @@
 //! - `engine::download::partial`: the beginning of a large file, kept from a run that broke off.
 //! - [`engine::download::staged`]: what is verified, and what stands where it goes.
 //! - [`engine::download::publish`]: putting it in place, the conflict copy before it.
-//! - `engine::download::moved`: a file that was only renamed in Dropbox is renamed here;
-//!   [`engine::download::gone`] knows which files Dropbox has no more under their names.
 //! - [`engine::download::archive_plan`]: where bytes come from, and which folders are worth an
 //!   archive; `engine::download::zip` reads one as it arrives.
 //!
@@ -115,11 +114,18 @@
 //! - `engine::upload::single`: a file in calls of its own.
 //! - `engine::upload::session`: a large file in chunks, taken up again by a later run.
 //! - `engine::upload::source`: the bytes that are sent, given up when the file moves.
-//! - `engine::upload::sent`: what came of sending; `engine::upload::settled`: what that means.
-//! - `engine::upload::moved`: a file that was only renamed here is copied by Dropbox.
+//! - [`engine::upload::sent`]: what came of sending; `engine::upload::settled`: what that means.
 //! - [`engine::upload::folders`]: folders that must be asked for;
 //!   [`engine::upload::folders_above`]: those that exist because something was sent into them.
 //! - [`engine::upload::undecided`]: files that only go up where a person says so.
+//!
+//! [`engine::moves`] gives a file its new name where it was only renamed:
+//! - `engine::moves::renames`: what the renames of a pass hold.
+//! - `engine::moves::here`: what was renamed in Dropbox is renamed here; `engine::moves::gone` knows
+//!   which files Dropbox has no more under their names.
+//! - `engine::moves::there`: what was renamed here is renamed in Dropbox; `engine::moves::pairs`
+//!   knows which files are gone here.
+//! - `engine::moves::halves`: a delete that is half of a rename waits for the other half.
 //!
 //! [`engine::delete`] deletes last of all:
 //! - `engine::delete::deletes`: what the phase holds.

@@ -18,6 +18,10 @@ pub enum Change {
     Upload,
     /// A file came down.
     Download,
+    /// A file was renamed locally, as it was in Dropbox.
+    MoveLocal,
+    /// A file was renamed in Dropbox, as it was locally.
+    MoveRemote,
     /// A local file or folder was removed.
     DeleteLocal,
     /// A file or folder in Dropbox was removed.
@@ -35,6 +39,8 @@ impl Change {
         match self {
             Change::Upload => ("uploaded", "would upload"),
             Change::Download => ("downloaded", "would download"),
+            Change::MoveLocal => ("renamed here to", "would rename here to"),
+            Change::MoveRemote => ("renamed in Dropbox to", "would rename in Dropbox to"),
             Change::DeleteLocal => ("deleted locally", "would delete locally"),
             Change::DeleteRemote => ("deleted in Dropbox", "would delete in Dropbox"),
             Change::MakeLocalFolder => ("made folder", "would make folder"),
@@ -54,6 +60,8 @@ pub struct Counts {
     pub uploaded: u64,
     /// Files downloaded.
     pub downloaded: u64,
+    /// Files renamed on either side.
+    pub moved: u64,
     /// Files and folders removed locally.
     pub deleted_locally: u64,
     /// Files and folders removed in Dropbox.
@@ -73,6 +81,7 @@ impl Counts {
     pub fn changes(&self) -> u64 {
         self.uploaded
             + self.downloaded
+            + self.moved
             + self.deleted_locally
             + self.deleted_in_dropbox
             + self.folders_made
@@ -199,6 +208,7 @@ impl Report {
         self.count(|counts| match change {
             Change::Upload => counts.uploaded += 1,
             Change::Download => counts.downloaded += 1,
+            Change::MoveLocal | Change::MoveRemote => counts.moved += 1,
             Change::DeleteLocal => counts.deleted_locally += 1,
             Change::DeleteRemote => counts.deleted_in_dropbox += 1,
             Change::MakeLocalFolder | Change::MakeRemoteFolder => counts.folders_made += 1,
@@ -295,6 +305,7 @@ impl Report {
         for (count, what) in [
             (counts.uploaded, "uploaded"),
             (counts.downloaded, "downloaded"),
+            (counts.moved, "renamed"),
             (counts.folders_made, "folders made"),
             (counts.deleted_locally, "deleted locally"),
             (counts.deleted_in_dropbox, "deleted in Dropbox"),

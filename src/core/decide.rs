@@ -159,7 +159,7 @@ pub enum Action {
 }
 
 /// The side an action changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// The content dir.
     Down,

@@ -1,7 +1,8 @@
-//! The routes that do many things in one call: upload sessions, deletes, folders and copies.
+//! The routes that do many things in one call: upload sessions, deletes, folders, moves, copies.
 //!
 //! Every entry of a batch succeeds or fails alone, and the answers come in the order of the
-//! entries. Deletes, folders and copies may be handed to a job, which is asked after politely.
+//! entries. Deletes, folders, moves and copies may be handed to a job, which is asked after
+//! politely.
 
 use std::time::Duration;
 
@@ -30,6 +31,25 @@ pub trait Choice: PageSink {
 }
 
 const INCOMPLETE: &str = "Dropbox answered for another number of entries than were asked about";
+
+/// How a file gets another name within Dropbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relocation {
+    /// Its old name goes. It needs no room, and keeps its id, shared links and history.
+    Move,
+    /// Its old name stays.
+    Copy,
+}
+
+impl Relocation {
+    /// What it is called when it is done.
+    pub fn done(self) -> &'static str {
+        match self {
+            Relocation::Move => "moved",
+            Relocation::Copy => "copied",
+        }
+    }
+}
 
 /// What became of one entry.
 pub type Outcome<T> = Result<T, ApiError>;
@@ -265,37 +285,54 @@ impl Api<'_> {
         complete(outcomes.collect(), paths.len())
     }
 
-    /// `files/copy_batch_v2` of files within Dropbox, as (from, to), autorename off.
+    /// `files/move_batch_v2` or `files/copy_batch_v2` of files within Dropbox, as (from, to),
+    /// autorename off. Both check by `check_v2`.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn copy_batch(
+    pub fn relocate_batch(
         &self,
+        relocation: Relocation,
         files: &[(RemotePath, RemotePath)],
     ) -> Call<Vec<Outcome<FileMetadata>>> {
         let entry =
             |(from, to): &(RemotePath, RemotePath)| json!({ "from_path": from, "to_path": to });
-        let entries: Vec<Value> = files.iter().map(entry).collect();
-        let launch = json!({ "entries": entries });
-        let route = "files/copy_batch_v2";
-        let answers: Vec<Nested> =
-            self.job_checked_by(route, "files/copy_batch/check_v2", &launch)?;
-        let outcomes = answers.into_iter().map(Nested::outcome);
-        complete(outcomes.collect(), files.len())
+        let (route, check) = match relocation {
+            Relocation::Move => ("files/move_batch_v2", "files/move_batch/check_v2"),
+            Relocation::Copy => ("files/copy_batch_v2", "files/copy_batch/check_v2"),
+        };
+        let mut outcomes = Vec::with_capacity(files.len());
+        for files in files.chunks(ENTRIES_MAX) {
+            let entries: Vec<Value> = files.iter().map(entry).collect();
+            let launch = json!({ "entries": entries });
+            let answers: Vec<Nested> = self.job_checked_by(route, check, &launch)?;
+            let answers = answers.into_iter().map(Nested::outcome).collect();
+            outcomes.extend(complete(answers, files.len())?);
+        }
+        Ok(outcomes)
     }
 
-    /// `files/copy_v2` of one file, autorename off.
+    /// `files/move_v2` or `files/copy_v2` of one file, autorename off.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn copy_file(&self, from: &RemotePath, to: &RemotePath) -> Call<Outcome<FileMetadata>> {
+    pub fn relocate_file(
+        &self,
+        relocation: Relocation,
+        from: &RemotePath,
+        to: &RemotePath,
+    ) -> Call<Outcome<FileMetadata>> {
         #[derive(Deserialize)]
-        struct Copied {
+        struct Relocated {
             metadata: Metadata,
         }
+        let route = match relocation {
+            Relocation::Move => "files/move_v2",
+            Relocation::Copy => "files/copy_v2",
+        };
         let argument = json!({ "from_path": from, "to_path": to });
-        match self.rpc("files/copy_v2", &argument) {
-            Ok(Copied {
+        match self.rpc(route, &argument) {
+            Ok(Relocated {
                 metadata: Metadata::File(file),
             }) => Ok(Ok(file)),
             Ok(_) => Ok(Err(refusal(json!("other")))),

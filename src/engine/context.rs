@@ -3,7 +3,7 @@
 //! What a phase learns is settled in the index in batches; whatever is not settled when the power
 //! fails is simply seen again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
 use crate::core::filter::FilterAllows;
-use crate::core::path::{Key, RelPath, below};
+use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::engine::item::{Item, Local, is_racy};
 use crate::engine::remote_root::RemoteRoot;
@@ -21,7 +21,7 @@ use crate::index::{Base, BaseFile, Index, Meta, Row};
 use crate::io::deadline::Deadline;
 use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
-use crate::io::stat::Stamp;
+use crate::io::stat::{Kind, Stamp, Status};
 use crate::report::Report;
 
 /// Rows settled in one transaction.
@@ -69,6 +69,23 @@ pub struct Env<'a> {
     pub device: String,
 }
 
+/// A file that is to get to a side.
+#[derive(Clone, Debug)]
+pub struct UnderWay {
+    /// The side.
+    pub direction: Direction,
+    /// What people know it by.
+    pub display_path: DisplayPath,
+    /// Where it is here, if it comes from here.
+    pub path: Option<RelPath>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its content, where that is known.
+    pub hash: Option<ContentHash>,
+    /// Its stamp, if it is here.
+    pub stamp: Option<Stamp>,
+}
+
 /// What every phase of one pass reads and notes.
 pub struct Context<'a> {
     /// What the pass works with.
@@ -90,6 +107,9 @@ pub struct Context<'a> {
     pub arrived_up: ArrivedContent,
     /// The same here.
     pub arrived_down: ArrivedContent,
+    /// What is to get to a side in this pass and is not there yet, by key. LIMIT: what is under way
+    /// at one time, and what failed.
+    pub under_way: BTreeMap<(Direction, Key), UnderWay>,
     /// Something waits for a name that a delete of this pass frees.
     pub needs_second_round: bool,
     /// The second round, after the deletes: what still has no name is a problem.
@@ -130,6 +150,7 @@ impl<'a> Context<'a> {
             has_arrivals: false,
             arrived_up: ArrivedContent::default(),
             arrived_down: ArrivedContent::default(),
+            under_way: BTreeMap::new(),
             needs_second_round: false,
             is_second_round: false,
             damaged: BTreeSet::new(),
@@ -188,6 +209,64 @@ impl<'a> Context<'a> {
                  done here until the next run",
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// A file is to get to a side: what has its content there under another name stays until then.
+    pub(crate) fn note_under_way(&mut self, direction: Direction, item: &Item) {
+        match (direction, item.local) {
+            (Direction::Up, Local::File(status)) => {
+                let key = item.row.key.clone();
+                self.note_local_file(key, &item.display_path, &item.dir, &item.name, &status);
+            }
+            (Direction::Down, _) => self.note_remote_file(&item.row, &item.display_path),
+            _ => {}
+        }
+    }
+
+    /// The same of a file that is here under `key`.
+    pub(crate) fn note_local_file(
+        &mut self,
+        key: Key,
+        display_path: &DisplayPath,
+        dir: &RelPath,
+        name: &str,
+        status: &Status,
+    ) {
+        let under_way = UnderWay {
+            direction: Direction::Up,
+            display_path: display_path.clone(),
+            path: dir.join(name).ok(),
+            size: status.stamp.size,
+            hash: None,
+            stamp: Some(status.stamp),
+        };
+        if self.had_base && status.kind == Kind::File {
+            self.under_way.insert((Direction::Up, key), under_way);
+        }
+    }
+
+    /// The same of a file that Dropbox holds.
+    pub(crate) fn note_remote_file(&mut self, row: &Row, display_path: &DisplayPath) {
+        let Some(remote) = row.remote_file().filter(|_| self.had_base) else {
+            return;
+        };
+        let under_way = UnderWay {
+            direction: Direction::Down,
+            display_path: display_path.clone(),
+            path: None,
+            size: remote.size,
+            hash: remote.hash,
+            stamp: None,
+        };
+        let key = (Direction::Down, row.key.clone());
+        self.under_way.insert(key, under_way);
+    }
+
+    /// It is there.
+    pub(crate) fn note_done(&mut self, key: &Key) {
+        for direction in [Direction::Down, Direction::Up] {
+            self.under_way.remove(&(direction, key.clone()));
         }
     }
 

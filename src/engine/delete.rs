@@ -43,6 +43,15 @@ impl<'a> Deletes<'a> {
         if let Some(halt) = guard(cx, survey, &deletes)? {
             return Ok(Some(halt));
         }
+        self.carry_out(cx, deletes)?;
+        Ok(None)
+    }
+
+    /// Carries deletes out that no guard objects to.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn carry_out(&mut self, cx: &mut Context<'a>, deletes: Vec<Delete>) -> Result<()> {
         let is_file = |delete: &Delete| delete.item.row.base_file().is_some();
         let (remote, local): (Vec<_>, Vec<_>) = deletes
             .into_iter()
@@ -60,8 +69,7 @@ impl<'a> Deletes<'a> {
             }
         }
         self.settle_removed(cx)?;
-        cx.flush_settles()?;
-        Ok(None)
+        cx.flush_settles()
     }
 
     /// Settles local deletes once they are durable: a file that came back with a power cut must not

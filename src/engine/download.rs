@@ -1,12 +1,9 @@
 //! Bringing files down: fetched to a hidden temporary file beside the target and verified
-//! (`fetch`), or given their new name where they were only moved (`moved`), then put in place
-//! ([`publish`]).
+//! (`fetch`), then put in place ([`publish`]).
 
 pub mod archive_plan;
 mod downloads;
 mod fetch;
-pub mod gone;
-mod moved;
 mod partial;
 pub mod publish;
 pub mod staged;
@@ -22,7 +19,7 @@ use staged::{Existing, StagedFile};
 use crate::config::ConflictPolicy;
 use crate::core::decide::Action;
 use crate::core::own_names::{is_temp_name, rev_of_partial, temp_name};
-use crate::core::path::{Key, RelPath, fold};
+use crate::core::path::{RelPath, fold};
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
@@ -59,9 +56,6 @@ impl<'a> Downloads<'a> {
             return Ok(());
         };
         let is_new = matches!(replaces, Existing::Nothing);
-        if is_new && self.move_here(cx, &item, &remote)? {
-            return Ok(());
-        }
         let Some(path) = local_path(cx, &item) else {
             return Ok(());
         };
@@ -104,11 +98,6 @@ impl<'a> Downloads<'a> {
                 not_fetched(cx, &item, failed)
             }
         }
-    }
-
-    /// Whether the file of this key has another name by now, which may not be durable yet.
-    pub(crate) fn is_being_renamed(&self, key: &Key) -> bool {
-        self.gone.is_being_renamed(key)
     }
 
     /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's.

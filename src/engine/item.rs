@@ -110,6 +110,13 @@ pub fn local_of(status: &Status, parent_device: u64) -> Local {
     }
 }
 
+/// Whether a file is the same one under another name, as far as its stamp tells: a rename changes
+/// its ctime only.
+pub fn is_same_file(one: &Stamp, other: &Stamp) -> bool {
+    let of = |stamp: &Stamp| (stamp.size, stamp.mtime_ns, stamp.inode);
+    one.inode != 0 && of(one) == of(other)
+}
+
 /// Whether the file may have changed once more within the tick of its own stamp, after it was read.
 pub fn is_racy(stamp: &Stamp, read_at_ns: i128) -> bool {
     let changed = if stamp.ctime_ns == 0 {

@@ -108,10 +108,10 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
         walk_pending(cx, phases, None)?;
     }
     walk_all(cx, phases)?;
-    phases.uploads.decide_undecided(cx)?;
-    phases.uploads.send_queue(cx)?;
+    phases.decide_undecided(cx)?;
+    phases.send_queue(cx)?;
     phases.uploads.make_remote_folders(cx)?;
-    if let Some(halt) = phases.deletes.delete_all(cx, &phases.survey)? {
+    if let Some(halt) = phases.delete_all(cx)? {
         return Ok(Some(halt));
     }
     mark_guards_passed(cx)?;
@@ -121,9 +121,10 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
             walk_pending(cx, phases, None)?;
         }
         walk_all(cx, phases)?;
-        phases.uploads.send_queue(cx)?;
+        phases.send_queue(cx)?;
         phases.uploads.make_remote_folders(cx)?;
     }
+    phases.delete_other_halves(cx)?;
     Ok(None)
 }
 

@@ -10,15 +10,18 @@ use crate::engine::context::Context;
 use crate::engine::delete::Deletes;
 use crate::engine::download::Downloads;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Observed, Walk};
+use crate::engine::item::{Item, Local, Observed, Walk};
+use crate::engine::moves::Renames;
 use crate::engine::survey::Survey;
 use crate::engine::upload::Uploads;
-use crate::error::Result;
+use crate::engine::upload::undecided::approved;
+use crate::error::{Error, Result};
 use crate::index::Row;
 use crate::io::disk::Disk;
 
-/// The phases that change something. They do not know each other.
+/// The phases that change something. They do not know each other; renames know them.
 pub struct Phases<'a> {
+    pub(crate) renames: Renames<'a>,
     pub(crate) downloads: Downloads<'a>,
     pub(crate) uploads: Uploads<'a>,
     pub(crate) deletes: Deletes<'a>,
@@ -29,11 +32,58 @@ impl<'a> Phases<'a> {
     /// Phases that change this content dir and this Dropbox.
     pub fn new(disk: &'a dyn Disk, api: &'a Api<'a>) -> Phases<'a> {
         Phases {
+            renames: Renames::new(disk, api),
             downloads: Downloads::new(disk, api),
             uploads: Uploads::new(api),
             deletes: Deletes::new(disk, api),
             survey: Survey::default(),
         }
+    }
+
+    /// Sends what waits in the queue; what was only renamed here is renamed in Dropbox first.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn send_queue(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        self.renames.rename_there(cx, &mut self.uploads)?;
+        self.uploads.send_queue(cx)
+    }
+
+    /// Uploads what a person has approved of what was undecided.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn decide_undecided(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        let undecided = std::mem::take(&mut self.uploads.undecided);
+        for (item, observed) in approved(cx, undecided) {
+            if let Some(remote) = item.row.remote_file() {
+                let mode = WriteMode::Update(remote.rev.clone());
+                self.upload(cx, item, &observed, mode, Some(remote.rev))?;
+            }
+        }
+        cx.flush_settles()
+    }
+
+    /// Carries out the collected deletes but for those that wait for their other halves; returns
+    /// what halts the pass instead, if something does.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn delete_all(&mut self, cx: &mut Context<'a>) -> Result<Option<Error>> {
+        let Phases {
+            renames, deletes, ..
+        } = self;
+        renames.halves.hold_back(cx, &mut deletes.collected)?;
+        deletes.delete_all(cx, &self.survey)
+    }
+
+    /// Carries out the deletes that have waited, where their other halves are there by now.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn delete_other_halves(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        let deletes = self.renames.halves.let_go(cx)?;
+        self.deletes.carry_out(cx, deletes)
     }
 }
 
@@ -61,6 +111,10 @@ impl<'a> Actions<'a> for Phases<'a> {
         action: Action,
         how: How<'_>,
     ) -> Result<()> {
+        cx.note_under_way(Direction::Down, &item);
+        if item.local == Local::Gone && self.renames.rename_here(cx, &mut self.downloads, &item)? {
+            return Ok(());
+        }
         self.downloads.download(cx, item, observed, action, how)
     }
 
@@ -85,7 +139,7 @@ impl<'a> Actions<'a> for Phases<'a> {
     }
 
     fn is_being_renamed(&self, key: &Key) -> bool {
-        self.downloads.is_being_renamed(key)
+        self.renames.is_being_renamed(key)
     }
 
     fn clean(&mut self, cx: &mut Context<'a>, dir: &RelPath, own_names: &[String]) {
@@ -100,7 +154,12 @@ impl<'a> Actions<'a> for Phases<'a> {
         mode: WriteMode,
         replaced: Option<Rev>,
     ) -> Result<()> {
-        self.uploads.upload(cx, item, observed, mode, replaced)
+        cx.note_under_way(Direction::Up, &item);
+        if self.uploads.upload(cx, item, observed, mode, replaced) {
+            self.send_queue(cx)
+        } else {
+            Ok(())
+        }
     }
 
     fn make_remote_folder(&mut self, _cx: &mut Context<'a>, item: Item) {

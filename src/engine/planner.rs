@@ -1,5 +1,7 @@
 //! A dry run: the actions of a pass said, not done. It holds nothing to write with.
 
+use std::collections::BTreeSet;
+
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Action, Direction};
 use crate::core::path::{DisplayPath, Key, RelPath};
@@ -9,15 +11,17 @@ use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::delete::guard::{CollectedDeletes, frees_a_name, guard};
 use crate::engine::download::archive_plan::How;
-use crate::engine::download::gone::GoneRemotely;
 use crate::engine::download::publish::report_conflict;
 use crate::engine::download::staged::Existing;
 use crate::engine::download::{existing, tell_in_the_way};
 use crate::engine::item::{Item, Local, Observed, Walk};
+use crate::engine::moves::gone::GoneRemotely;
+use crate::engine::moves::halves::Halves;
+use crate::engine::moves::pairs::{GoneLocally, is_new};
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
 use crate::engine::upload::folders_above::{FoldersAbove, deepest_first};
-use crate::engine::upload::queue::said_of;
+use crate::engine::upload::queue::{PendingUpload, said_of};
 use crate::engine::upload::undecided::approved;
 use crate::error::{Error, Result};
 use crate::index::Row;
@@ -28,6 +32,10 @@ use crate::report::{Change, in_brackets};
 pub struct Planner<'a> {
     survey: Survey,
     gone: GoneRemotely<'a>,
+    gone_here: GoneLocally<'a>,
+    halves: Halves,
+    /// New here, and perhaps only renamed.
+    new_files: Vec<PendingUpload>,
     made: FoldersAbove,
     new_folders: Vec<Item>,
     undecided: Vec<(Item, Observed)>,
@@ -57,6 +65,8 @@ impl<'a> Planner<'a> {
                 self.made.note(&item.row.key);
             }
         }
+        self.plan_new_files(cx)?;
+        self.halves.hold_back(cx, &mut self.collected)?;
         let deletes = self.collected.take();
         if let Some(halt) = guard(cx, &self.survey, &deletes)? {
             return Ok(Some(halt));
@@ -68,7 +78,39 @@ impl<'a> Planner<'a> {
             };
             say(cx, change, &delete.item, "");
         }
+        self.halves.let_go(cx).map(drop)?;
         Ok(None)
+    }
+
+    /// Tells what was only renamed here from what goes up. The old names are not among the deletes
+    /// then, whose approval the id stands for.
+    fn plan_new_files(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        let files = std::mem::take(&mut self.new_files);
+        let (renamed, files) = self.gone_here.pairs(cx, files)?;
+        let mut moved = BTreeSet::new();
+        for renamed in renamed {
+            let (file, old) = (renamed.file(), renamed.old());
+            if renamed.is_move() {
+                let more = format!("{}, from {}", file.more, old.display_path);
+                say(cx, Change::MoveRemote, &file.item, &more);
+                moved.insert(old.row.key.clone());
+            } else {
+                self.plan_upload(cx, file);
+            }
+        }
+        files.iter().for_each(|file| self.plan_upload(cx, file));
+        self.collected.retain(&mut |delete| {
+            let is_moved =
+                delete.direction == Direction::Up && moved.contains(&delete.item.row.key);
+            Ok((!is_moved).then_some(delete))
+        })
+    }
+
+    fn plan_upload(&self, cx: &mut Context<'a>, file: &PendingUpload) {
+        say(cx, Change::Upload, &file.item, &file.more);
+        if let Some(hash) = planned_hash(cx, &file.item, &file.observed) {
+            cx.note_arrival(Direction::Up, hash);
+        }
     }
 }
 
@@ -109,13 +151,18 @@ impl<'a> Actions<'a> for Planner<'a> {
         if let Existing::Kept(_) = replaces {
             report_conflict(cx, &item, "");
         }
-        say(cx, Change::Download, &item, &in_brackets(remote.size));
+        let size = in_brackets(remote.size);
         if let Existing::Nothing = replaces
             && let Some((old, _)) = self.gone.origin(cx, &remote)?
         {
             // It is not among the deletes then, whose approval the id stands for.
+            let more = format!("{size}, from {}", old.display_path);
+            say(cx, Change::MoveLocal, &item, &more);
             self.gone.note_renamed(old.row.key);
-        } else if let Some(hash) = remote.hash {
+            return Ok(());
+        }
+        say(cx, Change::Download, &item, &size);
+        if let Some(hash) = remote.hash {
             cx.note_arrival(Direction::Down, hash);
         }
         Ok(())
@@ -147,18 +194,20 @@ impl<'a> Actions<'a> for Planner<'a> {
         cx: &mut Context<'a>,
         item: Item,
         observed: &Observed,
-        _mode: WriteMode,
+        mode: WriteMode,
         replaced: Option<Rev>,
     ) -> Result<()> {
-        say(
-            cx,
-            Change::Upload,
-            &item,
-            &said_of(observed, replaced.as_ref()),
-        );
         self.made.note(&item.row.key);
-        if let Some(hash) = planned_hash(cx, &item, observed) {
-            cx.note_arrival(Direction::Up, hash);
+        let file = PendingUpload {
+            more: said_of(observed, replaced.as_ref()),
+            item,
+            observed: *observed,
+            mode,
+        };
+        if cx.had_base && is_new(&file) {
+            self.new_files.push(file);
+        } else {
+            self.plan_upload(cx, &file);
         }
         Ok(())
     }

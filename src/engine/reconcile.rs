@@ -49,6 +49,8 @@ pub(crate) fn visit<'a>(
     let observed = match observe(cx, &item) {
         Ok(observed) => observed,
         Err(unread) => {
+            cx.note_under_way(Direction::Up, &item);
+            cx.note_under_way(Direction::Down, &item);
             tell_unread(cx, &item, &unread);
             return Ok(());
         }
@@ -287,6 +289,8 @@ fn report_note<'a>(
         ),
         Note::Undecided => actions.ask_person(cx, item, observed),
         Note::FileMeetsFolder => {
+            cx.note_under_way(Direction::Up, &item);
+            cx.note_under_way(Direction::Down, &item);
             cx.env.report.problem(
                 &item.display_path,
                 "a file on one side and a folder on the other; both are left alone: rename one",
@@ -332,6 +336,7 @@ fn adopt<'a>(
         }
         _ => return Ok(()),
     };
+    cx.note_done(&item.row.key);
     let mut row = item.row;
     let was_in_step = row.base_file().is_some();
     row.settle(base, &item.name);

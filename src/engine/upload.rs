@@ -1,7 +1,6 @@
 //! Sending files up: small ones many at a time, larger ones in one call, large ones in a session.
 //!
-//! Files gather in the queue and leave it together: those that were only moved are copied
-//! within Dropbox, the others are sent. Every write names what it may replace (`add`, or `update`
+//! Files gather in the queue and leave it together. Every write names what it may replace (`add`, or `update`
 //! with a rev), autorename is off, and nothing is settled before Dropbox's content hash equals that
 //! of the bytes sent. A file is only committed as one version of itself: in a single call the last
 //! block is read, and the file looked at again, before that block is sent; in a session before the
@@ -11,11 +10,10 @@ mod batch;
 mod concat;
 pub mod folders;
 pub mod folders_above;
-mod moved;
 pub mod queue;
-mod sent;
+pub mod sent;
 mod session;
-mod settled;
+pub(crate) mod settled;
 mod single;
 mod source;
 pub mod undecided;
@@ -32,11 +30,8 @@ use crate::engine::item::{Item, Observed};
 use crate::error::Result;
 
 impl<'a> Uploads<'a> {
-    /// Queues the local file of an item, and sends the queue when it is full; `replaced` is a rev
-    /// to name that is not the base's.
-    ///
-    /// # Errors
-    /// Whatever ends the pass.
+    /// Queues the local file of an item; says whether the queue is full. `replaced` is a rev to
+    /// name that is not the base's.
     pub(crate) fn upload(
         &mut self,
         cx: &mut Context<'a>,
@@ -44,10 +39,10 @@ impl<'a> Uploads<'a> {
         observed: &Observed,
         mode: WriteMode,
         replaced: Option<Rev>,
-    ) -> Result<()> {
+    ) -> bool {
         if item.blocked_up {
             tell_blocked(cx, &item);
-            return Ok(());
+            return false;
         }
         let file = PendingUpload {
             more: said_of(observed, replaced.as_ref()),
@@ -55,11 +50,7 @@ impl<'a> Uploads<'a> {
             observed: *observed,
             mode,
         };
-        if self.queue.add(file, cx.env.deadline.is_set()) {
-            self.send_queue(cx)
-        } else {
-            Ok(())
-        }
+        self.queue.add(file, cx.env.deadline.is_set())
     }
 
     /// Sends what waits in the queue.
@@ -71,7 +62,6 @@ impl<'a> Uploads<'a> {
         files.retain(|file| !has_no_room(cx, file));
         self.queue.bytes = 0;
         self.queue.had_server_error = false;
-        let files = self.copy_moved(cx, files)?;
         let is_small = |file: &PendingUpload| file.observed.stamp.size <= BATCHED_FILE_MAX;
         let (mut small, large): (Vec<_>, Vec<_>) = files.into_iter().partition(is_small);
         // What was moved while it was read, or lost with an answer, gets a second chance.

@@ -261,6 +261,9 @@ fn walk_key<'a>(
         && row.base == Base::None
         && refused(cx, &display_path, path, &name)
     {
+        if let Local::File(status) = &local {
+            cx.note_local_file(row.key, &display_path, path, &name, status);
+        }
         return Ok(());
     }
     let item = Item {
@@ -286,6 +289,12 @@ fn tell_unclear(
     if found.len() > 1 {
         cx.note_incomplete_view();
         tell_clash(cx, dir, found);
+        for entry in found {
+            if let Ok(status) = &entry.status {
+                let (key, path) = (key_of_one(dir, entry), spelling(dir, &entry.name));
+                cx.note_local_file(key, &DisplayPath::from(path), dir, &entry.name, status);
+            }
+        }
     }
     for entry in found {
         if let Err(error) = &entry.status {
@@ -296,6 +305,14 @@ fn tell_unclear(
                 _ => report.problem(display_path, &format!("cannot look at it: {error}")),
             }
         }
+    }
+}
+
+/// Tells one of several names with one key from the others.
+fn key_of_one(dir: &RelPath, entry: &LocalEntry) -> Key {
+    Key {
+        dir: dir.as_str().to_owned(),
+        name: entry.name.clone(),
     }
 }
 

@@ -34,12 +34,6 @@ fn check_all_up(world: &World, count: usize) {
     world.check_settled();
 }
 
-#[track_caller]
-fn check_nothing_sent(outcome: &Outcome) {
-    let is_upload = |call: &String| call.starts_with("upload");
-    assert!(!outcome.calls.iter().any(is_upload), "{:?}", outcome.calls);
-}
-
 #[test]
 fn a_thousand_small_files_go_up_in_at_most_thirty_calls() {
     let world = many(1000);
@@ -417,71 +411,6 @@ fn a_tree_of_folders_that_holds_what_cannot_be_here_is_not_deleted() {
     world.sync();
     world.sync();
     assert_eq!(world.dropbox.read("/t/1/x/..").unwrap(), b"odd");
-}
-
-#[test]
-fn a_renamed_file_moves_no_bytes() {
-    let world = world();
-    world.put_bytes("old/big", &vec![9; 3 << 20]);
-    world.put("keep", "k");
-    world.sync_ok();
-    world.rename("old/big", "new");
-    let outcome = world.sync_ok();
-    assert_eq!(times(&outcome, "copy_v2"), 1, "{:?}", outcome.calls);
-    check_nothing_sent(&outcome);
-    assert_eq!(outcome.counts.deleted_in_dropbox, 1);
-    check_all_up(&world, 3);
-}
-
-#[test]
-fn a_renamed_directory_moves_no_bytes() {
-    let world = many(60);
-    world.put("keep", "k");
-    world.sync_ok();
-    world.rename("a", "moved");
-    let outcome = world.sync_ok();
-    assert!(outcome.calls.len() <= 12, "{:?}", outcome.calls);
-    check_nothing_sent(&outcome);
-    check_all_up(&world, 62);
-}
-
-/// A world in which a file was renamed, and somebody puts one into Dropbox right before the copy.
-fn renamed_while(path: &'static str, bytes: &'static [u8]) -> World {
-    let world = world();
-    world.put("old", "content");
-    world.put("keep", "k");
-    world.sync_ok();
-    world.rename("old", "new");
-    let dropbox = world.dropbox.clone();
-    let mut once = true;
-    world.on_request(move |request| {
-        if request.target.contains("copy") && std::mem::take(&mut once) {
-            dropbox.put(path, bytes);
-        }
-    });
-    world
-}
-
-#[test]
-fn a_copy_of_a_version_that_was_replaced_meanwhile_is_made_good() {
-    let world = renamed_while("/old", b"edited there");
-    world.sync_ok();
-    assert_eq!(world.dropbox.read("/new").unwrap(), b"content");
-    assert_eq!(world.dropbox.read("/old").unwrap(), b"edited there");
-    world.sync_ok();
-    check_all_up(&world, 3);
-}
-
-#[test]
-fn a_name_taken_in_dropbox_meanwhile_is_not_copied_over() {
-    let world = renamed_while("/new", b"somebody else's");
-    world.sync();
-    assert_eq!(world.dropbox.read("/new").unwrap(), b"somebody else's");
-    assert!(world.read("new").is_some());
-    world.sync_ok();
-    world.sync_ok();
-    assert_eq!(world.local_tree(), world.remote_tree());
-    assert!(world.local_tree().values().any(|text| text == "content"));
 }
 
 #[test]

@@ -9,14 +9,11 @@ use std::process::{Command, Stdio};
 use crate::world::{COUNTS_FILE, TempDir, started};
 
 /// Modules whose tests are scenarios of a [`crate::world::World`], and some scenarios of others.
-const SCENARIOS: [&str; 24] = [
+const SCENARIOS: [&str; 22] = [
     "archives::a_file_edited_while",
     "archives::local_files_in_the_way",
-    "batches::a_copy_of_a_version",
     "batches::a_delete_of_a_version",
     "batches::a_file_dropbox_refuses",
-    "batches::a_name_taken",
-    "batches::a_renamed_file",
     "batches::a_tree_of_folders",
     "batches::edited_files",
     "batches::equal_files",
@@ -32,6 +29,7 @@ const SCENARIOS: [&str; 24] = [
     "idle::",
     "moves::",
     "names::",
+    "renames::",
     "state::",
     "transfers::",
 ];

@@ -145,9 +145,10 @@ fn a_dry_run_knows_renames_from_deletes() {
     let plan = check(&world);
     assert_eq!(
         plan.iter()
-            .filter(|line| line.contains("would upload"))
+            .filter(|line| line.starts_with("would rename in Dropbox to /moved/"))
             .count(),
-        30
+        30,
+        "{plan:?}"
     );
     world.sync_ok();
     assert_eq!(world.local_tree(), world.remote_tree());

@@ -25,7 +25,7 @@ fn a_file_moved_in_dropbox_is_moved_here() {
     world.dropbox.rename("/old/001", "/new/name");
     let outcome = world.sync_ok();
     assert_eq!(downloads(&outcome), 0, "{outcome:?}");
-    assert_eq!(outcome.counts.downloaded, 1);
+    assert_eq!(outcome.counts.moved, 1);
     assert_eq!(world.read("new/name").unwrap(), "content 1");
     assert!(world.read("old/001").is_none());
     assert_eq!(world.local_tree(), world.remote_tree());
@@ -38,7 +38,7 @@ fn a_directory_moved_in_dropbox_is_moved_here() {
     world.dropbox.rename("/old", "/else/where");
     let outcome = world.sync_ok();
     assert_eq!(downloads(&outcome), 0);
-    assert_eq!(outcome.counts.downloaded, 60);
+    assert_eq!(outcome.counts.moved, 60);
     assert_eq!(world.local_tree(), world.remote_tree());
     world.check_settled();
 }

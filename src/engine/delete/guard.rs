@@ -26,6 +26,20 @@ impl CollectedDeletes {
         }
     }
 
+    /// Leaves those that `sift` gives back.
+    ///
+    /// # Errors
+    /// What it says.
+    pub(crate) fn retain(
+        &mut self,
+        sift: &mut dyn FnMut(Delete) -> Result<Option<Delete>>,
+    ) -> Result<()> {
+        for delete in std::mem::take(&mut self.0) {
+            self.0.extend(sift(delete)?);
+        }
+        Ok(())
+    }
+
     /// All of them: files first, then folders from the deepest up; the order is part of the
     /// approval id.
     pub(crate) fn take(&mut self) -> Vec<Delete> {

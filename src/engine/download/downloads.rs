@@ -1,6 +1,5 @@
 //! What the downloads of a pass hold while it lasts.
 
-use super::gone::GoneRemotely;
 use super::staged::PublishQueue;
 use crate::dropbox::api::Api;
 use crate::engine::durable::Durable;
@@ -10,9 +9,8 @@ use crate::io::disk::Disk;
 pub(crate) struct Downloads<'a> {
     pub(super) disk: &'a dyn Disk,
     pub(in crate::engine) api: &'a Api<'a>,
-    pub(super) durable: Durable<'a>,
+    pub(in crate::engine) durable: Durable<'a>,
     pub(super) publish_queue: PublishQueue,
-    pub(super) gone: GoneRemotely<'a>,
 }
 
 impl<'a> Downloads<'a> {
@@ -23,7 +21,6 @@ impl<'a> Downloads<'a> {
             api,
             durable: Durable::new(disk),
             publish_queue: PublishQueue::default(),
-            gone: GoneRemotely::default(),
         }
     }
 }

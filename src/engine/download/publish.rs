@@ -101,6 +101,7 @@ impl<'a> Downloads<'a> {
             {
                 self.discard(&temp);
                 cx.env.report.adopted();
+                cx.note_done(&item.row.key);
                 let base = cx.file_base(&item, rev, hash, stamp, read_at_ns);
                 self.publish_queue.renamed.push((item, base));
                 return Ok(());
@@ -128,6 +129,7 @@ impl<'a> Downloads<'a> {
                 cx.env
                     .report
                     .changed(Change::Download, &item.display_path, &size);
+                cx.note_done(&item.row.key);
                 cx.note_arrival(Direction::Down, hash);
                 let base = cx.file_base(&item, rev, hash, stamp, cx.env.host.now_ns());
                 self.publish_queue.renamed.push((item, base));
@@ -307,13 +309,14 @@ impl<'a> Downloads<'a> {
         new: Item,
         base: Base,
     ) -> Result<()> {
+        cx.note_done(&new.row.key);
         self.publish_queue.renamed.push((new, base));
         self.publish_queue.renamed.push((old, Base::None));
         self.publish_if_full(cx)
     }
 
     /// Makes the directories a download needs.
-    pub(super) fn ensure_dir(&mut self, cx: &mut Context<'a>, item: &Item) -> bool {
+    pub(crate) fn ensure_dir(&mut self, cx: &mut Context<'a>, item: &Item) -> bool {
         if let Ok(Some(status)) = self.disk.status(&item.dir)
             && status.kind == Kind::Folder
         {
@@ -353,7 +356,7 @@ pub(crate) fn report_conflict(cx: &Context<'_>, item: &Item, more: &str) {
 }
 
 /// Where an item is locally; a name this filesystem cannot have is a problem.
-pub(super) fn local_path(cx: &Context<'_>, item: &Item) -> Option<RelPath> {
+pub(crate) fn local_path(cx: &Context<'_>, item: &Item) -> Option<RelPath> {
     let report = cx.env.report;
     item.path()
         .map_err(|e| report.problem(&item.display_path, &format!("{e}: it stays in Dropbox")))

@@ -17,7 +17,7 @@ use crate::report::Change;
 impl<'a> Uploads<'a> {
     /// What was uploaded lies in folders, so they exist: their rows must, or a listing that names
     /// one of them as deleted would not reach what is in it.
-    pub(super) fn note_folders_above(
+    pub(crate) fn note_folders_above(
         &mut self,
         cx: &mut Context<'a>,
         key: &Key,

@@ -1,8 +1,5 @@
 //! Files that wait to go up together, and how many of them may.
 
-use std::collections::HashSet;
-
-use crate::core::path::Key;
 use crate::core::remote::Rev;
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::wire::WriteMode;
@@ -25,26 +22,22 @@ pub(super) const BATCHED_FILE_MAX: u64 = 4 << 20;
 const ARGUMENT_BYTES: usize = 7 << 10;
 
 /// A file on its way up.
-pub(super) struct PendingUpload {
-    pub(super) item: Item,
-    pub(super) observed: Observed,
-    pub(super) mode: WriteMode,
+pub(crate) struct PendingUpload {
+    pub(crate) item: Item,
+    pub(crate) observed: Observed,
+    pub(crate) mode: WriteMode,
     /// What is said behind its name.
-    pub(super) more: String,
+    pub(crate) more: String,
 }
 
 /// Files waiting to go up together.
-pub(super) struct UploadQueue {
-    pub(super) files: Vec<PendingUpload>,
+pub(crate) struct UploadQueue {
+    pub(in crate::engine) files: Vec<PendingUpload>,
     pub(super) bytes: u64,
     pub(super) method: BatchMethod,
     pub(super) argument_bytes: usize,
     /// Dropbox could not answer for the batch at hand; single calls tell what is wrong.
     pub(super) had_server_error: bool,
-    /// Searches for moved files that found none.
-    pub(super) found_nothing: u32,
-    /// Old names of files that were copied: they need not be found again.
-    pub(super) copied: HashSet<Key>,
 }
 
 /// The best way to send many files that Dropbox has not refused in this run.
@@ -66,8 +59,6 @@ impl Default for UploadQueue {
             method: BatchMethod::Batches,
             argument_bytes: ARGUMENT_BYTES,
             had_server_error: false,
-            found_nothing: 0,
-            copied: HashSet::new(),
         }
     }
 }

@@ -10,10 +10,10 @@ use crate::dropbox::wire::FileMetadata;
 use crate::io::stat::Stamp;
 
 /// A committed upload.
-pub(super) struct Sent {
-    pub(super) metadata: FileMetadata,
-    pub(super) hash: ContentHash,
-    pub(super) stamp: Stamp,
+pub(crate) struct Sent {
+    pub(crate) metadata: FileMetadata,
+    pub(crate) hash: ContentHash,
+    pub(crate) stamp: Stamp,
 }
 
 /// Why an upload did not happen.

@@ -14,11 +14,15 @@ use crate::engine::item::{Item, Local, Observed};
 use crate::engine::remote_root::Location;
 use crate::engine::stable_read;
 use crate::error::Result;
-use crate::index::DirPath;
+use crate::index::{DirPath, Row};
 use crate::report::{Change, in_brackets};
 
 impl<'a> Uploads<'a> {
-    pub(super) fn uploaded(
+    /// A file has arrived: it is settled.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn uploaded(
         &mut self,
         cx: &mut Context<'a>,
         item: Item,
@@ -28,25 +32,18 @@ impl<'a> Uploads<'a> {
     ) -> Result<()> {
         cx.committed += 1;
         cx.server_errors = 0;
-        let mut row = item.row.clone();
-        if let Some(lower) = &sent.metadata.path_lower
-            && !cx.env.remote_root.is_stored_as(&mut row, lower)
-        {
-            cx.env.report.problem(
-                &item.display_path,
-                &format!("Dropbox stored it under another name ({lower}): rename it"),
-            );
+        let Some(mut row) = stored_row(cx, &item, &sent.metadata) else {
             return Ok(());
-        }
+        };
         cx.env
             .report
             .changed(Change::Upload, &item.display_path, more);
+        cx.note_done(&row.key);
         cx.note_arrival(Direction::Up, sent.hash);
         self.note_folders_above(cx, &row.key, &item.display_path)?;
         if sent.stamp.size > chunk_bytes(cx) {
             self.forget_session(cx, &row.key)?;
         }
-        row.display_name.clone_from(&sent.metadata.name);
         let rev = sent.metadata.rev;
         let base = cx.file_base(&item, rev, sent.hash, sent.stamp, read_at_ns);
         row.settle(base, &item.name);
@@ -179,4 +176,18 @@ impl<'a> Uploads<'a> {
             .deferred(&item.display_path, "it changed in Dropbox meanwhile");
         Ok(())
     }
+}
+
+/// The row of an item as Dropbox has stored it; nothing if it is another key's by now.
+pub(crate) fn stored_row(cx: &Context<'_>, item: &Item, metadata: &FileMetadata) -> Option<Row> {
+    let mut row = item.row.clone();
+    if let Some(lower) = &metadata.path_lower
+        && !cx.env.remote_root.is_stored_as(&mut row, lower)
+    {
+        let text = format!("Dropbox stored it under another name ({lower}): rename it");
+        cx.env.report.problem(&item.display_path, &text);
+        return None;
+    }
+    row.display_name.clone_from(&metadata.name);
+    Some(row)
 }

@@ -1,13 +1,10 @@
 //! Files that differ on both sides, have no base, and may only go up: a person says whether ours
 //! replace those in Dropbox.
 
-use super::uploads::Uploads;
 use crate::core::decide::Direction;
 use crate::core::guard::ApprovalId;
-use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
-use crate::error::Result;
 
 /// All of them if a person approved exactly these; else none, and each is told as a problem.
 pub(crate) fn approved(
@@ -40,21 +37,4 @@ pub(crate) fn approved(
         }
     }
     Vec::new()
-}
-
-impl<'a> Uploads<'a> {
-    /// Uploads those a person has approved.
-    ///
-    /// # Errors
-    /// Whatever ends the pass.
-    pub(crate) fn decide_undecided(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        let undecided = std::mem::take(&mut self.undecided);
-        for (item, observed) in approved(cx, undecided) {
-            if let Some(remote) = item.row.remote_file() {
-                let mode = WriteMode::Update(remote.rev.clone());
-                self.upload(cx, item, &observed, mode, Some(remote.rev))?;
-            }
-        }
-        cx.flush_settles()
-    }
 }

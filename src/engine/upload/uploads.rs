@@ -9,7 +9,7 @@ use crate::engine::item::{Item, Observed};
 pub(crate) struct Uploads<'a> {
     pub(super) api: &'a Api<'a>,
     /// Files to go up together.
-    pub(super) queue: UploadQueue,
+    pub(in crate::engine) queue: UploadQueue,
     /// Folders that uploads of this pass lie in.
     pub(super) made: FoldersAbove,
     /// Folders to make once it is clear which of them uploads made anyway.

@@ -36,7 +36,7 @@ fn pending_in<'a>(
         return Ok(());
     };
     let mut rows = cx.env.index.pending_rows_in_dir(dir);
-    let mut opened = None;
+    let (mut opened, mut cannot_open) = (None, false);
     while let Some(row) = rows.next()? {
         cx.env.deadline.check()?;
         // A folder that is pruned is pending for ever, and no reason to look.
@@ -44,11 +44,13 @@ fn pending_in<'a>(
         if cx.prunes(&row_path, &row_path, &row.key) {
             continue;
         }
-        if opened.is_none() {
+        if opened.is_none() && !cannot_open {
             opened = open(cx, actions, dir)?;
         }
         let Some(opened) = &opened else {
-            return Ok(());
+            cx.note_remote_file(&row, &row_path);
+            cannot_open = true;
+            continue;
         };
         if let Some(item) = item_at(cx, opened, row) {
             let how = match &mut candidates {

@@ -192,6 +192,7 @@ impl Standin {
                 Entry::File(file) => Node::File {
                     size: file.size(),
                     content_hash: file.content_hash.clone(),
+                    id: file.id.clone(),
                     rev: file.rev.clone(),
                     client_modified: file.client_modified.clone(),
                 },

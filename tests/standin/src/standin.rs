@@ -479,6 +479,8 @@ pub enum Node {
         size: u64,
         /// Its content hash.
         content_hash: String,
+        /// Its id, which a move keeps.
+        id: String,
         /// Its revision.
         rev: String,
         /// The modification time its client gave.

@@ -5,38 +5,45 @@
 
 use std::io;
 
-use super::downloads::Downloads;
-use super::publish::local_path;
+use super::renames::Renames;
 use crate::core::path::RelPath;
 use crate::engine::context::Context;
+use crate::engine::download::Downloads;
+use crate::engine::download::publish::local_path;
 use crate::engine::item::Item;
 use crate::error::Result;
 use crate::index::{Base, RemoteFile};
 use crate::io::stat::Stamp;
 use crate::report::{Change, in_brackets};
 
-impl<'a> Downloads<'a> {
+impl<'a> Renames<'a> {
     /// Gives the local file of the same content its new name; says whether there was one.
-    pub(super) fn move_here(
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn rename_here(
         &mut self,
         cx: &mut Context<'a>,
+        downloads: &mut Downloads<'a>,
         item: &Item,
-        remote: &RemoteFile,
     ) -> Result<bool> {
+        let Some(remote) = &item.row.remote_file() else {
+            return Ok(false);
+        };
         let Some((old, stamp)) = self.gone.origin(cx, remote)? else {
             return Ok(false);
         };
         let (Ok(from), Some(to)) = (old.path(), local_path(cx, item)) else {
             return Ok(false);
         };
-        if !self.ensure_dir(cx, item) {
+        if !downloads.ensure_dir(cx, item) {
             return Ok(false);
         }
-        match self.rename_here(cx, &old, item, &from, &to, &stamp) {
+        match self.rename(cx, &old, item, &from, &to, &stamp) {
             Ok(Some(now)) => {
-                self.durable.touch(&old.dir);
-                self.durable.touch(&item.dir);
-                self.moved_here(cx, old, item, remote, now)?;
+                downloads.durable.touch(&old.dir);
+                downloads.durable.touch(&item.dir);
+                self.renamed_here(cx, downloads, old, item, remote, now)?;
                 Ok(true)
             }
             // It was edited in that very moment: the edit has the new name, and the next pass
@@ -53,9 +60,10 @@ impl<'a> Downloads<'a> {
         }
     }
 
-    fn moved_here(
+    fn renamed_here(
         &mut self,
         cx: &mut Context<'a>,
+        downloads: &mut Downloads<'a>,
         old: Item,
         item: &Item,
         remote: &RemoteFile,
@@ -64,9 +72,9 @@ impl<'a> Downloads<'a> {
         let Some(hash) = remote.hash else {
             return Ok(());
         };
-        let more = format!("{}, moved from {}", in_brackets(now.size), old.display_path);
+        let more = format!("{}, from {}", in_brackets(now.size), old.display_path);
         let report = cx.env.report;
-        report.changed(Change::Download, &item.display_path, &more);
+        report.changed(Change::MoveLocal, &item.display_path, &more);
         let read_at_ns = cx.env.host.now_ns();
         let mut base = cx.file_base(item, remote.rev.clone(), hash, now, read_at_ns);
         // It is the same file, and counts as it did under its old name.
@@ -75,11 +83,11 @@ impl<'a> Downloads<'a> {
             new.reappeared = before.reappeared;
         }
         self.gone.note_renamed(old.row.key.clone());
-        self.publish_moved(cx, old, item.clone(), base)
+        downloads.publish_moved(cx, old, item.clone(), base)
     }
 
     /// The new stamp; nothing if the file is another one by now.
-    fn rename_here(
+    fn rename(
         &self,
         cx: &Context<'a>,
         old: &Item,
