@@ -1,5 +1,5 @@
-//! Files that were only renamed here are renamed in Dropbox: no byte travels, no room is needed, and
-//! the file keeps its id, its shared links and its history.
+//! Files that were only renamed here are renamed in Dropbox: no byte travels, no room is needed,
+//! and the file keeps its id, its shared links and its history.
 //!
 //! A new file is paired with one that is gone here and that Dropbox still holds as the base says,
 //! if their contents are equal. What Dropbox does not move it copies; what it does not copy goes up
