@@ -82,7 +82,7 @@ pub(super) const KEYS: [ConfigKey; 32] = [
     unset("sync.device_name", r#""gateway""#),
     key("sync.conflict", r#""keep-both""#),
     key("sync.upload_on_reset", "true"),
-    key("sync.guard.max_delete_count", "20"),
+    key("sync.guard.max_delete_count", "2"),
     key("sync.guard.max_delete_share", "0.5"),
     formerly(
         key("schedule.upload_interval", r#""0 0 2 * * ?""#),

@@ -92,7 +92,7 @@ fn the_example_and_the_least_configuration_mean_the_same() {
         assert_eq!(
             config.guard,
             Guard {
-                max_delete_count: 20,
+                max_delete_count: 2,
                 max_delete_share: 0.5
             }
         );

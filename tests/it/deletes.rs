@@ -35,6 +35,7 @@ fn deletes_travel_both_ways() {
 #[test]
 fn a_deleted_folder_goes_with_its_files_on_either_side() {
     let world = many(5);
+    *world.guard_keys.borrow_mut() = "max_delete_count = 20".to_owned();
     world.put("e/sub/x", "x");
     world.sync_ok();
     world.remove("e");
@@ -84,6 +85,48 @@ fn too_many_deletes_from_dropbox_halt_as_well() {
     );
     assert_eq!(world.approve(&halted.error).exit, ExitCode::Ok);
     world.check_both(&[("keep", "k"), ("new", "still goes up")]);
+}
+
+/// A17: the count that never asks is no share of a small tree.
+#[test]
+fn a17_more_than_half_of_a_small_tree_halts_in_either_direction() {
+    for is_here in [true, false] {
+        let world = many(16);
+        for i in 0..9 {
+            match is_here {
+                true => world.remove(&format!("d/{i}")),
+                false => drop(world.dropbox.remove(&format!("/d/{i}"))),
+            }
+        }
+        let halted = world.sync();
+        assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+        assert!(halted.error.contains("9 of 17 files"), "{}", halted.error);
+        assert_eq!(world.approve(&halted.error).exit, ExitCode::Ok);
+        assert_eq!(world.local_tree(), world.remote_tree());
+    }
+}
+
+#[test]
+fn a17_two_files_or_half_of_them_never_ask() {
+    let world = many(2);
+    world.remove("d");
+    world.sync_ok();
+    world.check_both(&[("keep", "k")]);
+    let world = many(15);
+    for i in 0..8 {
+        world.remove(&format!("d/{i}"));
+    }
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+}
+
+#[test]
+fn a17_a_configured_count_holds_as_written() {
+    let world = many(16);
+    *world.guard_keys.borrow_mut() = "max_delete_count = 20".to_owned();
+    world.remove("d");
+    world.sync_ok();
+    world.check_both(&[("keep", "k")]);
 }
 
 #[test]
@@ -274,6 +317,7 @@ fn a_file_edited_in_dropbox_after_the_listing_is_not_deleted() {
 #[test]
 fn a_folder_that_holds_something_new_is_not_deleted() {
     let world = many(3);
+    *world.guard_keys.borrow_mut() = "max_delete_count = 20".to_owned();
     world.remove("d");
     let dropbox = world.dropbox.clone();
     let mut added = false;
@@ -292,6 +336,7 @@ fn a_folder_that_holds_something_new_is_not_deleted() {
 #[test]
 fn an_empty_folder_is_looked_into_again_before_its_delete_is_repeated() {
     let world = many(3);
+    *world.guard_keys.borrow_mut() = "max_delete_count = 20".to_owned();
     world.remove("d");
     // The first attempt breaks; meanwhile somebody puts a file there.
     let dropbox = world.dropbox.clone();

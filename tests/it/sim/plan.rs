@@ -149,7 +149,7 @@ pub const FILTERS: [&str; 9] = [
 
 const GUARDS: [&str; 6] = [
     "",
-    "",
+    "max_delete_count = 20",
     "max_delete_count = 1\nmax_delete_share = 0.3",
     "max_delete_count = 1\nmax_delete_share = 0.3",
     "max_delete_count = 0\nmax_delete_share = 0.5",
