@@ -130,6 +130,7 @@
 //! [`engine::delete`] deletes last of all:
 //! - `engine::delete::deletes`: what the phase holds.
 //! - [`engine::delete::guard`]: the deletes that were collected, and what halts the pass instead.
+//! - `engine::delete::fresh_look`: the last look here before a delete in Dropbox.
 //! - `engine::delete::trees`: folders that went with all in them, deleted together.
 //!
 //! # Rooms beside the pass

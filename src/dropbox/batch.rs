@@ -26,8 +26,8 @@ const JOB_LOOKS_MAX: u32 = 120;
 
 /// Chooses among folders by what a listing tells.
 pub trait Choice: PageSink {
-    /// The paths of those to delete, as far as the listing has gone.
-    fn chosen(&self) -> Vec<RemotePath>;
+    /// The paths of those to delete, as far as the listing has gone; asked right before.
+    fn chosen(&mut self) -> Vec<RemotePath>;
 }
 
 const INCOMPLETE: &str = "Dropbox answered for another number of entries than were asked about";

@@ -1,13 +1,16 @@
 //! Deletes: last of all, under guard ([`mod@guard`]), each naming the version it destroys.
 //!
 //! A file goes only if it still equals its base: in Dropbox by `parent_rev`, locally by a fresh
-//! look. A folder goes only if it is empty now, deepest first.
+//! look. A folder goes only if it is empty now, deepest first. Before a delete in Dropbox the local
+//! path is looked at once more (`fresh_look`).
 
 mod deletes;
+mod fresh_look;
 pub mod guard;
 mod trees;
 
 pub(crate) use deletes::Deletes;
+use fresh_look::{FreshLook, as_seen};
 use guard::guard;
 
 use crate::core::content_hash::ContentHash;
@@ -90,6 +93,12 @@ impl<'a> Deletes<'a> {
     fn delete_remote_files(&mut self, cx: &mut Context<'a>, mut files: Vec<Delete>) -> Result<()> {
         while files.len() > 1 {
             let later = files.split_off(files.len().min(ENTRIES_MAX));
+            // RACE: what comes back between this look and Dropbox's answer is deleted there.
+            files = as_seen(cx, files)?;
+            if files.is_empty() {
+                files = later;
+                continue;
+            }
             let named = |delete: &Delete| {
                 let row = &delete.item.row;
                 let rev = row.base_file().map(|base| base.rev.clone());
@@ -123,6 +132,10 @@ impl<'a> Deletes<'a> {
         let Some(base) = item.row.base_file() else {
             return Ok(());
         };
+        // RACE: what comes back between this look and Dropbox's answer is deleted there.
+        if !FreshLook::default().at(cx, &item)?.lets_go(cx, &item) {
+            return Ok(());
+        }
         let path = cx.env.remote_root.of_row(&item.row);
         match self.api.delete_file(&path, &base.rev) {
             Ok(()) => return self.deleted_in_dropbox(cx, item, ""),
@@ -158,6 +171,9 @@ impl<'a> Deletes<'a> {
 
     fn delete_remote_folder(&mut self, cx: &mut Context<'a>, delete: Delete) -> Result<()> {
         let item = delete.item;
+        if !FreshLook::default().at(cx, &item)?.lets_go(cx, &item) {
+            return Ok(());
+        }
         let path = cx.env.remote_root.of_row(&item.row);
         match self.api.delete_empty_folder(&path) {
             Ok(true) => return self.deleted_in_dropbox(cx, item, "(empty folder)"),

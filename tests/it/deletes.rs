@@ -513,3 +513,133 @@ fn removing_the_index_brings_the_files_of_a_halt_back() {
     assert_eq!(world.sync_ok().counts.downloaded, 5);
     assert_eq!(world.local_tree(), world.remote_tree());
 }
+
+/// A8: a folder missing at the walk, back while a file goes up.
+#[test]
+fn a8_a_folder_restored_under_way_is_not_deleted_in_dropbox() {
+    for only_one in [false, true] {
+        let world = many(4);
+        *world.guard_keys.borrow_mut() = "max_delete_count = 20".to_owned();
+        let last = if only_one { 1 } else { 4 };
+        for i in 0..last {
+            world.remove(&format!("d/{i}"));
+        }
+        world.put("new", "goes up first");
+        let hands = world.hands();
+        world.on_request(move |request| {
+            if request.target.contains("upload") && hands.read("d/0").is_none() {
+                for i in 0..last {
+                    hands.put(&format!("d/{i}"), format!("content {i}").as_bytes());
+                }
+            }
+        });
+        let outcome = world.sync_ok();
+        world.on_request_nothing();
+        assert_eq!(outcome.counts.deleted_in_dropbox, 0, "{outcome:?}");
+        assert_eq!(outcome.counts.deferred, last as u64, "{outcome:?}");
+        assert_eq!(world.local_tree(), world.remote_tree());
+        assert_eq!(world.remote_tree().len(), 7);
+        world.check_settled();
+    }
+}
+
+#[test]
+fn a8_a_whole_folder_restored_in_another_case_is_not_deleted_in_dropbox() {
+    let world = many(4);
+    *world.guard_keys.borrow_mut() = "max_delete_count = 20".to_owned();
+    world.put("d/sub/x", "x");
+    world.mkdir("hollow");
+    world.sync_ok();
+    world.remove("d");
+    world.remove("hollow");
+    world.put("new", "goes up first");
+    let hands = world.hands();
+    world.on_request(move |request| {
+        if request.target.contains("upload") && hands.read("D/0").is_none() {
+            for i in 0..4 {
+                hands.put(&format!("D/{i}"), format!("content {i}").as_bytes());
+            }
+            hands.put("D/sub/x", b"x");
+            hands.mkdir("Hollow");
+        }
+    });
+    let outcome = world.sync_ok();
+    world.on_request_nothing();
+    assert_eq!(outcome.counts.deleted_in_dropbox, 0, "{outcome:?}");
+    assert_eq!(outcome.counts.deferred, 8, "{outcome:?}");
+    assert_eq!(world.remote_tree().len(), 10);
+    world.check_settled();
+}
+
+#[test]
+fn a8_what_comes_back_between_two_batches_is_not_deleted_in_dropbox() {
+    let world = many(1003);
+    *world.guard_keys.borrow_mut() = "max_delete_count = 5000".to_owned();
+    world.remove("d");
+    let hands = world.hands();
+    world.on_request(move |request| {
+        // The second batch is the last in order of paths.
+        if request.target.contains("delete_batch") && hands.read("d/999").is_none() {
+            hands.put("d/999", b"content 999");
+        }
+    });
+    let outcome = world.sync_ok();
+    world.on_request_nothing();
+    assert_eq!(outcome.counts.deleted_in_dropbox, 1002, "{outcome:?}");
+    assert!(world.dropbox.read("/d/999").is_some());
+    world.sync_ok();
+    world.check_both(&[("d/", ""), ("d/999", "content 999"), ("keep", "k")]);
+}
+
+#[test]
+fn a8_folders_restored_while_dropbox_is_looked_into_are_not_deleted_there() {
+    let world = world();
+    for i in 0..6 {
+        world.mkdir(&format!("t/{i}/below"));
+    }
+    world.put("keep", "k");
+    world.sync_ok();
+    world.remove("t");
+    let hands = world.hands();
+    let mut looks = 0;
+    world.on_request(move |request| {
+        // The listing of the pass is the first, that of the folders to delete the next.
+        looks += u32::from(request.target.ends_with("files/list_folder"));
+        if looks == 1 {
+            hands.mkdir("t/3/below");
+        }
+    });
+    let outcome = world.sync_ok();
+    world.on_request_nothing();
+    let left = world.dropbox.tree();
+    for path in ["/t", "/t/3", "/t/3/below"] {
+        assert!(left.contains_key(path), "{path}: {outcome:?}");
+    }
+    assert!(!left.contains_key("/t/4"), "{outcome:?}");
+    assert_eq!(outcome.counts.deferred, 3, "{outcome:?}");
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+    world.check_settled();
+}
+
+#[test]
+fn a8_what_cannot_be_looked_at_again_is_not_deleted_in_dropbox() {
+    let world = many(4);
+    *world.guard_keys.borrow_mut() = "max_delete_count = 20".to_owned();
+    world.remove("d/0");
+    world.remove("d/1");
+    world.put("new", "goes up first");
+    let hands = world.hands();
+    world.on_request(move |request| {
+        if request.target.contains("upload") && hands.read("away/2").is_none() {
+            hands.rename("d", "away");
+            hands.link("away", "d");
+        }
+    });
+    let outcome = world.sync();
+    world.on_request_nothing();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert!(outcome.problems["/d/0"].contains("not deleted in Dropbox"));
+    assert_eq!(outcome.counts.deleted_in_dropbox, 0, "{outcome:?}");
+    assert!(world.dropbox.read("/d/0").is_some());
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deletes::Deletes;
+use super::fresh_look::{FreshLook, Here};
 use crate::core::path::{Key, below, split};
 use crate::core::remote::RemotePath;
 use crate::dropbox::api::PageSink;
@@ -19,8 +20,11 @@ use crate::index::Remote;
 const PAGE_ENTRIES: u64 = 2000;
 
 /// Tells which folders are empty but for each other.
-struct Emptiness<'a> {
+struct Emptiness<'a, 'd> {
+    cx: &'a Context<'d>,
     remote_root: &'a RemoteRoot,
+    /// The deletes they came from.
+    deletes: &'a [Delete],
     /// The folders to delete, with the paths requests name.
     folders: &'a BTreeMap<Key, RemotePath>,
     /// Those among them that hold something else.
@@ -29,13 +33,23 @@ struct Emptiness<'a> {
     view_is_incomplete: bool,
 }
 
-impl Emptiness<'_> {
+impl Emptiness<'_, '_> {
     fn may_go(&self, key: &Key) -> bool {
         self.folders.contains_key(key) && !self.blocked.contains(key)
     }
+
+    /// The folder of this key stays, and so does what it lies in.
+    fn block(&mut self, mut at: Option<Key>) {
+        while let Some(key) = at {
+            at = key.parent();
+            if self.folders.contains_key(&key) {
+                self.blocked.insert(key);
+            }
+        }
+    }
 }
 
-impl PageSink for Emptiness<'_> {
+impl PageSink for Emptiness<'_, '_> {
     fn restart(&mut self) -> std::result::Result<(), Error> {
         Ok(())
     }
@@ -54,22 +68,23 @@ impl PageSink for Emptiness<'_> {
             Remote::Folder if self.folders.contains_key(&entry.key) => return Ok(()),
             _ => {}
         }
-        let mut above = entry.key.parent();
-        while let Some(key) = above {
-            above = key.parent();
-            if self.folders.contains_key(&key) {
-                self.blocked.insert(key);
-            }
-        }
+        self.block(entry.key.parent());
         Ok(())
     }
 }
 
-impl Choice for Emptiness<'_> {
+impl Choice for Emptiness<'_, '_> {
     /// Each takes all that is below it along.
-    fn chosen(&self) -> Vec<RemotePath> {
+    fn chosen(&mut self) -> Vec<RemotePath> {
         if self.view_is_incomplete {
             return Vec::new();
+        }
+        // The listing may have taken a while. What is here again is told when it is asked alone.
+        let mut look = FreshLook::default();
+        for delete in self.deletes {
+            if !matches!(look.at(self.cx, &delete.item), Ok(Here::AsSeen)) {
+                self.block(Some(delete.item.row.key.clone()));
+            }
         }
         let is_top = |key: &Key| !key.parent().is_some_and(|above| self.may_go(&above));
         self.folders
@@ -108,7 +123,9 @@ impl<'a> Deletes<'a> {
         let row = cx.env.index.row(&Key::of(&dir))?;
         let path = cx.env.remote_root.of_dir(&dir, row.as_ref());
         let mut emptiness = Emptiness {
+            cx,
             remote_root: &cx.env.remote_root,
+            deletes: &folders,
             folders: &named,
             blocked: BTreeSet::new(),
             view_is_incomplete: false,
