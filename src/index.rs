@@ -44,7 +44,7 @@ pub use listing::RemoteEntry;
 pub use meta::{Meta, SyncIdentity};
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
-pub use rows::DirPath;
+pub use rows::{DirPath, HeldBy};
 pub use search::SubtreeTotals;
 pub use summary::RowSummary;
 

@@ -258,7 +258,7 @@ impl<'a> Deletes<'a> {
             (Kind::File, _) => {
                 Ok(stable_read::hash(self.disk, path).is_ok_and(|(now, _)| now == hash))
             }
-            (Kind::Folder | Kind::Special, _) => Ok(false),
+            (Kind::Folder | Kind::Link | Kind::Special, _) => Ok(false),
         }
     }
 

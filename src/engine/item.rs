@@ -106,7 +106,7 @@ pub fn local_of(status: &Status, parent_device: u64) -> Local {
             mount: status.device != parent_device,
             device: status.device,
         },
-        Kind::Special => Local::Unknown,
+        Kind::Link | Kind::Special => Local::Unknown,
     }
 }
 

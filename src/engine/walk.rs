@@ -8,10 +8,12 @@
 pub mod archive;
 pub mod pending;
 mod queue;
+mod special;
 
 use std::io;
 
 use queue::{DirQueue, QueuedDir};
+use special::tell_special;
 
 use crate::core::decide::Directions;
 use crate::core::filter::FilterAllows;
@@ -27,7 +29,7 @@ use crate::engine::local_dir::{
 use crate::engine::reconcile::visit;
 use crate::engine::survey::Survey;
 use crate::error::{Result, state_error};
-use crate::index::{Base, Remote, Row, RowSummary};
+use crate::index::{Base, HeldBy, Remote, Row, RowSummary};
 use crate::io::stat::Kind;
 
 /// Walks the whole tree.
@@ -248,6 +250,7 @@ fn walk_key<'a>(
         return Ok(());
     }
     tell_unclear(cx, path, &display_path, found);
+    tell_special(cx, &display_path, &row, found)?;
     if has_lost_mount(cx, &row, &local)? {
         cx.note_incomplete_view();
         cx.env.report.problem(
@@ -370,5 +373,6 @@ fn has_lost_mount(cx: &Context<'_>, row: &Row, local: &Local) -> Result<bool> {
     if !row.mount || !matches!(local, Local::Folder { mount: false, .. }) {
         return Ok(false);
     }
-    Ok(row.base == Base::Folder || cx.env.index.has_files_below(&row.key)?)
+    let index = cx.env.index;
+    Ok(row.base == Base::Folder || index.has_files_below(&row.key, HeldBy::BaseOrDropbox)?)
 }

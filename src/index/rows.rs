@@ -10,6 +10,15 @@ use crate::error::{Error, Result};
 /// Rows read at a time when a directory is walked.
 pub(super) const ROWS_AT_ONCE: i64 = 256;
 
+/// Whose files are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// Those both sides last agreed on.
+    Base,
+    /// Those, and those only Dropbox has.
+    BaseOrDropbox,
+}
+
 impl Index {
     /// The row of a key.
     ///
@@ -110,12 +119,15 @@ impl Index {
         }
     }
 
-    /// Whether any row below a key is of a file, in the base or in Dropbox.
+    /// Whether any row below a key is of a file that these have.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn has_files_below(&self, key: &Key) -> Result<bool> {
-        let mut select = self.db.prepare_cached(schema::HAS_FILES_BELOW)?;
+    pub fn has_files_below(&self, key: &Key, held_by: HeldBy) -> Result<bool> {
+        let mut select = self.db.prepare_cached(match held_by {
+            HeldBy::Base => schema::HAS_BASE_FILES_BELOW,
+            HeldBy::BaseOrDropbox => schema::HAS_FILES_BELOW,
+        })?;
         let dir = key.path();
         Ok(select.exists(params![dir, format!("{dir}/"), format!("{dir}0")])?)
     }

@@ -112,6 +112,10 @@ pub const HAS_FILES_BELOW: &str = "
 SELECT 1 FROM entry
 WHERE (dir = ?1 OR (dir >= ?2 AND dir < ?3)) AND (kind = 2 OR rkind = 3) LIMIT 1";
 
+/// The same for files with a base.
+pub const HAS_BASE_FILES_BELOW: &str = "
+SELECT 1 FROM entry WHERE (dir = ?1 OR (dir >= ?2 AND dir < ?3)) AND kind = 2 LIMIT 1";
+
 /// Up to ?2 files that are to come down and have at most ?1 bytes.
 pub const COUNT_DUE: &str = "SELECT count(*) FROM (SELECT 1 FROM entry \
      WHERE rkind <> 0 AND rkind = 3 AND rsize <= ?1 LIMIT ?2)";

@@ -473,6 +473,7 @@ fn status_of(stat: &Stat) -> Status {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Folder,
+        FileType::Symlink => Kind::Link,
         _ => Kind::Special,
     };
     let ns = |seconds: i128, ns: i128| {

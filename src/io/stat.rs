@@ -7,7 +7,9 @@ pub enum Kind {
     File,
     /// A directory.
     Folder,
-    /// A link, fifo, socket or device: never opened, never followed.
+    /// A symbolic link: never followed.
+    Link,
+    /// A fifo, socket or device: never opened.
     Special,
 }
 

@@ -3,8 +3,8 @@
 //!
 //! Where they differ the kernel is right. Not told here, because a directory cannot show it: what a
 //! sync makes durable (`sim/medium.rs`, and power cuts in `tests/system`), and filesystems mounted
-//! below the root. In memory a link, a fifo and a device are one thing that is neither file nor
-//! folder, and a name with U+FFFD stands for one that is not UTF-8.
+//! below the root. In memory a fifo, a socket and a device are one thing, a link leads nowhere, and
+//! a name with U+FFFD stands for one that is not UTF-8.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -227,7 +227,7 @@ fn a_listed_directory_is_looked_into_whatever_becomes_of_its_path() {
         let look = |name: &str| listing.handle.status(name).unwrap();
         assert_eq!(look("f"), Some(on.status("d/f")));
         assert_eq!(look("sub").unwrap().kind, Kind::Folder);
-        assert_eq!(look("link").unwrap().kind, Kind::Special);
+        assert_eq!(look("link").unwrap().kind, Kind::Link);
         assert_eq!(look("gone"), None);
         on.hands.rename("d", "moved");
         on.hands.put("d/f", b"another");
@@ -252,8 +252,10 @@ fn status_tells_files_folders_and_all_else_apart() {
         );
         assert_eq!(on.status("d").kind, Kind::Folder);
         for link in ["to a file", "to a folder", "to nothing"] {
-            assert_eq!(on.status(link).kind, Kind::Special, "{link}");
+            assert_eq!(on.status(link).kind, Kind::Link, "{link}");
         }
+        on.hands.make_socket("socket");
+        assert_eq!(on.status("socket").kind, Kind::Special);
     });
 }
 

@@ -5,8 +5,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
 use ferrybox::error::ExitCode;
+use ferrybox::report::Counts;
 
-use crate::world::world;
+use crate::world::{World, world};
 
 #[test]
 fn a_name_in_another_case_is_the_same_file() {
@@ -71,11 +72,7 @@ fn renaming_by_case_alone_transfers_and_deletes_nothing() {
     world.rename("a.txt", "A.txt");
     world.rename("d", "D");
     let outcome = world.sync_ok();
-    assert_eq!(
-        outcome.counts,
-        ferrybox::report::Counts::default(),
-        "{outcome:?}"
-    );
+    assert_eq!(outcome.counts, Counts::default(), "{outcome:?}");
     world.check_settled();
     world.dropbox.put("/d/b", b"edited");
     world.sync_ok();
@@ -128,7 +125,7 @@ fn a_link_in_place_of_a_synced_file_is_not_its_deletion() {
     world.sync_ok();
     world.remove("a");
     world.hands().link("b", "a");
-    world.sync_ok();
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
     world.check_remote(&[("a", "a"), ("b", "b")]);
     world.dropbox.put("/a", b"edited");
     world.sync();
@@ -137,6 +134,103 @@ fn a_link_in_place_of_a_synced_file_is_not_its_deletion() {
         Some("b"),
         "nothing is written through the link"
     );
+}
+
+/// A11: a folder that was in step is moved to another disk and linked back.
+#[test]
+fn a11_what_was_in_step_and_has_become_a_link_or_a_socket_is_a_problem() {
+    for mode in ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL"] {
+        for is_link in [true, false] {
+            let world = World::in_mode(mode);
+            world.put("d/a", "a");
+            world.put("f", "f");
+            world.put("keep", "k");
+            world.sync_ok();
+            let before = world.remote_tree();
+            world.rename("d", ".away");
+            world.remove("f");
+            for path in ["d", "f"] {
+                match is_link {
+                    true => world.hands().link(".away", path),
+                    false => world.hands().make_socket(path),
+                }
+            }
+            for _ in 0..2 {
+                let outcome = world.sync();
+                assert_eq!(outcome.exit, ExitCode::SomeFiles, "{mode}: {outcome:?}");
+                assert_eq!(outcome.problems.len(), 2, "{mode}: {outcome:?}");
+                let kind = if is_link { "a link" } else { "a socket" };
+                assert!(outcome.problems["/d"].contains(kind), "{outcome:?}");
+                assert!(outcome.problems["/d"].contains("a folder was in step"));
+                assert!(outcome.problems["/f"].contains("a file was in step"));
+                assert_eq!(outcome.calls, ["list_folder/continue"]);
+            }
+            assert_eq!(world.remote_tree(), before, "{mode}");
+            // Its base was kept: nothing is sent or fetched once it is back.
+            for path in ["d", "f"] {
+                world.remove(path);
+            }
+            world.rename(".away", "d");
+            world.put("f", "f");
+            let outcome = world.sync_ok();
+            assert_eq!(outcome.counts, Counts::default(), "{mode}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a11_a_link_in_the_way_of_something_new_in_dropbox_is_a_problem() {
+    for (mode, problems) in [
+        ("BIDIRECTIONAL", 3),
+        ("DROPBOX_TO_LOCAL", 3),
+        ("LOCAL_TO_DROPBOX", 0),
+    ] {
+        let world = World::in_mode(mode);
+        for path in ["file", "hollow", "full", "free"] {
+            world.hands().link("nowhere", path);
+        }
+        world.dropbox.put("/file", b"f");
+        world.dropbox.mkdir("/hollow");
+        world.dropbox.put("/full/f", b"f");
+        for _ in 0..2 {
+            let outcome = world.sync();
+            assert_eq!(outcome.problems.len(), problems, "{mode}: {outcome:?}");
+            assert!(!outcome.problems.contains_key("/free"), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a11_what_may_not_travel_is_no_problem_as_a_link() {
+    let world = world();
+    world.put("d/a", "a");
+    world.put("f", "f");
+    world.put("keep", "k");
+    world.sync_ok();
+    for path in ["d", "f"] {
+        world.remove(path);
+        world.hands().link("nowhere", path);
+    }
+    *world.sync_keys.borrow_mut() = "exclude = ['/d', '/f']".to_owned();
+    world.sync_ok();
+    world.sync_ok();
+    assert_eq!(world.remote_tree().len(), 4, "nothing was deleted");
+}
+
+#[test]
+fn a11_a_link_in_place_of_a_folder_is_told_by_the_files_that_were_in_it() {
+    let world = world();
+    *world.sync_keys.borrow_mut() =
+        "upload_filter = ['/d/.*']\ndownload_filter = ['/d/.*']".to_owned();
+    world.put("d/a", "a");
+    world.sync_ok();
+    world.sync_ok();
+    world.rename("d", ".away");
+    world.hands().link(".away", "d");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert!(outcome.problems.contains_key("/d"), "{outcome:?}");
+    assert!(world.dropbox.read("/d/a").is_some());
 }
 
 #[test]

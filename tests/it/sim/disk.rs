@@ -100,9 +100,9 @@ impl SimDisk {
     }
 
     /// Something that is neither file nor folder.
-    pub fn put_special(&self, path: &str) {
+    pub fn put_special(&self, path: &str, content: Content) {
         let mut tree = self.tree();
-        tree.make(path, Content::Special, 0o777).unwrap();
+        tree.make(path, content, 0o777).unwrap();
         tree.sync_path(path);
     }
 
@@ -257,7 +257,7 @@ impl Disk for SimDisk {
             }
             Kind::File => {}
             Kind::Folder => return Err(wrap(ErrorKind::IsADirectory.into())),
-            Kind::Special => {
+            Kind::Link | Kind::Special => {
                 return Err(io::Error::other(format!("cannot open {path}: not a file")));
             }
         }

@@ -109,6 +109,7 @@ impl Tree {
                         content: match &node.content {
                             Content::File(_) => Content::File(Arc::default()),
                             Content::Dir(_) => Content::Dir(BTreeMap::new()),
+                            Content::Link => Content::Link,
                             Content::Special => Content::Special,
                         },
                         ..node.clone()

@@ -25,6 +25,7 @@ const TICK_NS: i64 = 4_000_000;
 pub enum Content {
     File(Arc<Vec<u8>>),
     Dir(BTreeMap<String, Ino>),
+    Link,
     Special,
 }
 
@@ -203,6 +204,7 @@ impl Tree {
         let (kind, size) = match &node.content {
             Content::File(bytes) => (Kind::File, bytes.len() as u64),
             Content::Dir(_) => (Kind::Folder, 4096),
+            Content::Link => (Kind::Link, 0),
             Content::Special => (Kind::Special, 0),
         };
         Status {
@@ -410,7 +412,7 @@ impl Tree {
     fn drop_if_unused(&mut self, ino: Ino) {
         let names_it = |node: &Node| match &node.content {
             Content::Dir(entries) => entries.values().any(|named| *named == ino),
-            Content::File(_) | Content::Special => false,
+            Content::File(_) | Content::Link | Content::Special => false,
         };
         let is_linked = self.nodes.values().any(names_it);
         if !is_linked && !self.open.contains_key(&ino) {
@@ -504,7 +506,7 @@ impl Tree {
             match &self.node(ino).content {
                 Content::File(bytes) => found.push(bytes.clone()),
                 Content::Dir(entries) => inos.extend(entries.values()),
-                Content::Special => {}
+                Content::Link | Content::Special => {}
             }
         }
         found
@@ -536,7 +538,7 @@ impl Tree {
                         found.insert(format!("{path}/"), Arc::default());
                         dirs.push((ino, format!("{path}/")));
                     }
-                    Content::Special => {}
+                    Content::Link | Content::Special => {}
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::sim::disk::SimDisk;
 use crate::sim::machine::Gateway;
-use crate::sim::tree::Tree;
+use crate::sim::tree::{Content, Tree};
 
 /// Free memory from which on directories are kept there, in bytes: a pass leaves a reserve of
 /// 64 MiB.
@@ -128,7 +129,7 @@ impl Hands {
         match self {
             Hands::Real(dir) => {
                 let path = dir.join(path);
-                if path.is_dir() {
+                if fs::symlink_metadata(&path).unwrap().is_dir() {
                     fs::remove_dir_all(path)
                 } else {
                     fs::remove_file(path)
@@ -150,7 +151,15 @@ impl Hands {
     pub fn link(&self, to: &str, path: &str) {
         match self {
             Hands::Real(dir) => std::os::unix::fs::symlink(to, dir.join(path)).unwrap(),
-            Hands::Sim(disk) => disk.put_special(path),
+            Hands::Sim(disk) => disk.put_special(path, Content::Link),
+        }
+    }
+
+    /// A socket nobody listens on.
+    pub fn make_socket(&self, path: &str) {
+        match self {
+            Hands::Real(dir) => drop(UnixListener::bind(dir.join(path)).unwrap()),
+            Hands::Sim(disk) => disk.put_special(path, Content::Special),
         }
     }
 
