@@ -24,12 +24,12 @@ pub mod survey;
 pub mod upload;
 pub mod walk;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, ConfigError};
 use crate::core::path::fold;
 use crate::dropbox::api::Api;
-use crate::dropbox::tokens::{AccessTokens, TokenFiles};
+use crate::dropbox::tokens::{AccessTokens, TokenFiles, is_access_file};
 use crate::engine::context::{Env, Options};
 use crate::engine::credential::{credential, identity};
 use crate::engine::cursor::CursorFile;
@@ -101,6 +101,7 @@ fn attempt(
 ) -> Result<ExitCode> {
     let host = seams.host;
     let state_dir = dirs::state_dir(config)?;
+    check_apart(config, &state_dir)?;
     // A dry run makes and changes nothing, not even an empty directory.
     let state = if options.dry_run {
         seams.disks.state_as_it_is(&state_dir)?
@@ -134,7 +135,7 @@ fn attempt(
         (Some(index), None) => carried_over(index.copy_in_memory()?)?,
         (None, None) => Index::in_memory("dry run")?,
     };
-    let runtime = seams.disks.runtime();
+    let runtime = runtime(seams, config);
     let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some());
     let deadline = Deadline::within(host, options.max_time);
     let api = Api::new(seams.http, host, &deadline, access);
@@ -220,23 +221,64 @@ fn content_dir(disks: &dyn Disks, config: &Config, has_base: bool) -> Result<Box
     }))
 }
 
-/// Keys below the content dir that hold our own configuration, state and log.
+/// Keys below the content dir that hold files of ours, wherever the configuration or the environment
+/// of any run puts them: configuration, state, log, and what is kept in memory.
 pub fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
-    // The log file itself may not be there yet.
-    let real = |path: &Path| {
-        let whole = fs_err::canonicalize(path);
-        let parts = path.parent().zip(path.file_name());
-        let below = || Some(fs_err::canonicalize(parts?.0).ok()?.join(parts?.1));
-        whole.ok().or_else(below).unwrap_or_else(|| path.to_owned())
-    };
+    let real = dirs::without_links;
     let content_dir = real(&config.sync.content_dir);
     let mut own = vec![real(&config.path), real(state_dir)];
     if let Some(log) = &config.log.file {
         own.extend([real(log), old_generation(&real(log))]);
+    }
+    for dir in dirs::runtime_dirs() {
+        let dir = real(&dir);
+        if dir == content_dir {
+            own.extend(access_files(&dir));
+        } else {
+            own.push(dir);
+        }
     }
     own.iter()
         .filter_map(|path| path.strip_prefix(&content_dir).ok())
         .map(|below| fold(&below.to_string_lossy()))
         .filter(|key| !key.is_empty())
         .collect()
+}
+
+/// The access tokens that runs have left in a directory.
+fn access_files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+    let is_ours = |name: &str| is_access_file(name.strip_suffix(".new").unwrap_or(name));
+    entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_ours))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// The runtime directory, unless it is the content dir itself, in which nothing of ours is put.
+fn runtime(seams: &Seams<'_>, config: &Config) -> Option<Box<dyn Disk>> {
+    let content_dir = dirs::without_links(&config.sync.content_dir);
+    let is_content_dir = |dir: &PathBuf| dirs::without_links(dir) == content_dir;
+    match dirs::runtime_dirs().iter().any(is_content_dir) {
+        true => None,
+        false => seams.disks.runtime(),
+    }
+}
+
+/// The state has a directory of its own.
+fn check_apart(config: &Config, state_dir: &Path) -> Result<()> {
+    let real = dirs::without_links;
+    if real(&config.sync.content_dir) != real(state_dir) {
+        return Ok(());
+    }
+    Err(Error::Config(ConfigError {
+        file: config.path.clone(),
+        line: Some(config.content_dir_line),
+        key: Some("sync.content_dir".to_owned()),
+        what: format!(
+            "{} is the state directory, which holds secrets and is never synced",
+            config.sync.content_dir.display()
+        ),
+        remedy: "name another directory, or another state.dir".to_owned(),
+    }))
 }

@@ -20,6 +20,11 @@ use crate::io::stat::Kind;
 /// An access token is replaced when less of its life is left, in seconds.
 const RENEW_BEFORE_S: i64 = 300;
 
+/// The file of an access token in the runtime directory is named by the sign-in it belongs to.
+const ACCESS_PREFIX: &str = "access-";
+/// What such a name ends with.
+const ACCESS_SUFFIX: &str = ".json";
+
 /// What `token.json` holds.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct StoredToken {
@@ -308,9 +313,16 @@ impl<'a> AccessTokens<'a> {
         let Credential::Refresh { refresh_token, .. } = &self.credential else {
             return None;
         };
-        let name = format!("access-{}.json", &hash_hex(refresh_token.expose())[..16]);
-        RelPath::parse(&name).ok()
+        let id = &hash_hex(refresh_token.expose())[..16];
+        RelPath::parse(&format!("{ACCESS_PREFIX}{id}{ACCESS_SUFFIX}")).ok()
     }
+}
+
+/// Whether a file of this name in a runtime directory holds an access token of ours.
+pub fn is_access_file(name: &str) -> bool {
+    let id = name.strip_prefix(ACCESS_PREFIX);
+    let id = id.and_then(|rest| rest.strip_suffix(ACCESS_SUFFIX));
+    id.is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Hash of a secret, to tell one from another without keeping it.

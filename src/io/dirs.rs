@@ -71,6 +71,21 @@ pub fn open_state(dir: &Path) -> Result<RealDisk> {
     RealDisk::open(dir).map_err(wrap)
 }
 
+/// Where runs with any environment keep what is short-lived, the place of this one first: under
+/// systemd, in a session, and without either.
+pub fn runtime_dirs() -> Vec<PathBuf> {
+    let uid = rustix::process::geteuid().as_raw();
+    let mut dirs = Vec::new();
+    if let Some(all) = env("RUNTIME_DIRECTORY") {
+        dirs.extend(all.to_string_lossy().split(':').map(PathBuf::from));
+    }
+    let session = |dir: &Path| dir.join("ferrybox");
+    dirs.extend(env("XDG_RUNTIME_DIR").map(|dir| session(Path::new(&dir))));
+    dirs.push(session(Path::new(&format!("/run/user/{uid}"))));
+    dirs.push(PathBuf::from(format!("/dev/shm/ferrybox-{uid}")));
+    dirs
+}
+
 /// A private directory in memory for the short-lived access token, if the machine has one.
 pub fn open_runtime() -> Option<RealDisk> {
     if let Some(dir) = env("RUNTIME_DIRECTORY") {
@@ -79,14 +94,13 @@ pub fn open_runtime() -> Option<RealDisk> {
         return is_ours(&first, 0o022).then(|| RealDisk::open(&first).ok())?;
     }
     let dir = match env("XDG_RUNTIME_DIR") {
-        Some(dir) => Path::new(&dir).join("ferrybox"),
+        Some(_) => runtime_dirs().into_iter().next()?,
         None => {
             let shm = rustix::fs::statfs("/dev/shm").ok()?;
             if i128::from(shm.f_type) != TMPFS_MAGIC {
                 return None;
             }
-            let uid = rustix::process::geteuid().as_raw();
-            PathBuf::from(format!("/dev/shm/ferrybox-{uid}"))
+            runtime_dirs().pop()?
         }
     };
     // Whoever made it first: it counts only if it is ours alone, and no link.
@@ -103,6 +117,24 @@ fn is_ours(dir: &Path, denied: u32) -> bool {
             && metadata.uid() == rustix::process::geteuid().as_raw()
             && metadata.permissions().mode() & denied == 0
     })
+}
+
+/// The path without links, as far as it exists; the rest of it as it is written.
+pub fn without_links(path: &Path) -> PathBuf {
+    let mut rest = Vec::new();
+    let mut above = path;
+    loop {
+        if let Ok(real) = fs_err::canonicalize(above) {
+            return rest.iter().rev().fold(real, |real, name| real.join(name));
+        }
+        match (above.parent(), above.file_name()) {
+            (Some(parent), Some(name)) => {
+                rest.push(name);
+                above = parent;
+            }
+            _ => return path.to_owned(),
+        }
+    }
 }
 
 /// The directory trees of this machine.

@@ -1,5 +1,6 @@
 //! What is synced and what is left alone, by filters, names and kinds of files.
 
+use ferrybox::engine::own_keys;
 use ferrybox::error::ExitCode;
 use ferrybox::report::Counts;
 
@@ -165,6 +166,21 @@ fn our_own_configuration_and_state_are_never_synced() {
     let args = ferrybox::commands::sync::SyncArgs::default();
     world.sync_config(&parsed, &args);
     assert_eq!(world.dropbox.read("/etc/ferrybox.toml"), None);
+}
+
+/// A18: the access tokens of any run, under systemd, in a session or without either.
+#[test]
+fn a18_runtime_directories_are_our_own() {
+    let world = world();
+    let uid = rustix::process::geteuid().as_raw();
+    let session = format!("user/{uid}/ferrybox");
+    let shared = format!("ferrybox-{uid}");
+    let mut config = world.config();
+    for (content_dir, key) in [("/run", session), ("/dev/shm", shared)] {
+        config.sync.content_dir = content_dir.into();
+        let own = own_keys(&config, &world.state());
+        assert!(own.contains(&key), "{key}: {own:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use base64::Engine;
@@ -324,4 +324,76 @@ fn neither_a_core_dump_nor_proc_shows_a_secret() {
     for (name, bytes) in &seen {
         watch.look(bytes, name);
     }
+}
+
+/// Syncs `content_dir`, with a log file below `home`, and says what Dropbox holds afterwards.
+fn synced(console: &Console, content_dir: &Path) -> Vec<String> {
+    let text = console.config_text();
+    let content = format!("content_dir = \"{}\"", console.content().display());
+    let other = format!("content_dir = \"{}\"", content_dir.display());
+    let log = format!(
+        "[log]\nforce = true\nfile = \"{}\"\n",
+        console.path("logs/link/f.log").display()
+    );
+    console.write_config(&(text.replace(&content, &other) + &log));
+    for _ in 0..3 {
+        let said = console.run(&["sync"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+    }
+    console.dropbox.tree().into_keys().collect()
+}
+
+/// A18: what is ours is never synced, wherever it lies and however it is reached.
+#[test]
+fn a18_no_file_of_ours_is_synced_wherever_it_lies() {
+    for through_link in [false, true] {
+        let console = Console::new();
+        fs::create_dir_all(console.path("logs/real")).unwrap();
+        symlink("real", console.path("logs/link")).unwrap();
+        console.authenticate();
+        console.put("mine", "mine");
+        let home = console.path(".");
+        let link = home.with_extension("link");
+        symlink(&home, &link).unwrap();
+        let all = synced(&console, if through_link { &link } else { &home });
+        fs::remove_file(&link).unwrap();
+        let cached = fs::read_dir(console.path("run/ferrybox")).unwrap().count();
+        assert_eq!(cached, 1, "an access token is there to be synced");
+        let expected = ["/content", "/content/mine", "/logs", "/logs/real", "/run"];
+        assert_eq!(all, expected, "through a link: {through_link}");
+    }
+}
+
+#[test]
+fn a18_a_runtime_directory_that_is_the_content_dir_gets_no_token_and_gives_none() {
+    let console = Console::new();
+    fs::create_dir_all(console.path("logs/link")).unwrap();
+    console.authenticate();
+    console.put("mine", "mine");
+    assert_eq!(console.run(&["sync"]).code, 0);
+    let runtime = console.path("run/ferrybox");
+    let left = fs::read_dir(&runtime).unwrap().next().unwrap().unwrap();
+    fs::write(runtime.join("yours"), "yours").unwrap();
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    fs::remove_file(console.state().join("index.db")).unwrap();
+    console.dropbox.remove("/mine");
+    assert_eq!(synced(&console, &runtime), ["/yours"]);
+    assert!(left.path().exists());
+}
+
+#[test]
+fn a18_a_state_directory_that_is_the_content_dir_is_refused() {
+    let console = Console::new();
+    console.authenticate();
+    let content = console.content();
+    let text = console.config_text();
+    console.write_config(&text.replace(
+        &format!("\"{}\"", content.display()),
+        &format!("\"{}/.\"", console.state().display()),
+    ));
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 78, "{}", said.err);
+    assert!(said.err.contains("is the state directory"), "{}", said.err);
+    assert!(console.dropbox.tree().is_empty());
 }
