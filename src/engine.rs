@@ -221,8 +221,8 @@ fn content_dir(disks: &dyn Disks, config: &Config, has_base: bool) -> Result<Box
     }))
 }
 
-/// Keys below the content dir that hold files of ours, wherever the configuration or the environment
-/// of any run puts them: configuration, state, log, and what is kept in memory.
+/// Keys below the content dir that hold files of ours, wherever the configuration or the
+/// environment of any run puts them: configuration, state, log, and what is kept in memory.
 pub fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
     let real = dirs::without_links;
     let content_dir = real(&config.sync.content_dir);

@@ -250,25 +250,6 @@ fn walk_key<'a>(
         return Ok(());
     }
     tell_unclear(cx, path, &display_path, found);
-    tell_special(cx, &display_path, &row, found)?;
-    if has_lost_mount(cx, &row, &local)? {
-        cx.note_incomplete_view();
-        cx.env.report.problem(
-            &display_path,
-            "a disk was mounted here and is not any more; nothing below is touched: mount \
-             it, or remove the folder if it is meant to be empty",
-        );
-        return Ok(());
-    }
-    if !matches!(local, Local::Gone | Local::Unknown)
-        && row.base == Base::None
-        && refused(cx, &display_path, path, &name)
-    {
-        if let Local::File(status) = &local {
-            cx.note_local_file(row.key, &display_path, path, &name, status);
-        }
-        return Ok(());
-    }
     let item = Item {
         row,
         local,
@@ -278,6 +259,25 @@ fn walk_key<'a>(
         display_path,
         blocked_up: dir.blocked_up,
     };
+    tell_special(cx, &item, found)?;
+    if has_lost_mount(cx, &item.row, &item.local)? {
+        cx.note_incomplete_view();
+        cx.env.report.problem(
+            &item.display_path,
+            "a disk was mounted here and is not any more; nothing below is touched: mount \
+             it, or remove the folder if it is meant to be empty",
+        );
+        return Ok(());
+    }
+    if !matches!(item.local, Local::Gone | Local::Unknown)
+        && item.row.base == Base::None
+        && refused(cx, &item.display_path, path, &item.name)
+    {
+        if let Local::File(status) = &item.local {
+            cx.note_local_file(item.row.key, &item.display_path, path, &item.name, status);
+        }
+        return Ok(());
+    }
     queue_children(&item, dirs)?;
     visit(cx, actions, Walk::All, item, How::Fetch)
 }

@@ -2,8 +2,8 @@
 //! their name or is to come down to it.
 
 use crate::core::decide::{Directions, Side};
-use crate::core::path::DisplayPath;
 use crate::engine::context::Context;
+use crate::engine::item::Item;
 use crate::engine::local_dir::LocalEntry;
 use crate::error::Result;
 use crate::index::{Base, HeldBy, Row};
@@ -13,20 +13,15 @@ use crate::io::stat::Kind;
 ///
 /// # Errors
 /// What the index says.
-pub(super) fn tell_special(
-    cx: &mut Context<'_>,
-    display_path: &DisplayPath,
-    row: &Row,
-    found: &[LocalEntry],
-) -> Result<()> {
+pub(super) fn tell_special(cx: &mut Context<'_>, item: &Item, found: &[LocalEntry]) -> Result<()> {
     let [entry] = found else { return Ok(()) };
     let what = match entry.status.as_ref().map(|status| status.kind) {
         Ok(Kind::Link) => "a link",
         Ok(Kind::Special) => "a pipe, a socket or a device",
         Ok(Kind::File | Kind::Folder) | Err(_) => return Ok(()),
     };
-    let allows = cx.env.config.sync.filter.allows(display_path);
-    let directions = Directions::of(cx.options.mode, allows);
+    let directions = Directions::of(cx.options.mode, cx.allows(item));
+    let (row, display_path) = (&item.row, &item.display_path);
     let was = match &row.base {
         Base::File(_) => (directions != Directions::Neither).then_some("a file"),
         Base::Folder => Some("a folder"),
