@@ -15,6 +15,7 @@ mod real_http;
 pub mod stat;
 pub mod systemd;
 pub mod time_zone;
+mod tree_identity;
 
 pub use interruptible::Stop;
 pub use real_disk::RealDisk;

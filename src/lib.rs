@@ -164,8 +164,8 @@
 //! [`io`] has the three seams to the world, which the simulator replaces, and their real sides:
 //! - [`io::host`]: the clock, waiting, randomness.
 //! - [`io::disk`]: the content dir and the small state files. [`io::listing`]: the names in a
-//!   directory, packed. [`io::stat`]: what `stat` says of a file. `io::real_disk`: the filesystem
-//!   itself.
+//!   directory, packed. [`io::stat`]: what `stat` says of a file. `io::tree_identity`: what
+//!   tells one directory tree from another. `io::real_disk`: the filesystem itself.
 //! - [`io::http`]: one request, one answer. `io::real_http`: the network itself.
 //!   `io::interruptible`: a wait for an answer that a wake-up can end.
 //! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:

@@ -1,16 +1,72 @@
 //! Is it the Dropbox we know: its account, its app, its folder?
 
+use std::path::Path;
+
 use crate::config::ConfigError;
 use crate::core::decide::Mode;
 use crate::core::guard::ApprovalId;
+use crate::core::path::fold;
 use crate::dropbox::api::Api;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::{Env, Options};
 use crate::engine::pull::Puller;
 use crate::engine::remote_root::RootState;
+use crate::engine::root::FoundRoot;
 use crate::error::{Error, Result};
-use crate::index::SyncIdentity;
+use crate::index::{Meta, SyncIdentity};
+use crate::io::dirs;
 use crate::report::Change;
+
+/// One state directory is for one content dir and one Dropbox folder. Where both are others than
+/// before, it is another pair's: each would take the base of the other for its own.
+///
+/// # Errors
+/// [`Error::Config`] with the line to write.
+pub(crate) fn check_pair(env: &Env<'_>, found: &FoundRoot, now: &SyncIdentity) -> Result<()> {
+    let Some(before) = env.index.identity()? else {
+        return Ok(());
+    };
+    let is_other_folder = fold(&before.remote_root) != fold(&now.remote_root);
+    if !is_other_folder || !found.is_another() || !env.index.has_base()? {
+        return Ok(());
+    }
+    let state_dir = dirs::state_dir(env.config)?;
+    let known_dir = env.index.meta(Meta::ContentDir)?;
+    Err(Error::Config(ConfigError {
+        file: env.config.path.clone(),
+        line: None,
+        key: Some("state.dir".to_owned()),
+        what: format!(
+            "the state in {} is that of {} and {}, and not of {} and {}",
+            state_dir.display(),
+            known_dir.as_deref().unwrap_or("another directory"),
+            folder_text(&before.remote_root),
+            env.config.sync.content_dir.display(),
+            folder_text(&now.remote_root),
+        ),
+        remedy: format!(
+            "nothing was changed: give this pair a state of its own, [state] dir = \"{}\"",
+            state_dir_for(env, &state_dir)
+        ),
+    }))
+}
+
+fn folder_text(remote_root: &str) -> String {
+    match remote_root {
+        "" => "all of Dropbox".to_owned(),
+        folder => format!("the Dropbox folder {folder}"),
+    }
+}
+
+/// A directory beside this one, named by the configuration, or by the content dir where all
+/// configurations have that name.
+fn state_dir_for(env: &Env<'_>, state_dir: &Path) -> String {
+    let name = |path: &Path| path.file_stem().map(|name| name.display().to_string());
+    let by_config = name(&env.config.path).filter(|name| name != "config" && name != "ferrybox");
+    let own = by_config.or_else(|| name(&env.config.sync.content_dir));
+    let own = own.unwrap_or_else(|| "other".to_owned()).replace('"', "");
+    format!("{}-{own}", state_dir.display())
+}
 
 /// The base belongs to one account, app, namespace and remote root.
 ///
@@ -40,10 +96,12 @@ pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentit
     if same {
         return Ok(());
     }
-    log::info!(
-        "the Dropbox account, app or folder is another than before: starting over; equal files \
-         are recognised, nothing is deleted"
-    );
+    if has_base {
+        log::warn!(
+            "the Dropbox account, app or folder is another than before: starting over; equal \
+             files are recognised, nothing is deleted"
+        );
+    }
     env.index.transaction(|| {
         env.index.clear()?;
         env.index.set_identity(now)

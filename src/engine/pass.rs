@@ -8,7 +8,7 @@ use crate::dropbox::tokens::{Credential, hash_hex};
 use crate::engine::actions::Actions;
 use crate::engine::context::{Context, Env, Options};
 use crate::engine::cursor::CursorFile;
-use crate::engine::identity::{check_identity, pull};
+use crate::engine::identity::{check_identity, check_pair, pull};
 use crate::engine::phases::Phases;
 use crate::engine::planner::Planner;
 use crate::engine::pull::Puller;
@@ -18,6 +18,7 @@ use crate::engine::walk::pending::walk_pending;
 use crate::engine::walk::walk_all;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity};
+use crate::io::dirs;
 use crate::io::disk::Disk;
 
 /// Changes of ours in Dropbox above which their echo is read in the same pass.
@@ -43,9 +44,12 @@ pub fn run<'a>(
     cursors: &CursorFile<'_>,
     identity: &SyncIdentity,
 ) -> Result<ExitCode> {
-    check_identity(env, options, identity)?;
+    let content_dir = dirs::without_links(&env.config.sync.content_dir);
+    let found = root::look(env.disk, env.index, content_dir.display().to_string())?;
+    check_pair(env, &found, identity)?;
     let disk = writers.as_ref().map(|writers| writers.disk);
-    root::check(env.disk, env.index, env.host, &options.approved, disk)?;
+    root::check(found, env.index, env.host, &options.approved, disk)?;
+    check_identity(env, options, identity)?;
     let token = match api.access().credential() {
         Credential::Personal(token) => Some(hash_hex(token.expose())),
         Credential::Refresh { .. } => None,

@@ -1,15 +1,68 @@
 //! Is the content dir the one we know? An unmounted stick or an empty mount point looks like a
 //! person who deleted everything.
 //!
-//! A marker file with a random id says so. Where none can be written, device and inode do.
+//! A marker file with a random id says so. Where none can be written, what its filesystem says of
+//! it does ([`TreeIdentity`]): that outlives a restart, which the number of a device does not.
 
 use crate::core::guard::ApprovalId;
 use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
 use crate::error::{Error, Result, state_error};
 use crate::index::{Index, Meta};
-use crate::io::disk::{Disk, ReadDisk};
+use crate::io::disk::{Disk, ReadDisk, TreeIdentity};
 use crate::io::host::Host;
+
+/// The content dir as it is now, beside what is known of it.
+pub struct FoundRoot {
+    /// The path it is reached by, without links.
+    path: String,
+    marker: Option<String>,
+    identity: TreeIdentity,
+    is_known: bool,
+    is_new: bool,
+    /// It was known by another path, or by none.
+    has_moved: bool,
+    /// What is known of it is to be written anew.
+    is_stale: bool,
+}
+
+impl FoundRoot {
+    /// Whether it is neither the directory that was synced before nor at its path.
+    pub fn is_another(&self) -> bool {
+        !self.is_known && self.has_moved
+    }
+}
+
+/// Looks at the content dir at `path`, which is written without links.
+///
+/// # Errors
+/// What the disk or the index says.
+pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoot> {
+    let wrap = |error| state_error("read the content dir's marker", &error);
+    let marker = disk.read(&marker_path()?).map_err(wrap)?;
+    let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    let identity = disk
+        .identity()
+        .map_err(|error| state_error("look at the content dir", &error))?;
+    let known_marker = index.meta(Meta::RootMarker)?;
+    let known_identity = index.meta(Meta::RootIdentity)?;
+    let is_known = match (&known_marker, &known_identity) {
+        (Some(known), _) => marker.as_ref() == Some(known),
+        (None, Some(known)) => identity.is_of(known),
+        (None, None) => true,
+    };
+    let has_moved = index.meta(Meta::ContentDir)?.is_none_or(|at| at != path);
+    let is_stale = known_marker.is_none() && known_identity != Some(identity.to_string());
+    Ok(FoundRoot {
+        path,
+        marker,
+        identity,
+        is_known,
+        is_new: known_marker.is_none() && known_identity.is_none(),
+        has_moved,
+        is_stale,
+    })
+}
 
 /// Compares the content dir with the one the base belongs to and marks a new one, if there is
 /// something to write with.
@@ -17,34 +70,19 @@ use crate::io::host::Host;
 /// # Errors
 /// [`Error::Halt`] if it is another one and nobody approved it.
 pub fn check(
-    disk: &dyn ReadDisk,
+    found: FoundRoot,
     index: &Index,
     host: &dyn Host,
     approved: &[String],
     writer: Option<&dyn Disk>,
 ) -> Result<()> {
-    let path = RelPath::parse(MARKER).map_err(|error| Error::Failed(error.to_string()))?;
-    let wrap = |error| state_error("read the content dir's marker", &error);
-    let marker = disk.read(&path).map_err(wrap)?;
-    let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-    let root = disk
-        .root()
-        .map_err(|error| state_error("look at the content dir", &error))?;
-    let identity = format!("{}:{}", root.device, root.stamp.inode);
-    let known_marker = index.meta(Meta::RootMarker)?;
-    let known_identity = index.meta(Meta::RootIdentity)?;
-    let is_known = match (&known_marker, &known_identity) {
-        (Some(known), _) => marker.as_ref() == Some(known),
-        (None, Some(known)) => *known == identity,
-        (None, None) => true,
-    };
-    let is_new = known_marker.is_none() && known_identity.is_none();
-    if is_known && !is_new {
-        return Ok(());
+    if found.is_known && !found.is_new {
+        return keep(&found, index);
     }
-    if !is_known && index.has_base()? {
+    let identity = found.identity.to_string();
+    if !found.is_known && index.has_base()? {
         let mut id = ApprovalId::new("content dir");
-        id.field(marker.as_deref().unwrap_or(&identity));
+        id.field(found.marker.as_deref().unwrap_or(&identity));
         let id = id.finish();
         if !approved.contains(&id) {
             return Err(Error::Halt(format!(
@@ -55,22 +93,41 @@ pub fn check(
         }
         log::info!("starting over with this content dir; nothing is deleted on either side");
     }
-    let marker = match (marker, writer) {
+    let marker = match (found.marker, writer) {
         (Some(marker), _) if !marker.is_empty() => Some(marker),
         (_, None) => None,
-        (_, Some(disk)) => write_marker(disk, &path, &host.random_hex(16)),
+        (_, Some(disk)) => write_marker(disk, &marker_path()?, &host.random_hex(16)),
     };
     index.transaction(|| {
-        if !is_known {
+        if !found.is_known {
             index.clear()?;
         }
         index.clear_meta(Meta::RootMarker)?;
         index.clear_meta(Meta::RootIdentity)?;
+        index.set_meta(Meta::ContentDir, &found.path)?;
         match &marker {
             Some(marker) => index.set_meta(Meta::RootMarker, marker),
             None => index.set_meta(Meta::RootIdentity, &identity),
         }
     })
+}
+
+/// Writes down what is newly known of the directory that is synced.
+fn keep(found: &FoundRoot, index: &Index) -> Result<()> {
+    if !found.has_moved && !found.is_stale {
+        return Ok(());
+    }
+    index.transaction(|| {
+        index.set_meta(Meta::ContentDir, &found.path)?;
+        match found.is_stale {
+            true => index.set_meta(Meta::RootIdentity, &found.identity.to_string()),
+            false => Ok(()),
+        }
+    })
+}
+
+fn marker_path() -> Result<RelPath> {
+    RelPath::parse(MARKER).map_err(|error| Error::Failed(error.to_string()))
 }
 
 /// The fresh marker; nothing where none can be written.

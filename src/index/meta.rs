@@ -51,8 +51,10 @@ pub enum Meta {
     PersonalToken,
     /// Content of the marker file in the content dir.
     RootMarker,
-    /// Device and inode of the content dir, where no marker could be written.
+    /// What tells the content dir from others, where no marker could be written.
     RootIdentity,
+    /// Where the content dir is.
+    ContentDir,
 }
 
 impl Meta {
@@ -80,6 +82,7 @@ impl Meta {
             Meta::PersonalToken => "personal_token",
             Meta::RootMarker => "root_marker",
             Meta::RootIdentity => "root_identity",
+            Meta::ContentDir => "content_dir",
         }
     }
 }

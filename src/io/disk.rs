@@ -10,6 +10,7 @@ use crate::core::path::RelPath;
 use crate::error;
 use crate::io::listing::Listing;
 use crate::io::stat::Status;
+pub use crate::io::tree_identity::TreeIdentity;
 
 /// LIMIT: a state file is a few KiB. What lies beyond is not read, so a larger file is cut and
 /// counts as damaged.
@@ -64,6 +65,9 @@ pub struct Space {
 pub trait ReadDisk {
     /// What `stat` says about the root.
     fn root(&self) -> io::Result<Status>;
+
+    /// What tells this tree from others, also after a restart.
+    fn identity(&self) -> io::Result<TreeIdentity>;
 
     /// All names in a directory. An error means that nothing is known about it.
     fn list(&self, dir: &RelPath) -> io::Result<Listing<'_>>;

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat};
-use rustix::fs::{Gid, Timespec, Timestamps, Uid};
+use rustix::fs::{Gid, StatxFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::core::path::RelPath;
-use crate::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, WriteFile};
+use crate::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TreeIdentity, WriteFile};
 use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Stamp, Status};
 
@@ -32,6 +32,10 @@ const NO_INODE_MAGIC: [u64; 7] = [
     0xff53_4d42,
     0xfe53_4d42,
 ];
+
+/// Filesystems whose id is made of their UUID, and so outlives a restart: ext2 to ext4, btrfs. That
+/// of others is zero, or made of the number of their device (xfs, f2fs, vfat).
+const KEEPS_ITS_ID_MAGIC: [u64; 2] = [0xef53, 0x9123_683e];
 
 /// Bytes of directory entries read at a time.
 const LIST_BYTES: usize = 32 * 1024;
@@ -228,6 +232,23 @@ impl ReadDisk for RealDisk {
         let stat = rustix::fs::fstat(&self.root)
             .map_err(|errno| said(errno, "stat", &self.shown(&RelPath::root())))?;
         Ok(self.status_of(&stat, self.root.as_fd()))
+    }
+
+    fn identity(&self) -> io::Result<TreeIdentity> {
+        let wrap = |errno| said(errno, "look at", &self.shown(&RelPath::root()));
+        let inode = rustix::fs::fstat(&self.root).map_err(wrap)?.st_ino;
+        let kind = magic_of(self.root.as_fd()).map_err(wrap)?;
+        let filesystem = match KEEPS_ITS_ID_MAGIC.contains(&kind) {
+            true => Some(rustix::fs::fstatvfs(&self.root).map_err(wrap)?.f_fsid),
+            false => None,
+        };
+        Ok(TreeIdentity {
+            kind,
+            // Some that are mounted on others say nothing.
+            filesystem: filesystem.filter(|id| *id != 0),
+            born_ns: born_ns(self.root.as_fd()),
+            inode,
+        })
     }
 
     fn list(&self, dir: &RelPath) -> io::Result<Listing<'_>> {
@@ -497,13 +518,21 @@ fn status_of(stat: &Stat) -> Status {
 }
 
 fn keeps_inodes(fd: BorrowedFd<'_>) -> bool {
-    match rustix::fs::fstatfs(fd) {
-        Ok(found) => {
-            let magic = u64::try_from(i128::from(found.f_type) & 0xffff_ffff).unwrap_or(0);
-            !NO_INODE_MAGIC.contains(&magic)
-        }
-        Err(_) => true,
-    }
+    magic_of(fd).map_or(true, |magic| !NO_INODE_MAGIC.contains(&magic))
+}
+
+/// The magic number of a filesystem.
+fn magic_of(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let found = rustix::fs::fstatfs(fd)?;
+    Ok(u64::try_from(i128::from(found.f_type) & 0xffff_ffff).unwrap_or(0))
+}
+
+/// When a directory was made, where its filesystem keeps that and the kernel tells.
+fn born_ns(fd: BorrowedFd<'_>) -> Option<i128> {
+    let told = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
+    let born = told.stx_btime;
+    let is_told = told.stx_mask & StatxFlags::BTIME.bits() != 0 && born.tv_sec != 0;
+    is_told.then(|| i128::from(born.tv_sec) * 1_000_000_000 + i128::from(born.tv_nsec))
 }
 
 fn said(errno: Errno, operation: &str, shown: &str) -> io::Error {

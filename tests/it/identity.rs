@@ -2,6 +2,7 @@
 //! or content dir starts over or halts, and deletes nothing.
 
 use dropbox_standin::{Effect, Fault, When};
+use ferrybox::commands::sync::SyncArgs;
 use ferrybox::core::path::Key;
 use ferrybox::engine::cursor::CursorFile;
 use ferrybox::engine::root;
@@ -131,28 +132,181 @@ fn another_account_that_is_approved_starts_over_and_deletes_nothing() {
     check_started_over(&world, &world.approve(&halted.error));
 }
 
-#[test]
-fn without_a_marker_device_and_inode_tell_content_dirs_apart() {
+/// A content dir in which no marker can be made, and an index with a base.
+fn unmarked() -> (World, Index) {
     let world = World::in_memory("LOCAL_TO_DROPBOX");
-    let disk = world.disk();
-    disk.set_mode("", 0o555);
+    world.disk().set_mode("", 0o555);
     let index = Index::in_memory("one").unwrap();
-    let check = || root::check(&disk, &index, &world.clock, &[], Some(&disk));
-    check().unwrap();
-    assert_eq!(
-        index.meta(Meta::RootMarker).unwrap(),
-        None,
-        "none can be made"
-    );
+    check_root(&world, &index).unwrap();
+    let marker = index.meta(Meta::RootMarker).unwrap();
+    assert_eq!(marker, None, "none can be made");
     let mut row = Row::new(Key::of("a"), "a");
     row.settle(Base::Folder, "a");
     row.set_remote(Remote::Folder);
     index.transaction(|| index.put(&row)).unwrap();
-    check().unwrap();
-    let other = || index.set_meta(Meta::RootIdentity, "9:9");
-    index.transaction(other).unwrap();
-    assert!(matches!(check(), Err(Error::Halt(_))));
-    assert!(index.row(&row.key).unwrap().is_some(), "the base is kept");
+    (world, index)
+}
+
+fn check_root(world: &World, index: &Index) -> Result<(), Error> {
+    let disk = world.disk();
+    let found = root::look(&disk, index, "/content".to_owned())?;
+    root::check(found, index, &world.clock, &[], Some(&disk))
+}
+
+/// A9: the number of its device is not what a content dir is known by.
+#[test]
+fn a9_without_a_marker_what_outlives_a_restart_tells_content_dirs_apart() {
+    let (world, index) = unmarked();
+    check_root(&world, &index).unwrap();
+    let counter = index.meta(Meta::Counter).unwrap();
+    world.disk().tree().renumber(4711);
+    check_root(&world, &index).unwrap();
+    let now = index.meta(Meta::Counter).unwrap();
+    assert_eq!(now, counter, "nothing is written");
+    world.disk().tree().filesystem = 99;
+    assert!(matches!(check_root(&world, &index), Err(Error::Halt(_))));
+    assert!(index.has_base().unwrap(), "the base is kept");
+}
+
+#[test]
+fn a9_an_identity_of_0_1_is_carried_over_without_a_halt() {
+    let (world, index) = unmarked();
+    let store = |text: &str| {
+        let store = || index.set_meta(Meta::RootIdentity, text);
+        index.transaction(store).unwrap();
+    };
+    store("4711:2");
+    check_root(&world, &index).unwrap();
+    assert!(index.has_base().unwrap(), "the base is kept");
+    let stored = index.meta(Meta::RootIdentity).unwrap();
+    assert_eq!(stored.as_deref(), Some("1:1::2"));
+    world.disk().tree().filesystem = 99;
+    assert!(
+        matches!(check_root(&world, &index), Err(Error::Halt(_))),
+        "once only"
+    );
+    store("1:9");
+    assert!(matches!(check_root(&world, &index), Err(Error::Halt(_))));
+    assert!(index.has_base().unwrap(), "the base is kept");
+}
+
+/// Two gateways whose configurations name one state directory.
+fn with_one_state() -> (World, World, impl Fn(&World, &World, &str) -> Outcome) {
+    let (first, second) = (world(), world());
+    let keys = first.dropbox_keys.borrow().clone();
+    let sync = move |state: &World, content: &World, root: &str| {
+        let keys = format!("{keys}\nremote_root = \"{root}\"");
+        state.dropbox_keys.replace(keys);
+        let mut config = state.config();
+        config.sync.content_dir = content.content();
+        state.sync_config(&config, &SyncArgs::default())
+    };
+    (first, second, sync)
+}
+
+/// A19: two configurations without a state directory of their own.
+#[test]
+fn a19_another_pair_in_the_same_state_directory_is_refused() {
+    let (first, second, sync) = with_one_state();
+    first.put("a", "a");
+    second.put("b", "b");
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    let before = first.remote_tree();
+    for _ in 0..2 {
+        let refused = sync(&first, &second, "/two");
+        assert_eq!(refused.exit, ExitCode::Config, "{refused:?}");
+        let line = format!("[state] dir = \"{}-content\"", first.state().display());
+        assert!(refused.error.contains(&line), "{}", refused.error);
+        assert!(refused.error.contains("/one") && refused.error.contains("/two"));
+        assert_eq!(refused.calls, [""; 0], "{refused:?}");
+    }
+    assert_eq!(first.remote_tree(), before);
+    // The first one has its base as before.
+    first.remove("a");
+    first.put("c", "c");
+    let outcome = sync(&first, &first, "/one");
+    assert_eq!(outcome.counts.deleted_in_dropbox, 1, "{outcome:?}");
+}
+
+#[test]
+fn a19_another_content_dir_alone_halts() {
+    let (first, second, sync) = with_one_state();
+    first.put("a", "a");
+    second.put("b", "b");
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    let halted = sync(&first, &second, "/one");
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    first.check_remote(&[("one/", ""), ("one/a", "a")]);
+}
+
+#[test]
+fn a19_another_content_dir_halts_whatever_else_is_another() {
+    let (first, second, sync) = with_one_state();
+    first.put("a", "a");
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    let index = Index::open(&first.state().join("index.db")).unwrap();
+    let index = index.unwrap();
+    let another = || index.set_meta(Meta::AppKey, "another");
+    index.transaction(another).unwrap();
+    drop(index);
+    let halted = sync(&first, &second, "/one");
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert_eq!(second.read("a"), None, "nothing comes down either");
+}
+
+#[test]
+fn a19_another_remote_root_alone_starts_over_and_deletes_nothing() {
+    let (first, _, sync) = with_one_state();
+    first.put("a", "a");
+    first.put("b", "b");
+    first.dropbox.put("/two/a", b"a");
+    first.dropbox.put("/two/c", b"c");
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    let outcome = sync(&first, &first, "/two");
+    assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+    let expected = Counts {
+        uploaded: 1,
+        downloaded: 1,
+        adopted: 1,
+        ..Counts::default()
+    };
+    assert_eq!(outcome.counts, expected);
+    first.check_local(&[("a", "a"), ("b", "b"), ("c", "c")]);
+}
+
+#[test]
+fn a19_a_content_dir_that_was_moved_is_the_same_one() {
+    let (first, second, sync) = with_one_state();
+    first.put("a", "a");
+    first.put("b", "b");
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    std::fs::remove_dir(second.content()).unwrap();
+    std::fs::rename(first.content(), second.content()).unwrap();
+    second.remove("a");
+    let outcome = sync(&first, &second, "/one");
+    assert_eq!(outcome.counts.deleted_in_dropbox, 1, "{outcome:?}");
+    let other_folder = sync(&first, &second, "/two");
+    assert_eq!(other_folder.exit, ExitCode::Ok, "{other_folder:?}");
+}
+
+/// An index of 0.1 does not say where its content dir is.
+#[test]
+fn a19_where_the_content_dir_is_is_written_once() {
+    let (first, second, sync) = with_one_state();
+    first.put("a", "a");
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    let index = Index::open(&first.state().join("index.db")).unwrap();
+    let index = index.unwrap();
+    index
+        .transaction(|| index.clear_meta(Meta::ContentDir))
+        .unwrap();
+    drop(index);
+    let refused = sync(&first, &second, "/two");
+    assert_eq!(refused.exit, ExitCode::Config, "{refused:?}");
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    let written = first.written();
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    assert_eq!(first.written(), written);
 }
 
 #[test]

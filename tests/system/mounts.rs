@@ -1,7 +1,7 @@
 //! Disks that are lost, read-only, full or somebody else's.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use crate::gateway::{Gateway, Scratch, Tree};
@@ -126,6 +126,47 @@ fn an_unmounted_content_dir_halts_the_pass() {
     gateway.sync_ok();
     assert!(gateway.trees() == before);
     drop(disk);
+}
+
+/// A9: without a marker, as after a restart, on the same filesystem with another device number.
+#[test]
+fn a9_a_content_dir_that_may_not_be_written_is_known_by_another_device_number() {
+    if !can_mount("a content dir with another device number") {
+        return;
+    }
+    let gateway = Gateway::new();
+    let [image, other] =
+        ["image", "other"].map(|name| Image::make(&gateway.home.join(name), MEBIBYTES).unwrap());
+    let device = || fs::metadata(&gateway.content).unwrap().dev();
+    let disk = mounted_new(&image, &gateway.content);
+    for name in ["a", "b", "c"] {
+        gateway.put(name, name);
+    }
+    disk.remount("ro");
+    gateway.sync_ok();
+    gateway.sync_ok();
+    let (before, remote) = (device(), gateway.remote_tree());
+    drop(disk);
+    // It takes the loop device that was used.
+    let in_between = mounted_new(&other, &gateway.home.join("in between"));
+    let disk = Mounted::image(&image, &gateway.content).unwrap();
+    disk.remount("ro");
+    assert_ne!(device(), before, "it has another number");
+    gateway.sync_ok();
+    assert_eq!(gateway.remote_tree(), remote);
+    drop(disk);
+    drop(in_between);
+    // Another filesystem in its place is another one.
+    let disk = Mounted::image(&other, &gateway.content).unwrap();
+    disk.remount("ro");
+    assert_eq!(gateway.sync().code, Some(5));
+    assert_eq!(gateway.remote_tree(), remote);
+    drop(disk);
+    assert_eq!(
+        gateway.sync().code,
+        Some(5),
+        "and so is the bare mount point"
+    );
 }
 
 #[test]

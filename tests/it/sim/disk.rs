@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ferrybox::core::path::RelPath;
-use ferrybox::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, WriteFile};
+use ferrybox::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TreeIdentity, WriteFile};
 use ferrybox::io::listing::{DirHandle, Listing, Names};
 use ferrybox::io::stat::{Kind, Status};
 
@@ -165,6 +165,16 @@ impl ReadDisk for SimDisk {
     fn root(&self) -> io::Result<Status> {
         self.call(Op::Root, &RelPath::root())?;
         Ok(self.tree().status(ROOT))
+    }
+
+    fn identity(&self) -> io::Result<TreeIdentity> {
+        self.call(Op::Root, &RelPath::root())?;
+        Ok(TreeIdentity {
+            kind: 1,
+            filesystem: Some(self.tree().filesystem),
+            born_ns: None,
+            inode: ROOT,
+        })
     }
 
     fn list(&self, dir: &RelPath) -> io::Result<Listing<'_>> {

@@ -94,6 +94,8 @@ pub struct Tree {
     /// The same for what was taken away.
     pub(super) unmounted: BTreeMap<Ino, Ino>,
     now_ns: i64,
+    /// The id of the root's filesystem, which outlives a restart.
+    pub filesystem: u64,
     /// Bytes all files together may have.
     pub capacity: u64,
     /// Changes of any kind, by anybody.
@@ -112,6 +114,7 @@ impl Tree {
             mounts: BTreeMap::new(),
             unmounted: BTreeMap::new(),
             now_ns,
+            filesystem: 1,
             capacity: 1 << 34,
             writes: 0,
         }
@@ -446,6 +449,16 @@ impl Tree {
         self.durable.insert(ino, root);
         self.mounts.insert(on, ino);
         Ok(())
+    }
+
+    /// What is on the root's device gets another number, as after a restart.
+    pub fn renumber(&mut self, device: u64) {
+        let before = self.node(ROOT).device;
+        let images = [&mut self.nodes, &mut self.durable];
+        let all = images.into_iter().flat_map(|image| image.values_mut());
+        for node in all.filter(|node| node.device == before) {
+            node.device = device;
+        }
     }
 
     /// Takes all mounts away; what is on them stays on them.
