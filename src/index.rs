@@ -45,7 +45,7 @@ pub use meta::{Meta, SyncIdentity};
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::{DirPath, HeldBy};
-pub use search::SubtreeTotals;
+pub use search::{SubtreeTotals, mounts};
 pub use summary::RowSummary;
 
 use crate::error::{Error, Result, state_error};

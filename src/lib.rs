@@ -82,9 +82,10 @@
 //! 4. [`engine::walk`] goes over the whole tree, and merges each directory with its rows; before
 //!    it, where changes come down, `engine::walk::archive` brings whole folders of small files, and
 //!    `engine::walk::pending` visits the rows that are pending. `engine::walk::queue` packs the
-//!    directories to come; `engine::walk::special` says where a link or a pipe is in the way.
-//!    [`engine::local_dir`] finds the directory of a key, and `engine::local_dir::entries` its
-//!    names. What the walks count is the [`engine::survey`].
+//!    directories to come; `engine::walk::special` says where a link or a pipe is in the way, and
+//!    [`engine::walk::lost_mounts`] knows the disks that are gone. [`engine::local_dir`] finds the
+//!    directory of a key, and `engine::local_dir::entries` its names. What the walks count is the
+//!    [`engine::survey`].
 //! 5. [`engine::reconcile`] takes one [`engine::item`] after the other: [`engine::observe`] looks
 //!    at it, [`core::decide`] decides, and [`engine::actions`] is what that leads to.
 //!    [`engine::stable_read`] reads a file as one version of it.

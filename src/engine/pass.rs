@@ -14,6 +14,7 @@ use crate::engine::planner::Planner;
 use crate::engine::pull::Puller;
 use crate::engine::root;
 use crate::engine::walk::archive::fetch_archives;
+use crate::engine::walk::lost_mounts::give_up_mounts;
 use crate::engine::walk::pending::walk_pending;
 use crate::engine::walk::walk_all;
 use crate::error::{Error, ExitCode, Result};
@@ -67,6 +68,7 @@ pub fn run<'a>(
     pull(env, options, &puller, writer)?;
     let mut cx = Context::new(env, options)?;
     let cx = &mut cx;
+    give_up_mounts(cx)?;
     let (ended, concluded) = match writers {
         Some(Writers { disk, api }) => {
             let ended = carry_out(cx, &mut Phases::new(disk, api));

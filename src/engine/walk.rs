@@ -6,12 +6,14 @@
 //! nothing follows from its silence.
 
 pub mod archive;
+pub mod lost_mounts;
 pub mod pending;
 mod queue;
 mod special;
 
 use std::io;
 
+use lost_mounts::{has_lost_mount, tell_lost_mount};
 use queue::{DirQueue, QueuedDir};
 use special::tell_special;
 
@@ -29,7 +31,7 @@ use crate::engine::local_dir::{
 use crate::engine::reconcile::visit;
 use crate::engine::survey::Survey;
 use crate::error::{Result, state_error};
-use crate::index::{Base, HeldBy, Remote, Row, RowSummary};
+use crate::index::{Base, Remote, Row, RowSummary};
 use crate::io::stat::Kind;
 
 /// Walks the whole tree.
@@ -261,12 +263,7 @@ fn walk_key<'a>(
     };
     tell_special(cx, &item, found)?;
     if has_lost_mount(cx, &item.row, &item.local)? {
-        cx.note_incomplete_view();
-        cx.env.report.problem(
-            &item.display_path,
-            "a disk was mounted here and is not any more; nothing below is touched: mount \
-             it, or remove the folder if it is meant to be empty",
-        );
+        tell_lost_mount(cx, &item);
         return Ok(());
     }
     if !matches!(item.local, Local::Gone | Local::Unknown)
@@ -365,14 +362,4 @@ fn tell_clash(cx: &Context<'_>, dir: &RelPath, found: &[LocalEntry]) {
             &format!("Dropbox would take it for the same name as {other}: rename one of them"),
         );
     }
-}
-
-/// A folder that was a mount point and now lies on its parent's device. One that does not travel
-/// itself matters by the files in it that do.
-fn has_lost_mount(cx: &Context<'_>, row: &Row, local: &Local) -> Result<bool> {
-    if !row.mount || !matches!(local, Local::Folder { mount: false, .. }) {
-        return Ok(false);
-    }
-    let index = cx.env.index;
-    Ok(row.base == Base::Folder || index.has_files_below(&row.key, HeldBy::BaseOrDropbox)?)
 }

@@ -116,6 +116,9 @@ WHERE (dir = ?1 OR (dir >= ?2 AND dir < ?3)) AND (kind = 2 OR rkind = 3) LIMIT 1
 pub const HAS_BASE_FILES_BELOW: &str = "
 SELECT 1 FROM entry WHERE (dir = ?1 OR (dir >= ?2 AND dir < ?3)) AND kind = 2 LIMIT 1";
 
+/// Folders with a mount; what lies below comes behind.
+pub const SELECT_MOUNTS: &str = "SELECT dir, name FROM entry WHERE mount = 1 ORDER BY dir, name";
+
 /// Up to ?2 files that are to come down and have at most ?1 bytes.
 pub const COUNT_DUE: &str = "SELECT count(*) FROM (SELECT 1 FROM entry \
      WHERE rkind <> 0 AND rkind = 3 AND rsize <= ?1 LIMIT ?2)";

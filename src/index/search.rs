@@ -99,3 +99,19 @@ impl Index {
         Ok(select.exists([dir, rev])?)
     }
 }
+
+/// The folders on which a disk is or was mounted, the upper ones first.
+///
+/// # Errors
+/// What SQLite says.
+pub fn mounts(index: &Index) -> Result<Vec<Key>> {
+    let mut select = index.db.prepare_cached(schema::SELECT_MOUNTS)?;
+    let key = |row: &rusqlite::Row<'_>| {
+        Ok(Key {
+            dir: row.get(0)?,
+            name: row.get(1)?,
+        })
+    };
+    let keys = select.query_map([], key)?;
+    Ok(keys.collect::<std::result::Result<_, _>>()?)
+}

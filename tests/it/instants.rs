@@ -283,6 +283,84 @@ fn a_folder_whose_disk_is_not_mounted_is_not_emptied_and_gets_nothing() {
     assert_eq!(world.remote_tree(), before);
 }
 
+/// A12: the stick died, and its files were copied into the plain folder.
+#[test]
+fn a12_a_lost_disk_can_be_given_up_and_nothing_is_deleted() {
+    for dry in [false, true] {
+        let world = with_stick();
+        world.put("stick/deep/d", "d");
+        world.sync_ok();
+        world.disk().tree().unmount_all();
+        world.put("stick/a", "a");
+        world.put("stick/b", "edited");
+        world.put("stick/new", "new");
+        world.dropbox.put("/stick/there", b"there");
+        let told = world.sync();
+        assert_eq!(told.exit, ExitCode::SomeFiles, "{told:?}");
+        let problem = told.problems["/stick"].clone();
+        let wrong = problem.replace("--approve ", "--approve 0123");
+        assert_eq!(
+            world.approve(&wrong[..wrong.len() - 4]).exit,
+            ExitCode::SomeFiles
+        );
+        if dry {
+            let planned = world.dry_approve(&problem);
+            assert_eq!(planned.exit, ExitCode::Ok, "{planned:?}");
+            assert!(planned.plan.iter().all(|line| !line.contains("delete")));
+            assert!(planned.plan.iter().any(|line| line.contains("/stick/new")));
+            assert_eq!(world.sync().exit, ExitCode::SomeFiles, "nothing was kept");
+        }
+        let outcome = world.approve(&problem);
+        assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+        assert_eq!(outcome.counts.deleted_in_dropbox, 0, "{outcome:?}");
+        assert_eq!(outcome.counts.deleted_locally, 0, "{outcome:?}");
+        world.sync_ok();
+        let local = world.local_tree();
+        assert_eq!(local, world.remote_tree());
+        for (path, content) in [
+            ("stick/a", "a"),
+            ("stick/c", "c"),
+            ("stick/deep/d", "d"),
+            ("stick/new", "new"),
+            ("stick/there", "there"),
+        ] {
+            assert_eq!(local.get(path).map(String::as_str), Some(content), "{path}");
+        }
+        assert!(local.values().any(|content| content == "edited"));
+        assert!(local.values().any(|content| content == "b"));
+        // From here on it is a folder like any other.
+        world.remove("stick/c");
+        world.sync_ok();
+        assert_eq!(world.remote_tree().get("stick/c"), None);
+        world.check_settled();
+    }
+}
+
+#[test]
+fn a12_an_approval_is_for_one_disk_that_is_gone() {
+    let world = with_stick();
+    world.mkdir("other");
+    world.mount("other");
+    world.put("other/x", "x");
+    world.sync_ok();
+    world.sync_ok();
+    world.disk().tree().unmount_all();
+    let told = world.sync();
+    assert_eq!(told.problems.len(), 2, "{told:?}");
+    let (stick, other) = (&told.problems["/stick"], &told.problems["/other"]);
+    assert_ne!(stick, other);
+    let outcome = world.approve(stick);
+    assert!(outcome.problems.contains_key("/other"), "{outcome:?}");
+    assert!(!outcome.problems.contains_key("/stick"), "{outcome:?}");
+    assert_eq!(world.read("stick/a").as_deref(), Some("a"), "it comes down");
+    // It is mounted again: nothing is to be given up.
+    world.disk().tree().mount_again();
+    world.approve(other);
+    assert_eq!(world.dropbox.tree().len(), 9);
+    world.disk().tree().unmount_all();
+    assert!(world.sync().problems.contains_key("/other"));
+}
+
 /// Only what is in two folders travels, not the folders themselves.
 fn with_stick_in_filters() -> World {
     let world = world();

@@ -411,15 +411,17 @@ impl World {
 
     /// Repeats a halted pass with the id it printed.
     pub fn approve(&self, halted: &str) -> Outcome {
-        let id = halted
-            .rsplit("--approve ")
-            .next()
-            .unwrap()
-            .trim()
-            .to_owned();
-        assert_eq!(id.len(), 12, "no id in: {halted}");
         self.sync_with(&SyncArgs {
-            approved: vec![id],
+            approved: vec![id_in(halted)],
+            ..SyncArgs::default()
+        })
+    }
+
+    /// What that would do.
+    pub fn dry_approve(&self, halted: &str) -> Outcome {
+        self.sync_with(&SyncArgs {
+            approved: vec![id_in(halted)],
+            dry_run: true,
             ..SyncArgs::default()
         })
     }
@@ -525,6 +527,12 @@ impl World {
         }
         files
     }
+}
+
+fn id_in(halted: &str) -> String {
+    let id = halted.rsplit("--approve ").next().unwrap().trim();
+    assert_eq!(id.len(), 12, "no id in: {halted}");
+    id.to_owned()
 }
 
 fn tree(entries: &[(&str, &str)]) -> BTreeMap<String, String> {

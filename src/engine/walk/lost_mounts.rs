@@ -1,0 +1,92 @@
+//! Disks that were mounted within the content dir and are not any more: nothing at or below such a
+//! folder is touched, until the disk is back or a person says that the folder is meant as it is.
+
+use crate::core::guard::ApprovalId;
+use crate::core::path::Key;
+use crate::engine::context::Context;
+use crate::engine::item::{Item, Local};
+use crate::engine::local_dir::{item_at, open_dir};
+use crate::error::Result;
+use crate::index::{Base, HeldBy, Row, mounts};
+
+/// A folder that was a mount point and now lies on its parent's device. One that does not travel
+/// itself matters by the files in it that do.
+///
+/// # Errors
+/// What the index says.
+pub(super) fn has_lost_mount(cx: &Context<'_>, row: &Row, local: &Local) -> Result<bool> {
+    if !row.mount || !matches!(local, Local::Folder { mount: false, .. }) {
+        return Ok(false);
+    }
+    let index = cx.env.index;
+    Ok(row.base == Base::Folder || index.has_files_below(&row.key, HeldBy::BaseOrDropbox)?)
+}
+
+/// Says what is not mounted, and how to go on without it.
+pub(super) fn tell_lost_mount(cx: &mut Context<'_>, item: &Item) {
+    cx.note_incomplete_view();
+    let id = approval_id(&item.row.key);
+    let text = format!(
+        "a disk was mounted here and is not any more; nothing below is touched: mount it, or \
+         remove the folder if it is meant to be empty, or go on with what is in it now, which \
+         deletes nothing, by: ferrybox sync --approve {id}"
+    );
+    cx.env.report.problem(&item.display_path, &text);
+}
+
+/// Makes ordinary folders of those whose disk a person has given up: without a base nothing below
+/// is deleted, what is equal is adopted, and all else is new.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn give_up_mounts(cx: &mut Context<'_>) -> Result<()> {
+    if cx.options.approved.is_empty() {
+        return Ok(());
+    }
+    let index = cx.env.index;
+    for key in mounts(index)? {
+        if !cx.options.approved.contains(&approval_id(&key)) {
+            continue;
+        }
+        let Some(mut row) = find_lost(cx, &key)? else {
+            continue;
+        };
+        log::info!(
+            "starting over with {}; nothing is deleted on either side",
+            key.path()
+        );
+        row.mount = false;
+        cx.settle(row)?;
+        index.each_below(&key, &mut |mut row| {
+            if !row.intact {
+                return Ok(());
+            }
+            row.set_base(Base::None);
+            row.mount = false;
+            cx.settle(row)
+        })?;
+        cx.flush_settles()?;
+    }
+    Ok(())
+}
+
+/// The row of a mount point, if its disk is not there.
+fn find_lost(cx: &mut Context<'_>, key: &Key) -> Result<Option<Row>> {
+    let Some(row) = cx.env.index.row(key)?.filter(|row| row.intact) else {
+        return Ok(None);
+    };
+    let Some(dir) = open_dir(cx, &key.dir)?.dir() else {
+        return Ok(None);
+    };
+    let Some(item) = item_at(cx, &dir, row) else {
+        return Ok(None);
+    };
+    let is_lost = has_lost_mount(cx, &item.row, &item.local)?;
+    Ok(is_lost.then_some(item.row))
+}
+
+fn approval_id(key: &Key) -> String {
+    let mut id = ApprovalId::new("mount");
+    id.field(&key.path());
+    id.finish()
+}
