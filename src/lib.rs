@@ -104,7 +104,8 @@
 //! - `engine::download::fetch`: one file, fetched to a hidden temporary file and verified.
 //! - `engine::download::partial`: the beginning of a large file, kept from a run that broke off.
 //! - [`engine::download::staged`]: what is verified, and what stands where it goes.
-//! - [`engine::download::publish`]: putting it in place, the conflict copy before it.
+//! - [`engine::download::publish`]: putting it in place, the conflict copy before it;
+//!   `engine::download::copy_name`: which name that gets.
 //! - [`engine::download::archive_plan`]: where bytes come from, and which folders are worth an
 //!   archive; `engine::download::zip` reads one as it arrives.
 //!

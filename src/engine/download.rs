@@ -2,6 +2,7 @@
 //! (`fetch`), then put in place ([`publish`]).
 
 pub mod archive_plan;
+mod copy_name;
 mod downloads;
 mod fetch;
 mod partial;

@@ -1,5 +1,9 @@
 //! Both sides changed the same file: Dropbox takes the name, nothing is lost, copies do not breed.
 
+use std::collections::BTreeMap;
+
+use ferrybox::core::path::fold;
+
 use crate::world::{World, world};
 
 fn conflict(world: &World, local: &str, remote: &str) {
@@ -135,4 +139,92 @@ fn a_file_without_a_stated_hash_is_never_called_equal_by_size() {
     world.dropbox.set_without_content_hash("/f.txt");
     world.sync_ok();
     world.check_local(&[(COPY, "aaaa"), ("f.txt", "bbbb")]);
+}
+
+/// Every name differs from the others by more than case, and every content is on both sides.
+#[track_caller]
+fn check_no_clash(world: &World, contents: &[&str]) {
+    let tree = world.local_tree();
+    let by_key = |tree: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let entry = |(name, held): (&String, &String)| (fold(name), held.clone());
+        tree.iter().map(entry).collect()
+    };
+    assert_eq!(by_key(&tree), by_key(&world.remote_tree()));
+    assert_eq!(by_key(&tree).len(), tree.len(), "{tree:?}");
+    for content in contents {
+        assert!(
+            tree.values().any(|held| held == content),
+            "{content}: {tree:?}"
+        );
+    }
+}
+
+/// A15: two gateways of one name, whose file of one key is spelt in two ways.
+#[test]
+fn a15_copies_of_two_gateways_of_one_name_never_clash() {
+    let one = world();
+    one.put("Notes.txt", "base");
+    one.sync_ok();
+    let two = one.beside();
+    two.sync_ok();
+    two.rename("Notes.txt", "notes.txt");
+    two.sync_ok();
+    for (world, name, content) in [
+        (&one, "Notes.txt", "of one"),
+        (&two, "notes.txt", "of two!"),
+    ] {
+        world.put(name, content);
+        world.set_mtime(name, 1_767_225_600);
+    }
+    one.dropbox.put("/Notes.txt", b"from elsewhere");
+    for world in [&one, &two, &one, &two] {
+        world.sync_ok();
+    }
+    for world in [&one, &two] {
+        check_no_clash(world, &["of one", "of two!", "from elsewhere"]);
+    }
+}
+
+#[test]
+fn a15_a_copy_takes_no_name_that_differs_by_case_from_one_here() {
+    for takes_folder in [false, true] {
+        let world = world();
+        let taken = "F (conflicted copy PI 2026-01-01).txt";
+        world.put(taken, "another");
+        world.sync_ok();
+        if takes_folder {
+            world.put("f.txt", "local");
+            world.set_mtime("f.txt", 1_767_225_600);
+            world.dropbox.mkdir("/f.txt");
+        } else {
+            conflict(&world, "local", "remote version");
+        }
+        world.sync_ok();
+        check_no_clash(&world, &["another", "local"]);
+        assert_eq!(world.read(taken).as_deref(), Some("another"));
+        world.check_settled();
+    }
+}
+
+#[test]
+fn a15_a_copy_takes_no_name_that_dropbox_has() {
+    for filter in ["", "download_filter = ['/f[.]txt']"] {
+        let world = world();
+        *world.sync_keys.borrow_mut() = filter.to_owned();
+        conflict(&world, "local", "remote version");
+        world
+            .dropbox
+            .put("/F (conflicted copy PI 2026-01-01).TXT", b"another");
+        world.sync_ok();
+        world.sync_ok();
+        let there = world.remote_tree();
+        assert_eq!(there.len(), 3, "{filter}: {there:?}");
+        let is_there = |content: &str| there.values().any(|held| held == content);
+        assert!(
+            is_there("local") && is_there("another"),
+            "{filter}: {there:?}"
+        );
+        assert_eq!(world.read("f.txt").as_deref(), Some("remote version"));
+        world.check_settled();
+    }
 }

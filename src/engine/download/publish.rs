@@ -7,9 +7,9 @@
 
 use std::io;
 
+use super::copy_name::CopyName;
 use super::downloads::Downloads;
 use super::staged::{Existing, StagedFile};
-use crate::core::conflict_name::conflict_name;
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::engine::context::Context;
@@ -20,7 +20,6 @@ use crate::index::Base;
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
 use crate::report::{Change, in_brackets};
-use crate::timestamp::date_of;
 
 /// Files that share one sync of the medium.
 const BATCH_FILES: usize = 64;
@@ -191,45 +190,6 @@ impl<'a> Downloads<'a> {
         Ok(())
     }
 
-    /// The name the local version gets, in the order: plain, with 8 digits of its hash.
-    pub(crate) fn copy_name(
-        &self,
-        cx: &Context<'a>,
-        item: &Item,
-        target: &RelPath,
-        observed: &Observed,
-    ) -> io::Result<CopyName> {
-        let disk = self.disk;
-        let hash = match observed.hash {
-            Some(hash) => hash,
-            None => match stable_read::hash(disk, target) {
-                Ok((hash, _)) => hash,
-                Err(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-            },
-        };
-        let date = date_of(observed.stamp.mtime_ns);
-        for digits in [None, Some(hash)] {
-            let name = conflict_name(&item.name, &cx.env.device, &date, digits);
-            let copy = item.dir.join(&name).map_err(io::Error::other)?;
-            if copy == *target {
-                continue;
-            }
-            match disk.status(&copy)? {
-                None => return Ok(CopyName::Free(copy)),
-                Some(status) if status.stamp.size == observed.stamp.size => {
-                    let taken = stable_read::hash(disk, &copy).ok();
-                    if taken.is_some_and(|(other, _)| other == hash) {
-                        return Ok(CopyName::Kept(copy));
-                    }
-                }
-                Some(_) => {}
-            }
-        }
-        Err(io::Error::other(
-            "both names for its conflict copy are taken: rename one of them",
-        ))
-    }
-
     /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
     pub(crate) fn set_aside(
         &mut self,
@@ -372,12 +332,4 @@ pub(super) fn not_stored(cx: &mut Context<'_>, display_path: &str, error: &io::E
     let advice = read_only_advice(error);
     let text = format!("not downloaded: {error}{advice}");
     cx.env.report.problem(display_path, &text);
-}
-
-/// Where a conflict copy goes.
-pub(crate) enum CopyName {
-    /// A free name.
-    Free(RelPath),
-    /// The same content is there already.
-    Kept(RelPath),
 }

@@ -1,0 +1,95 @@
+//! Which name a local version gets that loses its own: one whose key is free on both sides, because
+//! Dropbox would take it for the same name as another of that key.
+
+use std::io;
+
+use super::downloads::Downloads;
+use crate::core::conflict_name::conflict_name;
+use crate::core::content_hash::ContentHash;
+use crate::core::path::{Key, RelPath, fold};
+use crate::engine::context::Context;
+use crate::engine::item::{Item, Observed};
+use crate::engine::stable_read;
+use crate::index::Remote;
+use crate::timestamp::date_of;
+
+/// Where a conflict copy goes.
+pub(crate) enum CopyName {
+    /// A free name.
+    Free(RelPath),
+    /// The same content is there already.
+    Kept(RelPath),
+}
+
+impl<'a> Downloads<'a> {
+    /// The name the local version gets, in the order: plain, with 8 digits of its hash.
+    pub(super) fn copy_name(
+        &self,
+        cx: &Context<'a>,
+        item: &Item,
+        target: &RelPath,
+        observed: &Observed,
+    ) -> io::Result<CopyName> {
+        let hash = match observed.hash {
+            Some(hash) => hash,
+            None => match stable_read::hash(self.disk, target) {
+                Ok((hash, _)) => hash,
+                Err(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+            },
+        };
+        let date = date_of(observed.stamp.mtime_ns);
+        for digits in [None, Some(hash)] {
+            let name = conflict_name(&item.name, &cx.env.device, &date, digits);
+            let key = Key {
+                dir: item.row.key.dir.clone(),
+                name: fold(&name),
+            };
+            if key == item.row.key {
+                continue;
+            }
+            let here = self.names_here(item, &key)?;
+            for other in &here {
+                let copy = item.dir.join(other).map_err(io::Error::other)?;
+                if self.holds(&copy, observed.stamp.size, hash)? {
+                    return Ok(CopyName::Kept(copy));
+                }
+            }
+            if here.is_empty() && is_free_there(cx, &key, hash)? {
+                let copy = item.dir.join(&name).map_err(io::Error::other)?;
+                return Ok(CopyName::Free(copy));
+            }
+        }
+        Err(io::Error::other(
+            "both names for its conflict copy are taken: rename one of them",
+        ))
+    }
+
+    /// The local names of a key, in the directory of `item`.
+    fn names_here(&self, item: &Item, key: &Key) -> io::Result<Vec<String>> {
+        let mut names = self.disk.list(&item.dir)?.names;
+        names.sort();
+        let of_key = names.with_key(&key.name);
+        Ok(of_key
+            .filter_map(|at| names.get(at).map(str::to_owned))
+            .collect())
+    }
+
+    fn holds(&self, path: &RelPath, size: u64, hash: ContentHash) -> io::Result<bool> {
+        let status = self.disk.status(path)?;
+        Ok(status.is_some_and(|status| status.stamp.size == size)
+            && stable_read::hash(self.disk, path).is_ok_and(|(other, _)| other == hash))
+    }
+}
+
+/// Whether Dropbox has nothing else of this key, as far as it has told.
+fn is_free_there(cx: &Context<'_>, key: &Key, hash: ContentHash) -> io::Result<bool> {
+    let row = cx.env.index.row(key).map_err(io::Error::other)?;
+    Ok(match row {
+        None => true,
+        Some(row) => match row.remote_now() {
+            Remote::Gone => true,
+            Remote::File(file) => file.hash == Some(hash),
+            Remote::AsBase | Remote::Folder | Remote::NotDownloadable => false,
+        },
+    })
+}
