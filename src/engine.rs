@@ -27,9 +27,10 @@ pub mod walk;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, ConfigError};
+use crate::core::own_names::Instance;
 use crate::core::path::fold;
 use crate::dropbox::api::Api;
-use crate::dropbox::tokens::{AccessTokens, TokenFiles, is_access_file};
+use crate::dropbox::tokens::{AccessTokens, TokenFiles, hash_hex, is_access_file};
 use crate::engine::context::{Env, Options};
 use crate::engine::credential::{credential, identity};
 use crate::engine::cursor::CursorFile;
@@ -140,7 +141,6 @@ fn attempt(
     let deadline = Deadline::within(host, options.max_time);
     let api = Api::new(seams.http, host, &deadline, access);
     let identity = identity(config, files.as_ref(), keeper, &api)?;
-    let device = config.sync.device_name.clone();
     let env = Env {
         config,
         host,
@@ -150,7 +150,8 @@ fn attempt(
         report,
         remote_root: RemoteRoot::new(&config.dropbox.remote_root),
         own_keys: own_keys(config, &state_dir),
-        device: device.unwrap_or_else(env::hostname),
+        instance: instance(&state_dir),
+        device: device(config),
     };
     let cursors = CursorFile::new(
         state.map(|disk| disk as _),
@@ -263,6 +264,22 @@ fn runtime(seams: &Seams<'_>, config: &Config) -> Option<Box<dyn Disk>> {
         true => None,
         false => seams.disks.runtime(),
     }
+}
+
+/// The name of this machine in conflict copies.
+fn device(config: &Config) -> String {
+    let name = config.sync.device_name.clone();
+    name.unwrap_or_else(env::hostname)
+}
+
+/// Whose temporary files a run makes that has its state here, on this machine.
+fn instance(state_dir: &Path) -> Instance {
+    let state_dir = dirs::without_links(state_dir);
+    Instance::of_hash(&hash_hex(&format!(
+        "{}\n{}",
+        env::hostname(),
+        state_dir.display()
+    )))
 }
 
 /// The state has a directory of its own.

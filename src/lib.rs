@@ -83,6 +83,7 @@
 //!    it, where changes come down, `engine::walk::archive` brings whole folders of small files, and
 //!    `engine::walk::pending` visits the rows that are pending. `engine::walk::queue` packs the
 //!    directories to come; `engine::walk::special` says where a link or a pipe is in the way, and
+//!    [`engine::walk::left_by_others`] counts temporary files of other instances,
 //!    [`engine::walk::lost_mounts`] knows the disks that are gone. [`engine::local_dir`] finds the
 //!    directory of a key, and `engine::local_dir::entries` its names. What the walks count is the
 //!    [`engine::survey`].

@@ -12,6 +12,8 @@ const TEMP_SUFFIX: &str = ".tmp";
 const PARTIAL_SUFFIX: &str = ".part";
 /// Stands before it where only its owner may read it.
 const PRIVATE: &str = ".private";
+/// Hexadecimal digits that tell one instance from another.
+const INSTANCE_DIGITS: usize = 8;
 
 /// Whether this path component is one of ours, in any case of letters, because vfat and Dropbox do
 /// not tell cases apart.
@@ -20,25 +22,107 @@ pub fn is_own_name(name: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-/// The name of a download on its way; `random` tells it from others.
-pub fn temp_name(random: &str) -> String {
-    format!("{PREFIX}{random}{TEMP_SUFFIX}")
+/// Who makes temporary files: one state directory on one machine. The content dir of another may
+/// lie within ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance(String);
+
+/// Whose temporary file a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This instance's.
+    Us,
+    /// Another instance's.
+    Another,
+    /// It does not say: 0.1 has made it.
+    Unsaid,
 }
 
-/// Whether it is such a name.
-pub fn is_temp_name(name: &str) -> bool {
-    name.starts_with(PREFIX) && name.ends_with(TEMP_SUFFIX)
+/// A temporary file, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leftover<'n> {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The revision whose beginning it holds, unless it is one of those that are not taken up.
+    pub rev: Option<&'n str>,
 }
 
-/// The name under which the beginning of a revision waits for the rest. A private one is not taken
-/// for one that others may read.
-pub fn partial_name(rev: &str, is_private: bool) -> String {
-    let private = if is_private { PRIVATE } else { "" };
-    format!("{PREFIX}{rev}{private}{PARTIAL_SUFFIX}")
+impl Instance {
+    /// The instance of a hash that tells it from others: its first 8 hexadecimal digits.
+    pub fn of_hash(hash: &str) -> Instance {
+        Instance(hash.chars().take(INSTANCE_DIGITS).collect())
+    }
+
+    /// The name of a download on its way; `random` tells it from others.
+    pub fn temp_name(&self, random: &str) -> String {
+        format!("{PREFIX}{}-{random}{TEMP_SUFFIX}", self.0)
+    }
+
+    /// The name under which the beginning of a revision waits for the rest. A private one is not
+    /// taken for one that others may read.
+    pub fn partial_name(&self, rev: &str, is_private: bool) -> String {
+        let private = if is_private { PRIVATE } else { "" };
+        format!("{PREFIX}{}-{rev}{private}{PARTIAL_SUFFIX}", self.0)
+    }
+
+    /// The temporary file that has this name; nothing if it is none.
+    pub fn leftover<'n>(&self, name: &'n str) -> Option<Leftover<'n>> {
+        let rest = name.strip_prefix(PREFIX)?;
+        let (rest, is_partial) = match rest.strip_suffix(PARTIAL_SUFFIX) {
+            Some(rest) => (rest.strip_suffix(PRIVATE).unwrap_or(rest), true),
+            None => (rest.strip_suffix(TEMP_SUFFIX)?, false),
+        };
+        let is_instance = |id: &str| {
+            id.len() == INSTANCE_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        let (owner, rest) = match rest.split_once('-') {
+            Some((id, rest)) if id == self.0 => (Owner::Us, rest),
+            Some((id, rest)) if is_instance(id) => (Owner::Another, rest),
+            _ => (Owner::Unsaid, rest),
+        };
+        Some(Leftover {
+            owner,
+            rev: is_partial.then_some(rest),
+        })
+    }
 }
 
-/// The revision whose beginning a file of this name is.
-pub fn rev_of_partial(name: &str) -> Option<&str> {
-    let rev = name.strip_prefix(PREFIX)?.strip_suffix(PARTIAL_SUFFIX)?;
-    Some(rev.strip_suffix(PRIVATE).unwrap_or(rev))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_name_says_whose_it_is_and_of_what() {
+        let (us, another) = (
+            Instance::of_hash("0123456789abcdef"),
+            Instance::of_hash("fedcba98"),
+        );
+        let found = |name: &str| {
+            let found = us.leftover(name)?;
+            Some((found.owner, found.rev.map(str::to_owned)))
+        };
+        let rev = || Some("015f".to_owned());
+        let temp = us.temp_name("ff00");
+        assert_eq!(temp, ".ferrybox-01234567-ff00.tmp");
+        assert_eq!(found(&temp), Some((Owner::Us, None)));
+        assert_eq!(
+            found(&another.temp_name("ff00")),
+            Some((Owner::Another, None))
+        );
+        for is_private in [false, true] {
+            let (own, other) = (
+                us.partial_name("015f", is_private),
+                another.partial_name("015f", is_private),
+            );
+            assert_eq!(found(&own), Some((Owner::Us, rev())));
+            assert_eq!(found(&other), Some((Owner::Another, rev())));
+        }
+        assert_eq!(found(".ferrybox-ff00.tmp"), Some((Owner::Unsaid, None)));
+        let old = Some((Owner::Unsaid, rev()));
+        assert_eq!(found(".ferrybox-015f.part"), old);
+        assert_eq!(found(".ferrybox-015f.private.part"), old);
+        for name in [MARKER, ".ferrybox-root.new", "f.tmp", ".ferrybox-x"] {
+            assert_eq!(found(name), None, "{name}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
 use crate::core::filter::FilterAllows;
+use crate::core::own_names::Instance;
 use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::engine::item::{Item, Local, is_racy};
@@ -65,6 +66,8 @@ pub struct Env<'a> {
     pub remote_root: RemoteRoot,
     /// Keys below the content dir that hold our own configuration and state.
     pub own_keys: Vec<String>,
+    /// Whose temporary files we make.
+    pub instance: Instance,
     /// The name in conflict copies.
     pub device: String,
 }
@@ -126,6 +129,8 @@ pub struct Context<'a> {
     pub quota_full: Option<(u64, String)>,
     /// The disk of the content dir is full, and what it said.
     pub disk_full: Option<String>,
+    /// Temporary files of other instances that have lain in the content dir for long.
+    pub left_by_others: u64,
     /// Changes made in Dropbox.
     pub committed: u64,
     /// Rows that wait to be settled together.
@@ -159,6 +164,7 @@ impl<'a> Context<'a> {
             server_errors: 0,
             quota_full: None,
             disk_full: None,
+            left_by_others: 0,
             committed: 0,
             settles: Vec::new(),
         })

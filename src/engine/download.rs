@@ -19,7 +19,7 @@ use staged::{Existing, StagedFile};
 
 use crate::config::ConflictPolicy;
 use crate::core::decide::Action;
-use crate::core::own_names::{is_temp_name, rev_of_partial, temp_name};
+use crate::core::own_names::{Leftover, MARKER, Owner};
 use crate::core::path::{RelPath, fold};
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Context;
@@ -61,10 +61,13 @@ impl<'a> Downloads<'a> {
             return Ok(());
         };
         // A rev should mean one content, but two listings may name the same one.
-        let part = partial_name_of(&remote, replaces.access())
+        let instance = &cx.env.instance;
+        let part = partial_name_of(instance, &remote, replaces.access())
             .filter(|part| !self.publish_queue.holds(&path.parent(), part));
         let random = || cx.env.host.random_hex(8);
-        let temp = part.clone().unwrap_or_else(|| temp_name(&random()));
+        let temp = part
+            .clone()
+            .unwrap_or_else(|| instance.temp_name(&random()));
         let Ok(temp) = path.parent().join(&temp) else {
             return Ok(());
         };
@@ -101,13 +104,22 @@ impl<'a> Downloads<'a> {
         }
     }
 
-    /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's.
+    /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's
+    /// any more. What another instance has left, whose content dir lies within ours, is its own.
     pub(crate) fn clean(&self, cx: &Context<'_>, dir: &RelPath, own_names: &[String]) {
         for name in own_names {
-            let is_left = match rev_of_partial(name) {
+            let Some(Leftover { owner, rev }) = cx.env.instance.leftover(name) else {
+                continue;
+            };
+            let is_left = match (owner, rev) {
+                (Owner::Another, _) => false,
                 // The beginning of a large file waits for the rest as long as that is to come.
-                Some(rev) => matches!(cx.env.index.is_due(&fold(dir.as_str()), rev), Ok(false)),
-                None => is_temp_name(name),
+                (Owner::Us, Some(rev)) => {
+                    matches!(cx.env.index.is_due(&fold(dir.as_str()), rev), Ok(false))
+                }
+                (Owner::Us, None) => true,
+                // 0.1 did not say whose it is. Its beginnings are not taken up.
+                (Owner::Unsaid, _) => !self.lies_in_another_content_dir(dir),
             };
             if !is_left || self.publish_queue.holds(dir, name) {
                 continue;
@@ -119,6 +131,19 @@ impl<'a> Downloads<'a> {
                 }
             }
         }
+    }
+
+    /// Whether this directory, or one above it within ours, has the marker of a content dir.
+    fn lies_in_another_content_dir(&self, dir: &RelPath) -> bool {
+        let mut at = dir.clone();
+        while !at.is_root() {
+            let marker = at.join(MARKER).map(|marker| self.disk.status(&marker));
+            if !matches!(marker, Ok(Ok(None))) {
+                return true;
+            }
+            at = at.parent();
+        }
+        false
     }
 
     fn can_write(&self, temp: &RelPath) -> bool {

@@ -14,6 +14,7 @@ use crate::engine::planner::Planner;
 use crate::engine::pull::Puller;
 use crate::engine::root;
 use crate::engine::walk::archive::fetch_archives;
+use crate::engine::walk::left_by_others::tell_left_by_others;
 use crate::engine::walk::lost_mounts::give_up_mounts;
 use crate::engine::walk::pending::walk_pending;
 use crate::engine::walk::walk_all;
@@ -181,6 +182,7 @@ fn tell_only_in_dropbox(cx: &Context<'_>, files: u64) {
 /// What a pass leaves for the next one.
 fn conclude(cx: &mut Context<'_>, puller: &Puller<'_>) -> Result<()> {
     let index = cx.env.index;
+    tell_left_by_others(cx)?;
     if !cx.damaged.is_empty() {
         log::info!(
             "the index is damaged in {} places: listing Dropbox again next time",

@@ -6,6 +6,7 @@
 //! nothing follows from its silence.
 
 pub mod archive;
+pub mod left_by_others;
 pub mod lost_mounts;
 pub mod pending;
 mod queue;
@@ -13,6 +14,7 @@ mod special;
 
 use std::io;
 
+use left_by_others::count_left_by_others;
 use lost_mounts::{has_lost_mount, tell_lost_mount};
 use queue::{DirQueue, QueuedDir};
 use special::tell_special;
@@ -79,6 +81,7 @@ fn walk_dir<'a>(
     };
     if !entries.own_names.is_empty() {
         actions.clean(cx, &path, &entries.own_names);
+        count_left_by_others(cx, &path, &entries.own_names);
     }
     let walked = WalkedDir {
         dir: &dir,

@@ -55,6 +55,8 @@ pub enum Meta {
     RootIdentity,
     /// Where the content dir is.
     ContentDir,
+    /// How many old temporary files of other instances people were told of.
+    LeftByOthers,
 }
 
 impl Meta {
@@ -83,6 +85,7 @@ impl Meta {
             Meta::RootMarker => "root_marker",
             Meta::RootIdentity => "root_identity",
             Meta::ContentDir => "content_dir",
+            Meta::LeftByOthers => "left_by_others",
         }
     }
 }

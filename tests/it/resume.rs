@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dropbox_standin::{Effect, Fault, When};
+use ferrybox::commands::sync::SyncArgs;
+use ferrybox::config::Config;
 use ferrybox::error::ExitCode;
+use ferrybox::index::{Index, Meta};
 
 use crate::world::{Outcome, World, world};
 
@@ -143,6 +146,72 @@ fn the_beginning_of_a_version_that_was_replaced_is_of_no_use() {
         .collect();
     assert!(names.is_empty(), "{names:?}");
     assert!(std::fs::read(world.content().join("big")).unwrap() == vec![1; 20 * MIB]);
+}
+
+/// Another instance, in whose content dir that of `inner` lies.
+fn outer_of(inner: &World) -> (World, Config) {
+    let outer = world();
+    *outer.sync_keys.borrow_mut() = "exclude = ['/state']".to_owned();
+    let mut config = outer.config();
+    config.sync.content_dir = inner.content().parent().unwrap().to_owned();
+    (outer, config)
+}
+
+fn own_files(world: &World) -> Vec<String> {
+    let entries = std::fs::read_dir(world.content()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let is_temporary = |name: &String| name.ends_with(".part") || name.ends_with(".tmp");
+    names.filter(is_temporary).collect()
+}
+
+/// A13: a content dir within another one.
+#[test]
+fn a13_temporary_files_of_an_instance_within_are_left_alone() {
+    let (inner, bytes) = broken_download("/big");
+    let (outer, config) = outer_of(&inner);
+    let part = own_files(&inner);
+    assert_eq!(part.len(), 1, "{part:?}");
+    // One that 0.1 has made, and one of the outer instance itself.
+    inner.put(".ferrybox-00ff00ff00ff00ff.tmp", "of the inner one, by 0.1");
+    let args = SyncArgs::default();
+    for _ in 0..2 {
+        let outcome = outer.sync_config(&config, &args);
+        assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+    }
+    assert_eq!(own_files(&inner).len(), 2);
+    let there = outer.remote_tree();
+    assert!(
+        there.keys().all(|path| !path.contains("ferrybox")),
+        "{there:?}"
+    );
+    // The inner one takes up its own, and clears what 0.1 has left.
+    let outcome = inner.sync_ok();
+    assert_eq!(downloads(&outcome), 1);
+    assert!(std::fs::read(inner.content().join("big")).unwrap() == bytes);
+    inner.sync_ok();
+    assert_eq!(own_files(&inner), [""; 0]);
+}
+
+#[test]
+fn a13_old_ones_of_another_instance_are_told_of_once() {
+    let (inner, _) = broken_download("/big");
+    let (outer, config) = outer_of(&inner);
+    let args = SyncArgs::default();
+    let told = || {
+        let outcome = outer.sync_config(&config, &args);
+        assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+        let index = Index::open(&outer.state().join("index.db")).unwrap();
+        index.unwrap().meta(Meta::LeftByOthers).unwrap()
+    };
+    assert_eq!(told(), None, "it is fresh");
+    let part = own_files(&inner).remove(0);
+    inner.set_mtime(&part, 1_767_225_600);
+    assert_eq!(told().as_deref(), Some("1"));
+    let written = outer.written();
+    assert_eq!(told().as_deref(), Some("1"));
+    assert_eq!(outer.written(), written, "an idle pass writes nothing");
+    inner.remove(&part);
+    assert_eq!(told(), None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use super::archive_plan::{ArchiveBody, How};
 use super::downloads::Downloads;
-use super::partial::{PartialFile, partial_name_of, take_up};
+use super::partial::{PartialFile, is_kept, take_up};
 use super::staged::Existing;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::RelPath;
@@ -86,7 +86,7 @@ impl<'a> Downloads<'a> {
         access: Access,
     ) -> io::Result<PartialFile> {
         let disk = self.disk;
-        if partial_name_of(remote, access).is_some() {
+        if is_kept(remote) {
             match take_up(disk, temp, remote.size) {
                 Ok(Some(partial)) => return Ok(partial),
                 Ok(None) => {}

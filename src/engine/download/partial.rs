@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 
 use crate::core::content_hash::ContentHasher;
-use crate::core::own_names::partial_name;
+use crate::core::own_names::Instance;
 use crate::core::path::RelPath;
 use crate::engine::stable_read::BUFFER_BYTES;
 use crate::index::RemoteFile;
@@ -35,14 +35,24 @@ impl PartialFile {
     }
 }
 
-/// The name under which the beginning of a file waits for the rest; nothing for small ones. One
-/// that nobody else may read yet is not taken for another.
-pub(super) fn partial_name_of(remote: &RemoteFile, access: Access) -> Option<String> {
+/// Whether the beginning of this file is kept when its download breaks off.
+pub(super) fn is_kept(remote: &RemoteFile) -> bool {
     let rev = remote.rev.as_str();
     let is_name = rev.len() <= REV_BYTES_MAX && rev.bytes().all(|b| b.is_ascii_alphanumeric());
-    (remote.size > SMALL_MAX && is_name && remote.hash.is_some()).then(|| match access {
-        Access::Shared => partial_name(rev, false),
-        Access::Private => partial_name(rev, true),
+    remote.size > SMALL_MAX && is_name && remote.hash.is_some()
+}
+
+/// The name under which the beginning of a file waits for the rest; nothing for small ones. One
+/// that nobody else may read yet is not taken for another.
+pub(super) fn partial_name_of(
+    instance: &Instance,
+    remote: &RemoteFile,
+    access: Access,
+) -> Option<String> {
+    let rev = remote.rev.as_str();
+    is_kept(remote).then(|| match access {
+        Access::Shared => instance.partial_name(rev, false),
+        Access::Private => instance.partial_name(rev, true),
     })
 }
 
