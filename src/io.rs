@@ -2,6 +2,7 @@
 //! dir, by [`listing`]s of its directories, and the small state files) and [`http`]. Everything
 //! above them runs unchanged in a simulator.
 
+mod access;
 pub mod deadline;
 pub mod dirs;
 pub mod disk;

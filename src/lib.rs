@@ -168,7 +168,8 @@
 //! - [`io::host`]: the clock, waiting, randomness.
 //! - [`io::disk`]: the content dir and the small state files. [`io::listing`]: the names in a
 //!   directory, packed. [`io::stat`]: what `stat` says of a file. `io::tree_identity`: what
-//!   tells one directory tree from another. `io::real_disk`: the filesystem itself.
+//!   tells one directory tree from another. `io::real_disk`: the filesystem itself,
+//!   and `io::access`: who may do what with a file of it.
 //! - [`io::http`]: one request, one answer. `io::real_http`: the network itself.
 //!   `io::interruptible`: a wait for an answer that a wake-up can end.
 //! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:

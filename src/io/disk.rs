@@ -103,6 +103,11 @@ pub trait Disk: ReadDisk {
     /// Opens a regular file to write at its end.
     fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>>;
 
+    /// Gives a file of ours the owner, group, permission bits and access list that another has at
+    /// this moment; what may not be given makes it narrower. Set-user-id and set-group-id bits are
+    /// left out.
+    fn hand_over_access(&self, from: &RelPath, to: &RelPath) -> io::Result<()>;
+
     /// Renames, replacing a file that has the new name.
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()>;
 

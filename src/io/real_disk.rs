@@ -17,6 +17,7 @@ use rustix::fs::{Gid, StatxFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::core::path::RelPath;
+use crate::io::access::hand_over;
 use crate::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TreeIdentity, WriteFile};
 use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Stamp, Status};
@@ -334,6 +335,21 @@ impl Disk for RealDisk {
             .open_at(path, flags, Mode::empty())
             .map_err(|e| said(e, "open", &shown))?;
         Ok(self.regular(fd, shown)?)
+    }
+
+    fn hand_over_access(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let from_fd = match self.open_quietly(from, OFlags::RDONLY | flags) {
+            // Its bits can be looked at all the same.
+            Err(Errno::ACCESS) => self.open_at(from, OFlags::PATH, Mode::empty()),
+            answer => answer,
+        };
+        let from_fd = from_fd.map_err(|errno| said(errno, "open", &self.shown(from)))?;
+        let to_fd = self
+            .open_at(to, OFlags::WRONLY | flags, Mode::empty())
+            .map_err(|errno| said(errno, "open", &self.shown(to)))?;
+        hand_over(from_fd.as_fd(), to_fd.as_fd())
+            .map_err(|errno| said(errno, "change the mode of", &self.shown(to)))
     }
 
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {

@@ -454,6 +454,36 @@ fn mode_and_time_of_a_new_file_are_as_they_were_set() {
 }
 
 #[test]
+fn a10_access_is_handed_over_as_it_is_at_that_moment() {
+    on_all(|on| {
+        on.hands.put("old", b"old");
+        let hand_over = || on.disk.hand_over_access(&at("old"), &at("new"));
+        drop(on.disk.create(&at("new"), Access::Private).unwrap());
+        for mode in [0o640, 0o600, 0o444, 0o4755] {
+            on.hands.set_mode("old", mode);
+            hand_over().unwrap();
+            assert_eq!(on.status("new").mode, mode & 0o777, "{mode:o}");
+        }
+        if on.hands.add_reader("old", 4711) {
+            hand_over().unwrap();
+            let list = on.hands.list("old");
+            assert!(list.is_some());
+            assert_eq!(on.hands.list("new"), list);
+            assert_eq!(on.status("new").mode, 0o640);
+        }
+        // One without a list takes the other's away.
+        on.hands.remove("old");
+        on.hands.put("old", b"old");
+        on.hands.set_mode("old", 0o604);
+        hand_over().unwrap();
+        assert_eq!(on.hands.list("new"), None);
+        assert_eq!(on.status("new").mode, 0o604);
+        on.hands.remove("old");
+        assert_eq!(why("old", hand_over()), ErrorKind::NotFound);
+    });
+}
+
+#[test]
 fn append_writes_at_the_end_wherever_that_is_by_then() {
     on_all(|on| {
         on.hands.put("f", b"1");

@@ -120,6 +120,45 @@ fn a_file_that_appears_right_before_a_download_is_put_in_place_is_kept() {
     check_kept(&world, "remote");
 }
 
+/// A10: permissions are those of the last moment, not of the first look.
+#[test]
+fn a10_permissions_changed_while_a_file_is_fetched_are_those_of_the_new_version() {
+    for (before, then) in [(0o644, 0o600), (0o600, 0o644), (0o640, 0o400)] {
+        for in_conflict in [false, true] {
+            let world = world();
+            world.put("f", "base");
+            world.disk().set_mode("f", before);
+            world.sync_ok();
+            if in_conflict {
+                world.put("f", "edit");
+            }
+            world.dropbox.put("/f", b"remote");
+            world.sync_but_before(Op::SyncFilesystem, "", move |disk| {
+                disk.set_mode("f", then);
+            });
+            assert_eq!(world.read("f").as_deref(), Some("remote"));
+            assert_eq!(world.mode_bits("f"), then, "{in_conflict}");
+            world.sync_ok();
+            assert_eq!(world.mode_bits("f"), then, "{in_conflict}");
+        }
+    }
+}
+
+#[test]
+fn a10_a_new_version_is_its_owners_alone_until_it_is_in_place() {
+    let world = world();
+    world.put("f", "base");
+    world.disk().set_mode("f", 0o644);
+    world.sync_ok();
+    world.dropbox.put("/f", b"remote");
+    world.sync_but_before(Op::SyncFilesystem, "", |disk| {
+        let all: Vec<_> = disk.tree().list("").unwrap();
+        let temp = all.iter().find(|(name, _)| name.ends_with(".tmp"));
+        assert_eq!(temp.map(|(_, status)| status.mode), Some(0o600));
+    });
+    assert_eq!(world.mode_bits("f"), 0o644);
+}
+
 #[test]
 fn an_edit_right_before_a_local_delete_is_kept() {
     let world = world();

@@ -465,6 +465,29 @@ fn a_download_keeps_the_permissions_of_the_file_it_replaces() {
 }
 
 #[test]
+fn a10_an_access_list_stays_and_set_id_bits_go() {
+    let world = world();
+    for name in ["listed", "program"] {
+        world.put(name, "base");
+    }
+    let has_lists = world.hands().add_reader("listed", 4711);
+    world.hands().set_mode("program", 0o4755);
+    let list = world.hands().list("listed");
+    world.sync_ok();
+    for name in ["listed", "program"] {
+        world.dropbox.put(&format!("/{name}"), b"of Dropbox");
+    }
+    world.sync_ok();
+    assert_eq!(world.read("listed").as_deref(), Some("of Dropbox"));
+    assert_eq!(world.hands().list("listed"), list);
+    assert_eq!(world.mode_bits("program"), 0o755);
+    if has_lists {
+        assert_eq!(world.mode_bits("listed"), 0o640);
+    }
+    world.check_settled();
+}
+
+#[test]
 fn a_leftover_temporary_file_is_removed_and_never_uploaded() {
     let world = world();
     world.put("d/.ferrybox-00ff00ff00ff00ff.tmp", "half a download");

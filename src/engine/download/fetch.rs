@@ -155,8 +155,9 @@ impl<'a> Downloads<'a> {
         Ok((hash, modified))
     }
 
-    /// Owner, permissions and time of the finished file: those of what it replaces, else the
-    /// defaults; as root it belongs to whom its directory belongs to.
+    /// Owner and time of the finished file. One that replaces another is its owner's alone until it
+    /// is put in place; a new one has the default permissions, and as root belongs to whom its
+    /// directory belongs to.
     fn finish_file(
         &self,
         cx: &Context<'a>,
@@ -167,7 +168,7 @@ impl<'a> Downloads<'a> {
         let is_root_user = cx.env.host.is_root();
         let owner = |status: &Status| is_root_user.then_some((status.uid, status.gid));
         match item.local {
-            Local::File(replaced) => file.set_owner(replaced.mode, owner(&replaced))?,
+            Local::File(replaced) => file.set_owner(0o600, owner(&replaced))?,
             Local::Gone | Local::Folder { .. } | Local::Unknown => {
                 if is_root_user {
                     let mode = file.status()?.mode;

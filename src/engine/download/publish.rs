@@ -19,8 +19,10 @@ use crate::error::Result;
 use crate::index::Base;
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
-use crate::report::{Change, in_brackets};
+use crate::report::{Change, in_brackets, printable};
 
+/// The bits that let a program run as its owner or group.
+const SET_ID_BITS: u32 = 0o6000;
 /// Files that share one sync of the medium.
 const BATCH_FILES: usize = 64;
 
@@ -110,8 +112,9 @@ impl<'a> Downloads<'a> {
             Existing::Nothing => disk.rename_new(&temp, &target),
             Existing::File(observed) => {
                 if self.still_is(&target, &observed)? {
-                    // RACE: an edit between this look and the rename is lost.
-                    disk.replace(&temp, &target)
+                    // RACE: an edit between the look at it and the rename is lost.
+                    self.take_over_access(&item, &target, &temp)
+                        .and_then(|()| disk.replace(&temp, &target))
                 } else {
                     Err(io::ErrorKind::AlreadyExists.into())
                 }
@@ -144,6 +147,26 @@ impl<'a> Downloads<'a> {
         Ok(())
     }
 
+    /// The new file may be read and written by whom the old one may at this moment; one that is not
+    /// there any more was changed meanwhile.
+    fn take_over_access(&self, item: &Item, target: &RelPath, temp: &RelPath) -> io::Result<()> {
+        let Some(status) = self.disk.status(target)? else {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        };
+        if status.mode & SET_ID_BITS != 0 {
+            log::warn!(
+                "{}: its set-user-id or set-group-id bit is not given to the version from Dropbox",
+                printable(&item.display_path)
+            );
+        }
+        match self.disk.hand_over_access(target, temp) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(io::ErrorKind::AlreadyExists.into())
+            }
+            done => done,
+        }
+    }
+
     /// The target still holds what was decided about.
     fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
         let Some(status) = self.disk.status(target)? else {
@@ -171,6 +194,7 @@ impl<'a> Downloads<'a> {
         if !self.still_is(target, observed)? {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        self.take_over_access(item, target, temp)?;
         match copy {
             CopyName::Free(copy) => {
                 disk.rename_new(target, &copy)?;

@@ -127,6 +127,14 @@ impl SimDisk {
         tree.sync_path(path);
     }
 
+    /// Gives a file an access list, which counts like one of its kernel's.
+    pub fn set_list(&self, path: &str, list: &[u8]) {
+        let mut tree = self.tree();
+        let ino = tree.find(path).unwrap();
+        tree.set_list(ino, Some(list.to_vec()));
+        tree.sync_path(path);
+    }
+
     pub fn set_mtime(&self, path: &str, seconds: u64) {
         let mut tree = self.tree();
         let ino = tree.find(path).unwrap();
@@ -274,6 +282,22 @@ impl Disk for SimDisk {
         tree.opened(ino);
         drop(tree);
         Ok(Box::new(SimFile::new(self, ino, path)))
+    }
+
+    fn hand_over_access(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
+        self.call(Op::HandOver, to)?;
+        let mut tree = self.tree();
+        let [from, to] = [from, to].map(|path| {
+            let found = tree.find(path.as_str());
+            found.map_err(|error| named(error, "open", path))
+        });
+        let (from, to) = (from?, to?);
+        let (status, list) = (tree.status(from), tree.list_of(from));
+        if tree.status(to).mode != status.mode & 0o777 || tree.list_of(to) != list {
+            tree.set_mode(to, status.mode & 0o777);
+            tree.set_list(to, list);
+        }
+        Ok(())
     }
 
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {

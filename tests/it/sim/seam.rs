@@ -25,6 +25,7 @@ pub enum Op {
     Append,
     Write,
     SetOwner,
+    HandOver,
     SetMtime,
     SyncFile,
     Replace,
@@ -48,11 +49,11 @@ impl Op {
 
     /// Whether the call changes a disk.
     pub fn changes(self) -> bool {
-        use Op::{Create, MakeDir, RemoveDir, RemoveFile, RenameNew, Replace};
+        use Op::{Create, HandOver, MakeDir, RemoveDir, RemoveFile, RenameNew, Replace};
         use Op::{SetMtime, SetOwner, SyncDir, SyncFile, SyncFilesystem, Write};
         match self {
-            Create | Write | SetOwner | SetMtime | Replace | RenameNew | MakeDir | RemoveFile
-            | RemoveDir | SyncFile | SyncDir | SyncFilesystem => true,
+            Create | Write | SetOwner | HandOver | SetMtime | Replace | RenameNew | MakeDir
+            | RemoveFile | RemoveDir | SyncFile | SyncDir | SyncFilesystem => true,
             Op::Root | Op::List | Op::Status | Op::Open | Op::Read | Op::Fstat | Op::Seek => false,
             Op::Append => false,
             Op::Space | Op::Lock | Op::Request | Op::Answer | Op::Sleep => false,

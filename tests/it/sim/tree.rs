@@ -34,6 +34,7 @@ pub enum Content {
 pub struct Node {
     pub content: Content,
     pub mode: u32,
+    pub list: Option<Vec<u8>>,
     pub mtime_ns: i64,
     pub ctime_ns: i64,
     pub device: u64,
@@ -44,6 +45,7 @@ impl Node {
         Node {
             content,
             mode,
+            list: None,
             mtime_ns: now_ns,
             ctime_ns: now_ns,
             device,
@@ -302,6 +304,15 @@ impl Tree {
 
     pub fn set_mode(&mut self, ino: Ino, mode: u32) {
         self.change(ino).mode = mode;
+    }
+
+    /// The access list of a file.
+    pub fn list_of(&self, ino: Ino) -> Option<Vec<u8>> {
+        self.node(ino).list.clone()
+    }
+
+    pub fn set_list(&mut self, ino: Ino, list: Option<Vec<u8>>) {
+        self.change(ino).list = list;
     }
 
     /// Takes every permission back that was withdrawn.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use rustix::fs::XattrFlags;
+
 use crate::sim::disk::SimDisk;
 use crate::sim::machine::Gateway;
 use crate::sim::tree::{Content, Tree};
@@ -17,6 +19,9 @@ use crate::sim::tree::{Content, Tree};
 /// Free memory from which on directories are kept there, in bytes: a pass leaves a reserve of
 /// 64 MiB.
 const ROOMY: u64 = 512 << 20;
+
+/// Where a filesystem keeps the access list of a file.
+const LIST: &str = "system.posix_acl_access";
 
 /// A directory of its own for a test, removed at its end.
 pub struct TempDir(PathBuf);
@@ -207,12 +212,58 @@ impl Hands {
         }
     }
 
+    /// Gives a file an access list that lets one more user read it; says whether there are lists.
+    pub fn add_reader(&self, path: &str, user: u32) -> bool {
+        let entry = |tag: u16, may: u16, id: u32| {
+            let (tag, may, id) = (tag.to_le_bytes(), may.to_le_bytes(), id.to_le_bytes());
+            [&tag[..], &may, &id].concat()
+        };
+        let nobody = u32::MAX;
+        // The owner, the user, the owning group, the mask, all others.
+        let list = [
+            2u32.to_le_bytes().to_vec(),
+            entry(1, 6, nobody),
+            entry(2, 4, user),
+            entry(4, 0, nobody),
+            entry(16, 4, nobody),
+            entry(32, 0, nobody),
+        ]
+        .concat();
+        match self {
+            Hands::Real(dir) => {
+                let flags = XattrFlags::empty();
+                rustix::fs::setxattr(dir.join(path), LIST, &list, flags).is_ok()
+            }
+            Hands::Sim(disk) => {
+                disk.set_list(path, &list);
+                disk.set_mode(path, 0o640);
+                true
+            }
+        }
+    }
+
+    /// The access list of a file.
+    pub fn list(&self, path: &str) -> Option<Vec<u8>> {
+        match self {
+            Hands::Real(dir) => {
+                let mut list = vec![0; 1024];
+                let length = rustix::fs::getxattr(dir.join(path), LIST, &mut list[..]).ok()?;
+                list.truncate(length);
+                Some(list)
+            }
+            Hands::Sim(disk) => {
+                let tree = disk.tree();
+                tree.list_of(tree.find(path).unwrap())
+            }
+        }
+    }
+
     pub fn mode(&self, path: &str) -> u32 {
         let mode = match self {
             Hands::Real(dir) => fs::metadata(dir.join(path)).unwrap().permissions().mode(),
             Hands::Sim(disk) => disk.look(path).unwrap().mode,
         };
-        mode & 0o777
+        mode & 0o7777
     }
 
     /// Files by path; folders end with a slash.
