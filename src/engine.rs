@@ -17,6 +17,7 @@ pub mod phases;
 pub mod planner;
 pub mod pull;
 pub mod reconcile;
+pub mod remembered;
 pub mod remote_root;
 pub mod root;
 pub mod stable_read;

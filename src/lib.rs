@@ -67,7 +67,7 @@
 //! download    upload    delete
 //! observe    local_dir    durable    identity
 //! context
-//! pull
+//! pull    remembered
 //! item    survey    remote_root    root    cursor    credential    stable_read
 //! ```
 //!
@@ -89,7 +89,8 @@
 //!    [`engine::survey`].
 //! 5. [`engine::reconcile`] takes one [`engine::item`] after the other: [`engine::observe`] looks
 //!    at it, [`core::decide`] decides, and [`engine::actions`] is what that leads to.
-//!    [`engine::stable_read`] reads a file as one version of it.
+//!    [`engine::stable_read`] reads a file as one version of it. [`engine::remembered`] is what
+//!    could not be done before: it is not offered again and again.
 //! 6. [`engine::phases`] carries the actions out. It holds the three phases, which do not know each
 //!    other; each owns its state. What they wrote to the content dir is made durable by
 //!    `engine::durable`.
@@ -116,6 +117,7 @@
 //! - `engine::upload::batch`: many small files in a handful of calls, their bytes strung together
 //!   by `engine::upload::concat`.
 //! - `engine::upload::single`: a file in calls of its own.
+//! - `engine::upload::room`: whether Dropbox has room for a file.
 //! - `engine::upload::session`: a large file in chunks, taken up again by a later run.
 //! - `engine::upload::source`: the bytes that are sent, given up when the file moves.
 //! - [`engine::upload::sent`]: what came of sending; `engine::upload::settled`: what that means.
@@ -125,8 +127,8 @@
 //!
 //! [`engine::moves`] gives a file its new name where it was only renamed:
 //! - `engine::moves::renames`: what the renames of a pass hold.
-//! - `engine::moves::here`: what was renamed in Dropbox is renamed here; `engine::moves::gone` knows
-//!   which files Dropbox has no more under their names.
+//! - `engine::moves::here`: what was renamed in Dropbox is renamed here; `engine::moves::gone`
+//!   knows which files Dropbox has no more under their names.
 //! - `engine::moves::there`: what was renamed here is renamed in Dropbox; `engine::moves::pairs`
 //!   knows which files are gone here.
 //! - `engine::moves::halves`: a delete that is half of a rename waits for the other half.

@@ -14,7 +14,7 @@ use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
 use crate::dropbox::tokens::AccessTokens;
 use crate::dropbox::wire::{
     Account, ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
-    TokenAnswer, header_json, one_line, without_secrets,
+    SpaceUsage, TokenAnswer, header_json, one_line, without_secrets,
 };
 use crate::error::Error;
 use crate::io::deadline::Deadline;
@@ -110,6 +110,22 @@ impl<'a> Api<'a> {
     /// [`CallError`].
     pub fn current_account(&self) -> Call<Account> {
         self.rpc("users/get_current_account", &Value::Null)
+    }
+
+    /// Whether Dropbox answers a plain call (`users/get_current_account`) at all, whatever it says.
+    /// It is asked once.
+    pub fn is_reachable(&self) -> bool {
+        let answer = self.rpc_once::<Value>("users/get_current_account", "null");
+        !matches!(answer, Err(Failure::Broken(_) | Failure::ServerError(_)))
+    }
+
+    /// `users/get_space_usage`: bytes that are free for this account.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn free_space(&self) -> Call<u64> {
+        let usage: SpaceUsage = self.rpc("users/get_space_usage", &Value::Null)?;
+        Ok(usage.free())
     }
 
     /// `auth/token/revoke`: ends the access token and the refresh token behind it.

@@ -45,7 +45,8 @@ pub enum Failure {
 pub enum CallError {
     /// The route's own error: the caller knows what it means.
     Refused(ApiError),
-    /// The server could not answer this call; others may fare better.
+    /// The server could not answer this call, or its connection broke again and again; others may
+    /// fare better.
     ServerError(String),
     /// Our side of a streamed body failed.
     Local(io::Error),
@@ -122,7 +123,8 @@ impl<'a> Retry<'a> {
                     broken += 1;
                     let waited = host.elapsed().saturating_sub(start);
                     if broken >= TRIES_MAX || waited >= OFFLINE_AFTER {
-                        return Err(CallError::End(Error::TryLater(text)));
+                        // Only a plain call tells whether it is this one or all.
+                        return Err(CallError::ServerError(text));
                     }
                     log::debug!("{text}; trying again");
                     self.sleep(jittered(host, Duration::from_secs(1 << broken)))?;
@@ -224,7 +226,7 @@ mod tests {
         let host = Asleep::default();
         assert!(run(&host, vec![broken(), broken()]).is_ok());
         let end = run(&host, vec![broken(), broken(), broken()]);
-        assert!(matches!(end, Err(CallError::End(Error::TryLater(_)))));
+        assert!(matches!(end, Err(CallError::ServerError(_))));
         assert!(host.elapsed() < Duration::from_secs(60));
     }
 

@@ -106,6 +106,60 @@ pub struct RootInfo {
     pub root_namespace_id: String,
 }
 
+/// `SpaceUsage`, in bytes.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SpaceUsage {
+    /// What the account takes up.
+    pub used: u64,
+    /// Of how much.
+    pub allocation: SpaceAllocation,
+}
+
+/// `SpaceAllocation`, in bytes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = ".tag", rename_all = "snake_case")]
+pub enum SpaceAllocation {
+    /// An account of its own.
+    Individual {
+        /// Its space.
+        allocated: u64,
+    },
+    /// A member of a team.
+    Team {
+        /// What the whole team takes up.
+        used: u64,
+        /// The space of the team.
+        allocated: u64,
+        /// What of it this member may take up; 0 for no limit of its own.
+        #[serde(default)]
+        user_within_team_space_allocated: u64,
+    },
+    /// Something newer: no limit is known.
+    #[serde(other)]
+    Other,
+}
+
+impl SpaceUsage {
+    /// Bytes that are free.
+    pub fn free(&self) -> u64 {
+        match self.allocation {
+            SpaceAllocation::Individual { allocated } => allocated.saturating_sub(self.used),
+            SpaceAllocation::Team {
+                used,
+                allocated,
+                user_within_team_space_allocated: own,
+            } => {
+                let of_team = allocated.saturating_sub(used);
+                match own {
+                    0 => of_team,
+                    own => of_team.min(own.saturating_sub(self.used)),
+                }
+            }
+            SpaceAllocation::Other => u64::MAX,
+        }
+    }
+}
+
 /// `WriteMode`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = ".tag", content = "update", rename_all = "lowercase")]

@@ -15,10 +15,12 @@ use crate::core::filter::FilterAllows;
 use crate::core::own_names::Instance;
 use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
+use crate::dropbox::api::Api;
 use crate::engine::item::{Item, Local, is_racy};
+use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, Result};
-use crate::index::{Base, BaseFile, Index, Meta, Row};
+use crate::index::{Base, BaseFile, Index, Meta, Reason, Row};
 use crate::io::deadline::Deadline;
 use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
@@ -28,7 +30,7 @@ use crate::report::Report;
 /// Rows settled in one transaction.
 const SETTLES_AT_ONCE: usize = 256;
 /// Paths in a row for which Dropbox may have a server error before the pass ends.
-const SERVER_ERRORS_MAX: u32 = 3;
+const SERVER_ERRORS_MAX: u32 = 30;
 
 /// What one pass is to do.
 #[derive(Clone, Debug)]
@@ -70,6 +72,24 @@ pub struct Env<'a> {
     pub instance: Instance,
     /// The name in conflict copies.
     pub device: String,
+}
+
+/// When Dropbox is asked again to take what it had no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// Where it says that there is room by now.
+    IfItFits,
+    /// Now: it was refused a day ago.
+    Again,
+}
+
+/// What is known of the room that Dropbox has.
+#[derive(Default)]
+pub(crate) struct Room {
+    /// It had none for a file of this size, and what it said.
+    pub(crate) full: Option<(u64, String)>,
+    /// Bytes that are free, once they had to be asked for; nothing if that cannot be told.
+    pub(crate) free: Option<Option<u64>>,
 }
 
 /// A file that is to get to a side.
@@ -123,10 +143,12 @@ pub struct Context<'a> {
     pub view_is_incomplete: bool,
     /// Something did not go up that may in a later pass.
     pub upload_left: bool,
-    /// Paths in a row for which Dropbox had a server error.
+    /// Paths in a row that Dropbox could not answer for.
     pub server_errors: u32,
-    /// Dropbox had no room for a file of this size, and what it said.
-    pub quota_full: Option<(u64, String)>,
+    /// What room Dropbox has.
+    pub(crate) room: Room,
+    /// What could not be done, before and now.
+    pub(crate) remembered: Remembered,
     /// The disk of the content dir is full, and what it said.
     pub disk_full: Option<String>,
     /// Temporary files of other instances that have lain in the content dir for long.
@@ -162,7 +184,8 @@ impl<'a> Context<'a> {
             view_is_incomplete: false,
             upload_left: false,
             server_errors: 0,
-            quota_full: None,
+            room: Room::default(),
+            remembered: Remembered::load(index)?,
             disk_full: None,
             left_by_others: 0,
             committed: 0,
@@ -274,6 +297,7 @@ impl<'a> Context<'a> {
         for direction in [Direction::Down, Direction::Up] {
             self.under_way.remove(&(direction, key.clone()));
         }
+        self.remembered.drop_done(key);
     }
 
     /// Something could not be looked at: what it hides is neither gone nor done.
@@ -290,19 +314,80 @@ impl<'a> Context<'a> {
 
     /// What the full side said, if one is full.
     pub(crate) fn full(&self) -> Option<String> {
-        let quota = self.quota_full.as_ref().map(|(_, text)| text.clone());
+        let quota = self.room.full.as_ref().map(|(_, text)| text.clone());
         quota.or_else(|| self.disk_full.clone())
     }
 
-    /// Dropbox could not answer for this path. The others go on, unless it is not the path.
-    pub(crate) fn note_server_error(&mut self, display_path: &str, text: &str) -> Result<()> {
+    /// Dropbox could not answer for this item, or its connection broke again and again: that is
+    /// the item's problem, and the others go on, unless a plain call fails as well.
+    pub(crate) fn note_server_error(
+        &mut self,
+        api: &Api<'_>,
+        item: &Item,
+        text: &str,
+    ) -> Result<()> {
         self.upload_left = true;
         self.server_errors += 1;
-        self.env.report.problem(display_path, text);
-        if self.server_errors >= SERVER_ERRORS_MAX {
+        self.env.report.problem(&item.display_path, text);
+        self.remember(item, Reason::Failed, text);
+        if self.server_errors >= SERVER_ERRORS_MAX || !api.is_reachable() {
             return Err(Error::TryLater(text.to_owned()));
         }
         Ok(())
+    }
+
+    /// An item could not be dealt with: the next pass is to know.
+    pub(crate) fn remember(&mut self, item: &Item, reason: Reason, text: &str) {
+        let now_s = self.now_s();
+        self.remembered.note(item, reason, text, now_s);
+    }
+
+    /// An item is left for the next pass, because of `why`. Twice in a row that is no accident, and
+    /// `cause` is what is told.
+    ///
+    /// Returns whether it is so twice in a row.
+    pub(crate) fn defer(&mut self, item: &Item, why: &str, cause: &str) -> bool {
+        let before = self.remembered.of(item);
+        let again = before.is_some_and(|known| known.reason == Reason::Deferred);
+        if again {
+            let text = format!("not done in two runs in a row: {cause}");
+            self.env.report.problem(&item.display_path, &text);
+        } else {
+            self.env.report.deferred(&item.display_path, why);
+        }
+        self.remember(item, Reason::Deferred, cause);
+        again
+    }
+
+    /// Whether Dropbox refused this very item in an earlier pass, for its name or for want of
+    /// rights, and it is too early to offer it again. That is told again.
+    pub(crate) fn is_refused(&mut self, item: &Item) -> bool {
+        let Some(known) = self.remembered.of(item) else {
+            return false;
+        };
+        let is_early = (known.since..known.next).contains(&self.now_s());
+        if known.reason != Reason::NotAllowed || !is_early {
+            return false;
+        }
+        self.env.report.problem(&item.display_path, &known.text);
+        self.remembered.keep(&item.row.key);
+        true
+    }
+
+    /// Whether this very item was refused for want of room in an earlier pass.
+    pub(crate) fn refused_for_room(&self, item: &Item) -> Option<Offer> {
+        let known = self.remembered.of(item)?;
+        let is_early = (known.since..known.next).contains(&self.now_s());
+        let offer = if is_early {
+            Offer::IfItFits
+        } else {
+            Offer::Again
+        };
+        (known.reason == Reason::NoRoom).then_some(offer)
+    }
+
+    fn now_s(&self) -> i64 {
+        i64::try_from(self.env.host.now_ns() / 1_000_000_000).unwrap_or_default()
     }
 
     /// A base of what both sides hold now; the content was read from `read_at_ns` on.

@@ -22,6 +22,7 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Local};
+use crate::engine::remembered::reason_of;
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
 use crate::error::{Error, Result};
@@ -141,10 +142,8 @@ impl<'a> Deletes<'a> {
             Ok(()) => return self.deleted_in_dropbox(cx, item, ""),
             Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
             Err(CallError::ServerError(text)) => {
-                return cx.note_server_error(
-                    &item.display_path,
-                    &format!("not deleted in Dropbox: {text}"),
-                );
+                let text = format!("not deleted in Dropbox: {text}");
+                return cx.note_server_error(self.api, &item, &text);
             }
             // The tag of a rev that does not match any more is not documented: the rev tells.
             Err(CallError::Refused(error)) => {
@@ -153,10 +152,13 @@ impl<'a> Deletes<'a> {
                 match self.api.metadata(&path) {
                     Ok(Some(Metadata::File(file))) if file.rev == base.rev => {
                         report.problem(&item.display_path, &text);
+                        cx.remember(&item, reason_of(&error), &text);
                     }
-                    Ok(_) => report.deferred(&item.display_path, "it changed in Dropbox meanwhile"),
+                    Ok(_) => {
+                        cx.defer(&item, "it changed in Dropbox meanwhile", &text);
+                    }
                     Err(CallError::ServerError(_)) => {
-                        return cx.note_server_error(&item.display_path, &text);
+                        return cx.note_server_error(self.api, &item, &text);
                     }
                     Err(error) => return Err(error.into_error("look at a file")),
                 }
@@ -196,11 +198,12 @@ impl<'a> Deletes<'a> {
             Err(CallError::Refused(error)) if error.has("not_found") => {}
             Err(CallError::ServerError(text)) => {
                 let text = format!("folder not deleted in Dropbox: {text}");
-                return cx.note_server_error(&item.display_path, &text);
+                return cx.note_server_error(self.api, &item, &text);
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not deleted in Dropbox: {}", error.text());
                 cx.env.report.problem(&item.display_path, &text);
+                cx.remember(&item, reason_of(&error), &text);
                 return Ok(());
             }
             Err(error) => return Err(error.into_error("delete a folder")),
@@ -218,9 +221,8 @@ impl<'a> Deletes<'a> {
         match self.equals_base(&path, base.hash, item.local) {
             Ok(true) => {}
             Ok(false) => {
-                cx.env
-                    .report
-                    .deferred(&item.display_path, "it changed here meanwhile");
+                let why = "it changed here meanwhile";
+                cx.defer(&item, why, why);
                 return;
             }
             Err(error) => {

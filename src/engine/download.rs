@@ -24,7 +24,9 @@ use crate::core::path::{RelPath, fold};
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
+use crate::engine::remembered::reason_of;
 use crate::error::Result;
+use crate::index::Reason;
 use crate::io::disk::Access;
 use crate::report::size_text;
 
@@ -99,7 +101,7 @@ impl<'a> Downloads<'a> {
                 if part.is_none() || !matches!(failed, DownloadError::Call(_)) {
                     self.discard(&temp);
                 }
-                not_fetched(cx, &item, failed)
+                self.not_fetched(cx, &item, failed)
             }
         }
     }
@@ -172,6 +174,35 @@ impl<'a> Downloads<'a> {
         cx.disk_full = Some(text);
         false
     }
+
+    fn not_fetched(&self, cx: &mut Context<'a>, item: &Item, failed: DownloadError) -> Result<()> {
+        let report = cx.env.report;
+        match failed {
+            DownloadError::Call(CallError::End(error)) => return Err(error),
+            DownloadError::Call(CallError::ServerError(text)) => {
+                let text = format!("not downloaded: {text}");
+                return cx.note_server_error(self.api, item, &text);
+            }
+            DownloadError::Call(CallError::Refused(error)) if error.has("not_found") => {
+                let cause = format!("Dropbox lists it, but does not give it ({})", error.text());
+                cx.defer(item, "it changed in Dropbox meanwhile", &cause);
+            }
+            DownloadError::Call(CallError::Refused(error)) => {
+                let text = format!("not downloaded: {}", error.text());
+                report.problem(&item.display_path, &text);
+                cx.remember(item, reason_of(&error), &text);
+            }
+            DownloadError::Call(CallError::Local(error)) | DownloadError::Disk(error) => {
+                not_stored(cx, &item.display_path, &error);
+            }
+            DownloadError::Differs(text) => {
+                let text = format!("not downloaded: {text}");
+                report.problem(&item.display_path, &text);
+                cx.remember(item, Reason::Failed, &text);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a download takes the place of; nothing if that is a folder, which makes no room.
@@ -197,30 +228,4 @@ pub(crate) fn tell_in_the_way(cx: &Context<'_>, item: &Item) {
         "Dropbox has a file of this name, here is a folder that is not empty; both are \
          left alone: rename one",
     );
-}
-
-fn not_fetched(cx: &mut Context<'_>, item: &Item, failed: DownloadError) -> Result<()> {
-    let report = cx.env.report;
-    match failed {
-        DownloadError::Call(CallError::End(error)) => return Err(error),
-        DownloadError::Call(CallError::ServerError(text)) => {
-            return cx.note_server_error(&item.display_path, &format!("not downloaded: {text}"));
-        }
-        DownloadError::Call(CallError::Refused(error)) if error.has("not_found") => {
-            report.deferred(&item.display_path, "it changed in Dropbox meanwhile");
-        }
-        DownloadError::Call(CallError::Refused(error)) => {
-            report.problem(
-                &item.display_path,
-                &format!("not downloaded: {}", error.text()),
-            );
-        }
-        DownloadError::Call(CallError::Local(error)) | DownloadError::Disk(error) => {
-            not_stored(cx, &item.display_path, &error);
-        }
-        DownloadError::Differs(text) => {
-            report.problem(&item.display_path, &format!("not downloaded: {text}"));
-        }
-    }
-    Ok(())
 }

@@ -117,6 +117,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     walk_all(cx, phases)?;
     phases.decide_undecided(cx)?;
     phases.send_queue(cx)?;
+    phases.uploads.send_last(cx)?;
     phases.uploads.make_remote_folders(cx)?;
     if let Some(halt) = phases.delete_all(cx)? {
         return Ok(Some(halt));
@@ -129,6 +130,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
         }
         walk_all(cx, phases)?;
         phases.send_queue(cx)?;
+        phases.uploads.send_last(cx)?;
         phases.uploads.make_remote_folders(cx)?;
     }
     phases.delete_other_halves(cx)?;
@@ -155,7 +157,8 @@ fn plan_in_order<'a>(cx: &mut Context<'a>, planner: &mut Planner<'a>) -> Result<
 fn keep_what_is_done<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<()> {
     phases.finish_walk(cx)?;
     phases.deletes.settle_removed(cx)?;
-    cx.flush_settles()
+    cx.flush_settles()?;
+    cx.remembered.store(cx.env.index, false)
 }
 
 /// From here on what arrived until now counts like everything else.
@@ -201,6 +204,10 @@ fn conclude(cx: &mut Context<'_>, puller: &Puller<'_>) -> Result<()> {
     if cx.is_older && uploads_done {
         index.transaction(|| index.clear_meta(Meta::Older))?;
     }
+    let options = cx.options;
+    let is_whole = options.mode == cx.env.config.sync.mode && options.up && options.down;
+    let is_partial = cx.view_is_incomplete || !is_whole;
+    cx.remembered.store(index, !is_partial)?;
     if cx.committed > DRAIN_ABOVE {
         puller.drain()?;
     }

@@ -112,6 +112,17 @@ impl<'a> Actions<'a> for Phases<'a> {
         how: How<'_>,
     ) -> Result<()> {
         cx.note_under_way(Direction::Down, &item);
+        if cx.is_refused(&item) {
+            return Ok(());
+        }
+        if cx.remembered.has_failed(&item.row.key) {
+            match how {
+                How::Count(candidates) => candidates.has_pending = true,
+                How::Fetch => self.downloads.last.push((item, observed, action)),
+                How::From(_) => return self.downloads.download(cx, item, observed, action, how),
+            }
+            return Ok(());
+        }
         if item.local == Local::Gone && self.renames.rename_here(cx, &mut self.downloads, &item)? {
             return Ok(());
         }
@@ -155,6 +166,9 @@ impl<'a> Actions<'a> for Phases<'a> {
         replaced: Option<Rev>,
     ) -> Result<()> {
         cx.note_under_way(Direction::Up, &item);
+        if cx.is_refused(&item) {
+            return Ok(());
+        }
         if self.uploads.upload(cx, item, observed, mode, replaced) {
             self.send_queue(cx)
         } else {
@@ -162,8 +176,10 @@ impl<'a> Actions<'a> for Phases<'a> {
         }
     }
 
-    fn make_remote_folder(&mut self, _cx: &mut Context<'a>, item: Item) {
-        self.uploads.new_folders.push(item);
+    fn make_remote_folder(&mut self, cx: &mut Context<'a>, item: Item) {
+        if !cx.is_refused(&item) {
+            self.uploads.new_folders.push(item);
+        }
     }
 
     fn ask_person(&mut self, _cx: &mut Context<'a>, item: Item, observed: Observed) {
@@ -171,10 +187,16 @@ impl<'a> Actions<'a> for Phases<'a> {
     }
 
     fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item) {
-        self.deletes.collected.add(cx, direction, item);
+        if !cx.is_refused(&item) {
+            self.deletes.collected.add(cx, direction, item);
+        }
     }
 
     fn finish_walk(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        for (item, observed, action) in std::mem::take(&mut self.downloads.last) {
+            let downloads = &mut self.downloads;
+            downloads.download(cx, item, observed, action, How::Fetch)?;
+        }
         self.downloads.finish_publishing(cx)?;
         cx.flush_settles()
     }

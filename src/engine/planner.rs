@@ -140,6 +140,9 @@ impl<'a> Actions<'a> for Planner<'a> {
         action: Action,
         _how: How<'_>,
     ) -> Result<()> {
+        if cx.is_refused(&item) {
+            return Ok(());
+        }
         let Some(remote) = item.row.remote_file() else {
             return Ok(());
         };
@@ -197,6 +200,9 @@ impl<'a> Actions<'a> for Planner<'a> {
         mode: WriteMode,
         replaced: Option<Rev>,
     ) -> Result<()> {
+        if cx.is_refused(&item) {
+            return Ok(());
+        }
         self.made.note(&item.row.key);
         let file = PendingUpload {
             more: said_of(observed, replaced.as_ref()),

@@ -235,7 +235,10 @@ fn tell_unread(cx: &mut Context<'_>, item: &Item, unread: &Unread) {
     let report = cx.env.report;
     match unread {
         // Gone or replaced since it was listed: the next pass sees what is there then.
-        Unread::Vanished => report.deferred(&item.display_path, "it was just replaced"),
+        Unread::Vanished => {
+            let why = "it was just replaced";
+            cx.defer(item, why, "it is listed here, but cannot be opened");
+        }
         Unread::KeepsChanging => report.problem(
             &item.display_path,
             "the file changes all the time; it is tried again in the next run",

@@ -1,16 +1,17 @@
 //! Sending files up: small ones many at a time, larger ones in one call, large ones in a session.
 //!
-//! Files gather in the queue and leave it together. Every write names what it may replace (`add`, or `update`
-//! with a rev), autorename is off, and nothing is settled before Dropbox's content hash equals that
-//! of the bytes sent. A file is only committed as one version of itself: in a single call the last
-//! block is read, and the file looked at again, before that block is sent; in a session before the
-//! finishing call.
+//! Files gather in the queue and leave it together. Every write names what it may replace (`add`,
+//! or `update` with a rev), autorename is off, and nothing is settled before Dropbox's content hash
+//! equals that of the bytes sent. A file is only committed as one version of itself: in a single
+//! call the last block is read, and the file looked at again, before that block is sent; in a
+//! session before the finishing call.
 
 mod batch;
 mod concat;
 pub mod folders;
 pub mod folders_above;
 pub mod queue;
+mod room;
 pub mod sent;
 mod session;
 pub(crate) mod settled;
@@ -20,14 +21,14 @@ pub mod undecided;
 mod uploads;
 
 use folders_above::tell_blocked;
-use queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload, has_no_room, said_of};
+use queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload, said_of};
 pub(crate) use uploads::Uploads;
 
 use crate::core::remote::Rev;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl<'a> Uploads<'a> {
     /// Queues the local file of an item; says whether the queue is full. `replaced` is a rev to
@@ -50,6 +51,10 @@ impl<'a> Uploads<'a> {
             observed: *observed,
             mode,
         };
+        if cx.remembered.has_failed(&file.item.row.key) {
+            self.last.push(file);
+            return false;
+        }
         self.queue.add(file, cx.env.deadline.is_set())
     }
 
@@ -59,20 +64,55 @@ impl<'a> Uploads<'a> {
     /// Whatever ends the pass.
     pub(crate) fn send_queue(&mut self, cx: &mut Context<'a>) -> Result<()> {
         let mut files = std::mem::take(&mut self.queue.files);
-        files.retain(|file| !has_no_room(cx, file));
+        files.retain(|file| !self.has_no_room(cx, file));
         self.queue.bytes = 0;
-        self.queue.had_server_error = false;
         let is_small = |file: &PendingUpload| file.observed.stamp.size <= BATCHED_FILE_MAX;
-        let (mut small, large): (Vec<_>, Vec<_>) = files.into_iter().partition(is_small);
-        // What was moved while it was read, or lost with an answer, gets a second chance.
-        for _ in 0..2 {
-            let may_go_together =
-                self.queue.method != BatchMethod::Alone && !self.queue.had_server_error;
-            if small.len() > 1 && may_go_together {
-                small = self.send_together(cx, small)?;
+        let (small, large): (Vec<_>, Vec<_>) = files.into_iter().partition(is_small);
+        let alone = self.send_batches(cx, small)?;
+        for file in alone.into_iter().chain(large) {
+            self.send_alone(cx, file)?;
+        }
+        cx.flush_settles()
+    }
+
+    /// Sends small files together; what has to go alone comes back. What was moved while it was
+    /// read, or lost with an answer, gets a second chance. A batch that breaks is halved, until
+    /// those that break it are alone.
+    fn send_batches(
+        &mut self,
+        cx: &mut Context<'a>,
+        files: Vec<PendingUpload>,
+    ) -> Result<Vec<PendingUpload>> {
+        let mut alone = Vec::new();
+        let mut batches = vec![(files, 2)];
+        while let Some((files, chances)) = batches.pop() {
+            if files.len() < 2 || chances == 0 || self.queue.method == BatchMethod::Alone {
+                alone.extend(files);
+                continue;
+            }
+            self.queue.had_server_error = false;
+            let mut left = self.send_together(cx, files)?;
+            if self.queue.had_server_error {
+                if !self.api.is_reachable() {
+                    return Err(Error::TryLater(
+                        "Dropbox cannot answer now; try later".to_owned(),
+                    ));
+                }
+                let other = left.split_off(left.len() / 2);
+                batches.extend([(other, chances), (left, chances)]);
+            } else {
+                batches.push((left, chances - 1));
             }
         }
-        for file in small.into_iter().chain(large) {
+        Ok(alone)
+    }
+
+    /// Sends what failed in an earlier pass, after everything else.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn send_last(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        for file in std::mem::take(&mut self.last) {
             self.send_alone(cx, file)?;
         }
         cx.flush_settles()

@@ -204,7 +204,7 @@ fn a_folder_deleted_before_its_echo_takes_its_files_along() {
     let always = dropbox_standin::When::Always;
     let fault = dropbox_standin::Fault::new("create_folder", always, cut);
     world.dropbox.inject(fault);
-    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
     world.dropbox.clear_faults();
     world.dropbox.remove("/b");
     world.sync_ok();

@@ -243,7 +243,8 @@ fn a_full_dropbox_keeps_the_old_version_and_the_cursor() {
     assert_eq!(world.dropbox.rev("/f"), rev);
     world.dropbox.set_quota(u64::MAX);
     let outcome = world.sync_ok();
-    assert_eq!(outcome.calls, ["list_folder/continue", "upload"]);
+    let asked = ["list_folder/continue", "users/get_space_usage", "upload"];
+    assert_eq!(outcome.calls, asked);
     assert_eq!(world.local_tree(), world.remote_tree());
 }
 

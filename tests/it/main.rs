@@ -36,6 +36,7 @@ mod idle;
 mod instants;
 mod moves;
 mod names;
+mod refusals;
 mod renames;
 mod resume;
 mod spelling;

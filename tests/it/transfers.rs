@@ -324,12 +324,14 @@ fn a_server_fault_over_one_file_does_not_stop_the_others() {
     world.check_remote(&[("b", "b"), ("c", "c")]);
     // But a server that answers nobody ends the pass.
     let world = world_of_many();
-    let broken = Fault::new(
-        "files/upload",
-        When::Always,
-        Effect::Status(500, String::new()),
-    );
-    world.dropbox.inject(broken);
+    world.sync_ok();
+    for i in 0..20 {
+        world.put(&format!("f{i}"), "edited");
+    }
+    for route in ["files/upload", "users/get_current_account"] {
+        let fault = Effect::Status(500, String::new());
+        world.dropbox.inject(Fault::new(route, When::Always, fault));
+    }
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::TryLater);
     assert!(outcome.calls.len() < 15, "{:?}", outcome.calls);

@@ -138,9 +138,12 @@ impl<'a> Downloads<'a> {
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(&temp);
-                cx.env
-                    .report
-                    .deferred(&item.display_path, "it changed here meanwhile");
+                let why = "it changed here meanwhile";
+                cx.defer(
+                    &item,
+                    why,
+                    "something is in its way here that cannot be seen",
+                );
             }
             Err(error) => return Err(error),
         }
@@ -244,8 +247,8 @@ impl<'a> Downloads<'a> {
                 )
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let report = cx.env.report;
-                report.deferred(&item.display_path, "it changed here meanwhile");
+                let why = "it changed here meanwhile";
+                cx.defer(&item, why, why);
                 Ok(())
             }
             Err(error) => {

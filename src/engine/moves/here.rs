@@ -49,8 +49,8 @@ impl<'a> Renames<'a> {
             // It was edited in that very moment: the edit has the new name, and the next pass
             // finds two versions there.
             Ok(None) => {
-                let report = cx.env.report;
-                report.deferred(&item.display_path, "it changed here meanwhile");
+                let why = "it changed here meanwhile";
+                cx.defer(item, why, why);
                 Ok(true)
             }
             Err(error) => {

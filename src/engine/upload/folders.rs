@@ -10,6 +10,7 @@ use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Context;
 use crate::engine::item::Item;
+use crate::engine::remembered::reason_of;
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
 use crate::report::Change;
@@ -121,12 +122,13 @@ impl<'a> Uploads<'a> {
             }
             Err(CallError::ServerError(text)) => {
                 let text = format!("folder not made in Dropbox: {text}");
-                cx.note_server_error(&item.display_path, &text)?;
+                cx.note_server_error(self.api, item, &text)?;
                 return Ok(false);
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not made in Dropbox: {}", error.text());
                 cx.env.report.problem(&item.display_path, &text);
+                cx.remember(item, reason_of(&error), &text);
                 return Ok(false);
             }
             Err(error) => return Err(error.into_error("make a folder")),

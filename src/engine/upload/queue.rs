@@ -36,7 +36,7 @@ pub(crate) struct UploadQueue {
     pub(super) bytes: u64,
     pub(super) method: BatchMethod,
     pub(super) argument_bytes: usize,
-    /// Dropbox could not answer for the batch at hand; single calls tell what is wrong.
+    /// Dropbox could not answer for the batch at hand: parts of it tell what is wrong.
     pub(super) had_server_error: bool,
 }
 
@@ -85,18 +85,6 @@ pub(super) fn chunk_bytes(cx: &Context<'_>) -> u64 {
     } else {
         cx.env.config.network.upload_chunk_mib << 20
     }
-}
-
-/// Whether Dropbox had no room for a file no larger than this one.
-pub(super) fn has_no_room(cx: &mut Context<'_>, file: &PendingUpload) -> bool {
-    let size = file.observed.stamp.size;
-    let is_full = matches!(&cx.quota_full, Some((full, _)) if size >= *full);
-    if is_full {
-        cx.upload_left = true;
-        let report = cx.env.report;
-        report.problem(&file.item.display_path, "not uploaded: the Dropbox is full");
-    }
-    is_full
 }
 
 /// What is said behind the name of a file that goes up, or would.

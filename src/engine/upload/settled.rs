@@ -11,10 +11,11 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{FileMetadata, Metadata};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
+use crate::engine::remembered::reason_of;
 use crate::engine::remote_root::Location;
 use crate::engine::stable_read;
 use crate::error::Result;
-use crate::index::{DirPath, Row};
+use crate::index::{DirPath, Reason, Row};
 use crate::report::{Change, in_brackets};
 
 impl<'a> Uploads<'a> {
@@ -39,6 +40,9 @@ impl<'a> Uploads<'a> {
             .report
             .changed(Change::Upload, &item.display_path, more);
         cx.note_done(&row.key);
+        if let Some(Some(free)) = &mut cx.room.free {
+            *free = free.saturating_sub(sent.stamp.size);
+        }
         cx.note_arrival(Direction::Up, sent.hash);
         self.note_folders_above(cx, &row.key, &item.display_path)?;
         if sent.stamp.size > chunk_bytes(cx) {
@@ -62,16 +66,18 @@ impl<'a> Uploads<'a> {
         match failed {
             UploadError::Call(CallError::End(error)) => return Err(error),
             UploadError::Call(CallError::ServerError(text)) => {
-                return cx.note_server_error(display_path, &format!("not uploaded: {text}"));
+                let text = format!("not uploaded: {text}");
+                return cx.note_server_error(self.api, &item, &text);
             }
             UploadError::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
                 cx.upload_left = true;
                 let text = format!("the Dropbox is full ({})", error.text());
                 report.problem(display_path, &format!("not uploaded: {text}"));
-                cx.quota_full = Some((observed.stamp.size, text));
+                cx.remember(&item, Reason::NoRoom, &text);
+                cx.room.full = Some((observed.stamp.size, text));
             }
             UploadError::Call(CallError::Refused(error)) if error.is("path/conflict/file") => {
-                return self.met_another(cx, item, observed);
+                return self.met_another(cx, item, observed, &error.text());
             }
             UploadError::Call(CallError::Refused(error)) if error.is("path/conflict") => {
                 // What has its name may be gone by the second round of this pass.
@@ -81,11 +87,14 @@ impl<'a> Uploads<'a> {
                 }
             }
             UploadError::Call(CallError::Refused(error)) => {
-                report.problem(display_path, &format!("not uploaded: {}", error.text()));
+                let text = format!("not uploaded: {}", error.text());
+                report.problem(display_path, &text);
+                cx.remember(&item, reason_of(&error), &text);
             }
             UploadError::Call(CallError::Local(error)) | UploadError::Disk(error) => {
                 if error.kind() == io::ErrorKind::NotFound {
-                    report.deferred(display_path, "it was removed meanwhile");
+                    let why = "it was removed meanwhile";
+                    cx.defer(&item, why, "it is listed here, but cannot be opened");
                 } else {
                     cx.upload_left = true;
                     report.problem(display_path, &format!("not uploaded: {error}"));
@@ -130,11 +139,18 @@ impl<'a> Uploads<'a> {
 
     /// Dropbox has another version than the cursor told of. If it is our own, from an upload whose
     /// answer was lost, it is adopted; else the next pass decides.
-    fn met_another(&mut self, cx: &mut Context<'a>, item: Item, observed: &Observed) -> Result<()> {
+    fn met_another(
+        &mut self,
+        cx: &mut Context<'a>,
+        item: Item,
+        observed: &Observed,
+        cause: &str,
+    ) -> Result<()> {
         let path = cx.env.remote_root.at(&item.display_path);
         let found = match self.api.metadata(&path) {
             Err(CallError::ServerError(text)) => {
-                return cx.note_server_error(&item.display_path, &format!("not uploaded: {text}"));
+                let text = format!("not uploaded: {text}");
+                return cx.note_server_error(self.api, &item, &text);
             }
             found => found.map_err(|error| error.into_error("look at a file"))?,
         };
@@ -167,13 +183,12 @@ impl<'a> Uploads<'a> {
             };
             return self.uploaded(cx, item, sent, read_at_ns, &more);
         }
-        if item.row.is_empty() {
+        let cause = format!("Dropbox does not take it ({cause}), and shows no other version");
+        let again = cx.defer(&item, "it changed in Dropbox meanwhile", &cause);
+        if item.row.is_empty() && !again {
             // It is new there, or the index has lost its row: only a listing tells.
             cx.damaged.insert(item.row.key.clone());
         }
-        cx.env
-            .report
-            .deferred(&item.display_path, "it changed in Dropbox meanwhile");
         Ok(())
     }
 }

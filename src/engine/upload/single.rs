@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::queue::{PendingUpload, chunk_bytes, has_no_room};
+use super::queue::{PendingUpload, chunk_bytes};
 use super::sent::{Sent, UploadError, verified};
 use super::source::{Bytes, Chunk, is_one_version};
 use super::uploads::Uploads;
@@ -25,7 +25,7 @@ const TRIES_MAX: u32 = 3;
 impl<'a> Uploads<'a> {
     /// Sends one file in calls of its own.
     pub(super) fn send_alone(&mut self, cx: &mut Context<'a>, file: PendingUpload) -> Result<()> {
-        if has_no_room(cx, &file) {
+        if self.has_no_room(cx, &file) {
             return Ok(());
         }
         let PendingUpload {

@@ -1,7 +1,7 @@
 //! What the uploads of a pass hold while it lasts.
 
 use super::folders_above::FoldersAbove;
-use super::queue::UploadQueue;
+use super::queue::{PendingUpload, UploadQueue};
 use crate::dropbox::api::Api;
 use crate::engine::item::{Item, Observed};
 
@@ -10,6 +10,8 @@ pub(crate) struct Uploads<'a> {
     pub(super) api: &'a Api<'a>,
     /// Files to go up together.
     pub(in crate::engine) queue: UploadQueue,
+    /// Files that failed in an earlier pass: they go after all others.
+    pub(super) last: Vec<PendingUpload>,
     /// Folders that uploads of this pass lie in.
     pub(super) made: FoldersAbove,
     /// Folders to make once it is clear which of them uploads made anyway.
@@ -24,6 +26,7 @@ impl<'a> Uploads<'a> {
         Uploads {
             api,
             queue: UploadQueue::default(),
+            last: Vec::new(),
             made: FoldersAbove::default(),
             new_folders: Vec::new(),
             undecided: Vec::new(),

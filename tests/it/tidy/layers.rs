@@ -28,7 +28,7 @@ const FLOORS: [&[&str]; 21] = [
         "engine/identity",
     ],
     &["engine/context"],
-    &["engine/pull"],
+    &["engine/pull", "engine/remembered"],
     &[
         "engine/item",
         "engine/survey",

@@ -74,6 +74,8 @@ pub enum Effect {
 #[derive(Clone, Debug)]
 pub struct Fault {
     route: String,
+    /// What the request has to contain, in a header or its body; anything if empty.
+    about: Vec<u8>,
     when: When,
     effect: Effect,
     matched: u64,
@@ -91,6 +93,7 @@ impl Fault {
         };
         Self {
             route: route.to_owned(),
+            about: Vec::new(),
             when,
             effect,
             matched: 0,
@@ -98,9 +101,19 @@ impl Fault {
         }
     }
 
+    /// The same for requests with this text in a header or the body: about one path, or with these
+    /// bytes among those that are sent.
+    #[must_use]
+    pub fn about(self, text: &str) -> Self {
+        Self {
+            about: text.as_bytes().to_vec(),
+            ..self
+        }
+    }
+
     /// Counts a request; the effect if the rule strikes it.
-    pub(crate) fn strike(&mut self, route: &str) -> Option<Effect> {
-        if !route.contains(&self.route) {
+    pub(crate) fn strike(&mut self, route: &str, request: &Request) -> Option<Effect> {
+        if !route.contains(&self.route) || !self.is_about(request) {
             return None;
         }
         self.matched += 1;
@@ -112,6 +125,18 @@ impl Fault {
             When::Chance { probability, .. } => self.random() < probability,
         };
         strikes.then(|| self.effect.clone())
+    }
+
+    fn is_about(&self, request: &Request) -> bool {
+        let has = |bytes: &[u8]| {
+            bytes
+                .windows(self.about.len())
+                .any(|part| part == self.about)
+        };
+        let headers = &request.headers;
+        self.about.is_empty()
+            || has(&request.body)
+            || headers.iter().any(|(_, value)| has(value.as_bytes()))
     }
 
     /// A number in 0..1 (splitmix64).
@@ -335,9 +360,22 @@ mod tests {
 
     fn struck(when: When, count: usize) -> Vec<usize> {
         let mut fault = Fault::new("upload", when, Effect::CutBefore);
-        assert_eq!(fault.strike("files/download"), None);
+        let request = Request {
+            endpoint: crate::http::Endpoint::Api,
+            method: "POST".to_owned(),
+            target: String::new(),
+            headers: Vec::new(),
+            body: b"one two".to_vec(),
+        };
+        assert_eq!(fault.strike("files/download", &request), None);
+        let other = fault
+            .clone()
+            .about("three")
+            .strike("files/upload", &request);
+        assert_eq!(other, None);
+        let mut fault = fault.about("two");
         (1..=count)
-            .filter(|_| fault.strike("files/upload").is_some())
+            .filter(|_| fault.strike("files/upload", &request).is_some())
             .collect()
     }
 

@@ -189,7 +189,7 @@ impl Standin {
         account.tick();
         let effect = account.faults.iter_mut().fold(None, |found, fault| {
             // Every rule counts, the first that strikes wins.
-            let struck = fault.strike(&route);
+            let struck = fault.strike(&route, &request);
             found.or(struck)
         });
         if effect == Some(Effect::CorruptUpload) {
