@@ -5,22 +5,21 @@ use dropbox_standin::{Effect, Fault, When};
 use ferrybox::error::ExitCode;
 use ferrybox::index::{Index, Reason, Refusal};
 use ferrybox::report::Counts;
+use serde_json::json;
 
 use crate::world::{Outcome, World, world};
 
 fn refused(tag: &str) -> Effect {
     let error = match tag.split_once('/') {
         Some((outer, inner)) => {
-            format!(
-                r#"{{".tag":"{outer}","{outer}":{{".tag":"{inner}"}},"reason":{{".tag":"{inner}"}}}}"#
-            )
+            let inner = json!({ ".tag": inner });
+            json!({ ".tag": outer, outer: inner, "reason": inner })
         }
-        None => format!(r#"{{".tag":"{tag}"}}"#),
+        None => json!({ ".tag": tag }),
     };
-    Effect::Status(
-        409,
-        format!(r#"{{"error_summary":"{tag}/..","error":{error}}}"#),
-    )
+    let summary = format!("{tag}/..");
+    let body = json!({ "error_summary": summary, "error": error });
+    Effect::Status(409, body.to_string())
 }
 
 fn always(world: &World, route: &str, about: &str, effect: Effect) {

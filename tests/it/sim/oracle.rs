@@ -59,13 +59,6 @@ impl Oracle {
         }
     }
 
-    /// A person wrote this again.
-    pub fn revive(&mut self, bytes: &[u8]) {
-        if let Some(at) = self.by_bytes.get(bytes) {
-            self.values[*at].is_superseded = false;
-        }
-    }
-
     /// Whether this is a whole content somebody wrote, not a part or a mixture.
     pub fn knows(&self, bytes: &[u8]) -> bool {
         self.by_bytes.contains_key(bytes)

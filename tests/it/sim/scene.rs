@@ -132,11 +132,9 @@ impl Scene {
                 if let Some(bytes) = self.read(from, path)
                     && there.as_ref() != Some(&bytes)
                 {
+                    // For a gateway that has it as its base it has never gone, whatever its rev is:
+                    // where a person has removed it, that counts.
                     self.put(edit.side, path, &bytes, false);
-                    // On a gateway that still has it as its base it looks as if it had never gone.
-                    if edit.side == 0 {
-                        self.oracle.revive(&bytes);
-                    }
                 }
             }
             EditKind::Append(path) => {
