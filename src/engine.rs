@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod delete;
 pub mod download;
 pub mod durable;
+pub mod file_clock;
 pub mod identity;
 pub mod item;
 pub mod local_dir;

@@ -16,7 +16,8 @@ use crate::core::own_names::Instance;
 use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
-use crate::engine::item::{Item, Local, is_racy};
+use crate::engine::file_clock::FileClock;
+use crate::engine::item::{Item, Local};
 use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, Result};
@@ -151,8 +152,8 @@ pub struct Context<'a> {
     pub(crate) remembered: Remembered,
     /// The disk of the content dir is full, and what it said.
     pub disk_full: Option<String>,
-    /// Temporary files of other instances that have lain in the content dir for long.
-    pub left_by_others: u64,
+    /// Whether stamps can be trusted.
+    pub file_clock: FileClock,
     /// Changes made in Dropbox.
     pub committed: u64,
     /// Rows that wait to be settled together.
@@ -167,6 +168,7 @@ impl<'a> Context<'a> {
     pub fn new(env: &'a Env<'a>, options: &'a Options) -> Result<Context<'a>> {
         let index = env.index;
         let last_guarded_pass = index.meta(Meta::LastGuardedPass)?;
+        let lag_s = index.meta(Meta::ClockLag)?;
         Ok(Context {
             env,
             options,
@@ -187,7 +189,9 @@ impl<'a> Context<'a> {
             room: Room::default(),
             remembered: Remembered::load(index)?,
             disk_full: None,
-            left_by_others: 0,
+            file_clock: FileClock::with_lag_s(
+                lag_s.and_then(|seconds| seconds.parse().ok()).unwrap_or(0),
+            ),
             committed: 0,
             settles: Vec::new(),
         })
@@ -414,7 +418,9 @@ impl<'a> Context<'a> {
             rev,
             hash,
             stamp,
-            racy: is_racy(&stamp, read_at_ns),
+            racy: self
+                .file_clock
+                .is_racy(Some(before.device), &stamp, read_at_ns),
             arrived_in_pass,
             reappeared,
         })

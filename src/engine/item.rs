@@ -6,9 +6,6 @@ use crate::core::path::{BadName, DisplayPath, RelPath, join, nfc};
 use crate::index::Row;
 use crate::io::stat::{Kind, Stamp, Status};
 
-/// A stamp younger than this may hide a later change in the same tick, in nanoseconds.
-const FRESH_NS: i128 = 2_000_000_000;
-
 /// The walk in which an item is visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Walk {
@@ -115,14 +112,4 @@ pub fn local_of(status: &Status, parent_device: u64) -> Local {
 pub fn is_same_file(one: &Stamp, other: &Stamp) -> bool {
     let of = |stamp: &Stamp| (stamp.size, stamp.mtime_ns, stamp.inode);
     one.inode != 0 && of(one) == of(other)
-}
-
-/// Whether the file may have changed once more within the tick of its own stamp, after it was read.
-pub fn is_racy(stamp: &Stamp, read_at_ns: i128) -> bool {
-    let changed = if stamp.ctime_ns == 0 {
-        stamp.mtime_ns
-    } else {
-        stamp.ctime_ns
-    };
-    i128::from(changed) > read_at_ns - FRESH_NS
 }

@@ -107,6 +107,9 @@ fn carry_out<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option
         }
     }
     tell_only_in_dropbox(cx, phases.survey.only_in_dropbox);
+    if ended.is_ok() {
+        tell_left_by_others(cx, phases.survey.left_by_others)?;
+    }
     ended
 }
 
@@ -182,10 +185,21 @@ fn tell_only_in_dropbox(cx: &Context<'_>, files: u64) {
     }
 }
 
+/// Keeps the largest lag of the content dir's clock that was seen.
+fn keep_lag(cx: &Context<'_>) -> Result<()> {
+    let (index, lag_s) = (cx.env.index, cx.file_clock.lag_s());
+    let known = index.meta(Meta::ClockLag)?;
+    let known = known.and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+    if lag_s <= known {
+        return Ok(());
+    }
+    index.transaction(|| index.set_meta(Meta::ClockLag, &lag_s.to_string()))
+}
+
 /// What a pass leaves for the next one.
 fn conclude(cx: &mut Context<'_>, puller: &Puller<'_>) -> Result<()> {
     let index = cx.env.index;
-    tell_left_by_others(cx)?;
+    keep_lag(cx)?;
     if !cx.damaged.is_empty() {
         log::info!(
             "the index is damaged in {} places: listing Dropbox again next time",

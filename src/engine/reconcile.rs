@@ -5,7 +5,7 @@ use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Local, Observed, Walk, is_racy};
+use crate::engine::item::{Item, Local, Observed, Walk};
 use crate::engine::observe::{decision, observe};
 use crate::engine::stable_read::Unread;
 use crate::engine::survey::Survey;
@@ -312,7 +312,8 @@ fn refresh_stamp<'a>(
     let mut row = item.row;
     match (&mut row.base, item.local) {
         (Base::File(base), Local::File(_)) if observed.side == Side::File(Content::Same) => {
-            let racy = is_racy(&observed.stamp, observed.read_at_ns);
+            let clock = &cx.file_clock;
+            let racy = clock.is_racy(Some(item.device), &observed.stamp, observed.read_at_ns);
             if base.stamp == observed.stamp && base.racy == racy {
                 return Ok(());
             }

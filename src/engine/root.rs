@@ -7,10 +7,12 @@
 use crate::core::guard::ApprovalId;
 use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
+use crate::engine::file_clock::FileClock;
 use crate::error::{Error, Result, state_error};
 use crate::index::{Index, Meta};
 use crate::io::disk::{Disk, ReadDisk, TreeIdentity};
 use crate::io::host::Host;
+use crate::io::stat::Status;
 
 /// The content dir as it is now, beside what is known of it.
 pub struct FoundRoot {
@@ -77,7 +79,11 @@ pub fn check(
     writer: Option<&dyn Disk>,
 ) -> Result<()> {
     if found.is_known && !found.is_new {
-        return keep(&found, index);
+        keep(&found, index)?;
+        return match (&found.marker, writer) {
+            (Some(marker), Some(disk)) => learn_lag(disk, index, host, marker),
+            _ => Ok(()),
+        };
     }
     let identity = found.identity.to_string();
     if !found.is_known && index.has_base()? {
@@ -108,8 +114,42 @@ pub fn check(
         match &marker {
             Some(marker) => index.set_meta(Meta::RootMarker, marker),
             None => index.set_meta(Meta::RootIdentity, &identity),
+        }?;
+        match writer {
+            Some(disk) => note_lag(disk, index, host),
+            None => Ok(()),
         }
     })
+}
+
+/// Learns once how far the clock of a content dir lags behind ours, if it tells no fractions of a
+/// second: for that the marker of an older version is written anew.
+fn learn_lag(disk: &dyn Disk, index: &Index, host: &dyn Host, marker: &str) -> Result<()> {
+    if index.meta(Meta::ClockLag)?.is_some() {
+        return Ok(());
+    }
+    let path = marker_path()?;
+    let is_coarse = |status: Status| FileClock::is_coarse(&status.stamp);
+    if !disk.status(&path).ok().flatten().is_some_and(is_coarse) {
+        return Ok(());
+    }
+    if write_marker(disk, &path, marker).is_some() {
+        index.transaction(|| note_lag(disk, index, host))?;
+    }
+    Ok(())
+}
+
+/// Keeps the lag that shows in a marker which was just written.
+fn note_lag(disk: &dyn Disk, index: &Index, host: &dyn Host) -> Result<()> {
+    let Ok(Some(status)) = disk.status(&marker_path()?) else {
+        return Ok(());
+    };
+    if !FileClock::is_coarse(&status.stamp) {
+        return Ok(());
+    }
+    let mut clock = FileClock::default();
+    clock.note_written(status.device, &status.stamp, host.now_ns());
+    index.set_meta(Meta::ClockLag, &clock.lag_s().to_string())
 }
 
 /// Writes down what is newly known of the directory that is synced.

@@ -81,7 +81,7 @@ fn walk_dir<'a>(
     };
     if !entries.own_names.is_empty() {
         actions.clean(cx, &path, &entries.own_names);
-        count_left_by_others(cx, &path, &entries.own_names);
+        actions.survey().left_by_others += count_left_by_others(cx, &path, &entries.own_names);
     }
     let walked = WalkedDir {
         dir: &dir,

@@ -55,6 +55,9 @@ pub enum Meta {
     RootIdentity,
     /// Where the content dir is.
     ContentDir,
+    /// How far the clock of the content dir lags behind ours at most, in seconds, where it tells no
+    /// fractions of a second.
+    ClockLag,
     /// How many old temporary files of other instances people were told of.
     LeftByOthers,
 }
@@ -85,6 +88,7 @@ impl Meta {
             Meta::RootMarker => "root_marker",
             Meta::RootIdentity => "root_identity",
             Meta::ContentDir => "content_dir",
+            Meta::ClockLag => "clock_lag",
             Meta::LeftByOthers => "left_by_others",
         }
     }

@@ -127,10 +127,11 @@ impl<'a> Downloads<'a> {
                     .status(&target)?
                     .map(|status| status.stamp)
                     .unwrap_or_default();
+                let now_ns = cx.env.host.now_ns();
+                cx.file_clock.note_written(item.device, &stamp, now_ns);
                 let size = in_brackets(stamp.size);
-                cx.env
-                    .report
-                    .changed(Change::Download, &item.display_path, &size);
+                let report = cx.env.report;
+                report.changed(Change::Download, &item.display_path, &size);
                 cx.note_done(&item.row.key);
                 cx.note_arrival(Direction::Down, hash);
                 let base = cx.file_base(&item, rev, hash, stamp, cx.env.host.now_ns());

@@ -13,7 +13,6 @@ use crate::core::path::{Key, RelPath};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, Metadata, SessionCursor};
 use crate::engine::context::Context;
-use crate::engine::item::is_racy;
 use crate::error::Result;
 use crate::index::Meta;
 use crate::io::disk::ReadFile;
@@ -126,7 +125,7 @@ impl<'a> Uploads<'a> {
         source.advance_to(source.chunk_bytes());
         let stamp = source.stamp();
         // A file written to just now may come to be another one under the same stamp.
-        if is_racy(stamp, opened_at_ns) {
+        if cx.file_clock.is_racy(None, stamp, opened_at_ns) {
             return Ok(session);
         }
         let saved_session = SavedSession {

@@ -6,39 +6,41 @@ use crate::core::path::RelPath;
 use crate::engine::context::Context;
 use crate::error::Result;
 use crate::index::Meta;
+use crate::io::stat::Status;
 
 /// How long such a file waits for its instance before it is told of, in nanoseconds: as long as an
 /// upload session of Dropbox lives. The clock is only asked for what people are told.
 const LONG_NS: i128 = 7 * 24 * 3600 * 1_000_000_000;
 
-/// Counts those of a directory.
-pub(super) fn count_left_by_others(cx: &mut Context<'_>, dir: &RelPath, own_names: &[String]) {
+/// How many of a directory have lain there for long.
+pub(super) fn count_left_by_others(cx: &Context<'_>, dir: &RelPath, own_names: &[String]) -> u64 {
     if cx.is_second_round {
-        return;
+        return 0;
     }
-    for name in own_names {
+    let is_left = |name: &&String| {
         let found = cx.env.instance.leftover(name);
         if found.is_none_or(|found| found.owner != Owner::Another) {
-            continue;
+            return false;
         }
         let status = dir.join(name).map(|path| cx.env.disk.status(&path));
-        if let Ok(Ok(Some(status))) = status
-            && i128::from(status.stamp.mtime_ns) < cx.env.host.now_ns() - LONG_NS
-        {
+        let now_ns = cx.env.host.now_ns();
+        let is_old = |status: Status| i128::from(status.stamp.mtime_ns) < now_ns - LONG_NS;
+        let is_old = matches!(status, Ok(Ok(Some(status))) if is_old(status));
+        if is_old {
             log::debug!("left by another instance: {}/{name}", dir.slashed());
-            cx.left_by_others += 1;
         }
-    }
+        is_old
+    };
+    own_names.iter().filter(is_left).count() as u64
 }
 
 /// Says how many there are, where that is not what was said before.
 ///
 /// # Errors
 /// What the index says.
-pub(crate) fn tell_left_by_others(cx: &Context<'_>) -> Result<()> {
+pub(crate) fn tell_left_by_others(cx: &Context<'_>, count: u64) -> Result<()> {
     let index = cx.env.index;
     let told = index.meta(Meta::LeftByOthers)?;
-    let count = cx.left_by_others;
     if told.as_deref().unwrap_or("0") == count.to_string() {
         return Ok(());
     }

@@ -96,6 +96,8 @@ pub struct Tree {
     /// The same for what was taken away.
     pub(super) unmounted: BTreeMap<Ino, Ino>,
     now_ns: i64,
+    /// The steps of this filesystem's clock in nanoseconds, and how far it lags behind.
+    pub clock: (i64, i64),
     /// The id of the root's filesystem, which outlives a restart.
     pub filesystem: u64,
     /// Bytes all files together may have.
@@ -116,6 +118,7 @@ impl Tree {
             mounts: BTreeMap::new(),
             unmounted: BTreeMap::new(),
             now_ns,
+            clock: (TICK_NS, 0),
             filesystem: 1,
             capacity: 1 << 34,
             writes: 0,
@@ -124,8 +127,10 @@ impl Tree {
 
     /// The kernel's clock, in its ticks.
     pub fn set_now(&mut self, now_ns: i128) {
+        let (step, lag) = self.clock;
         let clamped = now_ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        self.now_ns = clamped - clamped.rem_euclid(TICK_NS);
+        let there = clamped.saturating_sub(lag);
+        self.now_ns = there - there.rem_euclid(step);
     }
 
     pub(super) fn node(&self, ino: Ino) -> &Node {

@@ -1,9 +1,10 @@
 //! Machines in memory on which something happens between any two calls of a pass.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use dropbox_standin::Standin;
+use ferrybox::report::Counts;
 
 use super::{Outcome, SyncArgs, World};
 use crate::sim::disk::SimDisk;
@@ -90,6 +91,33 @@ impl World {
     pub fn lose_power(&self, seed: u64) {
         let gateway = &self.sim.as_ref().unwrap().gateway;
         gateway.lose_power(&mut Random::new(seed));
+    }
+
+    /// The clocks of a machine in memory move on.
+    pub fn pass_time(&self, ns: i64) {
+        let seam = &self.sim.as_ref().unwrap().gateway.seam;
+        seam.pass_time(ns.unsigned_abs());
+    }
+
+    /// They move on to the beginning of a second.
+    pub fn pass_time_to_whole_second(&self) {
+        let seam = &self.sim.as_ref().unwrap().gateway.seam;
+        let left = 1_000_000_000 - seam.now_ns().rem_euclid(1_000_000_000);
+        seam.pass_time(left as u64);
+    }
+
+    /// How often a pass that finds nothing to do reads from a file of the content dir.
+    pub fn reads_of_a_pass(&self) -> u32 {
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = count.clone();
+        let script: Script = Box::new(move |call| {
+            let is_one = call.on == "content" && call.op == Op::Read && call.path == "f";
+            counted.fetch_add(u32::from(is_one), Ordering::Relaxed);
+            Verdict::Go
+        });
+        let outcome = self.pass(&self.config(), &SyncArgs::default(), Some(script));
+        assert_eq!(outcome.expect("nothing ends it").counts, Counts::default());
+        count.load(Ordering::Relaxed)
     }
 
     /// Mounts an empty disk on a folder.

@@ -1,0 +1,159 @@
+//! The clocks of filesystems, which say whether a stamp can be trusted: it can where a later change
+//! could not bear the same one. Ours is another clock than that of a disk in the network.
+
+use std::collections::BTreeMap;
+
+use crate::io::stat::Stamp;
+
+/// How far a clock with fractions of a second may lie behind ours, in nanoseconds: a tick of the
+/// slowest kernel and the steps of exfat, 10 ms each.
+const TICK_NS: i128 = 20_000_000;
+/// The steps of a clock without fractions, in nanoseconds: those of vfat.
+const STEP_NS: i128 = 2_000_000_000;
+/// LIMIT: the largest lag that is believed, in nanoseconds: a clock of ours that was wrong by years
+/// must not have files read again and again for as long.
+const LAG_MAX_NS: i128 = 3600 * 1_000_000_000;
+
+/// What is known of the clocks of the content dir's filesystems.
+#[derive(Clone, Debug, Default)]
+pub struct FileClock {
+    /// The largest lag of a clock without fractions behind ours, in nanoseconds.
+    lag_ns: i128,
+    /// By device: when it was, by its own clock, and by ours after that.
+    written: BTreeMap<u64, (i128, i128)>,
+}
+
+impl FileClock {
+    /// With the lag that earlier passes have seen, in seconds.
+    pub fn with_lag_s(lag_s: i64) -> FileClock {
+        FileClock {
+            lag_ns: (i128::from(lag_s) * 1_000_000_000).clamp(0, LAG_MAX_NS),
+            written: BTreeMap::new(),
+        }
+    }
+
+    /// The largest lag that was seen, in whole seconds, rounded up.
+    pub fn lag_s(&self) -> i64 {
+        i64::try_from((self.lag_ns + 999_999_999) / 1_000_000_000).unwrap_or(0)
+    }
+
+    /// Something of ours has got this stamp on a device just before `now_ns` on our clock.
+    pub fn note_written(&mut self, device: u64, stamp: &Stamp, now_ns: i128) {
+        let changed = changed_ns(stamp);
+        // Where there is no change time, the other one may be of any age.
+        if stamp.ctime_ns != 0 {
+            self.written.insert(device, (changed, now_ns));
+        }
+        if FileClock::is_coarse(stamp) {
+            let lag = (now_ns - changed).clamp(0, LAG_MAX_NS);
+            self.lag_ns = self.lag_ns.max(lag);
+        }
+    }
+
+    /// Whether a clock without fractions of a second may have made this stamp.
+    pub fn is_coarse(stamp: &Stamp) -> bool {
+        is_whole(changed_ns(stamp))
+    }
+
+    /// Whether a file with this stamp may have changed once more without getting another one, after
+    /// its content was read; it was read from `read_at_ns` on, on our clock. The device tells what
+    /// else was written there.
+    pub fn is_racy(&self, device: Option<u64>, stamp: &Stamp, read_at_ns: i128) -> bool {
+        let changed = changed_ns(stamp);
+        let written = device.and_then(|device| self.written.get(&device));
+        if let Some((there, here)) = written
+            && *here <= read_at_ns
+            && *there > changed
+        {
+            return false;
+        }
+        let behind = if is_whole(changed) {
+            STEP_NS + self.lag_ns
+        } else {
+            TICK_NS
+        };
+        changed > read_at_ns - behind
+    }
+}
+
+/// When a file was changed, by the clock of its filesystem.
+fn changed_ns(stamp: &Stamp) -> i128 {
+    i128::from(match stamp.ctime_ns {
+        0 => stamp.mtime_ns,
+        ctime_ns => ctime_ns,
+    })
+}
+
+/// Whether a clock without fractions may have said so.
+fn is_whole(ns: i128) -> bool {
+    ns % 1_000_000_000 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i64 = 1_000_000_000;
+
+    fn changed(ctime_ns: i64) -> Stamp {
+        Stamp {
+            size: 1,
+            mtime_ns: 5,
+            ctime_ns,
+            inode: 1,
+        }
+    }
+
+    fn racy(clock: &FileClock, ctime_ns: i64, read_at_ns: i64) -> bool {
+        clock.is_racy(Some(1), &changed(ctime_ns), read_at_ns.into())
+    }
+
+    #[test]
+    fn a_clock_with_fractions_is_ours_but_for_a_tick() {
+        let clock = FileClock::default();
+        let at = 100 * S + 5;
+        assert!(racy(&clock, at, at + 10_000_000));
+        assert!(!racy(&clock, at, at + 30_000_000));
+        assert!(racy(&clock, at, at - 90 * S), "a clock ahead of ours");
+    }
+
+    #[test]
+    fn a_clock_without_fractions_is_waited_for_as_long_as_it_lags() {
+        let mut clock = FileClock::default();
+        assert!(racy(&clock, 100 * S, 101 * S));
+        assert!(!racy(&clock, 100 * S, 103 * S));
+        clock.note_written(2, &changed(100 * S), i128::from(110 * S));
+        assert_eq!(clock.lag_s(), 10);
+        assert!(racy(&clock, 100 * S, 111 * S));
+        assert!(!racy(&clock, 100 * S, 113 * S));
+        let later = FileClock::with_lag_s(clock.lag_s());
+        assert!(racy(&later, 100 * S, 111 * S));
+        assert_eq!(FileClock::with_lag_s(i64::MAX).lag_s(), 3600);
+        assert_eq!(FileClock::with_lag_s(-5).lag_s(), 0);
+    }
+
+    #[test]
+    fn what_was_written_there_before_the_look_tells_the_time() {
+        let mut clock = FileClock::default();
+        clock.note_written(1, &changed(101 * S), i128::from(101 * S));
+        assert!(!racy(&clock, 100 * S, 101 * S));
+        assert!(racy(&clock, 101 * S, 101 * S), "the clock stands at it");
+        assert!(racy(&clock, 100 * S, 101 * S - 1), "after the look");
+        let elsewhere = clock.is_racy(Some(2), &changed(100 * S), i128::from(101 * S));
+        assert!(elsewhere, "on another device");
+    }
+
+    #[test]
+    fn without_a_change_time_the_other_one_counts_and_tells_no_time() {
+        let mut clock = FileClock::default();
+        let stamp = Stamp {
+            mtime_ns: 100 * S,
+            ctime_ns: 0,
+            ..changed(0)
+        };
+        assert!(clock.is_racy(Some(1), &stamp, i128::from(101 * S)));
+        assert!(!clock.is_racy(Some(1), &stamp, i128::from(103 * S)));
+        clock.note_written(1, &changed(0), i128::from(101 * S));
+        assert!(clock.written.is_empty());
+    }
+}
