@@ -22,6 +22,11 @@ pub fn timestamp_of(mtime_ns: i64) -> String {
     time.to_string()
 }
 
+/// Whether a modification time is one that Dropbox takes as it is.
+pub fn is_sendable(mtime_ns: i64) -> bool {
+    (0..=SENT_MAX_S).contains(&mtime_ns.div_euclid(1_000_000_000))
+}
+
 /// A time as a person reads it, on the clock of this zone: `2026-11-21 17:25:10`.
 pub fn local_text(at: Timestamp, zone: &TimeZone) -> String {
     let local = zone.to_datetime(at);
@@ -78,6 +83,7 @@ mod tests {
     #[test]
     fn odd_clocks_do_not_break_a_timestamp() {
         assert_eq!(timestamp_of(-1), "1970-01-01T00:00:00Z");
+        assert!(!is_sendable(-1) && !is_sendable(i64::MAX) && is_sendable(0));
         assert_eq!(timestamp_of(i64::MAX), "2099-12-31T23:59:59Z");
         assert_eq!(
             timestamp_of(2_222_121_600_000_000_000),

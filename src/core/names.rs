@@ -4,8 +4,9 @@
 //! in files.stone. Knowing them here saves a refused request in every run; whatever else Dropbox
 //! refuses, it says itself.
 
-/// Why Dropbox will not store an entry of this name, if so.
-pub fn refused_by_dropbox(name: &str) -> Option<&'static str> {
+/// Whether this is the name of a file that systems and programs leave everywhere, and that Dropbox
+/// never takes: nobody misses it there.
+pub fn is_litter(name: &str) -> bool {
     const SYSTEM: [&str; 7] = [
         "desktop.ini",
         "thumbs.db",
@@ -16,15 +17,14 @@ pub fn refused_by_dropbox(name: &str) -> Option<&'static str> {
         ".dropbox.cache",
     ];
     let lower = name.to_ascii_lowercase();
-    if SYSTEM.contains(&lower.as_str()) {
-        return Some("Dropbox does not store this system file");
-    }
     let is_temporary = name.starts_with("~$")
         || name.starts_with(".~")
         || (name.starts_with('~') && lower.ends_with(".tmp"));
-    if is_temporary {
-        return Some("Dropbox does not store temporary files of this name");
-    }
+    is_temporary || SYSTEM.contains(&lower.as_str())
+}
+
+/// Why Dropbox will not store an entry of this name, if so; [`is_litter`] has others.
+pub fn refused_by_dropbox(name: &str) -> Option<&'static str> {
     if name.contains('\\') {
         return Some("Dropbox does not allow a backslash in a name");
     }
@@ -43,22 +43,30 @@ mod tests {
 
     #[test]
     fn names_dropbox_refuses_are_known() {
-        for name in [
-            "Desktop.ini",
-            "THUMBS.DB",
-            "~$report.doc",
-            ".~lock.x#",
-            "~a.tmp",
-            "a\\b",
-            "a ",
-            "a\tb",
-        ] {
+        for name in ["a\\b", "a ", "a\tb"] {
             assert!(refused_by_dropbox(name).is_some(), "{name:?}");
+            assert!(!is_litter(name), "{name:?}");
         }
         assert!(refused_by_dropbox(&"ü".repeat(256)).is_some());
         assert_eq!(refused_by_dropbox(&"ü".repeat(255)), None);
         for name in ["~a", "a.tmp", "desktop.init", "a b", "ü", "a.", "<>:?*|"] {
             assert_eq!(refused_by_dropbox(name), None, "{name:?}");
+            assert!(!is_litter(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn litter_is_known_in_any_case() {
+        for name in [
+            "Desktop.ini",
+            "THUMBS.DB",
+            ".DS_Store",
+            "Icon\r",
+            "~$report.doc",
+            ".~lock.x#",
+            "~a.TMP",
+        ] {
+            assert!(is_litter(name), "{name:?}");
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum BadName {
     ForbiddenByte,
     /// It is longer than the 255 bytes Linux filesystems allow.
     TooLong,
+    /// The whole path is longer than the 4,095 bytes Linux takes in one call.
+    PathTooLong,
 }
 
 impl fmt::Display for BadName {
@@ -30,6 +32,7 @@ impl fmt::Display for BadName {
             BadName::Dots => "the name is . or ..",
             BadName::ForbiddenByte => "the name holds a slash or a NUL byte",
             BadName::TooLong => "the name is longer than 255 bytes",
+            BadName::PathTooLong => "the path is longer than the 4095 bytes Linux takes",
         })
     }
 }
@@ -38,6 +41,9 @@ impl std::error::Error for BadName {}
 
 /// Longest name of one component in bytes (`NAME_MAX` on Linux).
 pub const NAME_BYTES_MAX: usize = 255;
+
+/// Longest path in bytes (`PATH_MAX` on Linux, less the byte that ends it).
+const PATH_BYTES_MAX: usize = 4095;
 
 /// Checks that `name` can be one component of a local path.
 ///
@@ -71,7 +77,7 @@ impl RelPath {
         if !text.is_empty() {
             text.split('/').try_for_each(check_name)?;
         }
-        Ok(RelPath(text.to_owned()))
+        RelPath::of(text.to_owned())
     }
 
     /// The path of `name` inside this directory.
@@ -80,7 +86,14 @@ impl RelPath {
     /// The [`BadName`] that says why `name` cannot be a name.
     pub fn join(&self, name: &str) -> Result<RelPath, BadName> {
         check_name(name)?;
-        Ok(RelPath(join(&self.0, name)))
+        RelPath::of(join(&self.0, name))
+    }
+
+    fn of(checked: String) -> Result<RelPath, BadName> {
+        match checked.len() <= PATH_BYTES_MAX {
+            true => Ok(RelPath(checked)),
+            false => Err(BadName::PathTooLong),
+        }
     }
 
     /// The path as text, without a leading slash.

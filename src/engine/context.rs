@@ -84,10 +84,12 @@ pub(crate) enum Offer {
     Again,
 }
 
-/// What is known of the room that Dropbox has.
+/// What is known of the room that both sides have.
 #[derive(Default)]
 pub(crate) struct Room {
-    /// It had none for a file of this size, and what it said.
+    /// The disk of the content dir is full, and what it said.
+    pub(crate) disk_full: Option<String>,
+    /// Dropbox had none for a file of this size, and what it said.
     pub(crate) full: Option<(u64, String)>,
     /// Bytes that are free, once they had to be asked for; nothing if that cannot be told.
     pub(crate) free: Option<Option<u64>>,
@@ -146,12 +148,10 @@ pub struct Context<'a> {
     pub upload_left: bool,
     /// Paths in a row that Dropbox could not answer for.
     pub server_errors: u32,
-    /// What room Dropbox has.
+    /// What room both sides have.
     pub(crate) room: Room,
     /// What could not be done, before and now.
     pub(crate) remembered: Remembered,
-    /// The disk of the content dir is full, and what it said.
-    pub disk_full: Option<String>,
     /// Whether stamps can be trusted.
     pub file_clock: FileClock,
     /// Changes made in Dropbox.
@@ -188,7 +188,6 @@ impl<'a> Context<'a> {
             server_errors: 0,
             room: Room::default(),
             remembered: Remembered::load(index)?,
-            disk_full: None,
             file_clock: FileClock::with_lag_s(
                 lag_s.and_then(|seconds| seconds.parse().ok()).unwrap_or(0),
             ),
@@ -319,7 +318,7 @@ impl<'a> Context<'a> {
     /// What the full side said, if one is full.
     pub(crate) fn full(&self) -> Option<String> {
         let quota = self.room.full.as_ref().map(|(_, text)| text.clone());
-        quota.or_else(|| self.disk_full.clone())
+        quota.or_else(|| self.room.disk_full.clone())
     }
 
     /// Dropbox could not answer for this item, or its connection broke again and again: that is

@@ -171,7 +171,7 @@ impl<'a> Downloads<'a> {
         );
         let report = cx.env.report;
         report.problem(&item.display_path, &format!("not downloaded: {text}"));
-        cx.disk_full = Some(text);
+        cx.room.disk_full = Some(text);
         false
     }
 

@@ -145,7 +145,7 @@ pub(crate) fn find_local_dir(cx: &Context<'_>, dir: &str) -> Result<LocalDir> {
             LocalDir::Blocked | LocalDir::Unknown => return Ok(found),
             LocalDir::Absent(path, device) => match path.join(name) {
                 Ok(path) => LocalDir::Absent(path, device),
-                Err(_) => return Ok(LocalDir::Blocked),
+                Err(_) => return Ok(LocalDir::Unknown),
             },
             LocalDir::Present(path, device) => {
                 let was_mount = row.as_ref().is_some_and(|row| row.mount);
@@ -162,8 +162,9 @@ pub(crate) fn find_local_dir(cx: &Context<'_>, dir: &str) -> Result<LocalDir> {
 
 fn step(cx: &Context<'_>, dir: &RelPath, name: &str, folded: &str, device: u64) -> LocalDir {
     let disk = cx.env.disk;
+    // No such folder can be made here, which is said of itself.
     let Ok(exact) = dir.join(name) else {
-        return LocalDir::Blocked;
+        return LocalDir::Unknown;
     };
     match disk.status(&exact) {
         Ok(Some(status)) => match local_of(&status, device) {

@@ -13,6 +13,7 @@ use crate::engine::phases::Phases;
 use crate::engine::planner::Planner;
 use crate::engine::pull::Puller;
 use crate::engine::root;
+use crate::engine::survey::Survey;
 use crate::engine::walk::archive::fetch_archives;
 use crate::engine::walk::left_by_others::tell_left_by_others;
 use crate::engine::walk::lost_mounts::give_up_mounts;
@@ -106,7 +107,8 @@ fn carry_out<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option
             log::debug!("{error}");
         }
     }
-    tell_only_in_dropbox(cx, phases.survey.only_in_dropbox);
+    tell_counts(cx, &phases.survey);
+    tell_odd_times(phases.uploads.odd_times);
     if ended.is_ok() {
         tell_left_by_others(cx, phases.survey.left_by_others)?;
     }
@@ -144,7 +146,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
 fn plan(cx: &mut Context<'_>) -> Result<Option<Error>> {
     let mut planner = Planner::default();
     let ended = plan_in_order(cx, &mut planner);
-    tell_only_in_dropbox(cx, planner.only_in_dropbox());
+    tell_counts(cx, planner.survey());
     ended
 }
 
@@ -175,12 +177,30 @@ fn mark_guards_passed(cx: &mut Context<'_>) -> Result<()> {
     index.transaction(|| index.set_meta(Meta::LastGuardedPass, &done))
 }
 
-fn tell_only_in_dropbox(cx: &Context<'_>, files: u64) {
+/// Says once what the walks have only counted.
+fn tell_counts(cx: &Context<'_>, survey: &Survey) {
+    let files = survey.only_in_dropbox;
     if !cx.had_base && files > 0 {
         log::warn!(
             "files in Dropbox that are not here ({files}) stay there, because {} only uploads; to \
              bring them here: ferrybox sync --download-only",
             cx.options.mode.name()
+        );
+    }
+    if survey.litter > 0 {
+        log::info!(
+            "left out because Dropbox never takes such names (Thumbs.db, ~$x and the like): {}",
+            survey.litter
+        );
+    }
+}
+
+/// Dropbox holds no modification time before 1970, and none after 2099 is sent.
+fn tell_odd_times(files: u64) {
+    if files > 0 {
+        log::warn!(
+            "files sent whose modification time is not from 1970 to 2099: {files}; Dropbox has the \
+             nearest time that is"
         );
     }
 }

@@ -43,11 +43,6 @@ pub struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// Files only Dropbox has, where nothing may come down.
-    pub(crate) fn only_in_dropbox(&self) -> u64 {
-        self.survey.only_in_dropbox
-    }
-
     /// Plans what comes after the walks; returns what would halt the pass, if something would.
     ///
     /// # Errors

@@ -126,6 +126,12 @@ impl RemoteRoot {
                 return Location::Elsewhere;
             }
         };
+        if split(&below).0.len() > PATH_BYTES_MAX {
+            // The topmost folder that is too long has a row, and is told of wherever it would come
+            // down; what lies in it goes without saying.
+            log::debug!("too long a path: {} bytes", below.len());
+            return Location::Elsewhere;
+        }
         if let Err(why) = possible(&below) {
             let start: String = said.path_lower.chars().take(80).collect();
             log::warn!(
@@ -214,9 +220,6 @@ fn said(entry: Metadata) -> Option<Said> {
 /// Whether this can be the path of anything. A name that is merely too long for a local disk can
 /// be, and is told to people where it would come down.
 fn possible(path: &str) -> Result<(), BadName> {
-    if path.len() > PATH_BYTES_MAX {
-        return Err(BadName::TooLong);
-    }
     path.split('/').try_for_each(|name| match check_name(name) {
         Err(BadName::TooLong) => Ok(()),
         checked => checked,

@@ -9,6 +9,8 @@ pub struct Survey {
     pub(crate) tally: Tally,
     /// Files only Dropbox has, where nothing may come down.
     pub(crate) only_in_dropbox: u64,
+    /// Files and folders left out for a name Dropbox never takes.
+    pub(crate) litter: u64,
     /// Temporary files of other instances that have lain in the content dir for long.
     pub(crate) left_by_others: u64,
 }

@@ -21,7 +21,7 @@ use special::tell_special;
 
 use crate::core::decide::Directions;
 use crate::core::filter::FilterAllows;
-use crate::core::names::refused_by_dropbox;
+use crate::core::names::{is_litter, refused_by_dropbox};
 use crate::core::path::{DisplayPath, Key, RelPath, nfc};
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
@@ -265,14 +265,17 @@ fn walk_key<'a>(
         blocked_up: dir.blocked_up,
     };
     tell_special(cx, &item, found)?;
+    if let (Err(error), Local::File(_) | Local::Folder { .. }) = (item.path(), item.local) {
+        cx.note_incomplete_view();
+        let report = cx.env.report;
+        report.problem(&item.display_path, &format!("{error}: it is left alone"));
+        return Ok(());
+    }
     if has_lost_mount(cx, &item.row, &item.local)? {
         tell_lost_mount(cx, &item);
         return Ok(());
     }
-    if !matches!(item.local, Local::Gone | Local::Unknown)
-        && item.row.base == Base::None
-        && refused(cx, &item.display_path, path, &item.name)
-    {
+    if is_left_out(cx, actions, &item) {
         if let Local::File(status) = &item.local {
             cx.note_local_file(item.row.key, &item.display_path, path, &item.name, status);
         }
@@ -343,17 +346,22 @@ fn queue_children(item: &Item, dirs: &mut DirQueue) -> Result<()> {
     })
 }
 
-/// Whether Dropbox refuses this name; says so where it could go up.
-fn refused(cx: &Context<'_>, display_path: &str, dir: &RelPath, name: &str) -> bool {
-    match refused_by_dropbox(name) {
-        Some(why) if cx.may_go_up(display_path, &spelling(dir, name)) => {
-            cx.env
-                .report
-                .problem(display_path, &format!("{why}: rename or exclude it"));
-            true
-        }
-        _ => false,
+/// Whether Dropbox takes nothing of this name. Litter is counted, all else a problem.
+fn is_left_out<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, item: &Item) -> bool {
+    let is_new = !matches!(item.local, Local::Gone | Local::Unknown) && item.row.base == Base::None;
+    if !is_new || !cx.may_go_up(&item.display_path, &item.local_spelling()) {
+        return false;
     }
+    if is_litter(&item.name) {
+        actions.survey().litter += u64::from(!cx.is_second_round);
+        return true;
+    }
+    let Some(why) = refused_by_dropbox(&item.name) else {
+        return false;
+    };
+    let report = cx.env.report;
+    report.problem(&item.display_path, &format!("{why}: rename or exclude it"));
+    true
 }
 
 fn tell_clash(cx: &Context<'_>, dir: &RelPath, found: &[LocalEntry]) {

@@ -82,7 +82,7 @@ fn renaming_by_case_alone_transfers_and_deletes_nothing() {
 #[test]
 fn a_name_dropbox_refuses_is_one_problem_and_costs_no_request() {
     let world = world();
-    world.put("desktop.ini", "x");
+    world.put("line\nbreak", "x");
     world.put("back\\slash", "x");
     world.put("good", "g");
     let outcome = world.sync();
@@ -92,6 +92,35 @@ fn a_name_dropbox_refuses_is_one_problem_and_costs_no_request() {
     let again = world.sync();
     assert_eq!(again.calls, ["list_folder/continue"]);
     assert_eq!(again.problems.len(), 2, "it is said in every run");
+}
+
+/// Unclear: what systems and programs leave everywhere.
+#[test]
+fn litter_is_left_out_and_no_problem() {
+    for mode in ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX"] {
+        let world = World::in_mode(mode);
+        *world.sync_keys.borrow_mut() = "hidden = true".to_owned();
+        let litter = [
+            "Thumbs.db",
+            "desktop.ini",
+            ".DS_Store",
+            "~$x.doc",
+            "Icon\r",
+            "~a.tmp",
+        ];
+        for name in litter {
+            world.put(&format!("d/{name}"), "x");
+        }
+        world.put("d/~$folder/in it", "x");
+        world.put("d/good", "g");
+        world.sync_ok();
+        let expected = ["/d", "/d/good"];
+        assert_eq!(
+            world.dropbox.tree().into_keys().collect::<Vec<_>>(),
+            expected
+        );
+        world.check_settled();
+    }
 }
 
 #[test]
@@ -339,4 +368,63 @@ fn a14_a_name_that_dropbox_folds_otherwise_is_spelt_as_dropbox_shows_it() {
     };
     assert_eq!(entry.key.path(), "\u{a64b}x");
     assert_eq!(entry.display_name, "\u{a64a}x");
+}
+
+#[test]
+fn a_path_too_long_for_linux_is_told_by_its_reason_in_every_pass() {
+    let world = world();
+    let part = "x".repeat(200);
+    let deep = vec![part.as_str(); 25].join("/");
+    world.dropbox.put(&format!("/{deep}/f"), b"f");
+    world.dropbox.put("/good", b"g");
+    for _ in 0..3 {
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+        let told: Vec<_> = outcome.problems.iter().collect();
+        let [(path, text)] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(path.len(), 21 * 201, "{text}");
+        let reason = "the path is longer than the 4095 bytes Linux takes: it stays in Dropbox";
+        assert_eq!(*text, reason);
+    }
+    assert_eq!(world.read("good").as_deref(), Some("g"));
+    let there = world.dropbox.read(&format!("/{deep}/f"));
+    assert_eq!(there.as_deref(), Some(&b"f"[..]));
+}
+
+#[test]
+fn a_local_path_too_long_for_linux_is_told_in_every_pass() {
+    let world = world();
+    let part = "x".repeat(200);
+    let deep = vec![part.as_str(); 19].join("/");
+    world.mkdir(&deep);
+    world.put("good", "g");
+    // Only from within can it be made any deeper.
+    let dir = rustix::fs::openat(
+        rustix::fs::CWD,
+        &world.content().join(&deep),
+        rustix::fs::OFlags::DIRECTORY,
+        rustix::fs::Mode::empty(),
+    )
+    .unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o755);
+    let below = format!("{part}/{part}");
+    for path in [&part, &below] {
+        rustix::fs::mkdirat(&dir, path, mode).unwrap();
+    }
+    let flags = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY;
+    rustix::fs::openat(&dir, format!("{below}/f"), flags, mode).unwrap();
+    for _ in 0..2 {
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+        let texts: Vec<_> = outcome.problems.values().collect();
+        let reason = "the path is longer than the 4095 bytes Linux takes: it is left alone";
+        assert_eq!(texts, [reason]);
+    }
+    assert_eq!(world.dropbox.read("/good").as_deref(), Some(&b"g"[..]));
+    rustix::fs::unlinkat(&dir, format!("{below}/f"), rustix::fs::AtFlags::empty()).unwrap();
+    for path in [&below, &part] {
+        rustix::fs::unlinkat(&dir, path, rustix::fs::AtFlags::REMOVEDIR).unwrap();
+    }
 }

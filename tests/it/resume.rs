@@ -104,6 +104,37 @@ fn an_upload_session_that_is_too_old_is_begun_anew() {
     world.check_settled();
 }
 
+/// Dropbox forgets a session in the middle of a run, at its first call or at its last.
+#[test]
+fn an_upload_session_that_dropbox_forgets_is_begun_anew_in_the_same_run() {
+    let append = r#"{"error_summary": "not_found/..", "error": {".tag": "not_found"}}"#;
+    let finish = r#"{"error_summary": "lookup_failed/not_found/..", "error":
+        {".tag": "lookup_failed", "lookup_failed": {".tag": "not_found"}}}"#;
+    // The call that finds it gone, and the question whether there is anything to go on with.
+    let first = [("append_v2", 1, append), ("append_v2", 2, append)];
+    let last = [("session/finish", 1, finish), ("append_v2", 3, append)];
+    for faults in [first, last] {
+        let world = world();
+        let bytes = noise(30 * MIB);
+        world.put_bytes("big", &bytes);
+        for (route, nth, answer) in faults {
+            let gone = Effect::Status(409, answer.to_owned());
+            world
+                .dropbox
+                .inject(Fault::new(route, When::Nth(nth), gone));
+        }
+        let outcome = world.sync_ok();
+        let starts = |call: &&String| *call == "upload_session/start";
+        assert_eq!(
+            outcome.calls.iter().filter(starts).count(),
+            2,
+            "{outcome:?}"
+        );
+        assert!(world.dropbox.read("/big").unwrap() == bytes);
+        world.check_settled();
+    }
+}
+
 /// A world in which a download of 20 MiB broke off after 15.
 fn broken_download(path: &str) -> (World, Vec<u8>) {
     let world = world();

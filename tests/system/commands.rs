@@ -155,6 +155,38 @@ fn a_halt_prints_the_whole_command_that_lets_it_through() {
 }
 
 #[test]
+fn litter_and_odd_times_are_counted_in_a_line_each() {
+    let console = ready();
+    for name in ["Thumbs.db", "desktop.ini", "old", "older", "new"] {
+        console.put(name, name);
+    }
+    for name in ["old", "older"] {
+        let file = fs::File::options()
+            .write(true)
+            .open(console.content().join(name));
+        let before_1970 = std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400);
+        file.unwrap().set_modified(before_1970).unwrap();
+    }
+    let said = console.run(&["-v", "sync"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    for (text, count) in [("such names (Thumbs.db", 2), ("from 1970 to 2099", 2)] {
+        let lines: Vec<_> = said
+            .err
+            .lines()
+            .filter(|line| line.contains(text))
+            .collect();
+        assert_eq!(lines.len(), 1, "{text}: {}", said.err);
+        assert!(lines[0].contains(&format!(": {count}")), "{}", lines[0]);
+    }
+    let again = console.run(&["sync"]);
+    assert_eq!(
+        (again.code, &*again.err),
+        (0, ""),
+        "nothing but that is worth a word"
+    );
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_help_with_0() {
     let console = Console::new();
     assert_eq!(console.run(&["sing"]).code, 2);

@@ -79,6 +79,16 @@ impl<'a> Downloads<'a> {
     }
 
     fn put_in_place(&mut self, cx: &mut Context<'a>, staged: StagedFile) -> io::Result<()> {
+        let disk = self.disk;
+        let target = staged.item.path().map_err(io::Error::other)?;
+        cx.check_device(&staged.item.dir, staged.item.device)?;
+        if let Some(base) = self.base_if_equal(cx, &staged, &target) {
+            self.discard(&staged.temp);
+            cx.env.report.adopted();
+            cx.note_done(&staged.item.row.key);
+            self.publish_queue.renamed.push((staged.item, base));
+            return Ok(());
+        }
         let StagedFile {
             item,
             temp,
@@ -86,28 +96,6 @@ impl<'a> Downloads<'a> {
             hash,
             replaces,
         } = staged;
-        let disk = self.disk;
-        let target = item.path().map_err(io::Error::other)?;
-        cx.check_device(&item.dir, item.device)?;
-        // Dropbox stated no hash; only now can it be known that both sides hold the same.
-        if let Existing::Kept(observed) = replaces
-            && item
-                .row
-                .remote_file()
-                .is_some_and(|file| file.hash.is_none() && file.size == observed.stamp.size)
-        {
-            let read_at_ns = cx.env.host.now_ns();
-            if let Ok((found, stamp)) = stable_read::hash(disk, &target)
-                && found == hash
-            {
-                self.discard(&temp);
-                cx.env.report.adopted();
-                cx.note_done(&item.row.key);
-                let base = cx.file_base(&item, rev, hash, stamp, read_at_ns);
-                self.publish_queue.renamed.push((item, base));
-                return Ok(());
-            }
-        }
         let placed = match replaces {
             Existing::Nothing => disk.rename_new(&temp, &target),
             Existing::File(observed) => {
@@ -149,6 +137,27 @@ impl<'a> Downloads<'a> {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Where Dropbox stated no hash, only now it can be known that both sides hold the same.
+    fn base_if_equal(
+        &self,
+        cx: &mut Context<'a>,
+        staged: &StagedFile,
+        target: &RelPath,
+    ) -> Option<Base> {
+        let (Existing::Kept(observed), Some(file)) =
+            (&staged.replaces, staged.item.row.remote_file())
+        else {
+            return None;
+        };
+        if file.hash.is_some() || file.size != observed.stamp.size {
+            return None;
+        }
+        let read_at_ns = cx.env.host.now_ns();
+        let (found, stamp) = stable_read::hash(self.disk, target).ok()?;
+        let rev = staged.rev.clone();
+        (found == staged.hash).then(|| cx.file_base(&staged.item, rev, found, stamp, read_at_ns))
     }
 
     /// The new file may be read and written by whom the old one may at this moment; one that is not
@@ -355,7 +364,7 @@ pub(crate) fn local_path(cx: &Context<'_>, item: &Item) -> Option<RelPath> {
 pub(super) fn not_stored(cx: &mut Context<'_>, display_path: &str, error: &io::Error) {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     if matches!(error.kind(), StorageFull | QuotaExceeded) {
-        cx.disk_full = Some(error.to_string());
+        cx.room.disk_full = Some(error.to_string());
     }
     let advice = read_only_advice(error);
     let text = format!("not downloaded: {error}{advice}");

@@ -17,6 +17,7 @@ use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::{DirPath, Reason, Row};
 use crate::report::{Change, in_brackets};
+use crate::timestamp::is_sendable;
 
 impl<'a> Uploads<'a> {
     /// A file has arrived: it is settled.
@@ -40,6 +41,7 @@ impl<'a> Uploads<'a> {
             .report
             .changed(Change::Upload, &item.display_path, more);
         cx.note_done(&row.key);
+        self.odd_times += u64::from(!is_sendable(sent.stamp.mtime_ns));
         if let Some(Some(free)) = &mut cx.room.free {
             *free = free.saturating_sub(sent.stamp.size);
         }

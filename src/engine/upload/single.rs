@@ -9,7 +9,7 @@ use super::uploads::Uploads;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::RelPath;
 use crate::dropbox::retry::CallError;
-use crate::dropbox::wire::{CommitInfo, WriteMode};
+use crate::dropbox::wire::{ApiError, CommitInfo, WriteMode};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::error::Result;
@@ -21,6 +21,13 @@ use crate::timestamp::timestamp_of;
 const IN_MEMORY_MAX_BYTES: u64 = 64 << 10;
 /// Tries for a file that moves while it is read, or arrives damaged.
 const TRIES_MAX: u32 = 3;
+
+/// Whether Dropbox has forgotten the session that a file was being sent in.
+fn is_session_gone(error: &ApiError) -> bool {
+    ["not_found", "closed"]
+        .iter()
+        .any(|tag| error.is(tag) || error.is(&format!("lookup_failed/{tag}")))
+}
 
 impl<'a> Uploads<'a> {
     /// Sends one file in calls of its own.
@@ -75,6 +82,11 @@ impl<'a> Uploads<'a> {
                     if error.is("content_hash_mismatch") =>
                 {
                     failed = UploadError::KeepsChanging;
+                }
+                // The next try begins a session anew.
+                Err(UploadError::Call(CallError::Refused(error))) if is_session_gone(&error) => {
+                    log::debug!("{}: {}", item.display_path, error.text());
+                    failed = UploadError::Call(CallError::Refused(error));
                 }
                 // Our own damaged upload is the version to replace now.
                 Err(UploadError::Damaged(rev)) => {

@@ -18,6 +18,8 @@ pub(crate) struct Uploads<'a> {
     pub(in crate::engine) new_folders: Vec<Item>,
     /// Different on both sides, no base, uploads only: a person decides.
     pub(in crate::engine) undecided: Vec<(Item, Observed)>,
+    /// Files sent whose modification time Dropbox does not take as it is.
+    pub(in crate::engine) odd_times: u64,
 }
 
 impl<'a> Uploads<'a> {
@@ -30,6 +32,7 @@ impl<'a> Uploads<'a> {
             made: FoldersAbove::default(),
             new_folders: Vec::new(),
             undecided: Vec::new(),
+            odd_times: 0,
         }
     }
 }
