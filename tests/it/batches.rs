@@ -165,17 +165,23 @@ fn a_file_that_vanishes_or_cannot_be_read_holds_nobody_up() {
 /// Whatever is refused, everything goes up some other way, and the run remembers it.
 #[test]
 fn what_dropbox_refuses_is_done_another_way() {
-    let refused = |text: &str| Effect::Status(409, text.to_owned());
-    let summary = r#"{"error_summary":"other/...","error":{".tag":"other"}}"#;
     for (route, effect, other) in [
-        ("append_batch", refused(summary), "upload_session/start"),
-        ("start_batch", refused(summary), "upload_session/start"),
+        (
+            "append_batch",
+            Effect::refused("other"),
+            "upload_session/start",
+        ),
+        (
+            "start_batch",
+            Effect::refused("other"),
+            "upload_session/start",
+        ),
         (
             "start_batch",
             Effect::Status(404, String::new()),
             "upload_session/start",
         ),
-        ("finish_batch_v2", refused(summary), "upload"),
+        ("finish_batch_v2", Effect::refused("other"), "upload"),
         (
             "upload_session/",
             Effect::Status(400, "no".to_owned()),

@@ -403,7 +403,7 @@ fn a_local_path_too_long_for_linux_is_told_in_every_pass() {
     // Only from within can it be made any deeper.
     let dir = rustix::fs::openat(
         rustix::fs::CWD,
-        &world.content().join(&deep),
+        world.content().join(&deep),
         rustix::fs::OFlags::DIRECTORY,
         rustix::fs::Mode::empty(),
     )

@@ -5,22 +5,8 @@ use dropbox_standin::{Effect, Fault, When};
 use ferrybox::error::ExitCode;
 use ferrybox::index::{Index, Reason, Refusal};
 use ferrybox::report::Counts;
-use serde_json::json;
 
 use crate::world::{Outcome, World, world};
-
-fn refused(tag: &str) -> Effect {
-    let error = match tag.split_once('/') {
-        Some((outer, inner)) => {
-            let inner = json!({ ".tag": inner });
-            json!({ ".tag": outer, outer: inner, "reason": inner })
-        }
-        None => json!({ ".tag": tag }),
-    };
-    let summary = format!("{tag}/..");
-    let body = json!({ "error_summary": summary, "error": error });
-    Effect::Status(409, body.to_string())
-}
 
 fn always(world: &World, route: &str, about: &str, effect: Effect) {
     world
@@ -171,7 +157,12 @@ fn a6_what_is_listed_and_never_given_is_a_problem_the_second_time() {
     world.dropbox.put("/ghost", b"never given");
     world.dropbox.put("/fine", b"fine");
     let rev = world.dropbox.rev("/ghost").unwrap();
-    always(&world, "files/download", &rev, refused("path/not_found"));
+    always(
+        &world,
+        "files/download",
+        &rev,
+        Effect::refused("path/not_found"),
+    );
     let first = world.sync_ok();
     assert_eq!(first.counts.deferred, 1, "{first:?}");
     let second = world.sync();
@@ -201,27 +192,14 @@ fn a6_an_edit_refused_for_a_conflict_that_is_none_is_a_problem_the_second_time()
         world.sync_ok();
         let path = if is_new { "b" } else { "a" };
         world.put(path, "edited");
-        always(&world, "files/upload", "", refused("path/conflict"));
-        let conflict = r#"{"error_summary":"path/conflict/file/..","error":{".tag":"path","reason":{".tag":"conflict","conflict":{".tag":"file"}}}}"#;
-        world.dropbox.clear_faults();
-        always(
-            &world,
-            "files/upload",
-            "",
-            Effect::Status(409, conflict.to_owned()),
-        );
+        let conflict = Effect::refused("path/conflict/file");
+        always(&world, "files/upload", "", conflict);
         let first = world.sync_ok();
         assert_eq!(first.counts.deferred, 1, "{first:?}");
         let second = world.sync();
         assert_eq!(second.exit, ExitCode::SomeFiles, "{second:?}");
-        assert!(
-            second
-                .problems
-                .values()
-                .next()
-                .unwrap()
-                .contains("conflict")
-        );
+        let told = second.problems.values().next().unwrap();
+        assert!(told.contains("conflict"), "{told}");
         let third = world.sync();
         assert_eq!(third.exit, ExitCode::SomeFiles);
         assert_eq!(times(&third, "list_folder"), 1, "{third:?}");
@@ -300,7 +278,7 @@ fn a20_what_is_refused_for_its_name_or_for_want_of_rights_is_asked_once_a_day() 
         let world = World::in_mode("LOCAL_TO_DROPBOX");
         world.put("odd", "odd");
         world.put("fine", "fine");
-        always(&world, "upload", "/odd", refused(tag));
+        always(&world, "upload", "/odd", Effect::refused(tag));
         always(
             &world,
             "finish_batch",
@@ -346,7 +324,7 @@ fn a20_a_folder_or_a_delete_that_is_refused_is_asked_once_a_day() {
         } else {
             "path/no_write_permission"
         };
-        always(&world, route, "", refused(tag));
+        always(&world, route, "", Effect::refused(tag));
         let first = world.sync();
         assert_eq!(first.exit, ExitCode::SomeFiles, "{first:?}");
         world.sync();

@@ -323,12 +323,8 @@ fn a4_a_directory_renamed_to_what_is_a_file_there_stays_there_under_its_old_name
 fn a4_a_file_renamed_over_another_one_that_does_not_go_up_stays_there() {
     let world = in_step("LOCAL_TO_DROPBOX");
     world.rename("old", "keep");
-    let text = r#"{"error_summary":"path/disallowed_name/..","error":{".tag":"path","reason":{".tag":"disallowed_name"}}}"#;
-    let refused = Fault::new(
-        "files/upload",
-        When::Always,
-        Effect::Status(409, text.to_owned()),
-    );
+    let refused = Effect::refused("path/disallowed_name");
+    let refused = Fault::new("files/upload", When::Always, refused);
     world.dropbox.inject(refused);
     for _ in 0..2 {
         world.sync();

@@ -94,8 +94,7 @@ fn an_upload_session_that_is_too_old_is_begun_anew() {
     let bytes = noise(30 * MIB);
     world.put_bytes("big", &bytes);
     broken_at(&world, "append_v2", 2);
-    let gone = r#"{"error_summary": "not_found/..", "error": {".tag": "not_found"}}"#;
-    let gone = Effect::Status(409, gone.to_owned());
+    let gone = Effect::refused("not_found");
     world
         .dropbox
         .inject(Fault::new("append_v2", When::Nth(1), gone));
@@ -107,9 +106,7 @@ fn an_upload_session_that_is_too_old_is_begun_anew() {
 /// Dropbox forgets a session in the middle of a run, at its first call or at its last.
 #[test]
 fn an_upload_session_that_dropbox_forgets_is_begun_anew_in_the_same_run() {
-    let append = r#"{"error_summary": "not_found/..", "error": {".tag": "not_found"}}"#;
-    let finish = r#"{"error_summary": "lookup_failed/not_found/..", "error":
-        {".tag": "lookup_failed", "lookup_failed": {".tag": "not_found"}}}"#;
+    let [append, finish] = ["not_found", "lookup_failed/not_found"];
     // The call that finds it gone, and the question whether there is anything to go on with.
     let first = [("append_v2", 1, append), ("append_v2", 2, append)];
     let last = [("session/finish", 1, finish), ("append_v2", 3, append)];
@@ -117,8 +114,8 @@ fn an_upload_session_that_dropbox_forgets_is_begun_anew_in_the_same_run() {
         let world = world();
         let bytes = noise(30 * MIB);
         world.put_bytes("big", &bytes);
-        for (route, nth, answer) in faults {
-            let gone = Effect::Status(409, answer.to_owned());
+        for (route, nth, tags) in faults {
+            let gone = Effect::refused(tags);
             world
                 .dropbox
                 .inject(Fault::new(route, When::Nth(nth), gone));

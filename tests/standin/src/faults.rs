@@ -70,6 +70,27 @@ pub enum Effect {
     ReorderPage(u64),
 }
 
+impl Effect {
+    /// Not applied; 409 and an error of these tags, the outermost first, such as
+    /// `path/conflict/file`.
+    #[must_use]
+    pub fn refused(tags: &str) -> Self {
+        let body = json!({ "error_summary": format!("{tags}/.."), "error": union(tags) });
+        Self::Status(409, body.to_string())
+    }
+}
+
+/// Uploads name what is within `path` their `reason`; all others repeat the tag.
+fn union(tags: &str) -> Value {
+    match tags.split_once('/') {
+        Some((outer, inner)) => {
+            let inner = union(inner);
+            json!({ ".tag": outer, outer: inner, "reason": inner })
+        }
+        None => json!({ ".tag": tags }),
+    }
+}
+
 /// A rule.
 #[derive(Clone, Debug)]
 pub struct Fault {
