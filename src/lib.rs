@@ -109,7 +109,8 @@
 //! - `engine::download::partial`: the beginning of a large file, kept from a run that broke off.
 //! - [`engine::download::staged`]: what is verified, and what stands where it goes.
 //! - [`engine::download::publish`]: putting it in place, the conflict copy before it;
-//!   `engine::download::copy_name`: which name that gets.
+//!   `engine::download::copy_name`: which name that gets; `engine::download::tree_aside`: a folder
+//!   that makes way.
 //! - [`engine::download::archive_plan`]: where bytes come from, and which folders are worth an
 //!   archive; `engine::download::zip` reads one as it arrives.
 //!

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -256,19 +257,16 @@ impl Report {
         );
     }
 
-    /// A path could not be handled. Said once per path.
+    /// A path could not be handled. The first that is said of a path counts.
     pub fn problem(&self, path: &str, text: &str) {
         let (path, text) = (printable(path), printable(text));
-        if self
-            .problems
-            .borrow_mut()
-            .insert(path.clone(), text.clone())
-            .is_none()
-        {
-            match self.known.get(&path) == Some(&text) {
+        if let Entry::Vacant(problem) = self.problems.borrow_mut().entry(path) {
+            let path = problem.key();
+            match self.known.get(path) == Some(&text) {
                 true => log::debug!("{path}: {text}"),
                 false => log::warn!("{path}: {text}"),
             }
+            problem.insert(text);
         }
     }
 

@@ -123,7 +123,7 @@ pub enum Note {
     EditedInDropbox,
     /// Both sides hold different files and no base says which is newer.
     Undecided,
-    /// A file on one side, a folder on the other, and neither can make room.
+    /// A file on one side, a folder on the other, and nothing may come down that makes room.
     FileMeetsFolder,
 }
 
@@ -138,7 +138,7 @@ pub enum Action {
     Forget,
     /// Fetch the file; whatever local version it replaces equals the base.
     Download,
-    /// Dropbox takes the name: keep the local file as a conflict copy, then fetch.
+    /// Dropbox takes the name: keep the local file or tree as a conflict copy, then fetch.
     Conflict,
     /// Dropbox has a folder here: keep the local file as a conflict copy, then make the folder.
     SetAside,
@@ -234,14 +234,19 @@ fn decide_without_base(facts: Facts) -> Action {
         (File(_), File(_)) => {
             by_directions(directions, Conflict, Report(Note::Undecided), Conflict)
         }
-        (File(_), Folder) => by_directions(
-            directions,
-            SetAside,
-            Report(Note::FileMeetsFolder),
-            SetAside,
-        ),
-        (Folder, File(_)) => Report(Note::FileMeetsFolder),
+        (File(_), Folder) => clash_of_types(directions, SetAside),
+        (Folder, File(_)) => clash_of_types(directions, Conflict),
     }
+}
+
+/// A file on one side, a folder on the other: Dropbox takes the name where changes come down.
+fn clash_of_types(directions: Directions, down: Action) -> Action {
+    by_directions(
+        directions,
+        down,
+        Action::Report(Note::FileMeetsFolder),
+        down,
+    )
 }
 
 fn decide_file(facts: Facts) -> Action {
@@ -276,26 +281,11 @@ fn decide_file(facts: Facts) -> Action {
             by_directions(directions, Conflict, UploadOver(Replaces::Seen), Conflict)
         }
         // A swap: the old file goes first, the folder is made once the name is free.
-        (File(Same), Folder) => by_directions(
-            directions,
-            DeleteLocal,
-            Report(Note::FileMeetsFolder),
-            DeleteLocal,
-        ),
-        (File(Edited), Folder) => by_directions(
-            directions,
-            SetAside,
-            Report(Note::FileMeetsFolder),
-            SetAside,
-        ),
+        (File(Same), Folder) => clash_of_types(directions, DeleteLocal),
+        (File(Edited), Folder) => clash_of_types(directions, SetAside),
         (Folder, Gone) => by_directions(directions, MakeRemoteFolder, MakeRemoteFolder, Forget),
-        (Folder, File(Same)) => by_directions(
-            directions,
-            DeleteRemote,
-            DeleteRemote,
-            Report(Note::FileMeetsFolder),
-        ),
-        (Folder, File(Edited)) => Report(Note::FileMeetsFolder),
+        (Folder, File(Same)) => by_directions(directions, DeleteRemote, DeleteRemote, Conflict),
+        (Folder, File(Edited)) => clash_of_types(directions, Conflict),
         (Folder, Folder) => Adopt,
     }
 }
@@ -321,14 +311,10 @@ fn decide_folder(facts: Facts) -> Action {
         (File(_), File(_)) => {
             by_directions(directions, Conflict, Report(Note::Undecided), Conflict)
         }
-        // A swap: the folder goes first, if it holds nothing unsettled.
+        // A swap: the folder goes first, if it holds nothing unsettled. If it does, it has no base
+        // any more.
         (File(_), Folder) => by_directions(directions, DeleteRemote, DeleteRemote, SetAside),
-        (Folder, File(_)) => by_directions(
-            directions,
-            DeleteLocal,
-            Report(Note::FileMeetsFolder),
-            DeleteLocal,
-        ),
+        (Folder, File(_)) => clash_of_types(directions, DeleteLocal),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::engine::context::Context;
-use crate::engine::item::{Delete, Local};
+use crate::engine::item::{Delete, Item, Local};
 use crate::engine::remembered::reason_of;
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
@@ -69,7 +69,7 @@ impl<'a> Deletes<'a> {
             if is_file(&delete) {
                 self.delete_local_file(cx, delete);
             } else {
-                self.delete_local_folder(cx, delete);
+                self.delete_local_folder(cx, delete)?;
             }
         }
         self.settle_removed(cx)?;
@@ -180,17 +180,10 @@ impl<'a> Deletes<'a> {
         match self.api.delete_empty_folder(&path) {
             Ok(true) => return self.deleted_in_dropbox(cx, item, "(empty folder)"),
             Ok(false) => {
-                // Something unmanaged or new is in it, so it stays, and with it the folder here.
+                // Something unmanaged or new is in it, so it stays, and with it the folder here. A
+                // file here clashes with it from now on.
                 let shown = printable(&item.display_path);
                 log::info!("{shown}: not empty in Dropbox: it stays there");
-                if matches!(item.local, Local::File(_)) {
-                    cx.env.report.problem(
-                        &item.display_path,
-                        "here is a file, in Dropbox a folder of this name that is not empty; \
-                         both are left alone: rename one",
-                    );
-                    return Ok(());
-                }
                 let mut row = item.row;
                 row.set_base(Base::None);
                 return cx.settle(row);
@@ -264,23 +257,21 @@ impl<'a> Deletes<'a> {
         }
     }
 
-    fn delete_local_folder(&mut self, cx: &mut Context<'a>, delete: Delete) {
+    fn delete_local_folder(&mut self, cx: &mut Context<'a>, delete: Delete) -> Result<()> {
         let item = delete.item;
-        let Ok(path) = item.path() else { return };
+        let Ok(path) = item.path() else {
+            return Ok(());
+        };
         let is_empty = match self.disk.list(&path) {
             Ok(listed) => listed.names.is_empty() && listed.not_utf8.is_empty(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-            Err(error) => return folder_stays(cx, &item.display_path, &error),
+            Err(error) => {
+                folder_stays(cx, &item.display_path, &error);
+                return Ok(());
+            }
         };
         if !is_empty {
-            if item.row.remote_file().is_some() {
-                cx.env.report.problem(
-                    &item.display_path,
-                    "in Dropbox is a file, here a folder of this name that is not empty; both \
-                     are left alone: rename one",
-                );
-            }
-            return;
+            return not_empty(cx, item);
         }
         match self.disk.remove_dir(&path) {
             Ok(()) => {
@@ -290,12 +281,28 @@ impl<'a> Deletes<'a> {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // Something has come since the look.
-            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => return,
-            Err(error) => return folder_stays(cx, &item.display_path, &error),
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                return not_empty(cx, item);
+            }
+            Err(error) => {
+                folder_stays(cx, &item.display_path, &error);
+                return Ok(());
+            }
         }
         self.durable.touch(&item.dir);
         self.removed.push(item.row);
+        Ok(())
     }
+}
+
+/// A folder that holds something stays here. A file in Dropbox clashes with it from now on.
+fn not_empty(cx: &mut Context<'_>, item: Item) -> Result<()> {
+    if item.row.remote_file().is_none() {
+        return Ok(());
+    }
+    let mut row = item.row;
+    row.set_base(Base::None);
+    cx.settle(row)
 }
 
 fn folder_stays(cx: &Context<'_>, display_path: &str, error: &std::io::Error) {

@@ -2,12 +2,13 @@
 //! (`fetch`), then put in place ([`publish`]).
 
 pub mod archive_plan;
-mod copy_name;
+pub(crate) mod copy_name;
 mod downloads;
 mod fetch;
 mod partial;
 pub mod publish;
 pub mod staged;
+pub(crate) mod tree_aside;
 pub(crate) mod zip;
 
 use archive_plan::How;
@@ -51,13 +52,10 @@ impl<'a> Downloads<'a> {
         let Some(remote) = item.row.remote_file() else {
             return Ok(());
         };
-        let Some(replaces) = existing(cx, &item, observed, action) else {
-            cx.needs_second_round = true;
-            if cx.is_second_round {
-                tell_in_the_way(cx, &item);
-            }
+        let replaces = existing(cx, &item, observed, action);
+        if matches!(replaces, Existing::Tree) && !self.can_set_tree_aside(cx, &item) {
             return Ok(());
-        };
+        }
         let is_new = matches!(replaces, Existing::Nothing);
         let Some(path) = local_path(cx, &item) else {
             return Ok(());
@@ -205,27 +203,18 @@ impl<'a> Downloads<'a> {
     }
 }
 
-/// What a download takes the place of; nothing if that is a folder, which makes no room.
+/// What a download takes the place of.
 pub(crate) fn existing(
     cx: &Context<'_>,
     item: &Item,
     observed: Observed,
     action: Action,
-) -> Option<Existing> {
+) -> Existing {
     let keeps_both = cx.env.config.sync.conflict == ConflictPolicy::KeepBoth;
     match (item.local, action) {
-        (Local::Folder { .. }, _) => None,
-        (Local::Gone, _) => Some(Existing::Nothing),
-        (_, Action::Conflict) if keeps_both => Some(Existing::Kept(observed)),
-        _ => Some(Existing::File(observed)),
+        (Local::Folder { .. }, _) => Existing::Tree,
+        (Local::Gone, _) => Existing::Nothing,
+        (_, Action::Conflict) if keeps_both => Existing::Kept(observed),
+        _ => Existing::File(observed),
     }
-}
-
-/// A folder that does not make room for a file.
-pub(crate) fn tell_in_the_way(cx: &Context<'_>, item: &Item) {
-    cx.env.report.problem(
-        &item.display_path,
-        "Dropbox has a file of this name, here is a folder that is not empty; both are \
-         left alone: rename one",
-    );
 }

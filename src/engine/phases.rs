@@ -169,7 +169,7 @@ impl<'a> Actions<'a> for Phases<'a> {
         if cx.is_refused(&item) {
             return Ok(());
         }
-        if self.uploads.upload(cx, item, observed, mode, replaced) {
+        if self.uploads.upload(cx, item, observed, mode, replaced)? {
             self.send_queue(cx)
         } else {
             Ok(())

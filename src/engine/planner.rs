@@ -11,9 +11,10 @@ use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::delete::guard::{CollectedDeletes, frees_a_name, guard};
 use crate::engine::download::archive_plan::How;
-use crate::engine::download::publish::report_conflict;
+use crate::engine::download::copy_name::report_conflict;
+use crate::engine::download::existing;
 use crate::engine::download::staged::Existing;
-use crate::engine::download::{existing, tell_in_the_way};
+use crate::engine::download::tree_aside::may_set_tree_aside;
 use crate::engine::item::{Item, Local, Observed, Walk};
 use crate::engine::moves::gone::GoneRemotely;
 use crate::engine::moves::halves::Halves;
@@ -141,13 +142,12 @@ impl<'a> Actions<'a> for Planner<'a> {
         let Some(remote) = item.row.remote_file() else {
             return Ok(());
         };
-        let Some(replaces) = existing(cx, &item, observed, action) else {
-            cx.needs_second_round = true;
-            tell_in_the_way(cx, &item);
-            return Ok(());
-        };
-        if let Existing::Kept(_) = replaces {
-            report_conflict(cx, &item, "");
+        let replaces = existing(cx, &item, observed, action);
+        match replaces {
+            Existing::Tree if !may_set_tree_aside(cx, &item) => return Ok(()),
+            Existing::Tree => report_conflict(cx, &item, "(a folder here)"),
+            Existing::Kept(_) => report_conflict(cx, &item, ""),
+            Existing::Nothing | Existing::File(_) => {}
         }
         let size = in_brackets(remote.size);
         if let Existing::Nothing = replaces

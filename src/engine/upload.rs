@@ -33,6 +33,9 @@ use crate::error::{Error, Result};
 impl<'a> Uploads<'a> {
     /// Queues the local file of an item; says whether the queue is full. `replaced` is a rev to
     /// name that is not the base's.
+    ///
+    /// # Errors
+    /// What the index says.
     pub(crate) fn upload(
         &mut self,
         cx: &mut Context<'a>,
@@ -40,10 +43,10 @@ impl<'a> Uploads<'a> {
         observed: &Observed,
         mode: WriteMode,
         replaced: Option<Rev>,
-    ) -> bool {
+    ) -> Result<bool> {
         if item.blocked_up {
-            tell_blocked(cx, &item);
-            return false;
+            tell_blocked(cx, &item)?;
+            return Ok(false);
         }
         let file = PendingUpload {
             more: said_of(observed, replaced.as_ref()),
@@ -53,9 +56,9 @@ impl<'a> Uploads<'a> {
         };
         if cx.remembered.has_failed(&file.item.row.key) {
             self.last.push(file);
-            return false;
+            return Ok(false);
         }
-        self.queue.add(file, cx.env.deadline.is_set())
+        Ok(self.queue.add(file, cx.env.deadline.is_set()))
     }
 
     /// Sends what waits in the queue.

@@ -120,21 +120,6 @@ fn a_folder_replaced_by_a_file_in_dropbox_changes_in_one_pass() {
 }
 
 #[test]
-fn a_folder_with_an_edit_does_not_make_room_for_a_file() {
-    let world = world();
-    world.put("x/inside", "i");
-    world.put("keep", "k");
-    world.sync_ok();
-    world.dropbox.remove("/x");
-    world.dropbox.put("/x", b"file");
-    world.put("x/new", "unsettled");
-    let outcome = world.sync();
-    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
-    assert_eq!(world.read("x/new").as_deref(), Some("unsettled"));
-    assert_eq!(world.dropbox.read("/x").unwrap(), b"file");
-}
-
-#[test]
 fn an_edited_file_is_kept_aside_when_dropbox_makes_a_folder_of_its_name() {
     let world = world();
     world.put("x.txt", "file");

@@ -20,6 +20,7 @@ mod answers;
 mod archives;
 mod batches;
 mod carry_over;
+mod clashes;
 mod conflicts;
 mod crash;
 mod decisions;

@@ -50,7 +50,7 @@ fn folders_are_present_or_absent() {
 }
 
 #[test]
-fn a_folder_in_place_of_a_file_waits_for_an_unedited_one_only() {
+fn a22_a_folder_in_place_of_a_file_takes_the_name_where_changes_come_down() {
     let edited = Report(Note::EditedInDropbox);
     let meets = Report(Note::FileMeetsFolder);
     let cells = [
@@ -58,8 +58,8 @@ fn a_folder_in_place_of_a_file_waits_for_an_unedited_one_only() {
         (SAME, Folder, [DeleteLocal, meets, DeleteLocal]),
         (EDITED, Folder, [SetAside, meets, SetAside]),
         (Folder, Gone, [MakeRemoteFolder, MakeRemoteFolder, Forget]),
-        (Folder, SAME, [DeleteRemote, DeleteRemote, meets]),
-        (Folder, EDITED, [meets; 3]),
+        (Folder, SAME, [DeleteRemote, DeleteRemote, Conflict]),
+        (Folder, EDITED, [Conflict, meets, Conflict]),
         (Folder, Folder, [Adopt; 3]),
     ];
     check(BaseKind::File, &cells);
@@ -74,7 +74,7 @@ fn folders_without_a_base_are_copied_or_adopted() {
         (Folder, Gone, [MakeRemoteFolder, MakeRemoteFolder, Nothing]),
         (Folder, Folder, [Adopt; 3]),
         (EDITED, Folder, [SetAside, meets, SetAside]),
-        (Folder, EDITED, [meets; 3]),
+        (Folder, EDITED, [Conflict, meets, Conflict]),
     ];
     check(BaseKind::None, &cells);
 }

@@ -40,27 +40,30 @@ impl CollectedDeletes {
         Ok(())
     }
 
-    /// All of them: files first, then folders from the deepest up; the order is part of the
-    /// approval id.
+    /// All of them, [`sorted`]; the order is part of the approval id.
     pub(crate) fn take(&mut self) -> Vec<Delete> {
-        let mut deletes = std::mem::take(&mut self.0);
-        deletes.sort_by_cached_key(|delete| {
-            let row = &delete.item.row;
-            let is_folder = row.base_file().is_none();
-            let depth = if is_folder {
-                usize::MAX - row.key.depth()
-            } else {
-                0
-            };
-            (
-                is_folder,
-                depth,
-                delete.direction == Direction::Up,
-                row.key.path(),
-            )
-        });
-        deletes
+        sorted(std::mem::take(&mut self.0))
     }
+}
+
+/// Deletes in their order: files first, then folders from the deepest up.
+pub(crate) fn sorted(mut deletes: Vec<Delete>) -> Vec<Delete> {
+    deletes.sort_by_cached_key(|delete| {
+        let row = &delete.item.row;
+        let is_folder = row.base_file().is_none();
+        let depth = if is_folder {
+            usize::MAX - row.key.depth()
+        } else {
+            0
+        };
+        (
+            is_folder,
+            depth,
+            delete.direction == Direction::Up,
+            row.key.path(),
+        )
+    });
+    deletes
 }
 
 /// Whether something takes the name once the delete has freed it.

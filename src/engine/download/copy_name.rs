@@ -6,11 +6,12 @@ use std::io;
 use super::downloads::Downloads;
 use crate::core::conflict_name::conflict_name;
 use crate::core::content_hash::ContentHash;
-use crate::core::path::{Key, RelPath, fold};
+use crate::core::path::{Key, RelPath};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::engine::stable_read;
 use crate::index::Remote;
+use crate::report::Change;
 use crate::timestamp::date_of;
 
 /// Where a conflict copy goes.
@@ -40,10 +41,7 @@ impl<'a> Downloads<'a> {
         let date = date_of(observed.stamp.mtime_ns);
         for digits in [None, Some(hash)] {
             let name = conflict_name(&item.name, &cx.env.device, &date, digits);
-            let key = Key {
-                dir: item.row.key.dir.clone(),
-                name: fold(&name),
-            };
+            let key = Key::in_dir(&item.row.key.dir, &name);
             if key == item.row.key {
                 continue;
             }
@@ -54,14 +52,32 @@ impl<'a> Downloads<'a> {
                     return Ok(CopyName::Kept(copy));
                 }
             }
-            if here.is_empty() && is_free_there(cx, &key, hash)? {
+            if here.is_empty() && is_free_there(cx, &key, Some(hash))? {
                 let copy = item.dir.join(&name).map_err(io::Error::other)?;
                 return Ok(CopyName::Free(copy));
             }
         }
-        Err(io::Error::other(
-            "both names for its conflict copy are taken: rename one of them",
-        ))
+        Err(both_taken())
+    }
+
+    /// The name a local folder gets, in the order: plain, with 8 digits that stand for its
+    /// modification time.
+    pub(super) fn tree_copy_name(
+        &self,
+        cx: &Context<'a>,
+        item: &Item,
+        mtime_ns: i64,
+    ) -> io::Result<RelPath> {
+        let date = date_of(mtime_ns);
+        let digits = ContentHash::of(&mtime_ns.to_le_bytes());
+        for digits in [None, Some(digits)] {
+            let name = conflict_name(&item.name, &cx.env.device, &date, digits);
+            let key = Key::in_dir(&item.row.key.dir, &name);
+            if self.names_here(item, &key)?.is_empty() && is_free_there(cx, &key, None)? {
+                return item.dir.join(&name).map_err(io::Error::other);
+            }
+        }
+        Err(both_taken())
     }
 
     /// The local names of a key, in the directory of `item`.
@@ -81,14 +97,25 @@ impl<'a> Downloads<'a> {
     }
 }
 
-/// Whether Dropbox has nothing else of this key, as far as it has told.
-fn is_free_there(cx: &Context<'_>, key: &Key, hash: ContentHash) -> io::Result<bool> {
+/// Says that a local version was kept as a conflict copy.
+pub(crate) fn report_conflict(cx: &Context<'_>, item: &Item, more: &str) {
+    cx.env
+        .report
+        .changed(Change::Conflict, &item.display_path, more);
+}
+
+fn both_taken() -> io::Error {
+    io::Error::other("both names for its conflict copy are taken: rename one of them")
+}
+
+/// Whether Dropbox has nothing of this key but a file of this hash, as far as it has told.
+fn is_free_there(cx: &Context<'_>, key: &Key, hash: Option<ContentHash>) -> io::Result<bool> {
     let row = cx.env.index.row(key).map_err(io::Error::other)?;
     Ok(match row {
         None => true,
         Some(row) => match row.remote_now() {
             Remote::Gone => true,
-            Remote::File(file) => file.hash == Some(hash),
+            Remote::File(file) => hash.is_some() && file.hash == hash,
             Remote::AsBase | Remote::Folder | Remote::NotDownloadable => false,
         },
     })

@@ -7,7 +7,7 @@
 
 use std::io;
 
-use super::copy_name::CopyName;
+use super::copy_name::{CopyName, report_conflict};
 use super::downloads::Downloads;
 use super::staged::{Existing, StagedFile};
 use crate::core::decide::Direction;
@@ -108,6 +108,7 @@ impl<'a> Downloads<'a> {
                 }
             }
             Existing::Kept(observed) => self.keep_copy(cx, &item, &target, &observed, &temp),
+            Existing::Tree => self.keep_tree(cx, &item, &target, &temp),
         };
         match placed {
             Ok(()) => {
@@ -343,13 +344,6 @@ impl<'a> Downloads<'a> {
             _ => {}
         }
     }
-}
-
-/// Says that a local version was kept as a conflict copy.
-pub(crate) fn report_conflict(cx: &Context<'_>, item: &Item, more: &str) {
-    cx.env
-        .report
-        .changed(Change::Conflict, &item.display_path, more);
 }
 
 /// Where an item is locally; a name this filesystem cannot have is a problem.

@@ -43,13 +43,15 @@ pub(crate) enum Existing {
     File(Observed),
     /// A file that is kept as a conflict copy.
     Kept(Observed),
+    /// A folder that is kept as a conflict copy, with all in it.
+    Tree,
 }
 
 impl Existing {
     /// Who may read the new file before it takes over the permissions of the old one.
     pub(crate) fn access(self) -> Access {
         match self {
-            Existing::Nothing => Access::Shared,
+            Existing::Nothing | Existing::Tree => Access::Shared,
             Existing::File(_) | Existing::Kept(_) => Access::Private,
         }
     }

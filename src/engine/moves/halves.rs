@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use crate::core::decide::Direction;
 use crate::core::path::DisplayPath;
 use crate::engine::context::{Context, UnderWay};
-use crate::engine::delete::guard::CollectedDeletes;
+use crate::engine::delete::guard::{CollectedDeletes, sorted};
 use crate::engine::item::{Delete, is_same_file};
 use crate::engine::stable_read;
+use crate::engine::upload::folders_above::FoldersAbove;
 use crate::error::Result;
 use crate::index::{Base, BaseFile};
 
@@ -41,6 +42,15 @@ impl Halves {
             }
             self.waiting.push(delete);
             Ok(None)
+        })?;
+        // A folder is not empty as long as something in it waits.
+        let holding = Holding::of(&self.waiting);
+        collected.retain(&mut |delete| {
+            if holding.has(&delete) {
+                self.waiting.push(delete);
+                return Ok(None);
+            }
+            Ok(Some(delete))
         })
     }
 
@@ -54,17 +64,51 @@ impl Halves {
         }
         cx.flush_settles()?;
         let by_size = by_size(cx);
-        let mut deletes = Vec::new();
+        let (mut deletes, mut stay) = (Vec::new(), Vec::new());
         for delete in std::mem::take(&mut self.waiting) {
             if is_done(cx, &delete)? {
                 continue;
             }
             match other_half(cx, &by_size, &delete) {
-                Some(new) => tell(cx, &delete, &new),
+                Some(new) => {
+                    tell(cx, &delete, &new);
+                    stay.push(delete);
+                }
                 None => deletes.push(delete),
             }
         }
-        Ok(deletes)
+        let holding = Holding::of(&stay);
+        deletes.retain(|delete| !holding.has(delete));
+        Ok(sorted(deletes))
+    }
+}
+
+/// The folders that hold what waits, on either side.
+#[derive(Default)]
+struct Holding {
+    here: FoldersAbove,
+    there: FoldersAbove,
+}
+
+impl Holding {
+    fn of(waiting: &[Delete]) -> Holding {
+        let mut holding = Holding::default();
+        for Delete { direction, item } in waiting {
+            let side = match direction {
+                Direction::Down => &mut holding.here,
+                Direction::Up => &mut holding.there,
+            };
+            side.note(&item.row.key);
+        }
+        holding
+    }
+
+    fn has(&self, delete: &Delete) -> bool {
+        let side = match delete.direction {
+            Direction::Down => &self.here,
+            Direction::Up => &self.there,
+        };
+        side.contains(&delete.item.row.key)
     }
 }
 

@@ -48,7 +48,9 @@ impl<'a> Uploads<'a> {
         let folders = deepest_first(std::mem::take(&mut self.new_folders));
         let (blocked, folders): (Vec<_>, Vec<_>) =
             folders.into_iter().partition(|item| item.blocked_up);
-        blocked.iter().for_each(|item| tell_blocked(cx, item));
+        for item in &blocked {
+            tell_blocked(cx, item)?;
+        }
         let made = self.make_leaves(cx, &folders)?;
         for item in folders {
             if made.contains(&item.row.key.path())

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use crate::core::path::Key;
+use crate::core::path::{Key, split};
 use crate::engine::context::Context;
 use crate::engine::item::Item;
+use crate::error::Result;
 
 /// Folders that exist because something was sent into them.
 #[derive(Default)]
@@ -34,13 +35,24 @@ pub(crate) fn deepest_first(mut folders: Vec<Item>) -> Vec<Item> {
     folders
 }
 
-/// Dropbox has a file where a folder above this item would have to be.
-pub(super) fn tell_blocked(cx: &mut Context<'_>, item: &Item) {
+/// Dropbox has a file where a folder above this item would have to be: that is told once, of the
+/// folder, whatever it holds.
+///
+/// # Errors
+/// What the index says.
+pub(super) fn tell_blocked(cx: &mut Context<'_>, item: &Item) -> Result<()> {
     cx.needs_second_round = true;
-    if cx.is_second_round {
-        cx.env.report.problem(
-            &item.display_path,
-            "Dropbox has a file where this one's folder would have to be: rename one of them",
-        );
+    cx.upload_left |= cx.is_second_round;
+    let (mut key, mut display_path) = (item.row.key.parent(), split(&item.display_path).0);
+    while let (true, Some(folder)) = (cx.is_second_round, key) {
+        let row = cx.env.index.row(&folder)?;
+        if row.is_some_and(|row| row.remote_file().is_some()) {
+            let text = "Dropbox has a file of this name, here is a folder: what is in it does not \
+                        go up; rename one";
+            cx.env.report.problem(display_path, text);
+            return Ok(());
+        }
+        (key, display_path) = (folder.parent(), split(display_path).0);
     }
+    Ok(())
 }
