@@ -53,7 +53,7 @@ impl<'a> Downloads<'a> {
             return Ok(());
         };
         let replaces = existing(cx, &item, observed, action);
-        if matches!(replaces, Existing::Tree) && !self.can_set_tree_aside(cx, &item) {
+        if matches!(replaces, Existing::Tree) && !self.can_set_tree_aside(cx, &item)? {
             return Ok(());
         }
         let is_new = matches!(replaces, Existing::Nothing);

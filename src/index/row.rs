@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row as SqlRow, params};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide;
-use crate::core::path::Key;
+use crate::core::path::{Key, fold};
 use crate::core::remote::Rev;
 use crate::error::Result;
 use crate::io::stat::Stamp;
@@ -102,9 +102,14 @@ impl Row {
         }
     }
 
-    /// The local name.
+    /// The local name. One that comes down has to be found again under its key, and so is the key
+    /// itself where Dropbox shows a name that has another one.
     pub fn local_name(&self) -> &str {
-        self.local.as_deref().unwrap_or(&self.display_name)
+        match &self.local {
+            Some(name) => name,
+            None if fold(&self.display_name) == self.key.name => &self.display_name,
+            None => &self.key.name,
+        }
     }
 
     /// The path requests name, below the remote root: the server's own `path_lower`.

@@ -81,6 +81,7 @@ fn a22_a_folder_here_makes_way_for_a_file_in_dropbox() {
             if mode == "BIDIRECTIONAL" {
                 assert_eq!(world.remote_tree(), here, "{path}");
             }
+            world.sync_ok();
             world.check_settled();
         }
     }

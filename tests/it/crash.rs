@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::world::{COUNTS_FILE, TempDir, started};
 
 /// Modules whose tests are scenarios of a [`crate::world::World`], and some scenarios of others.
-const SCENARIOS: [&str; 22] = [
+const SCENARIOS: [&str; 23] = [
     "archives::a_file_edited_while",
     "archives::local_files_in_the_way",
     "batches::a_delete_of_a_version",
@@ -17,6 +17,7 @@ const SCENARIOS: [&str; 22] = [
     "batches::a_tree_of_folders",
     "batches::edited_files",
     "batches::equal_files",
+    "clashes::",
     "conflicts::",
     "decisions::",
     "deletes::",
@@ -34,12 +35,17 @@ const SCENARIOS: [&str; 22] = [
     "transfers::",
 ];
 
-/// Scenarios about what only a real directory has; one that exchanges its Dropbox; and one in which
+/// Scenarios about what only a real directory has; one that exchanges its Dropbox; one in which
 /// bytes are damaged on the way up: where the pass dies before it has looked at what arrived, the
-/// damaged version is kept beside the good one, as any other that nobody here has seen.
-const NOT_RUN: [&str; 12] = [
+/// damaged version is kept beside the good one, as any other that nobody here has seen; one in which
+/// a file takes Dropbox's spelling where the pass dies between the two renames of a conflict; and
+/// one that asks for the modification time of a folder, which a power cut takes back.
+const NOT_RUN: [&str; 15] = [
+    "clashes::a22_the_copy_of_a_folder_takes_no_name_that_is_taken",
+    "conflicts::a15_copies_of_two_gateways_of_one_name_never_clash",
     "filters::nothing_comes_down_into_our_own_state",
     "dry_run::a_dry_run_before_anything_else_makes_not_even_a_directory",
+    "names::a_local_path_too_long_for_linux_is_told_in_every_pass",
     "names::a_name_that_is_not_utf8_is_a_problem_and_the_rest_goes_on",
     "names::links_fifos_and_sockets_are_skipped_without_a_word",
     "names::nothing_outside_the_content_dir_is_touched_whatever_the_remote_names",

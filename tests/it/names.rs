@@ -368,6 +368,9 @@ fn a14_a_name_that_dropbox_folds_otherwise_is_spelt_as_dropbox_shows_it() {
     };
     assert_eq!(entry.key.path(), "\u{a64b}x");
     assert_eq!(entry.display_name, "\u{a64a}x");
+    // Here it has a name that is found again under its key.
+    let row = ferrybox::index::Row::new(entry.key, &entry.display_name);
+    assert_eq!(row.local_name(), "\u{a64b}x");
 }
 
 #[test]

@@ -10,14 +10,26 @@ use crate::core::own_names::{Owner, is_own_name};
 use crate::core::path::{DisplayPath, Key, RelPath};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, spelling};
+use crate::error::Result;
+use crate::index::{Base, Row};
 use crate::io::stat::{Kind, Status};
 
 impl<'a> Downloads<'a> {
     /// Whether a folder can make way for the file that Dropbox has. Deletes come first, which may
-    /// leave nothing to be kept.
-    pub(super) fn can_set_tree_aside(&self, cx: &mut Context<'a>, item: &Item) -> bool {
+    /// leave nothing to be kept. What is in it is new from now on, wherever it goes.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(super) fn can_set_tree_aside(&self, cx: &mut Context<'a>, item: &Item) -> Result<bool> {
         cx.needs_second_round = true;
-        cx.is_second_round && may_set_tree_aside(cx, item)
+        if !cx.is_second_round || !may_set_tree_aside(cx, item) {
+            return Ok(false);
+        }
+        cx.flush_settles()?;
+        let index = cx.env.index;
+        index.each_below(&item.row.key, &mut |row| forget_base(cx, row))?;
+        cx.flush_settles()?;
+        Ok(true)
     }
 
     /// Moves the local folder aside, then the downloaded file into its place.
@@ -43,6 +55,14 @@ impl<'a> Downloads<'a> {
             report_conflict(cx, item, &text);
         })
     }
+}
+
+fn forget_base(cx: &mut Context<'_>, mut row: Row) -> Result<()> {
+    if !row.intact || row.base == Base::None {
+        return Ok(());
+    }
+    row.set_base(Base::None);
+    cx.settle(row)
 }
 
 /// Whether a folder may make way for a file; says why not.

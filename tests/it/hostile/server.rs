@@ -180,7 +180,6 @@ fn entries_that_are_no_paths_land_nowhere() {
             "a",
             "b",
             "c",
-            "e",
             "line\nbreak",
             "unknown/",
             "unknown/parents/",

@@ -222,10 +222,9 @@ fn check_row(index: &Index, row: &Row, filter: &Filter) {
     let DirPath::Open(shown) = index.dir_path(&row.key.dir, filter).unwrap() else {
         return;
     };
-    if filter.prunes(&format!(
-        "/{}",
-        ferrybox::core::path::join(&shown, &row.display_name)
-    )) {
+    // Filters are asked about both spellings.
+    let shown = ferrybox::core::path::join(&shown, &row.display_name);
+    if filter.prunes(&format!("/{shown}")) || filter.prunes(&path.slashed()) {
         return;
     }
     check_beneath(&path);

@@ -53,6 +53,7 @@ struct Rest {
     local: BTreeMap<String, String>,
     remote: BTreeMap<String, String>,
     exit: ExitCode,
+    problems: BTreeMap<String, String>,
     counts: Counts,
 }
 
@@ -183,6 +184,7 @@ impl World {
             local: short(self.hands.tree()),
             remote: short(self.remote_files()),
             exit: last.exit,
+            problems: last.problems,
             counts: last.counts,
         }
     }
