@@ -106,8 +106,8 @@ impl Call {
     }
 }
 
-/// A path without what our temporary files tell of the state directory, which has another name in
-/// each test.
+/// A path, or a text that names one, without what our temporary files tell of the state directory,
+/// which has another name in each test.
 fn without_instance(path: &str) -> String {
     let digits = |rest: &str| rest.bytes().take_while(u8::is_ascii_hexdigit).count();
     match path.split_once(".ferrybox-") {
@@ -237,12 +237,13 @@ impl Seam {
 
     /// Adds to the trace what is no call.
     pub fn trace(&self, what: &str) {
+        let what = without_instance(what);
         let mut state = self.state();
         for byte in what.bytes() {
             state.trace = mix(state.trace ^ u64::from(byte));
         }
         if let Some(log) = &mut state.log {
-            log.push(what.to_owned());
+            log.push(what);
         }
     }
 
