@@ -4,12 +4,13 @@
 //! over it, [`seam`] the point every call passes, [`machine`] the gateway made of these. [`plan`]
 //! draws a history from a seed, [`history`] plays it, [`scene`] has the people and the faults and
 //! checks what must hold, [`oracle`] knows what must not be lost, [`guards`] what may be deleted
-//! unasked, and [`excluded`] what may not travel.
+//! unasked, [`excluded`] what may not travel, and [`access`] who may read what.
 //!
 //! `SEED=17 cargo test sim` replays one history: a failure prints what it was shrunk to, and with
 //! `-- --nocapture` every call is printed. `COUNT=500 FROM=1 cargo test -- --ignored sim_long`
 //! plays any range.
 
+mod access;
 pub mod disk;
 mod excluded;
 mod files;

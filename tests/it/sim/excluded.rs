@@ -35,9 +35,22 @@ impl Excluded {
             .map(|path| (fold(path), path))
             .collect();
         let is_shut = |path: &str| filter.prunes(&format!("/{}", path.trim_end_matches('/')));
+        // Shut by every spelling it has here.
+        let is_shut_here = |path: &str| {
+            let key = fold(path);
+            let mut here = self.here.keys().chain(here.keys());
+            let of_key = here.by_ref().filter(|path| fold(path) == key);
+            let shut: Vec<bool> = of_key.map(|path| is_shut(path)).collect();
+            !shut.is_empty() && shut.iter().all(|shut| *shut)
+        };
         for path in changed(&self.there, &there) {
-            if is_shut(path) {
+            if is_shut(path) || is_shut_here(path) {
                 return Some(format!("{path} is excluded, and was changed in Dropbox"));
+            }
+        }
+        for path in changed(&self.here, &here) {
+            if is_shut(path) {
+                return Some(format!("{path} is excluded, and was changed here"));
             }
         }
         // What Dropbox never had, or has no more, is judged by rows that are not looked into here.

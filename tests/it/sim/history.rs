@@ -19,8 +19,10 @@ use ferrybox::config::Config;
 use ferrybox::dropbox::auth;
 use ferrybox::dropbox::tokens::{StoredToken, TokenFiles};
 use ferrybox::error::ExitCode;
+use ferrybox::io::stat::Kind;
 use ferrybox::report::{Counts, Report, ReportKind};
 
+use super::access::{Access, OF_ANOTHER};
 use super::excluded::Excluded;
 use super::guards::Watch;
 use super::machine::{End, Gateway};
@@ -38,6 +40,8 @@ const CALLS_MAX: u64 = 200_000;
 pub struct Tally {
     pub runs: u64,
     pub calls: u64,
+    /// Files and folders that a pass has only renamed.
+    pub moved: u64,
     pub ends: BTreeMap<String, u64>,
     /// Faults that struck, by kind.
     pub faults: BTreeMap<String, u64>,
@@ -50,6 +54,7 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.runs += other.runs;
         self.calls += other.calls;
+        self.moved += other.moved;
         for (name, count) in &other.ends {
             *self.ends.entry(name.clone()).or_default() += count;
         }
@@ -63,8 +68,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} runs, {} calls; ends {:?}; faults {:?}",
-            self.runs, self.calls, self.ends, self.faults
+            "{} runs, {} calls, {} renames; ends {:?}; faults {:?}",
+            self.runs, self.calls, self.moved, self.ends, self.faults
         )
     }
 }
@@ -245,6 +250,7 @@ impl History {
             ReportKind::Changes
         });
         self.dropbox.clear_requests();
+        self.scene.lock().unwrap().have_troubles();
         let script = self.script(run);
         let gateway = &device.gateway;
         self.scene.lock().unwrap().watch = Some(device.filters)
@@ -252,7 +258,10 @@ impl History {
             .and_then(|_| Watch::begin(&gateway.content, &self.dropbox, &gateway.index_file()));
         let excluded = (device.filters != 0 && run.edits.is_empty())
             .then(|| Excluded::before(&gateway.content, &self.dropbox));
+        let access =
+            (run.edits.is_empty() && run.end.is_none()).then(|| Access::before(&gateway.content));
         let end = gateway.run(&config, &options, &report, Some(script));
+        let let_in = access.and_then(|it| it.objection(&gateway.content));
         let leaked = excluded.and_then(|it| it.objection(&config, &gateway.content, &self.dropbox));
         let calls = gateway.seam.stop();
         let watch = self.scene.lock().unwrap().watch.take();
@@ -260,8 +269,9 @@ impl History {
         self.dropbox.clear_faults();
         self.tally.runs += 1;
         self.tally.calls += calls;
+        self.tally.moved += report.counts().moved;
         let violation = self.scene.lock().unwrap().violation.take();
-        if let Some(violation) = violation.or(unasked).or(leaked) {
+        if let Some(violation) = violation.or(unasked).or(leaked).or(let_in) {
             return Err(violation);
         }
         let (exit, error) = match end {
@@ -373,10 +383,8 @@ impl History {
             }
             Event::PageLimit(entries) => self.dropbox.set_page_limit(*entries),
             Event::Mount(path) => {
-                let is_folder = gateway
-                    .content
-                    .look(path)
-                    .is_some_and(|status| status.kind == ferrybox::io::stat::Kind::Folder);
+                let found = gateway.content.look(path);
+                let is_folder = found.is_some_and(|status| status.kind == Kind::Folder);
                 let mut tree = gateway.content.tree();
                 let is_empty = tree.list(path).is_ok_and(|entries| entries.is_empty());
                 if is_folder && is_empty && !tree.has_mount(path) && !tree.is_bare(path) {
@@ -392,6 +400,23 @@ impl History {
             Event::Mode(mode) => device.mode = *mode,
             Event::Capacity(bytes) => gateway.content.tree().capacity = *bytes,
             Event::Quota(bytes) => self.dropbox.set_quota(*bytes),
+            Event::Trouble(path, trouble) => self.scene.lock().unwrap().trouble(path, *trouble),
+            Event::Heal => self.scene.lock().unwrap().heal(),
+            Event::Renumber(device) => gateway.content.tree().renumber(*device),
+            Event::Neighbour(path) => {
+                if gateway
+                    .content
+                    .look(path)
+                    .is_some_and(|it| it.kind == Kind::Folder)
+                    && !gateway.content.tree().is_bare(path)
+                {
+                    for name in OF_ANOTHER {
+                        gateway
+                            .content
+                            .put(&format!("{path}/{name}"), b"of another");
+                    }
+                }
+            }
         }
     }
 

@@ -26,6 +26,10 @@ pub enum EditKind {
     Touch(&'static str),
     Forbid(&'static str),
     Allow(&'static str),
+    /// Nobody but its owner may read the file any more.
+    Hide(&'static str),
+    /// Somebody else may read the file, by an access list.
+    Share(&'static str),
 }
 
 /// A deed of somebody.
@@ -108,6 +112,35 @@ pub enum Event {
     Mode(usize),
     Capacity(u64),
     Quota(u64),
+    /// From now on Dropbox has trouble with a path, one of [`TROUBLES`].
+    Trouble(&'static str, usize),
+    /// All such troubles are over.
+    Heal,
+    /// The disk of the content dir gets another number, as after a restart.
+    Renumber(u64),
+    /// Another instance has temporary files in a folder.
+    Neighbour(&'static str),
+}
+
+/// What may be wrong with a path in Dropbox: the route, and what it answers.
+pub const TROUBLES: [(&str, Trouble); 9] = [
+    ("upload", Trouble::Refused("path/disallowed_name")),
+    ("upload", Trouble::Refused("path/no_write_permission")),
+    ("upload", Trouble::Refused("path/insufficient_space")),
+    ("upload", Trouble::Refused("path/conflict/file")),
+    ("", Trouble::Status(500)),
+    ("", Trouble::Cut),
+    ("delete", Trouble::Refused("path_write/no_write_permission")),
+    ("move", Trouble::Refused("from_write/no_write_permission")),
+    ("files/download", Trouble::Refused("path/not_found")),
+];
+
+/// How Dropbox answers for a path it has trouble with.
+#[derive(Clone, Copy, Debug)]
+pub enum Trouble {
+    Refused(&'static str),
+    Status(u16),
+    Cut,
 }
 
 /// One step of a history.
@@ -168,6 +201,9 @@ const MANY: [&str; 18] = [
     "m/1", "m/2", "m/3", "m/4", "m/5", "m/6", "m/7", "m/8", "m/9", "m/a", "m/b/1", "m/b/2",
     "m/b/3", "n/1", "n/2", "n/3", "m", "n",
 ];
+
+/// Names that nothing has at first.
+const NEW: [&str; 5] = ["new", "New", "newer", "d/new", "m/new"];
 
 /// What a seed stands for.
 pub fn draw(seed: u64) -> Plan {
@@ -276,7 +312,12 @@ impl Draw {
                 let edit = self.edit(random);
                 Step::Edit(Edit { kind, ..edit })
             }
-            50..60 if self.events => {
+            50..53 => {
+                let kind = EditKind::Rename(self.path(random), *random.pick(&NEW));
+                let edit = self.edit(random);
+                Step::Edit(Edit { kind, ..edit })
+            }
+            53..63 if self.events => {
                 let side = self.gateway(random);
                 Step::Event(side, self.event(random), random.next())
             }
@@ -297,10 +338,14 @@ impl Draw {
             46..52 => EditKind::Append(path),
             52..57 => EditKind::Copy(path, random.below(self.gateways as u64 + 1) as usize),
             57..75 => EditKind::Remove(path),
-            75..88 => EditKind::Rename(path, self.path(random)),
+            75..82 => EditKind::Rename(path, self.path(random)),
+            82..86 => EditKind::Rename(path, *random.pick(&NEW)),
+            86..88 => EditKind::Rename(*random.pick(&NEW), path),
             88..93 => EditKind::MakeDir(path),
-            93..96 => EditKind::Touch(path),
-            96..98 => EditKind::Forbid(path),
+            93..95 => EditKind::Touch(path),
+            95 => EditKind::Hide(path),
+            96 => EditKind::Share(path),
+            97 => EditKind::Forbid(path),
             _ => EditKind::Allow(path),
         };
         Edit {
@@ -356,7 +401,7 @@ impl Draw {
     }
 
     fn event(&self, random: &mut Random) -> Event {
-        match random.below(22) {
+        match random.below(29) {
             0 => Event::PowerCut,
             1 => Event::LoseCursor,
             2 => Event::LoseIndex,
@@ -391,7 +436,14 @@ impl Draw {
             17 => Event::Unmount,
             18 | 19 => Event::TakeOff,
             20 => Event::PutBack,
-            _ => Event::MountAgain,
+            21 => Event::MountAgain,
+            22..25 => {
+                let trouble = random.below(TROUBLES.len() as u64) as usize;
+                Event::Trouble(self.path(random), trouble)
+            }
+            25 => Event::Heal,
+            26 => Event::Renumber(1000 + random.below(1000)),
+            _ => Event::Neighbour(self.path(random)),
         }
     }
 }

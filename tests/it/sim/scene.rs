@@ -11,10 +11,11 @@ use super::disk::SimDisk;
 use super::files::{Files, files_of, files_on, is_own};
 use super::guards::Watch;
 use super::oracle::{Oracle, shown};
-use super::plan::{Edit, EditKind, Mishap, Side};
+use super::plan::{Edit, EditKind, Mishap, Side, TROUBLES, Trouble};
 use super::random::Random;
 use super::seam::{Call, Op, Verdict};
 use super::tree::Tree;
+use crate::world::Hands;
 
 /// The people at all sides, and what must hold for them.
 pub struct Scene {
@@ -23,6 +24,8 @@ pub struct Scene {
     disks: Vec<SimDisk>,
     /// What was in the content dirs whose disk came off.
     away: Vec<Option<Tree>>,
+    /// What Dropbox has trouble with, in every run.
+    troubles: Vec<Fault>,
     /// Counts what the running pass deletes.
     pub watch: Option<Watch>,
     pub violation: Option<String>,
@@ -49,6 +52,7 @@ impl Scene {
             },
             away: disks.iter().map(|_| None).collect(),
             disks,
+            troubles: Vec::new(),
             watch: None,
             violation: None,
             faults: BTreeMap::new(),
@@ -57,6 +61,40 @@ impl Scene {
 
     pub fn count(&mut self, fault: &str) {
         *self.faults.entry(fault.to_owned()).or_default() += 1;
+    }
+
+    /// From now on Dropbox has trouble with a path.
+    pub fn trouble(&mut self, path: &str, trouble: usize) {
+        let (route, trouble) = TROUBLES[trouble];
+        let effect = match trouble {
+            Trouble::Refused(tags) => Effect::refused(tags),
+            Trouble::Status(status) => Effect::Status(status, "oops".to_owned()),
+            Trouble::Cut => Effect::CutBefore,
+        };
+        self.count(&format!("{trouble:?}, lasting"));
+        // Downloads name a revision, and a name that is not ASCII is escaped in a header.
+        let about = match path.is_ascii() && route != "files/download" {
+            true => format!("/{path}\""),
+            false => String::new(),
+        };
+        let when = match about.is_empty() {
+            true => When::Every(3),
+            false => When::Always,
+        };
+        self.troubles
+            .push(Fault::new(route, when, effect).about(&about));
+    }
+
+    /// Nothing is the matter with any path any more.
+    pub fn heal(&mut self) {
+        self.troubles.clear();
+    }
+
+    /// Lets what lasts strike from the beginning of a run.
+    pub fn have_troubles(&self) {
+        for trouble in &self.troubles {
+            self.dropbox.inject(trouble.clone());
+        }
     }
 
     /// Lets what is due strike this call.
@@ -159,6 +197,15 @@ impl Scene {
             EditKind::Touch(path) if edit.side > 0 && self.read(edit.side, path).is_some() => {
                 let seconds = 1_000_000_000 + random.below(900_000_000);
                 self.disks[edit.side - 1].set_mtime(path, seconds);
+            }
+            EditKind::Hide(path) | EditKind::Share(path)
+                if edit.side > 0 && self.read(edit.side, path).is_some() =>
+            {
+                let disk = &self.disks[edit.side - 1];
+                match edit.kind {
+                    EditKind::Hide(_) => disk.set_mode(path, 0o600),
+                    _ => drop(Hands::Sim(disk.clone()).add_reader(path, 1001)),
+                }
             }
             EditKind::Forbid(path) | EditKind::Allow(path) if edit.side > 0 => {
                 let disk = &self.disks[edit.side - 1];

@@ -11,6 +11,8 @@ use crate::sim::plan::{Run, Side, Way};
 
 /// Runs of all gateways that change no file before they change nothing at all.
 const QUIET_ROUNDS_MAX: usize = 2;
+/// A day and an hour.
+const DAY_NS: u64 = 25 * 3600 * 1_000_000_000;
 /// Runs of all gateways until nothing changes any more.
 const ROUNDS_MAX: usize = 6;
 
@@ -19,8 +21,11 @@ impl History {
     pub(super) fn settle_down(&mut self, when: &str) -> Result<(), String> {
         self.dropbox.set_quota(1 << 31);
         self.dropbox.clear_faults();
+        self.scene.lock().unwrap().heal();
         for (disk, device) in self.devices.iter().enumerate() {
             self.scene.lock().unwrap().put_back(disk);
+            // What was refused is offered once a day.
+            device.gateway.seam.pass_time(DAY_NS);
             let mut tree = device.gateway.content.tree();
             tree.capacity = 1 << 34;
             tree.allow_all();

@@ -1,0 +1,61 @@
+//! Who may read and write what is here: a pass lets nobody in who was not, and leaves the temporary
+//! files of others where they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::disk::SimDisk;
+use super::files::is_own;
+
+/// Temporary files of another instance, whose content dir might lie within this one.
+pub const OF_ANOTHER: [&str; 2] = [
+    ".ferrybox-0badf00d-1234.tmp",
+    ".ferrybox-0badf00d-015f.part",
+];
+
+/// Permissions and access list.
+type Rights = (u32, Option<Vec<u8>>);
+
+/// A content dir right before a pass.
+pub struct Access {
+    files: BTreeMap<String, (Rights, Arc<Vec<u8>>)>,
+}
+
+impl Access {
+    pub fn before(disk: &SimDisk) -> Access {
+        let tree = disk.tree();
+        let entry = |(path, bytes): (String, Arc<Vec<u8>>)| {
+            let found = tree.find(&path).ok()?;
+            let rights = (tree.status(found).mode & 0o777, tree.list_of(found));
+            Some((path, (rights, bytes)))
+        };
+        let files = tree.files().into_iter();
+        let files = files.filter(|(path, _)| !path.ends_with('/'));
+        Access {
+            files: files.filter_map(entry).collect(),
+        }
+    }
+
+    /// What the pass has done to it that it must not.
+    pub fn objection(self, disk: &SimDisk) -> Option<String> {
+        let after = Access::before(disk).files;
+        for (path, (rights, bytes)) in &self.files {
+            let now = after.get(path);
+            let is_of_another = OF_ANOTHER.contains(&path.rsplit('/').next().unwrap_or(path));
+            if is_of_another && now.is_none_or(|(_, now)| now != bytes) {
+                return Some(format!("{path} belongs to another instance, and is gone"));
+            }
+            let Some((new_rights, new_bytes)) = now.filter(|_| !is_own(path)) else {
+                continue;
+            };
+            // What was only renamed keeps its own.
+            let has_come = |(rights, bytes): &(Rights, Arc<Vec<u8>>)| {
+                rights == new_rights && bytes == new_bytes
+            };
+            if rights != new_rights && !self.files.values().any(has_come) {
+                return Some(format!("{path} had {rights:?}, and has {new_rights:?} now"));
+            }
+        }
+        None
+    }
+}
