@@ -17,7 +17,9 @@ pub(crate) enum LocalDir {
     Present(RelPath, u64),
     /// It is not there; this is where it would be, and on which device.
     Absent(RelPath, u64),
-    /// A file, a link or a clash is in the way.
+    /// A file is in the way, and so nothing is there.
+    BelowFile,
+    /// A link or a clash is in the way.
     Blocked,
     /// It cannot be told; the second walk says why.
     Unknown,
@@ -27,7 +29,9 @@ pub(crate) enum LocalDir {
 pub(crate) enum Opened<'d> {
     /// It is open, or is not there yet.
     Dir(OpenDir<'d>),
-    /// A file, a link or a clash is in the way of the folder people know by this path.
+    /// A file is in the way of the folder people know by this path, and so nothing is in it.
+    BelowFile(DisplayPath),
+    /// A link or a clash is in the way of it.
     Blocked(DisplayPath),
     /// It is not looked at, or cannot be; the second walk says why.
     Unknown,
@@ -38,7 +42,7 @@ impl<'d> Opened<'d> {
     pub(crate) fn dir(self) -> Option<OpenDir<'d>> {
         match self {
             Opened::Dir(dir) => Some(dir),
-            Opened::Blocked(_) | Opened::Unknown => None,
+            Opened::BelowFile(_) | Opened::Blocked(_) | Opened::Unknown => None,
         }
     }
 }
@@ -52,12 +56,11 @@ pub(crate) struct OpenDir<'d> {
 }
 
 impl OpenDir<'_> {
-    /// One that is not there yet, where something else is in the way: what a plan sees that takes
-    /// it as gone.
-    pub(crate) fn planned(display_path: DisplayPath) -> Self {
+    /// One that is not there, because something else is in the way.
+    pub(crate) fn absent(display_path: DisplayPath) -> Self {
         OpenDir {
+            path: RelPath::parse(display_path.trim_start_matches('/')).unwrap_or_default(),
             display_path,
-            path: RelPath::root(),
             device: 0,
             entries: LocalEntries::none(),
         }
@@ -93,6 +96,7 @@ pub(crate) fn open_dir<'a>(cx: &mut Context<'a>, dir: &str) -> Result<Opened<'a>
             None => return Ok(Opened::Unknown),
         },
         LocalDir::Absent(path, device) => (path, device, LocalEntries::none()),
+        LocalDir::BelowFile => return Ok(Opened::BelowFile(display_path)),
         LocalDir::Blocked => return Ok(Opened::Blocked(display_path)),
         LocalDir::Unknown => return Ok(Opened::Unknown),
     };
@@ -142,7 +146,7 @@ pub(crate) fn find_local_dir(cx: &Context<'_>, dir: &str) -> Result<LocalDir> {
         let row = cx.env.index.row(&at)?;
         let name = row.as_ref().map_or(component, Row::local_name);
         found = match found {
-            LocalDir::Blocked | LocalDir::Unknown => return Ok(found),
+            LocalDir::BelowFile | LocalDir::Blocked | LocalDir::Unknown => return Ok(found),
             LocalDir::Absent(path, device) => match path.join(name) {
                 Ok(path) => LocalDir::Absent(path, device),
                 Err(_) => return Ok(LocalDir::Unknown),
@@ -169,7 +173,8 @@ fn step(cx: &Context<'_>, dir: &RelPath, name: &str, folded: &str, device: u64) 
     match disk.status(&exact) {
         Ok(Some(status)) => match local_of(&status, device) {
             Local::Folder { .. } => return LocalDir::Present(exact, status.device),
-            Local::File(_) | Local::Unknown | Local::Gone => return LocalDir::Blocked,
+            Local::File(_) => return LocalDir::BelowFile,
+            Local::Unknown | Local::Gone => return LocalDir::Blocked,
         },
         Ok(None) => {}
         Err(_) => return LocalDir::Unknown,
@@ -185,11 +190,11 @@ fn step(cx: &Context<'_>, dir: &RelPath, name: &str, folded: &str, device: u64) 
         // Its spelling here is left out, and so is all in it.
         (None, _) => LocalDir::Unknown,
         (Some(name), None) => match (listed.handle.status(name), dir.join(name)) {
-            (Ok(Some(status)), Ok(path))
-                if matches!(local_of(&status, device), Local::Folder { .. }) =>
-            {
-                LocalDir::Present(path, status.device)
-            }
+            (Ok(Some(status)), Ok(path)) => match local_of(&status, device) {
+                Local::Folder { .. } => LocalDir::Present(path, status.device),
+                Local::File(_) => LocalDir::BelowFile,
+                Local::Unknown | Local::Gone => LocalDir::Blocked,
+            },
             _ => LocalDir::Blocked,
         },
         (Some(_), Some(_)) => LocalDir::Blocked,

@@ -77,7 +77,7 @@ fn walk_dir<'a>(
             None => return Ok(()),
         },
         LocalDir::Absent(path, device) => (path.clone(), *device, LocalEntries::none()),
-        LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
+        LocalDir::BelowFile | LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
     };
     if !entries.own_names.is_empty() {
         actions.clean(cx, &path, &entries.own_names);

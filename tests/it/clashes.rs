@@ -272,3 +272,22 @@ fn a22_a_dry_run_says_what_makes_way() {
     world.sync_ok();
     assert_eq!(world.read("x").as_deref(), Some("a file by now"));
 }
+
+/// What lay in a folder that both sides have done away with is forgotten, whatever has its name.
+#[test]
+fn a22_nothing_is_left_of_a_folder_that_gave_way_to_a_file_on_both_sides() {
+    let world = world();
+    world.put("keep", "k");
+    world.put("f/x", "here");
+    world.put("F", "a file");
+    world.dropbox.put("/f/y", b"there");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "two names of one key");
+    assert_eq!(world.read("f/y").as_deref(), Some("there"));
+    world.remove("f");
+    world.put("F", "a file by now");
+    world.dropbox.remove("/f");
+    world.sync_ok();
+    world.check_both(&[("F", "a file by now"), ("keep", "k")]);
+    world.check_settled();
+}

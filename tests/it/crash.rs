@@ -37,9 +37,9 @@ const SCENARIOS: [&str; 23] = [
 
 /// Scenarios about what only a real directory has; one that exchanges its Dropbox; one in which
 /// bytes are damaged on the way up: where the pass dies before it has looked at what arrived, the
-/// damaged version is kept beside the good one, as any other that nobody here has seen; one in which
-/// a file takes Dropbox's spelling where the pass dies between the two renames of a conflict; and
-/// one that asks for the modification time of a folder, which a power cut takes back.
+/// damaged version is kept beside the good one, as any other that nobody here has seen; one in
+/// which a file takes Dropbox's spelling where the pass dies between the two renames of a conflict;
+/// and one that asks for the modification time of a folder, which a power cut takes back.
 const NOT_RUN: [&str; 15] = [
     "clashes::a22_the_copy_of_a_folder_takes_no_name_that_is_taken",
     "conflicts::a15_copies_of_two_gateways_of_one_name_never_clash",

@@ -125,7 +125,7 @@ fn open<'d>(cx: &Context<'d>, item: &Item) -> Result<Dir<'d>> {
     let unknown = |error: io::Error| Dir::Unknown(error.to_string());
     let (path, device) = match find_local_dir(cx, &item.row.key.dir)? {
         LocalDir::Present(path, device) => (path, device),
-        LocalDir::Absent(..) => return Ok(Dir::Gone),
+        LocalDir::Absent(..) | LocalDir::BelowFile => return Ok(Dir::Gone),
         LocalDir::Blocked => return Ok(what_blocks(cx, &item.dir).unwrap_or_else(unknown)),
         LocalDir::Unknown => {
             return Ok(Dir::Unknown(

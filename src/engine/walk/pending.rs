@@ -1,5 +1,6 @@
 //! The first walk: everything Dropbox changed, by the pending rows.
 
+use crate::core::decide::Side;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::{ArchiveCandidates, How};
@@ -36,7 +37,7 @@ fn pending_in<'a>(
         return Ok(());
     };
     let mut rows = cx.env.index.pending_rows_in_dir(dir);
-    let (mut opened, mut cannot_open) = (None, false);
+    let (mut opened, mut has_met) = (None, false);
     while let Some(row) = rows.next()? {
         cx.env.deadline.check()?;
         // A folder that is pruned is pending for ever, and no reason to look.
@@ -44,15 +45,33 @@ fn pending_in<'a>(
         if cx.prunes(&row_path, &row_path, &row.key) {
             continue;
         }
-        if opened.is_none() && !cannot_open {
-            opened = open(cx, actions, dir)?;
-        }
-        let Some(opened) = &opened else {
-            cx.note_remote_file(&row, &row_path);
-            cannot_open = true;
-            continue;
+        let is_gone = row.remote_side() == Side::Gone;
+        let place = match &mut opened {
+            Some(place) => place,
+            none => none.insert(look(cx, actions, dir)?),
         };
-        if let Some(item) = item_at(cx, opened, row) {
+        if let (Opened::BelowFile(path) | Opened::Blocked(path), false, false) =
+            (&*place, is_gone, has_met)
+        {
+            has_met = true;
+            if actions.meet_blocked_folder(cx, path) {
+                *place = Opened::Dir(OpenDir::absent(path.clone()));
+            }
+        }
+        let absent;
+        let place = match &*place {
+            Opened::Dir(place) => place,
+            // Nothing is to come down, and nothing is here.
+            Opened::BelowFile(path) if is_gone => {
+                absent = OpenDir::absent(path.clone());
+                &absent
+            }
+            Opened::BelowFile(_) | Opened::Blocked(_) | Opened::Unknown => {
+                cx.note_remote_file(&row, &row_path);
+                continue;
+            }
+        };
+        if let Some(item) = item_at(cx, place, row) {
             let how = match &mut candidates {
                 Some(candidates) => How::Count(candidates),
                 None => How::Fetch,
@@ -69,17 +88,22 @@ pub(super) fn open<'a>(
     actions: &mut dyn Actions<'a>,
     dir: &str,
 ) -> Result<Option<OpenDir<'a>>> {
-    match open_dir(cx, dir)? {
-        Opened::Dir(opened) => {
-            let (path, own_names) = opened.own_names();
-            if !own_names.is_empty() {
-                actions.clean(cx, path, own_names);
-            }
-            Ok(Some(opened))
+    Ok(match look(cx, actions, dir)? {
+        Opened::Dir(opened) => Some(opened),
+        Opened::BelowFile(path) | Opened::Blocked(path) => actions
+            .meet_blocked_folder(cx, &path)
+            .then(|| OpenDir::absent(path)),
+        Opened::Unknown => None,
+    })
+}
+
+fn look<'a>(cx: &mut Context<'a>, actions: &mut dyn Actions<'a>, dir: &str) -> Result<Opened<'a>> {
+    let opened = open_dir(cx, dir)?;
+    if let Opened::Dir(opened) = &opened {
+        let (path, own_names) = opened.own_names();
+        if !own_names.is_empty() {
+            actions.clean(cx, path, own_names);
         }
-        Opened::Blocked(path) if actions.meet_blocked_folder(cx, &path) => {
-            Ok(Some(OpenDir::planned(path)))
-        }
-        Opened::Blocked(_) | Opened::Unknown => Ok(None),
     }
+    Ok(opened)
 }

@@ -59,7 +59,7 @@ impl DirQueue {
         let (path, device, is_present) = match &dir.local {
             LocalDir::Present(path, device) => (path, *device, true),
             LocalDir::Absent(path, device) => (path, *device, false),
-            LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
+            LocalDir::BelowFile | LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
         };
         let plain = plain(&dir.display_path);
         let unless_plain = |text| if text == plain { "" } else { text };

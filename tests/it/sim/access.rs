@@ -13,6 +13,18 @@ pub const OF_ANOTHER: [&str; 2] = [
     ".ferrybox-0badf00d-015f.part",
 ];
 
+/// They are gone, wherever they were.
+pub fn remove_neighbours(disk: &SimDisk) {
+    let files = disk.tree().files();
+    for path in files.keys().filter(|path| is_of_another(path)) {
+        disk.remove(path);
+    }
+}
+
+fn is_of_another(path: &str) -> bool {
+    OF_ANOTHER.contains(&path.rsplit('/').next().unwrap_or(path))
+}
+
 /// Permissions and access list.
 type Rights = (u32, Option<Vec<u8>>);
 
@@ -41,8 +53,7 @@ impl Access {
         let after = Access::before(disk).files;
         for (path, (rights, bytes)) in &self.files {
             let now = after.get(path);
-            let is_of_another = OF_ANOTHER.contains(&path.rsplit('/').next().unwrap_or(path));
-            if is_of_another && now.is_none_or(|(_, now)| now != bytes) {
+            if is_of_another(path) && now.is_none_or(|(_, now)| now != bytes) {
                 return Some(format!("{path} belongs to another instance, and is gone"));
             }
             let Some((new_rights, new_bytes)) = now.filter(|_| !is_own(path)) else {

@@ -87,7 +87,7 @@ struct Outcome {
     error: String,
     counts: Counts,
     routes: Vec<String>,
-    problems: usize,
+    problems: Vec<String>,
 }
 
 struct History {
@@ -236,14 +236,7 @@ impl History {
     fn attempt(&mut self, run: &Run, approved: &[String]) -> Result<Outcome, String> {
         let device = &self.devices[run.side - 1];
         let config = config_of(device, run.side);
-        let args = SyncArgs {
-            download_only: run.way == Way::Down,
-            upload_only: run.way == Way::Up,
-            dry_run: run.way == Way::Dry,
-            approved: approved.to_vec(),
-            max_time: None,
-        };
-        let options = args.options(&config);
+        let options = args_of(run, approved).options(&config);
         let report = Report::new(if options.dry_run {
             ReportKind::CollectedPlan
         } else {
@@ -301,7 +294,7 @@ impl History {
             error,
             counts: report.counts(),
             routes: routes.map(|call| call.route).collect(),
-            problems: problems.len(),
+            problems: problems.into_iter().map(|problem| problem.text).collect(),
         })
     }
 
@@ -450,6 +443,16 @@ impl Fingerprint {
             index: gateway.index_bytes(),
             position: gateway.dropbox.position(),
         }
+    }
+}
+
+fn args_of(run: &Run, approved: &[String]) -> SyncArgs {
+    SyncArgs {
+        download_only: run.way == Way::Down,
+        upload_only: run.way == Way::Up,
+        dry_run: run.way == Way::Dry,
+        approved: approved.to_vec(),
+        max_time: None,
     }
 }
 
