@@ -23,6 +23,7 @@ use ferrybox::io::stat::Kind;
 use ferrybox::report::{Counts, Report, ReportKind};
 
 use super::access::{Access, OF_ANOTHER};
+use super::disk::SimDisk;
 use super::excluded::Excluded;
 use super::guards::Watch;
 use super::machine::{End, Gateway};
@@ -375,16 +376,7 @@ impl History {
                     .set_now_ns(now + i128::from(*seconds) * 1_000_000_000);
             }
             Event::PageLimit(entries) => self.dropbox.set_page_limit(*entries),
-            Event::Mount(path) => {
-                let found = gateway.content.look(path);
-                let is_folder = found.is_some_and(|status| status.kind == Kind::Folder);
-                let mut tree = gateway.content.tree();
-                let is_empty = tree.list(path).is_ok_and(|entries| entries.is_empty());
-                if is_folder && is_empty && !tree.has_mount(path) && !tree.is_bare(path) {
-                    tree.sync_path(path);
-                    tree.mount(path, 2 + seed % 1000).unwrap();
-                }
-            }
+            Event::Mount(path) => mount(&gateway.content, path, 2 + seed % 1000),
             Event::Unmount => gateway.content.tree().unmount_all(),
             Event::TakeOff => self.scene.lock().unwrap().take_off(side - 1),
             Event::PutBack => self.scene.lock().unwrap().put_back(side - 1),
@@ -396,20 +388,7 @@ impl History {
             Event::Trouble(path, trouble) => self.scene.lock().unwrap().trouble(path, *trouble),
             Event::Heal => self.scene.lock().unwrap().heal(),
             Event::Renumber(device) => gateway.content.tree().renumber(*device),
-            Event::Neighbour(path) => {
-                if gateway
-                    .content
-                    .look(path)
-                    .is_some_and(|it| it.kind == Kind::Folder)
-                    && !gateway.content.tree().is_bare(path)
-                {
-                    for name in OF_ANOTHER {
-                        gateway
-                            .content
-                            .put(&format!("{path}/{name}"), b"of another");
-                    }
-                }
-            }
+            Event::Neighbour(path) => move_in(&gateway.content, path),
         }
     }
 
@@ -454,6 +433,31 @@ fn args_of(run: &Run, approved: &[String]) -> SyncArgs {
         approved: approved.to_vec(),
         max_time: None,
     }
+}
+
+/// A disk of its own is mounted on a folder that is empty.
+fn mount(disk: &SimDisk, path: &str, device: u64) {
+    let is_folder = is_folder(disk, path);
+    let mut tree = disk.tree();
+    let is_empty = tree.list(path).is_ok_and(|entries| entries.is_empty());
+    if is_folder && is_empty && !tree.has_mount(path) && !tree.is_bare(path) {
+        tree.sync_path(path);
+        tree.mount(path, device).unwrap();
+    }
+}
+
+/// Another instance has temporary files in a folder from now on.
+fn move_in(disk: &SimDisk, path: &str) {
+    if is_folder(disk, path) && !disk.tree().is_bare(path) {
+        for name in OF_ANOTHER {
+            disk.put(&format!("{path}/{name}"), b"of another");
+        }
+    }
+}
+
+fn is_folder(disk: &SimDisk, path: &str) -> bool {
+    let found = disk.look(path);
+    found.is_some_and(|status| status.kind == Kind::Folder)
 }
 
 fn approval_in(error: &str) -> Option<String> {

@@ -313,7 +313,7 @@ impl Draw {
                 Step::Edit(Edit { kind, ..edit })
             }
             50..53 => {
-                let kind = EditKind::Rename(self.path(random), *random.pick(&NEW));
+                let kind = EditKind::Rename(self.path(random), new_name(random));
                 let edit = self.edit(random);
                 Step::Edit(Edit { kind, ..edit })
             }
@@ -339,8 +339,8 @@ impl Draw {
             52..57 => EditKind::Copy(path, random.below(self.gateways as u64 + 1) as usize),
             57..75 => EditKind::Remove(path),
             75..82 => EditKind::Rename(path, self.path(random)),
-            82..86 => EditKind::Rename(path, *random.pick(&NEW)),
-            86..88 => EditKind::Rename(*random.pick(&NEW), path),
+            82..86 => EditKind::Rename(path, new_name(random)),
+            86..88 => EditKind::Rename(new_name(random), path),
             88..93 => EditKind::MakeDir(path),
             93..95 => EditKind::Touch(path),
             95 => EditKind::Hide(path),
@@ -446,6 +446,10 @@ impl Draw {
             _ => Event::Neighbour(self.path(random)),
         }
     }
+}
+
+fn new_name(random: &mut Random) -> &'static str {
+    NEW[random.below(NEW.len() as u64) as usize]
 }
 
 fn mishap(random: &mut Random) -> Mishap {

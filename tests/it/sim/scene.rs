@@ -198,30 +198,33 @@ impl Scene {
                 let seconds = 1_000_000_000 + random.below(900_000_000);
                 self.disks[edit.side - 1].set_mtime(path, seconds);
             }
-            EditKind::Hide(path) | EditKind::Share(path)
-                if edit.side > 0 && self.read(edit.side, path).is_some() =>
+            EditKind::Hide(path)
+            | EditKind::Share(path)
+            | EditKind::Forbid(path)
+            | EditKind::Allow(path)
+                if edit.side > 0 =>
             {
-                let disk = &self.disks[edit.side - 1];
-                match edit.kind {
-                    EditKind::Hide(_) => disk.set_mode(path, 0o600),
-                    _ => drop(Hands::Sim(disk.clone()).add_reader(path, 1001)),
-                }
+                self.set_access(edit.side, path, &edit.kind);
             }
-            EditKind::Forbid(path) | EditKind::Allow(path) if edit.side > 0 => {
-                let disk = &self.disks[edit.side - 1];
-                if let Some(status) = disk.look(path) {
-                    let forbids = matches!(edit.kind, EditKind::Forbid(_));
-                    let is_dir = status.kind == ferrybox::io::stat::Kind::Folder;
-                    disk.set_mode(
-                        path,
-                        match (forbids, is_dir) {
-                            (true, _) => 0,
-                            (false, true) => 0o755,
-                            (false, false) => 0o644,
-                        },
-                    );
-                }
+            _ => {}
+        }
+    }
+
+    /// Who may read and write something here.
+    fn set_access(&self, side: Side, path: &str, kind: &EditKind) {
+        let is_readable = self.read(side, path).is_some();
+        let disk = &self.disks[side - 1];
+        let Some(status) = disk.look(path) else {
+            return;
+        };
+        let is_dir = status.kind == ferrybox::io::stat::Kind::Folder;
+        match kind {
+            EditKind::Hide(_) if is_readable => disk.set_mode(path, 0o600),
+            EditKind::Share(_) if is_readable => {
+                Hands::Sim(disk.clone()).add_reader(path, 1001);
             }
+            EditKind::Forbid(_) => disk.set_mode(path, 0),
+            EditKind::Allow(_) => disk.set_mode(path, if is_dir { 0o755 } else { 0o644 }),
             _ => {}
         }
     }
