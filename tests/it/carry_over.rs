@@ -14,7 +14,7 @@ use crate::world::{TempDir, World, world};
 
 /// Made by the binary of 0.1 (d2c8d0c) beside a stand-in: four files and three folders in step, one
 /// of them edited here since, one file gone in Dropbox and one new there.
-const OF_0_1: &[u8] = include_bytes!("carry_over/index-0.1.db");
+const OF_0_1: &[u8] = include_bytes!("../../fuzz/corpus/index_file/of_0_1");
 
 /// All columns of all rows, as text, by path.
 fn columns(file: &Path) -> BTreeMap<String, Vec<String>> {

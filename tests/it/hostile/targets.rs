@@ -20,7 +20,7 @@ use ferrybox::dropbox::wire::{ApiError, FileMetadata, Metadata, one_line};
 use ferrybox::engine::cursor::CursorFile;
 use ferrybox::engine::remote_root::{Location, RemoteRoot};
 use ferrybox::error::Error;
-use ferrybox::index::{DirPath, Index, Row, SyncIdentity};
+use ferrybox::index::{DirPath, Index, Row, SyncIdentity, carry_over};
 use ferrybox::io::RealDisk;
 use ferrybox::io::deadline::Deadline;
 use ferrybox::io::host::Host;
@@ -398,6 +398,9 @@ pub fn index_file(data: &[u8]) {
         Ok(index) => index.expect("the file is there"),
         Err(error) => return damaged(&error),
     };
+    if let Err(error) = carry_over(&index) {
+        return damaged(&error);
+    }
     let whole = index.check_totals();
     match walk(&index) {
         // What was whole stays whole.
