@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::decide::Mode;
 use crate::core::filter::Filter;
+use crate::core::invocation::Invocation;
 use crate::core::schedule::{self, Schedule};
 
 mod document;
@@ -55,6 +56,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// The line of `content_dir`, for messages about the directory itself.
     pub content_dir_line: usize,
+    /// How the program is called with this file, for commands in messages.
+    pub invocation: Invocation,
     /// What is allowed but probably not meant. Each prints as one line.
     pub warnings: Vec<ConfigError>,
 }
@@ -254,6 +257,7 @@ impl Config {
             },
             state_dir: optional(&doc, "state.dir", paths::absolute)?,
             content_dir_line: doc.required("sync.content_dir")?.line().unwrap_or(0),
+            invocation: Invocation::default(),
             warnings,
         })
     }

@@ -7,6 +7,7 @@ pub mod content_hash;
 pub mod decide;
 pub mod filter;
 pub mod guard;
+pub mod invocation;
 mod java_pattern;
 pub mod names;
 pub mod own_names;

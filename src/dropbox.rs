@@ -1,7 +1,7 @@
 //! Dropbox, as the agent uses it: [`wire`] (what travels), [`retry`] (what a failure means and when
 //! to try again), [`auth`] and [`tokens`] (who we are), [`api`] (one method per route), [`page`] (a
-//! listing as a stream), [`batch`] (the routes that do many things at once) and [`longpoll`] (the
-//! wait for changes).
+//! listing as a stream), [`batch`] (the routes that do many things at once), [`longpoll`] (the wait
+//! for changes) and `verdict` (what an answer means that is no success).
 
 pub mod api;
 pub mod auth;
@@ -10,4 +10,5 @@ pub mod longpoll;
 pub mod page;
 pub mod retry;
 pub mod tokens;
+mod verdict;
 pub mod wire;

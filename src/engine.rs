@@ -128,7 +128,7 @@ fn attempt(
         Ok(disk) => locked(&**disk, &config.sync.content_dir)?,
         Err(_) => None,
     };
-    let files = state.map(|disk| TokenFiles::new(disk, state_dir.display().to_string()));
+    let files = state.map(|disk| token_files(disk, &state_dir, config));
     let keeper = files.as_ref().filter(|_| !options.dry_run);
     let credential = credential(config, files.as_ref(), keeper, host)?;
     let disk = disk?;
@@ -139,7 +139,8 @@ fn attempt(
         (None, None) => Index::in_memory("dry run")?,
     };
     let runtime = runtime(seams, config);
-    let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some());
+    let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some())
+        .called(&config.invocation);
     let deadline = Deadline::within(host, options.max_time);
     let api = Api::new(seams.http, host, &deadline, access);
     let identity = identity(config, files.as_ref(), keeper, &api)?;
@@ -164,6 +165,10 @@ fn attempt(
         api: &api,
     });
     pass::run(&env, options, &api, writers, &cursors, &identity)
+}
+
+fn token_files<'a>(disk: &'a dyn Disk, dir: &Path, config: &Config) -> TokenFiles<'a> {
+    TokenFiles::new(disk, dir.display().to_string()).called(&config.invocation)
 }
 
 /// The index on disk, if there is one that is to be used.

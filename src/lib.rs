@@ -165,7 +165,8 @@
 //! - [`dropbox::wire`]: what travels. [`dropbox::page`]: a listing read as a stream.
 //! - [`dropbox::api`]: a method for each route. [`dropbox::batch`]: those that do many things at
 //!   once.
-//! - [`dropbox::retry`]: what a failure means, and when to try again.
+//! - [`dropbox::retry`]: what a failure means, and when to try again. `dropbox::verdict`: what an
+//!   answer means that is no success, and whose words it is in.
 //! - [`dropbox::auth`]: the sign-in. [`dropbox::tokens`]: where tokens are kept.
 //! - [`dropbox::longpoll`]: Dropbox tells as soon as something has changed.
 //!
@@ -196,6 +197,7 @@
 //! - [`core::path`]: local paths and keys. [`core::remote`]: paths, revs and cursors of Dropbox.
 //! - [`core::filter`]: which paths travel, and which way. `core::java_pattern`: patterns as Java
 //!   reads them. [`core::names`]: names that Dropbox does not take. [`core::own_names`]: our own.
+//! - [`core::invocation`]: how the program is called, so that commands in messages can be pasted.
 //! - [`core::guard`]: when a pass asks a person. [`core::arrived_content`]: what was moved, not
 //!   lost.
 //! - [`core::content_hash`]: Dropbox's hash. [`core::conflict_name`]: the name of a conflict copy.

@@ -33,7 +33,9 @@ pub fn start(config: &Config) -> Result<String> {
     let dir = dirs::state_dir(config)?;
     let disk = dirs::open_state(&dir)?;
     let pending = auth::start(&RealHost::new(), app_key);
-    TokenFiles::new(&disk, dir.display().to_string()).store_pending(&pending)?;
+    TokenFiles::new(&disk, dir.display().to_string())
+        .called(&config.invocation)
+        .store_pending(&pending)?;
     Ok(format!(
         "{}{}",
         personal_token_note(config),
@@ -64,36 +66,38 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
         ));
     };
     let code = match code {
-        Some(code) => auth::clean_code(code)?,
-        None => auth::clean_code(&read_code()?)?,
+        Some(code) => auth::clean_code(code, &config.invocation)?,
+        None => auth::clean_code(&read_code()?, &config.invocation)?,
     };
     let dir = dirs::state_dir(config)?;
     let disk = dirs::open_state(&dir)?;
-    let files = TokenFiles::new(&disk, dir.display().to_string());
-    let pending = pending_for(app_key, &files)?;
+    let files = TokenFiles::new(&disk, dir.display().to_string()).called(&config.invocation);
+    let pending = pending_for(config, app_key, &files)?;
     let (http, host) = (RealHttp::new(config)?, RealHost::new());
     let secret = config.dropbox.app_secret.as_ref();
     let form = auth::code_form(&code, &pending, secret);
-    let answer = Api::redeem_code(&http, &host, &form)?;
+    let answer = Api::redeem_code(&http, &host, &form, &config.invocation)?;
     let missing = auth::missing_scopes(answer.scope.as_deref());
     if !missing.is_empty() {
         return Err(Error::Authentication(auth::missing_scope_text(
-            &missing, None,
+            &missing,
+            None,
+            &config.invocation,
         )));
     }
     let Some(refresh_token) = answer.refresh_token.clone() else {
-        return Err(Error::Authentication(
-            "Dropbox gave no refresh token; open the link of ferrybox startAuthentication as it \
-             is printed"
-                .to_owned(),
-        ));
+        return Err(Error::Authentication(format!(
+            "Dropbox gave no refresh token; open the link as it is printed by: {}",
+            config.invocation.command("startAuthentication")
+        )));
     };
     let runtime = dirs::open_runtime();
     let access = AccessTokens::new(
         credential(&pending, secret, &refresh_token),
         runtime.as_ref().map(|disk| disk as &dyn Disk),
         true,
-    );
+    )
+    .called(&config.invocation);
     access.keep(&host, &answer);
     let deadline = Deadline::none(&host);
     let api = Api::new(&http, &host, &deadline, access);
@@ -116,12 +120,13 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     };
     let personal = personal_token_note(config);
     Ok(format!(
-        "{personal}Authenticated {whose}. Next: ferrybox sync --dry-run{note}"
+        "{personal}Authenticated {whose}. Next: {}{note}",
+        config.invocation.command("sync --dry-run")
     ))
 }
 
 /// What was started with this app key and waits for its code.
-fn pending_for(app_key: &str, files: &TokenFiles<'_>) -> Result<Pending> {
+fn pending_for(config: &Config, app_key: &str, files: &TokenFiles<'_>) -> Result<Pending> {
     let pending = files.pending()?;
     if let Some(pending) = pending.filter(|pending| pending.app_key == app_key) {
         return Ok(pending);
@@ -132,7 +137,8 @@ fn pending_for(app_key: &str, files: &TokenFiles<'_>) -> Result<Pending> {
         "no authentication was started with this dropbox.app_key"
     };
     Err(Error::Authentication(format!(
-        "{why}; for a new one run: ferrybox startAuthentication"
+        "{why}; for a new one run: {}",
+        config.invocation.command("startAuthentication")
     )))
 }
 
@@ -186,7 +192,7 @@ pub fn logout(config: &Config) -> Result<String> {
         return nobody();
     }
     let disk = dirs::open_state(&dir)?;
-    let files = TokenFiles::new(&disk, dir.display().to_string());
+    let files = TokenFiles::new(&disk, dir.display().to_string()).called(&config.invocation);
     let stored = match files.token_to_revoke() {
         Ok(stored) => stored,
         Err(error) => {
@@ -213,7 +219,7 @@ pub fn logout(config: &Config) -> Result<String> {
     for credential in credentials {
         let runtime = runtime.as_ref().map(|disk| disk as &dyn Disk);
         let deadline = Deadline::none(&host);
-        let access = AccessTokens::new(credential, runtime, true);
+        let access = AccessTokens::new(credential, runtime, true).called(&config.invocation);
         let api = Api::new(&http, &host, &deadline, access);
         match api.revoke() {
             Ok(()) => {}

@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::content_hash::ContentHash;
+use crate::core::invocation::Invocation;
 use crate::core::remote::{Cursor, RemotePath, Rev};
-use crate::dropbox::auth::{self, TokenRefusal};
+use crate::dropbox::auth::{self, OAuthRefusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
-use crate::dropbox::retry::{CallError, Failure, Retry, retry_after_s};
+use crate::dropbox::retry::{CallError, Failure, Retry};
 use crate::dropbox::tokens::AccessTokens;
+use crate::dropbox::verdict::{self, AnswerHead, STRANGER};
 use crate::dropbox::wire::{
-    Account, ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
-    SpaceUsage, TokenAnswer, header_json, one_line, without_secrets,
+    Account, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted, SpaceUsage,
+    TokenAnswer, header_json, one_line, without_secrets,
 };
 use crate::error::Error;
 use crate::io::deadline::Deadline;
@@ -91,8 +93,14 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`Error::Authentication`] if the code or the app is refused.
-    pub fn redeem_code(http: &dyn Http, host: &dyn Host, form: &str) -> Result<TokenAnswer, Error> {
-        let mut attempt = || token_call(http, form, &auth::code_refused);
+    pub fn redeem_code(
+        http: &dyn Http,
+        host: &dyn Host,
+        form: &str,
+        invocation: &Invocation,
+    ) -> Result<TokenAnswer, Error> {
+        let refused = |refusal: &OAuthRefusal| auth::code_refused(refusal, invocation);
+        let mut attempt = || token_call(http, form, &refused);
         let refresh = || Ok(());
         Retry::new(host, &Deadline::none(host))
             .run(&refresh, &mut attempt)
@@ -116,7 +124,10 @@ impl<'a> Api<'a> {
     /// It is asked once.
     pub fn is_reachable(&self) -> bool {
         let answer = self.rpc_once::<Value>("users/get_current_account", "null");
-        !matches!(answer, Err(Failure::Broken(_) | Failure::ServerError(_)))
+        !matches!(
+            answer,
+            Err(Failure::Broken(_) | Failure::ServerError(_) | Failure::TokenDoubtful(_))
+        )
     }
 
     /// `users/get_space_usage`: bytes that are free for this account.
@@ -293,7 +304,11 @@ impl<'a> Api<'a> {
             let metadata = response
                 .header("dropbox-api-result")
                 .and_then(|json| serde_json::from_str(json).ok())
-                .ok_or_else(|| server_error("the answer to a download lacks its metadata"))?;
+                .ok_or_else(|| {
+                    server_error(&format!(
+                        "the answer to a download lacks its head, so {STRANGER}"
+                    ))
+                })?;
             let resumed = response.status == 206;
             Ok(Download {
                 metadata,
@@ -372,7 +387,10 @@ impl<'a> Api<'a> {
             let response = self.once(Endpoint::Api, &format!("/2/{route}"), headers, body)?;
             let page = read_page(response.body, &mut |entry| sink.entry(entry));
             page.map_err(|error| match error {
-                PageError::Malformed(error) => server_error(&format!("a listing broke: {error}")),
+                PageError::Malformed(error) => {
+                    log::debug!("{route}: {error}");
+                    server_error(&format!("a listing makes no sense, so {STRANGER}"))
+                }
                 PageError::Sink(error) => Failure::Final(error),
             })
         })
@@ -384,11 +402,12 @@ impl<'a> Api<'a> {
 
     /// Fetches a new access token (`/oauth2/token`).
     fn refresh(&self) -> Result<(), Error> {
-        self.access.forget();
         let Some(form) = auth::refresh_form(self.access.credential()) else {
             return Ok(());
         };
-        let mut attempt = || token_call(self.http, &form, &auth::refresh_refused);
+        let invocation = self.access.invocation();
+        let refused = |refusal: &OAuthRefusal| auth::refresh_refused(refusal, invocation);
+        let mut attempt = || token_call(self.http, &form, &refused);
         let answer = self
             .retry
             .run(&|| Ok(()), &mut attempt)
@@ -428,62 +447,26 @@ impl<'a> Api<'a> {
 
     /// What an answer that is no success means.
     fn sort(&self, path: &str, response: Response) -> Failure {
-        let status = response.status;
-        let retry_after = retry_after_s(response.header("retry-after"));
-        let request_id = response
-            .header("x-dropbox-request-id")
-            .unwrap_or("-")
-            .to_owned();
-        let mut bytes = Vec::new();
-        if response
-            .body
-            .take(ERROR_BYTES_MAX)
-            .read_to_end(&mut bytes)
-            .is_err()
-        {
+        let head = AnswerHead::of(&response);
+        let Ok(mut bytes) = read_error(response) else {
             return server_error(&format!("the answer to {path} broke off"));
-        }
+        };
         if let Some(token) = self.access.token_at_hand(self.host) {
             bytes = without_secrets(&String::from_utf8_lossy(&bytes), &token).into_bytes();
         }
+        let (status, request_id) = (head.status, &head.request_id);
         let text = one_line(&String::from_utf8_lossy(&bytes));
         log::debug!("{path}: {status} {text} (request id {request_id})");
-        let error = || serde_json::from_slice::<ApiError>(&bytes);
-        match status {
-            401 => {
-                match auth::token_refused(&error().unwrap_or_default(), self.access.credential()) {
-                    TokenRefusal::Stale => Failure::TokenExpired,
-                    TokenRefusal::Final(error) => Failure::Final(error),
-                }
-            }
-            409 => match error() {
-                Ok(error) if error.has("too_many_write_operations") => {
-                    Failure::RateLimited(retry_after)
-                }
-                Ok(error) => Failure::Refused(error),
-                Err(_) => server_error(&format!("{path}: an answer 409 without its reason")),
-            },
-            429 => Failure::RateLimited(
-                retry_after.or_else(|| error().ok().and_then(|e| e.number("retry_after"))),
-            ),
-            500..=599 | 408 | 200..=399 => server_error(&format!(
-                "Dropbox answers {status} to {path} (request id {request_id})"
-            )),
-            403 => Failure::Final(Error::Failed(format!(
-                "Dropbox denies {path}: {} (request id {request_id})",
-                error().map_or(text, |error| error.text())
-            ))),
-            400 if text.contains("required scope '") => {
-                let scope = text.split('\'').nth(1).unwrap_or_default();
-                let missing = auth::missing_scope_text(&[scope], Some(self.access.credential()));
-                Failure::Final(Error::Authentication(missing))
-            }
-            _ => Failure::Refused(ApiError {
-                error: json!({ ".tag": format!("http_{status}") }),
-                user_message: Some(crate::dropbox::wire::UserMessage { text }),
-            }),
-        }
+        let (credential, invocation) = (self.access.credential(), self.access.invocation());
+        verdict::of_route(path, &head, &bytes, credential, invocation)
     }
+}
+
+/// The body of an answer that is no success.
+fn read_error(response: Response) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut body = response.body.take(ERROR_BYTES_MAX);
+    body.read_to_end(&mut bytes).map(|_| bytes)
 }
 
 /// Takes the entries of a page as they arrive.
@@ -504,7 +487,7 @@ pub trait PageSink {
 fn token_call(
     http: &dyn Http,
     form: &str,
-    refused: &dyn Fn(&[u8]) -> Error,
+    refused: &dyn Fn(&OAuthRefusal) -> Error,
 ) -> Result<TokenAnswer, Failure> {
     let request = Request {
         endpoint: Endpoint::Api,
@@ -516,29 +499,18 @@ fn token_call(
         body: Body::Bytes(form.as_bytes()),
     };
     let response = http.send(request).map_err(transport_failure)?;
-    let status = response.status;
-    let retry_after = retry_after_s(response.header("retry-after"));
-    if status == 200 {
+    let head = AnswerHead::of(&response);
+    if head.status == 200 {
         return read_json(response.body);
     }
-    let mut body = Vec::new();
-    if response
-        .body
-        .take(ERROR_BYTES_MAX)
-        .read_to_end(&mut body)
-        .is_err()
-    {
+    let Ok(body) = read_error(response) else {
         return Err(server_error("the answer of the token endpoint broke off"));
-    }
+    };
     // The values of the form, but for the first, which names the grant.
     let values = form.split(['&', '=']).skip(3).step_by(2);
     let sent = values.collect::<Vec<_>>().join("\n");
     let body = without_secrets(&String::from_utf8_lossy(&body), &sent).into_bytes();
-    Err(match status {
-        400 | 401 | 403 => Failure::Final(refused(&body)),
-        429 => Failure::RateLimited(retry_after),
-        _ => server_error(&format!("Dropbox answers {status} to /oauth2/token")),
-    })
+    Err(verdict::of_token_endpoint(&head, &body, refused))
 }
 
 fn transport_failure(error: HttpError) -> Failure {
@@ -565,7 +537,7 @@ fn read_json<T: DeserializeOwned>(body: Box<dyn Read>) -> Result<T, Failure> {
     serde_json::from_slice(&bytes).map_err(|error| {
         let place = error.column();
         server_error(&format!(
-            "an answer of Dropbox makes no sense (at byte {place}); is a login page in the way?"
+            "an answer makes no sense (at byte {place}), so {STRANGER}"
         ))
     })
 }

@@ -9,6 +9,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
 use crate::config::{Config, Secret};
+use crate::core::invocation::Invocation;
 use crate::dropbox::tokens::{Credential, Pending};
 use crate::dropbox::wire::{ApiError, TokenError, one_line};
 use crate::error::{Error, Result};
@@ -60,10 +61,10 @@ pub fn banner(config: &Config, pending: &Pending) -> String {
          # Dropbox-Integration: U S E R   I N T E R A C T I O N   R E Q U I R E D !!\n\
          # 1. Open URL '{}'\n\
          # 2. Allow Ferrybox to access Dropbox\n\
-         # 3. Paste the authorisation code here using the command \
-         'ferrybox finishAuthentication \"<code>\"'\n\
+         # 3. Paste the authorisation code here using the command '{}'\n\
          {line}",
-        authorize_url(config, pending)
+        authorize_url(config, pending),
+        config.invocation.command("finishAuthentication \"<code>\"")
     )
 }
 
@@ -71,7 +72,7 @@ pub fn banner(config: &Config, pending: &Pending) -> String {
 ///
 /// # Errors
 /// [`Error::Authentication`] when what is left cannot be a code.
-pub fn clean_code(pasted: &str) -> Result<String> {
+pub fn clean_code(pasted: &str, invocation: &Invocation) -> Result<String> {
     let is_quote = |c: char| "\"'`<>\u{201c}\u{201d}\u{2018}\u{2019}\u{ab}\u{bb}".contains(c);
     let code: String = pasted
         .chars()
@@ -79,8 +80,8 @@ pub fn clean_code(pasted: &str) -> Result<String> {
         .collect();
     let wrong = |what: &str| {
         Err(Error::Authentication(format!(
-            "{what}; paste the code Dropbox showed after \"Allow\", or get a new one with: \
-             ferrybox startAuthentication"
+            "{what}; paste the code Dropbox showed after \"Allow\", or get a new one with: {}",
+            sign_in(invocation)
         )))
     };
     if code.is_empty() {
@@ -158,55 +159,101 @@ pub fn missing_scopes(granted: Option<&str>) -> Vec<&'static str> {
         .collect()
 }
 
+fn sign_in(invocation: &Invocation) -> String {
+    invocation.command("startAuthentication")
+}
+
 /// What to do about a missing permission.
-pub fn missing_scope_text(scopes: &[&str], credential: Option<&Credential>) -> String {
+pub fn missing_scope_text(
+    scopes: &[&str],
+    credential: Option<&Credential>,
+    invocation: &Invocation,
+) -> String {
     let then = match credential {
         Some(Credential::Personal(_)) => {
-            "generate a new token there and put it into dropbox.personal_access_token"
+            "generate a new token there and put it into dropbox.personal_access_token".to_owned()
         }
-        Some(Credential::Refresh { .. }) | None => "run: ferrybox startAuthentication",
+        Some(Credential::Refresh { .. }) | None => format!("run: {}", sign_in(invocation)),
     };
     let boxes: Vec<_> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
+    let permissions = match boxes.len() {
+        1 => "permission",
+        _ => "permissions",
+    };
     format!(
-        "the app lacks the permission {}: tick it in the Dropbox App Console \
+        "the app lacks the {permissions} {}: tick it in the Dropbox App Console \
          (dropbox.com/developers/apps, your app, tab Permissions), press Submit, then {then}",
         boxes.join(", ")
     )
 }
 
-/// What the token endpoint's refusal of a pasted code means.
-pub fn code_refused(body: &[u8]) -> Error {
-    let error = token_error(body);
-    let said = if error.error_description.is_empty() {
-        error.error.clone()
-    } else {
-        error.error_description.clone()
+/// The refusal of the token endpoint in Dropbox's words (RFC 6749, 5.2).
+pub struct OAuthRefusal {
+    /// `invalid_grant`, `invalid_client`, ...
+    error: String,
+    description: String,
+}
+
+/// What the token endpoint refuses, if these are Dropbox's words.
+pub fn refusal(body: &[u8]) -> Option<OAuthRefusal> {
+    let TokenError {
+        error,
+        error_description,
+    } = serde_json::from_slice(body).ok()?;
+    // Some have a text behind the word.
+    let (word, text) = error.split_once(':').unwrap_or((&error, ""));
+    let description = match error_description.is_empty() {
+        true => text.trim(),
+        false => &error_description,
     };
-    let said = one_line(&said);
-    Error::Authentication(match error.error.as_str() {
-        "invalid_grant" if error.error_description.contains("verifier") => format!(
+    (!word.is_empty()).then(|| OAuthRefusal {
+        error: word.to_owned(),
+        description: description.to_owned(),
+    })
+}
+
+impl OAuthRefusal {
+    /// Whether a person must act. There are others that come and go on Dropbox's side.
+    pub fn is_final(&self) -> bool {
+        let words = ["invalid_grant", "invalid_client", "unauthorized_client"];
+        words.contains(&self.error.as_str())
+    }
+
+    /// What Dropbox says, for people.
+    pub fn said(&self) -> String {
+        one_line(match self.description.is_empty() {
+            true => &self.error,
+            false => &self.description,
+        })
+    }
+}
+
+/// What the token endpoint's refusal of a pasted code means.
+pub fn code_refused(refusal: &OAuthRefusal, invocation: &Invocation) -> Error {
+    let (said, sign_in) = (refusal.said(), sign_in(invocation));
+    Error::Authentication(match refusal.error.as_str() {
+        "invalid_grant" if refusal.description.contains("verifier") => format!(
             "this code belongs to an earlier link, not to the last one printed (Dropbox says: \
-             {said}); open the link of ferrybox startAuthentication and paste the code it gives"
+             {said}); open the link that this prints, and paste the code it gives: {sign_in}"
         ),
         "invalid_grant" => format!(
             "Dropbox does not accept this code: it is mistyped, already used or expired \
              (Dropbox says: {said}); a code works once and for a few minutes; get a new one \
-             with: ferrybox startAuthentication"
+             with: {sign_in}"
         ),
         _ => app_refused(&said),
     })
 }
 
 /// What the token endpoint's refusal of a refresh token means.
-pub fn refresh_refused(body: &[u8]) -> Error {
-    let error = token_error(body);
-    let said = one_line(&error.error_description);
-    Error::Authentication(match error.error.as_str() {
+pub fn refresh_refused(refusal: &OAuthRefusal, invocation: &Invocation) -> Error {
+    let (said, sign_in) = (refusal.said(), sign_in(invocation));
+    Error::Authentication(match refusal.error.as_str() {
         "invalid_grant" => format!(
             "Dropbox has ended this authentication (Dropbox says: {said}); nothing was changed; \
-             authenticate again with: ferrybox startAuthentication"
+             authenticate again with: {sign_in}"
         ),
-        _ => app_refused(if said.is_empty() { &error.error } else { &said }),
+        _ => app_refused(&said),
     })
 }
 
@@ -218,15 +265,30 @@ fn app_refused(said: &str) -> String {
     )
 }
 
-fn token_error(body: &[u8]) -> TokenError {
-    serde_json::from_slice(body).unwrap_or_else(|_| {
-        let text = String::from_utf8_lossy(body);
-        let code = text.split(':').next().unwrap_or_default().to_owned();
-        TokenError {
-            error: code,
-            error_description: text.into_owned(),
-        }
+/// Dropbox cannot read the token at all.
+pub fn malformed_token(credential: &Credential, invocation: &Invocation) -> Error {
+    let sign_in = sign_in(invocation);
+    Error::Authentication(match credential {
+        Credential::Personal(_) => format!(
+            "Dropbox says that dropbox.personal_access_token is not an access token: copy it \
+             again, whole, from the App Console, or better set dropbox.app_key, remove the token \
+             and run: {sign_in}"
+        ),
+        Credential::Refresh { .. } => format!(
+            "Dropbox says that the access token of this authentication is damaged; authenticate \
+             again with: {sign_in}"
+        ),
     })
+}
+
+/// The token is one of a team, not of a person in it.
+pub fn team_token() -> Error {
+    Error::Authentication(
+        "this access token is one for a whole Dropbox team, and Ferrybox syncs the files of one \
+         account: make an app with \"Scoped access\" and none of the permissions for teams in the \
+         App Console, and authenticate with that as the person whose files these are"
+            .to_owned(),
+    )
 }
 
 /// Why a bearer token was refused, from a 401 body.
@@ -238,7 +300,11 @@ pub enum TokenRefusal {
 }
 
 /// Reads a 401 `AuthError`.
-pub fn token_refused(error: &ApiError, credential: &Credential) -> TokenRefusal {
+pub fn token_refused(
+    error: &ApiError,
+    credential: &Credential,
+    invocation: &Invocation,
+) -> TokenRefusal {
     let personal = matches!(credential, Credential::Personal(_));
     if error.is("missing_scope") {
         let field = |value: &Value| value.get("required_scope").map(ToString::to_string);
@@ -249,18 +315,18 @@ pub fn token_refused(error: &ApiError, credential: &Credential) -> TokenRefusal 
         return TokenRefusal::Final(Error::Authentication(missing_scope_text(
             &[&scope],
             Some(credential),
+            invocation,
         )));
     }
     if error.is("expired_access_token") || error.is("invalid_access_token") {
         if !personal {
             return TokenRefusal::Stale;
         }
-        return TokenRefusal::Final(Error::Authentication(
+        return TokenRefusal::Final(Error::Authentication(format!(
             "Dropbox no longer accepts the personal access token: console tokens last 4 hours; \
-             generate a new one, or better set dropbox.app_key, remove the token and run: \
-             ferrybox startAuthentication"
-                .to_owned(),
-        ));
+             generate a new one, or better set dropbox.app_key, remove the token and run: {}",
+            sign_in(invocation)
+        )));
     }
     TokenRefusal::Final(Error::Authentication(format!(
         "Dropbox refuses access to the account: {}",
@@ -282,7 +348,11 @@ mod tests {
             "\u{201c}ab-C_1\u{201d}",
             "ab-\n C_1",
         ] {
-            assert_eq!(clean_code(pasted).unwrap(), "ab-C_1", "{pasted:?}");
+            assert_eq!(
+                clean_code(pasted, &Invocation::default()).unwrap(),
+                "ab-C_1",
+                "{pasted:?}"
+            );
         }
     }
 
@@ -295,7 +365,7 @@ mod tests {
             "a&b",
             "é",
         ] {
-            let error = clean_code(pasted).unwrap_err();
+            let error = clean_code(pasted, &Invocation::default()).unwrap_err();
             assert!(
                 error.to_string().contains("ferrybox startAuthentication"),
                 "{error}"
@@ -309,7 +379,8 @@ mod tests {
         assert_eq!(missing_scopes(Some(granted)), ["files.content.write"]);
         assert!(missing_scopes(None).is_empty());
         assert!(
-            missing_scope_text(&["files.content.write"], None).contains("\"files.content.write\"")
+            missing_scope_text(&["files.content.write"], None, &Invocation::default())
+                .contains("\"files.content.write\"")
         );
     }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::core::remote::Cursor;
 use crate::dropbox::retry::retry_after_s;
+use crate::dropbox::verdict::{OWN_TEXT, STRANGER};
 use crate::io::http::{Body, Endpoint, Http, Request};
 
 /// Seconds Dropbox waits for changes: the most it takes. It adds up to 90 of its own choice.
@@ -59,22 +60,24 @@ pub fn longpoll(http: &dyn Http, cursor: &Cursor) -> Result<News, String> {
         is_reset: false,
         backoff: Duration::ZERO,
     };
+    let used_up = News {
+        changes: true,
+        is_reset: true,
+        ..nothing
+    };
     match status {
         200 => {
             let answer: Answer = serde_json::from_slice(&bytes)
-                .map_err(|_| "the answer makes no sense; is a login page in the way?".to_owned())?;
+                .map_err(|_| format!("the answer makes no sense, so {STRANGER}"))?;
             Ok(News {
                 changes: answer.changes,
                 is_reset: false,
                 backoff: Duration::from_secs(answer.backoff.unwrap_or(0)),
             })
         }
-        // The cursor is used up (`reset`): a pass gets a new one.
-        409 => Ok(News {
-            changes: true,
-            is_reset: true,
-            ..nothing
-        }),
+        // The cursor is used up (`reset`) or not one for this route: a pass gets a new one.
+        409 => Ok(used_up),
+        400 if bytes.starts_with(OWN_TEXT) => Ok(used_up),
         429 | 503 if asked_s.is_some() => Ok(News {
             backoff: Duration::from_secs(asked_s.unwrap_or(0)),
             ..nothing

@@ -32,6 +32,8 @@ pub enum Failure {
     RateLimited(Option<u64>),
     /// The access token is no longer good.
     TokenExpired,
+    /// It may be so: the answer, told by the text, does not say.
+    TokenDoubtful(String),
     /// The route's own error.
     Refused(ApiError),
     /// Our side of a streamed body failed.
@@ -105,7 +107,13 @@ impl<'a> Retry<'a> {
         let mut refreshed = false;
         loop {
             self.deadline.check().map_err(CallError::End)?;
-            match attempt() {
+            let attempted = match attempt() {
+                // Asked for once; after that it is an answer that says nothing.
+                Err(Failure::TokenDoubtful(text)) if refreshed => Err(Failure::ServerError(text)),
+                Err(Failure::TokenDoubtful(_)) => Err(Failure::TokenExpired),
+                attempted => attempted,
+            };
+            match attempted {
                 Ok(value) => return Ok(value),
                 Err(Failure::Refused(error)) => return Err(CallError::Refused(error)),
                 Err(Failure::Local(error)) => return Err(CallError::Local(error)),
@@ -119,7 +127,7 @@ impl<'a> Retry<'a> {
                     refreshed = true;
                     refresh().map_err(CallError::End)?;
                 }
-                Err(Failure::Broken(text)) => {
+                Err(Failure::Broken(text) | Failure::TokenDoubtful(text)) => {
                     broken += 1;
                     let waited = host.elapsed().saturating_sub(start);
                     if broken >= TRIES_MAX || waited >= OFFLINE_AFTER {

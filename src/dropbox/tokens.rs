@@ -10,6 +10,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
+use crate::core::invocation::{Invocation, quoted};
 use crate::core::path::RelPath;
 use crate::dropbox::wire::TokenAnswer;
 use crate::error::{Error, Result, state_error};
@@ -68,12 +69,31 @@ struct CachedAccess {
 pub struct TokenFiles<'a> {
     disk: &'a dyn Disk,
     shown: String,
+    invocation: Invocation,
 }
 
 impl<'a> TokenFiles<'a> {
     /// The files in the state directory `disk`, which people know as `shown`.
     pub fn new(disk: &'a dyn Disk, shown: String) -> TokenFiles<'a> {
-        TokenFiles { disk, shown }
+        TokenFiles {
+            disk,
+            shown,
+            invocation: Invocation::default(),
+        }
+    }
+
+    /// The same, with the commands in their messages as they are called here.
+    #[must_use]
+    pub fn called(self, invocation: &Invocation) -> TokenFiles<'a> {
+        TokenFiles {
+            invocation: invocation.clone(),
+            ..self
+        }
+    }
+
+    /// The state directory, as people know it.
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// The stored token, if there is one.
@@ -154,19 +174,22 @@ impl<'a> TokenFiles<'a> {
         let loose = |what: &str, mode: u32, remedy: &str| {
             Error::Authentication(format!(
                 "{what} can be read by others (mode {mode:04o}), so it is not used; run: \
-                 chmod {remedy} {what} -- and if others had access, run ferrybox logout"
+                 chmod {remedy} {} -- and if others had access, run: {}",
+                quoted(what),
+                self.invocation.command("logout")
             ))
         };
         if status.kind != Kind::File {
             return Err(Error::Authentication(format!(
-                "{shown} is not a regular file; remove it and run: ferrybox startAuthentication"
+                "{shown} is not a regular file; remove it and run: {}",
+                self.sign_in()
             )));
         }
         if status.uid != dir.uid {
             return Err(Error::Authentication(format!(
-                "{shown} belongs to another user (uid {}), so it is not used; remove it and run: \
-                 ferrybox startAuthentication",
-                status.uid
+                "{shown} belongs to another user (uid {}), so it is not used; remove it and run: {}",
+                status.uid,
+                self.sign_in()
             )));
         }
         if status.mode & 0o077 != 0 {
@@ -190,9 +213,14 @@ impl<'a> TokenFiles<'a> {
         // The parser's own text could quote the secret.
         serde_json::from_slice(&bytes).map(Some).map_err(|_| {
             Error::Authentication(format!(
-                "{shown} is damaged; remove it and run: ferrybox startAuthentication"
+                "{shown} is damaged; remove it and run: {}",
+                self.sign_in()
             ))
         })
+    }
+
+    fn sign_in(&self) -> String {
+        self.invocation.command("startAuthentication")
     }
 
     fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -239,6 +267,7 @@ pub struct AccessTokens<'a> {
     /// A private directory on tmpfs.
     runtime: Option<&'a dyn Disk>,
     keeps: bool,
+    invocation: Invocation,
 }
 
 impl<'a> AccessTokens<'a> {
@@ -254,7 +283,22 @@ impl<'a> AccessTokens<'a> {
             token: RefCell::default(),
             runtime,
             keeps,
+            invocation: Invocation::default(),
         }
+    }
+
+    /// The same, with the commands in messages as they are called here.
+    #[must_use]
+    pub fn called(self, invocation: &Invocation) -> AccessTokens<'a> {
+        AccessTokens {
+            invocation: invocation.clone(),
+            ..self
+        }
+    }
+
+    /// How the program is called.
+    pub fn invocation(&self) -> &Invocation {
+        &self.invocation
     }
 
     /// The credential.

@@ -26,7 +26,7 @@ pub(crate) fn credential(
                 "dropbox.personal_access_token wins over dropbox.app_key"
             );
         }
-        return credential_of(config, None).ok_or_else(|| unauthenticated("", None));
+        return credential_of(config, None).ok_or_else(|| unauthenticated(config, "", None));
     }
     let app_key = config.dropbox.app_key.as_deref().unwrap_or_default();
     let stored = files.map(TokenFiles::token).transpose()?.flatten();
@@ -38,17 +38,21 @@ pub(crate) fn credential(
         Some(_) => "",
     };
     if why.is_empty() {
-        return credential_of(config, stored.as_ref()).ok_or_else(|| unauthenticated(why, None));
+        return credential_of(config, stored.as_ref())
+            .ok_or_else(|| unauthenticated(config, why, None));
     }
     let banner = |keeper| banner_for(config, keeper, host, app_key);
     let banner = keeper.map(banner).transpose()?;
-    Err(unauthenticated(why, banner))
+    Err(unauthenticated(config, why, banner))
 }
 
-fn unauthenticated(why: &str, banner: Option<String>) -> Error {
+fn unauthenticated(config: &Config, why: &str, banner: Option<String>) -> Error {
     Error::Authentication(match banner {
         Some(banner) => format!("{why}\n{banner}"),
-        None => format!("{why}; run: ferrybox startAuthentication"),
+        None => format!(
+            "{why}; run: {}",
+            config.invocation.command("startAuthentication")
+        ),
     })
 }
 
@@ -66,7 +70,8 @@ pub(crate) fn identity(
     let (account_id, app_key, root_namespace) = match api.access().credential() {
         Credential::Refresh { app_key, .. } => {
             let stored = files.map(TokenFiles::token).transpose()?.flatten();
-            let mut stored = stored.ok_or_else(|| unauthenticated("the token is gone", None))?;
+            let mut stored =
+                stored.ok_or_else(|| unauthenticated(config, "the token is gone", None))?;
             // The authentication could not show the account: it is asked for now.
             if stored.root_namespace_id.is_empty() {
                 let found = api

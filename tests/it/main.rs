@@ -43,6 +43,7 @@ mod resume;
 mod spelling;
 mod stable;
 mod state;
+mod strangers;
 mod tidy;
 mod transfers;
 mod unknown;

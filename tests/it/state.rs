@@ -36,6 +36,10 @@ fn check_recovers(world: &World) {
     world.check_settled();
 }
 
+/// What Dropbox says of a cursor of another app.
+const FOREIGN_CURSOR: &str = "Error in call to API function \"files/list_folder/continue\": Invalid \
+                              \"cursor\" parameter: this cursor is for a different app.";
+
 #[test]
 fn deleting_the_cursor_file_lists_again_and_transfers_nothing() {
     let world = populated();
@@ -297,7 +301,7 @@ fn a_cursor_dropbox_does_not_know_is_no_reset() {
     world.put("a", "a");
     world.sync_ok();
     world.put("private", "p");
-    let refused = Effect::Status(400, "this cursor is for a different app.".to_owned());
+    let refused = Effect::Status(400, FOREIGN_CURSOR.to_owned());
     let once = Fault::new("list_folder/continue", When::Nth(1), refused);
     world.dropbox.inject(once);
     world.sync_ok();
@@ -307,7 +311,7 @@ fn a_cursor_dropbox_does_not_know_is_no_reset() {
 #[test]
 fn a_400_without_a_cursor_says_what_dropbox_says() {
     let world = world();
-    let text = "Your app (ID: 1) is not permitted to access this endpoint because it does not \
+    let text = "Error in call to API function \"files/list_folder\": Your app (ID: 1) is not permitted to access this endpoint because it does not \
                 have the required scope 'files.metadata.read'.";
     let refused = Effect::Status(400, text.to_owned());
     world
@@ -321,7 +325,10 @@ fn a_400_without_a_cursor_says_what_dropbox_says() {
         outcome.error
     );
     world.dropbox.clear_faults();
-    let refused = Effect::Status(400, "Error in call: something new".to_owned());
+    let refused = Effect::Status(
+        400,
+        "Error in call to API function \"files/list_folder\": something new".to_owned(),
+    );
     world
         .dropbox
         .inject(Fault::new("list_folder", When::Always, refused));
@@ -392,7 +399,7 @@ fn a_personal_token_of_another_app_deletes_nothing() {
     let token = world.dropbox.personal_access_token();
     let keys = format!("personal_access_token = \"{token}\"");
     world.dropbox_keys.replace(keys);
-    let refused = Effect::Status(400, "this cursor is for a different app.".to_owned());
+    let refused = Effect::Status(400, FOREIGN_CURSOR.to_owned());
     let once = Fault::new("list_folder/continue", When::Nth(1), refused);
     world.dropbox.inject(once);
     let outcome = world.sync_ok();

@@ -340,3 +340,64 @@ fn a_code_is_not_lost_when_the_account_cannot_be_shown() {
     assert_eq!(console.run(&["sync"]).code, 0);
     assert_eq!(console.dropbox.requests().len(), 1, "it is asked for once");
 }
+
+/// B1: nothing is spent and nothing is lost.
+#[test]
+fn b1_a_stranger_at_the_token_endpoint_ends_no_authentication() {
+    let console = Console::new();
+    let banner = console.run(&["login"]).out;
+    let html = "<html><body>Blocked</body></html>".to_owned();
+    let blocked = || {
+        Fault::new(
+            "oauth2/token",
+            When::Always,
+            Effect::Status(403, html.clone()),
+        )
+    };
+    console.dropbox.inject(blocked());
+    let code = console.code_for(&banner);
+    let said = console.run(&["finishAuthentication", &code]);
+    assert_eq!(said.code, 7, "{}", said.err);
+    assert!(said.err.contains("answered instead"), "{}", said.err);
+    console.dropbox.clear_faults();
+    let said = console.run(&["finishAuthentication", &code]);
+    assert_eq!(said.code, 0, "the code is still good: {}", said.err);
+    let token = fs::read(console.state().join("token.json")).unwrap();
+    console.dropbox.expire_access_tokens();
+    console.dropbox.inject(blocked());
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 7, "{}", said.err);
+    assert_eq!(fs::read(console.state().join("token.json")).unwrap(), token);
+    console.dropbox.clear_faults();
+    assert_eq!(console.run(&["sync"]).code, 0);
+}
+
+/// B1: some were met with an empty 401 where their token had expired.
+#[test]
+fn b1_an_empty_401_is_asked_again_with_a_new_token_once() {
+    let console = Console::new();
+    console.authenticate();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    let answer = Effect::Status(401, String::new());
+    let fault = Fault::new("files/list_folder/continue", When::Nth(1), answer);
+    console.dropbox.inject(fault);
+    console.dropbox.clear_requests();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    let requests = console.dropbox.requests();
+    let routes: Vec<_> = requests.iter().map(|call| call.route.as_str()).collect();
+    let again = "files/list_folder/continue";
+    assert_eq!(routes, [again, "oauth2/token", again]);
+}
+
+/// B1: a logout that a stranger answers keeps the token, which still opens the account.
+#[test]
+fn b1_a_logout_that_dropbox_did_not_answer_keeps_the_token() {
+    let console = Console::new();
+    console.authenticate();
+    let answer = Effect::Status(401, "<html>".to_owned());
+    console
+        .dropbox
+        .inject(Fault::new("token/revoke", When::Always, answer));
+    assert_eq!(console.run(&["logout"]).code, 7);
+    assert!(console.state().join("token.json").exists());
+}
