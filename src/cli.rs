@@ -20,7 +20,7 @@ use crate::error::{ExitCode, Result};
 use crate::io::env;
 use crate::io::host::{Host, RealHost};
 use crate::logging::{self, WATCHER};
-use crate::report::{CLEAR_LINE, Counts, Problem, Report, ReportKind};
+use crate::report::{CLEAR_LINE, Counts, Problem, Report, ReportKind, counted};
 
 /// Version of the `--json` envelope.
 const SCHEMA_VERSION: u32 = 1;
@@ -197,6 +197,8 @@ struct CommandOutcome {
     problems: Vec<Problem>,
     conflicts: Vec<String>,
     plan: Vec<String>,
+    /// Deletes that a halt holds back.
+    held: Vec<String>,
     /// What a command answers; data, so it goes to stdout.
     answer: Option<String>,
 }
@@ -223,6 +225,7 @@ impl CommandOutcome {
             problems: Vec::new(),
             conflicts: Vec::new(),
             plan: Vec::new(),
+            held: Vec::new(),
         }
     }
 }
@@ -295,6 +298,12 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     });
     let is_watched = std::io::stderr().is_terminal() && !cli.json;
     let report = if is_watched { report.watched() } else { report };
+    let report = if cli.json { report.complete() } else { report };
+    let report = if cli.verbose > 0 {
+        report.verbose()
+    } else {
+        report
+    };
     if rustix::process::geteuid().is_root() {
         log::info!(
             target: WATCHER,
@@ -312,6 +321,8 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     if is_watched {
         let _ = write!(std::io::stderr(), "{CLEAR_LINE}");
     }
+    report.tell_rest();
+    report.tell_held();
     summarize(&report, &options, &result);
     CommandOutcome {
         command: "sync",
@@ -321,6 +332,7 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         problems: report.problems(),
         conflicts: report.conflicts(),
         plan: report.plan(),
+        held: report.held_deletes(),
         answer: None,
     }
 }
@@ -355,6 +367,7 @@ struct Envelope<'a> {
     problems: &'a [Problem],
     conflicts: &'a [String],
     plan: &'a [String],
+    held: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<&'a str>,
 }
@@ -379,7 +392,11 @@ fn print_json(outcome: &CommandOutcome, exit: ExitCode) {
         }),
         Ok(ExitCode::SomeFiles) => Some(EnvelopeError {
             code: "some_files",
-            message: format!("{} paths have problems", outcome.problems.len()),
+            message: counted(
+                outcome.problems.len() as u64,
+                "path has a problem",
+                "paths have problems",
+            ),
         }),
         Ok(_) => None,
     };
@@ -394,6 +411,7 @@ fn print_json(outcome: &CommandOutcome, exit: ExitCode) {
         problems: &outcome.problems,
         conflicts: &outcome.conflicts,
         plan: &outcome.plan,
+        held: &outcome.held,
         answer: outcome.answer.as_deref(),
     };
     if let Ok(json) = serde_json::to_string(&envelope) {

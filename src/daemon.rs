@@ -4,6 +4,7 @@
 //! missed. Being killed is an ordinary way to stop, here as in a pass.
 
 pub mod gateway;
+pub mod sign_in;
 pub mod timetable;
 pub mod wakeup;
 pub mod watcher;
@@ -11,7 +12,7 @@ pub mod watcher;
 use jiff::Timestamp;
 
 use crate::core::schedule::scheduler::{Due, Scheduler, Schedules};
-use crate::error::{ExitCode, Result};
+use crate::error::ExitCode;
 
 /// Why waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +23,15 @@ pub enum Wake {
     Local,
     /// Dropbox tells of changes.
     Remote,
+    /// Somebody has signed in.
+    SignedIn,
     /// The configuration is to be read again (SIGHUP).
     Reload,
     /// It is over.
     End,
 }
 
-/// How a pass ended that is no reason to end altogether.
+/// How a pass ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Everything that could be done is done.
@@ -51,28 +54,27 @@ pub trait Driver {
     /// Runs one pass, or half of it, and tells how it went. A pass that is `prompt` answers to
     /// something that has just happened.
     ///
-    /// # Errors
-    /// What only a person can mend.
-    fn pass(&mut self, due: Due, prompt: bool) -> Result<Ended>;
+    /// Whatever keeps it from its work is told and waited out: a person may mend it meanwhile.
+    fn pass(&mut self, due: Due, prompt: bool) -> Ended;
 
     /// Waits until then, as the clock on the wall has it.
     fn wait(&mut self, next: Option<Timestamp>) -> Wake;
+
+    /// Whether the configuration is to be read again; asked between any two passes.
+    fn is_reload_asked(&mut self) -> bool;
 
     /// Reads the configuration again. One that cannot be used is told about and left alone.
     fn reload(&mut self);
 }
 
-/// Runs passes until something only a person can mend, or the end.
-///
-/// # Errors
-/// As [`Driver::pass`].
-pub fn run(driver: &mut dyn Driver) -> Result<ExitCode> {
+/// Runs passes until the end.
+pub fn run(driver: &mut dyn Driver) -> ExitCode {
     let mut scheduler = Scheduler::new(driver.schedules(), driver.now());
     let mut due = Due::BOTH;
     let mut prompt = false;
     loop {
         if due.is_any() {
-            match driver.pass(due, prompt)? {
+            match driver.pass(due, prompt) {
                 Ended::Done => scheduler.succeeded(),
                 Ended::Left { progress } => {
                     if progress {
@@ -84,22 +86,24 @@ pub fn run(driver: &mut dyn Driver) -> Result<ExitCode> {
         }
         due = scheduler.due_now(driver.now());
         prompt = false;
-        if due.is_any() {
-            continue;
-        }
-        let wake = driver.wait(scheduler.next());
-        due = scheduler.due_now(driver.now());
+        let wake = match (driver.is_reload_asked(), due.is_any()) {
+            (true, _) => Wake::Reload,
+            (false, true) => continue,
+            (false, false) => driver.wait(scheduler.next()),
+        };
+        due = due.and(scheduler.due_now(driver.now()));
         match wake {
             Wake::Time => {}
             Wake::Local => (due.up, prompt) = (true, true),
             Wake::Remote => (due.down, prompt) = (true, true),
+            Wake::SignedIn => (due, prompt) = (Due::BOTH, true),
             Wake::Reload => {
                 driver.reload();
                 scheduler = Scheduler::new(driver.schedules(), driver.now());
                 // What was due, or would be by what it says now.
                 due = Due::BOTH;
             }
-            Wake::End => return Ok(ExitCode::Ok),
+            Wake::End => return ExitCode::Ok,
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum ExitCode {
 pub enum Error {
     /// The configuration cannot be used.
     Config(ConfigError),
+    /// What was typed makes no sense, as the pass has shown.
+    Usage(String),
     /// Another run holds the lock.
     Locked(String),
     /// Somebody must authenticate; the text says why and how.
@@ -62,6 +64,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Error::Config(_) => ExitCode::Config,
+            Error::Usage(_) => ExitCode::Usage,
             Error::Locked(_) => ExitCode::Locked,
             Error::Authentication(_) => ExitCode::Authentication,
             Error::Halt(_) => ExitCode::Halted,
@@ -75,6 +78,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Config(_) => "config",
+            Error::Usage(_) => "usage",
             Error::Locked(_) => "locked",
             Error::Authentication(_) => "authentication",
             Error::Halt(_) => "halted",
@@ -89,7 +93,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Config(error) => fmt::Display::fmt(error, f),
-            Error::Locked(text)
+            Error::Usage(text)
+            | Error::Locked(text)
             | Error::Authentication(text)
             | Error::Halt(text)
             | Error::TryLater(text)

@@ -145,8 +145,8 @@
 //! # Rooms beside the pass
 //! [`daemon`] is `ferrybox run`, which starts passes by a schedule: the loop itself.
 //! - [`daemon::gateway`]: the machine that loop drives. [`daemon::timetable`]: when passes start by
-//!   this configuration. [`daemon::wakeup`]: what ends a wait: SIGHUP, the clock, or the
-//!   [`daemon::watcher`], which watches the content dir with inotify.
+//!   this configuration. [`daemon::wakeup`]: what ends a wait: SIGHUP, the clock, a sign-in
+//!   ([`daemon::sign_in`]), or the [`daemon::watcher`], which watches the content dir with inotify.
 //!
 //! [`index`] is the three trees on disk, in SQLite; the file itself opens, makes and empties it:
 //! - `index::schema`: tables and statements. `index::database`: the open database.
@@ -183,7 +183,8 @@
 //!   [`io::time_zone`]: the time zone of the gateway.
 //!
 //! [`logging`] says where lines go; `logging::file` is the log file. [`report`] is what a pass
-//! tells people. [`timestamp`] has times as Dropbox writes them.
+//! tells people; `report::lines` how many lines of a kind, `report::words` how numbers
+//! and names are written. [`timestamp`] has times as Dropbox writes them.
 //!
 //! [`config`] is the configuration, read and checked in full before anything else:
 //! - `config::keys`: the one table of known keys. `config::document`: the file as a list of them.

@@ -10,7 +10,15 @@ use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use log::Level;
 use serde::Serialize;
+
+mod lines;
+mod words;
+
+pub use words::{counted, grouped, in_brackets, printable, size_text};
+
+use lines::{Lines, Whole};
 
 /// Something that was done, or would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +110,9 @@ pub struct Problem {
 /// How often problems that stay are told of.
 const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
 
+/// Deletes that are named when a pass halts.
+const HELD_SAID: usize = 10;
+
 /// Wipes a line of progress.
 pub const CLEAR_LINE: &str = "\r\x1b[K";
 
@@ -128,8 +139,10 @@ impl KnownProblems {
     /// they have not been told for a day.
     pub fn learn(&mut self, report: &Report) -> bool {
         let now = report.problems.borrow();
+        let over = "no longer a problem";
         for path in self.problems.keys().filter(|path| !now.contains_key(*path)) {
-            log::info!("{path}: no longer a problem");
+            let line = format!("{path}: {over}");
+            report.lines.say(Level::Info, Whole::Verbose, over, &line);
         }
         let is_new = now
             .iter()
@@ -145,11 +158,8 @@ impl KnownProblems {
 
     /// How many there are, for people; nothing if there are none.
     pub fn text(&self) -> Option<String> {
-        match self.problems.len() {
-            0 => None,
-            1 => Some("1 path has a problem".to_owned()),
-            count => Some(format!("{count} paths have problems")),
-        }
+        let count = self.problems.len() as u64;
+        (count > 0).then(|| counted(count, "path has a problem", "paths have problems"))
     }
 }
 
@@ -162,6 +172,17 @@ pub struct Report {
     counts: Cell<Counts>,
     problems: RefCell<BTreeMap<String, String>>,
     conflicts: RefCell<Vec<String>>,
+    held: RefCell<HeldDeletes>,
+    lines: Lines,
+}
+
+/// Deletes that a halt keeps from being carried out.
+#[derive(Default)]
+struct HeldDeletes {
+    count: u64,
+    /// All of them where somebody wants them, else the first.
+    shown: Vec<String>,
+    wants_all: bool,
 }
 
 impl Report {
@@ -175,7 +196,25 @@ impl Report {
             counts: Cell::default(),
             problems: RefCell::default(),
             conflicts: RefCell::default(),
+            held: RefCell::default(),
+            lines: Lines::default(),
         }
+    }
+
+    /// The same for somebody who asked for one line per action: all of them are said.
+    #[must_use]
+    pub fn verbose(self) -> Report {
+        Report {
+            lines: Lines::unlimited(),
+            ..self
+        }
+    }
+
+    /// The same for a program, which gets everything.
+    #[must_use]
+    pub fn complete(self) -> Report {
+        self.held.borrow_mut().wants_all = true;
+        self
     }
 
     /// The same for somebody at a terminal, who sees long transfers move.
@@ -227,9 +266,13 @@ impl Report {
         match self.kind {
             // A copy is something to look at, even for who only reads what cron mails.
             ReportKind::Changes if change == Change::Conflict => {
-                log::warn!("{done} {path}{space}{more}");
+                let line = format!("{done} {path}{space}{more}");
+                self.lines.say(Level::Warn, Whole::Json, "conflict", &line);
             }
-            ReportKind::Changes => log::info!("{done} {path}{space}{more}"),
+            ReportKind::Changes => {
+                let line = format!("{done} {path}{space}{more}");
+                self.lines.say(Level::Info, Whole::Verbose, done, &line);
+            }
             ReportKind::Plan => {
                 // A closed stdout is the reader's choice.
                 let _ = writeln!(std::io::stdout(), "{planned} {path}{space}{more}");
@@ -250,11 +293,10 @@ impl Report {
     /// A path changed while it was being handled; the next pass sees to it.
     pub fn deferred(&self, path: &str, why: &str) {
         self.count(|counts| counts.deferred += 1);
-        log::info!(
-            "left for the next run: {}: {}",
-            printable(path),
-            printable(why)
-        );
+        let (path, why) = (printable(path), printable(why));
+        let line = format!("left for the next run: {path}: {why}");
+        let kind = format!("left for the next run: {why}");
+        self.lines.say(Level::Info, Whole::Verbose, &kind, &line);
     }
 
     /// A path could not be handled. The first that is said of a path counts.
@@ -264,10 +306,45 @@ impl Report {
             let path = problem.key();
             match self.known.get(path) == Some(&text) {
                 true => log::debug!("{path}: {text}"),
-                false => log::warn!("{path}: {text}"),
+                false => {
+                    let line = format!("{path}: {text}");
+                    self.lines.say(Level::Warn, Whole::Json, &text, &line);
+                }
             }
             problem.insert(text);
         }
+    }
+
+    /// A delete that a halt keeps from being carried out: `place` is where it would be.
+    pub fn held(&self, place: &str, path: &str) {
+        let mut held = self.held.borrow_mut();
+        held.count += 1;
+        if held.wants_all || held.shown.len() < HELD_SAID {
+            held.shown
+                .push(format!("would delete {place} {}", printable(path)));
+        }
+    }
+
+    /// All that a halt keeps from being deleted, if somebody wants all of it, else the first.
+    pub fn held_deletes(&self) -> Vec<String> {
+        self.held.borrow().shown.clone()
+    }
+
+    /// Says what a halt keeps from being deleted.
+    pub fn tell_held(&self) {
+        let held = self.held.borrow();
+        for line in held.shown.iter().take(HELD_SAID) {
+            log::warn!("{line}");
+        }
+        let more = held.count.saturating_sub(HELD_SAID as u64);
+        if more > 0 {
+            log::warn!("... and {} more; all of them with --json", grouped(more));
+        }
+    }
+
+    /// Says how many more lines there were of each kind of which enough have been said.
+    pub fn tell_rest(&self) {
+        self.lines.tell_rest();
     }
 
     /// The lines of a collected plan.
@@ -300,23 +377,29 @@ impl Report {
         let counts = self.counts.get();
         let problems = self.problems.borrow().len();
         let mut parts = Vec::new();
-        for (count, what) in [
-            (counts.uploaded, "uploaded"),
-            (counts.downloaded, "downloaded"),
-            (counts.moved, "renamed"),
-            (counts.folders_made, "folders made"),
-            (counts.deleted_locally, "deleted locally"),
-            (counts.deleted_in_dropbox, "deleted in Dropbox"),
-            (counts.conflicts, "conflicts"),
-            (counts.adopted, "already equal"),
-            (counts.deferred, "left for the next run"),
+        for (count, one, many) in [
+            (counts.uploaded, "uploaded", "uploaded"),
+            (counts.downloaded, "downloaded", "downloaded"),
+            (counts.moved, "renamed", "renamed"),
+            (counts.folders_made, "folder made", "folders made"),
+            (counts.deleted_locally, "deleted locally", "deleted locally"),
+            (
+                counts.deleted_in_dropbox,
+                "deleted in Dropbox",
+                "deleted in Dropbox",
+            ),
+            (counts.conflicts, "conflict", "conflicts"),
+            (counts.adopted, "already equal", "already equal"),
+            (
+                counts.deferred,
+                "left for the next run",
+                "left for the next run",
+            ),
+            (problems as u64, "with a problem", "with problems"),
         ] {
             if count > 0 {
-                parts.push(format!("{count} {what}"));
+                parts.push(counted(count, one, many));
             }
-        }
-        if problems > 0 {
-            parts.push(format!("{problems} with problems"));
         }
         if counts.changes() == 0 && problems == 0 && parts.is_empty() {
             return None;
@@ -329,40 +412,4 @@ impl Report {
         change(&mut counts);
         self.counts.set(counts);
     }
-}
-
-/// A name from outside cannot move the cursor of a terminal or fake a second line.
-pub fn printable(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
-}
-
-/// A size for people.
-pub fn size_text(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} bytes");
-    }
-    let mut size = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while size >= 1024.0 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    format!("{size:.1} {}", UNITS[unit])
-}
-
-/// A size for people, as it stands behind a path.
-pub fn in_brackets(bytes: u64) -> String {
-    format!("({})", size_text(bytes))
 }

@@ -1,7 +1,8 @@
 //! The [`Driver`] of this machine: its clock, configuration, connections and wake-ups.
 //!
 //! It runs each pass with what the configuration says now, asks Dropbox to tell of changes while it
-//! waits, and tells an error once until another one comes. Whatever only a person can mend ends it.
+//! waits, and tells an error once until another one comes. Whatever keeps a pass from its work is
+//! waited out, even what only a person can mend: they may do so without starting this again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::remote::Cursor;
 use crate::core::schedule::scheduler::{Due, Schedules};
+use crate::daemon::sign_in::SignIn;
 use crate::daemon::timetable::{is_pushed, is_watched, schedules};
 use crate::daemon::wakeup::Wakeup;
 use crate::daemon::watcher::{Watched, Watcher};
@@ -25,8 +27,8 @@ use crate::io::RealHttp;
 use crate::io::Stop;
 use crate::io::dirs::{self, RealDisks};
 use crate::io::host::{Host, RealHost};
-use crate::logging;
-use crate::report::{KnownProblems, Report, ReportKind};
+use crate::logging::{self, WATCHER};
+use crate::report::{KnownProblems, Report, ReportKind, counted};
 use crate::timestamp::local_text;
 
 /// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
@@ -48,16 +50,16 @@ pub struct RunArgs {
     pub jitter: Duration,
 }
 
-/// Runs passes until something only a person can mend.
+/// Runs passes until the process is ended.
 ///
 /// # Errors
-/// As [`crate::daemon::run`].
+/// What keeps it from beginning: a configuration that cannot be used.
 pub fn run(config: Config, args: RunArgs) -> Result<ExitCode> {
     let mut gateway = Gateway::new(config, args)?;
     gateway.host.systemd().tell("READY=1");
     let outcome = crate::daemon::run(&mut gateway);
     gateway.host.systemd().tell("STOPPING=1");
-    outcome
+    Ok(outcome)
 }
 
 /// This machine, between passes.
@@ -130,10 +132,14 @@ impl Gateway {
     }
 
     fn renew_watch(&mut self, due: Due) {
+        let was_kept_out = self.failed.is_some();
         let mut watcher = self.wakeup.watcher();
-        let renewed = watcher
-            .as_mut()
-            .map_or(Ok(()), |watcher| watcher.renew(due.up));
+        let renewed = watcher.as_mut().map_or(Ok(()), |watcher| {
+            if was_kept_out {
+                watcher.distrust();
+            }
+            watcher.renew(due.up)
+        });
         if let Err(error) = renewed {
             *watcher = None;
             drop(watcher);
@@ -152,10 +158,12 @@ impl Gateway {
     }
 
     fn tell_outcome(&mut self, due: Due, report: &Report, result: &Result<ExitCode>) {
+        report.tell_rest();
         let changed = report.counts().changes() > 0;
         // Half a pass, or a broken one, does not come across all problems.
         let is_whole = result.is_ok() && (due.up || self.config.sync.mode == Mode::DropboxToLocal);
         let is_news = is_whole && self.known.learn(report);
+        report.tell_rest();
         match report.summary() {
             Some(summary) if is_news => log::warn!("{summary}"),
             Some(summary) if changed => log::info!("{summary}"),
@@ -164,11 +172,10 @@ impl Gateway {
         match result {
             Ok(_) => {
                 if let Some((_, times)) = self.failed.take() {
-                    log::warn!("in step again after {times} passes that failed");
+                    let passes = counted(times.into(), "pass", "passes");
+                    log::warn!("in step again after {passes} that failed");
                 }
             }
-            // It ends the process, and is told then.
-            Err(error) if is_fatal(error) => {}
             Err(error) => {
                 let text = error.to_string();
                 match &mut self.failed {
@@ -178,11 +185,31 @@ impl Gateway {
                     }
                     failed => {
                         let times = failed.as_ref().map_or(0, |(_, times)| *times);
-                        log::error!("{text}; it is tried again");
+                        report.tell_held();
+                        match waits_for(error) {
+                            Some(what) => {
+                                log::error!("{text}");
+                                log::warn!("{what}");
+                            }
+                            None => log::error!("{text}; it is tried again"),
+                        }
                         *failed = Some((text, times + 1));
                     }
                 }
             }
+        }
+    }
+
+    /// While nobody is signed in, a sign-in ends the wait.
+    fn watch_for_sign_in(&self, result: &Result<ExitCode>) {
+        let mut sign_in = self.wakeup.sign_in();
+        match result {
+            Err(Error::Authentication(_)) if sign_in.is_none() => {
+                let dir = dirs::state_dir(&self.config).ok();
+                *sign_in = dir.and_then(|dir| SignIn::in_dir(&dir));
+            }
+            Err(Error::Authentication(_)) => {}
+            _ => *sign_in = None,
         }
     }
 
@@ -263,7 +290,7 @@ impl Driver for Gateway {
         self.schedules.clone()
     }
 
-    fn pass(&mut self, due: Due, prompt: bool) -> Result<Ended> {
+    fn pass(&mut self, due: Due, prompt: bool) -> Ended {
         if !prompt && !self.args.jitter.is_zero() {
             self.host.sleep(jitter(&self.host, self.args.jitter));
         }
@@ -291,17 +318,15 @@ impl Driver for Gateway {
         };
         let result = run_on(&seams, &self.config, &options, &report);
         self.tell_outcome(due, &report, &result);
+        self.watch_for_sign_in(&result);
         logging::flush();
         let progress = report.counts().changes() > 0;
         match result {
-            Err(error) if is_fatal(&error) => Err(error),
-            Err(_) => Ok(Ended::Left { progress }),
+            Err(_) => Ended::Left { progress },
             // Dropbox has told of it, and does not tell again.
-            Ok(code) if is_pushed(&self.config) && code != ExitCode::Ok => {
-                Ok(Ended::Left { progress })
-            }
-            Ok(_) if report.counts().deferred > 0 => Ok(Ended::Left { progress }),
-            Ok(_) => Ok(Ended::Done),
+            Ok(code) if is_pushed(&self.config) && code != ExitCode::Ok => Ended::Left { progress },
+            Ok(_) if report.counts().deferred > 0 => Ended::Left { progress },
+            Ok(_) => Ended::Done,
         }
     }
 
@@ -316,10 +341,18 @@ impl Driver for Gateway {
         }
     }
 
+    fn is_reload_asked(&mut self) -> bool {
+        self.wakeup.take_reload()
+    }
+
     fn reload(&mut self) {
         self.host.systemd().tell("RELOADING=1");
         match self.read_again() {
-            Ok(()) => log::warn!("{} has been read again", self.config.path.display()),
+            Ok(()) => log::info!(
+                target: WATCHER,
+                "{} has been read again",
+                self.config.path.display()
+            ),
             Err(error) => log::error!("{error}; the configuration stays as it was"),
         }
         logging::flush();
@@ -352,18 +385,36 @@ impl Gateway {
             log::warn!("{warning}");
         }
         self.schedules = schedules(&config);
+        let invocation = self.config.invocation.clone();
         (self.config, self.http) = (config, http);
+        self.config.invocation = invocation;
         self.watch();
         Ok(())
     }
 }
 
-/// Whether only a person can help.
-fn is_fatal(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Authentication(_) | Error::Halt(_) | Error::Config(_)
-    )
+/// What it takes for a pass to be made again, as the line after its error.
+fn waits_for(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Authentication(_) => Some(
+            "waiting for somebody to sign in, and going on by itself then (what is changed in the \
+             configuration counts after a SIGHUP)",
+        ),
+        Error::Halt(_) => Some(
+            "waiting for a decision; it asks again with each pass, and goes on by itself once it \
+             is made",
+        ),
+        Error::Config(_) => Some(
+            "waiting for this to be put right; it looks again with each pass (what is changed in \
+             the configuration counts after a SIGHUP)",
+        ),
+        Error::Usage(_)
+        | Error::Locked(_)
+        | Error::TryLater(_)
+        | Error::Full(_)
+        | Error::Damaged(_)
+        | Error::Failed(_) => None,
+    }
 }
 
 fn http(config: &Config, wakeup: &Arc<Wakeup>) -> std::result::Result<RealHttp, ConfigError> {

@@ -1,4 +1,4 @@
-//! Everything that ends a wait before its time: SIGHUP, and what the watcher sees.
+//! Everything that ends a wait before its time: SIGHUP, a sign-in, and what the watcher sees.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::daemon::Wake;
+use crate::daemon::sign_in::SignIn;
 use crate::daemon::watcher::Watcher;
 
 /// Longest sleep: then the clock is looked at again, since it may have been set.
@@ -51,6 +52,7 @@ pub struct Wakeup {
     /// A byte arrives with each SIGHUP.
     signals: UnixStream,
     watcher: Mutex<Option<Watcher>>,
+    sign_in: Mutex<Option<SignIn>>,
     wait: Mutex<Wait>,
     /// Found by who only asked whether there is one, and kept for who waits.
     pending: Mutex<Option<Wake>>,
@@ -68,6 +70,7 @@ impl Wakeup {
         Ok(Wakeup {
             signals,
             watcher: Mutex::new(None),
+            sign_in: Mutex::new(None),
             wait: Mutex::new(Wait::until(None)),
             pending: Mutex::new(None),
         })
@@ -76,6 +79,26 @@ impl Wakeup {
     /// What watches the content dir.
     pub fn watcher(&self) -> MutexGuard<'_, Option<Watcher>> {
         lock(&self.watcher)
+    }
+
+    /// What watches for a sign-in, while nobody is signed in.
+    pub fn sign_in(&self) -> MutexGuard<'_, Option<SignIn>> {
+        lock(&self.sign_in)
+    }
+
+    /// Whether SIGHUP has come since it was last asked for; anything else is left as it is.
+    pub fn take_reload(&self) -> bool {
+        let mut pending = lock(&self.pending);
+        let was_pending = *pending == Some(Wake::Reload);
+        if was_pending {
+            *pending = None;
+        }
+        self.take_signal() || was_pending
+    }
+
+    fn take_signal(&self) -> bool {
+        let mut bytes = [0; 16];
+        matches!((&self.signals).read(&mut bytes), Ok(count) if count > 0)
     }
 
     /// A wait begins that is over then, as the clock on the wall has it.
@@ -104,9 +127,11 @@ impl Wakeup {
     }
 
     fn check(&self) -> Result<Wake, Duration> {
-        let mut bytes = [0; 16];
-        if matches!((&self.signals).read(&mut bytes), Ok(count) if count > 0) {
+        if self.take_signal() {
             return Ok(Wake::Reload);
+        }
+        if self.sign_in().as_mut().is_some_and(SignIn::look) {
+            return Ok(Wake::SignedIn);
         }
         let settles = self.watcher().as_mut().and_then(Watcher::look);
         if settles.is_some_and(|left| left.is_zero()) {
@@ -143,9 +168,10 @@ impl Wakeup {
                 }
                 left = left.min(rest);
             }
-            let watcher = self.watcher();
+            let (watcher, sign_in) = (self.watcher(), self.sign_in());
             let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
             fds.extend(watcher.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            fds.extend(sign_in.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
             let timeout = Timespec::try_from(left).ok();
             // Whatever ends it is looked at above.
             let _ = poll(&mut fds, timeout.as_ref());

@@ -87,6 +87,7 @@ impl Watcher {
             | WatchFlags::DONT_FOLLOW;
         let before = std::mem::take(&mut self.folders);
         let mut due = vec![String::new()];
+        let mut has_root = false;
         while let Some(display_path) = due.pop() {
             let folder = self.path_of(&display_path);
             let watch = match inotify::add_watch(&self.inotify, &folder, flags) {
@@ -107,6 +108,7 @@ impl Watcher {
                 }
             }
             if display_path.is_empty() {
+                has_root = true;
                 self.root = watch;
             }
             self.folders.insert(watch, display_path.into_boxed_str());
@@ -118,11 +120,18 @@ impl Watcher {
             // What was deleted has none any more.
             let _ = inotify::remove_watch(&self.inotify, *gone);
         }
+        // It may come, as with its disk.
+        self.is_stale |= !has_root;
         Ok(())
     }
 
     fn path_of(&self, display_path: &str) -> PathBuf {
         self.watched.root.join(display_path.trim_start_matches('/'))
+    }
+
+    /// The content dir may be another one than before: a disk was mounted over it.
+    pub fn distrust(&mut self) {
+        self.is_stale = true;
     }
 
     /// Watches what has come since. To be called before a walk, so that what it no longer sees is

@@ -71,7 +71,7 @@ fn problems_are_said_even_in_cron_with_one_summary_line() {
     assert_eq!(lines.len(), 2, "{}", said.err);
     assert!(lines[0].contains("/desktop.ini: "), "{}", said.err);
     assert!(
-        lines[1].contains("1 uploaded, 1 with problems"),
+        lines[1].contains("1 uploaded, 1 with a problem"),
         "{}",
         said.err
     );
@@ -308,4 +308,71 @@ fn a_gateway_that_is_offline_ends_with_7() {
     let said = console.run(&["sync"]);
     assert_eq!(said.code, 7, "{}", said.err);
     assert!(said.err.contains("cannot reach Dropbox"), "{}", said.err);
+}
+
+/// B4: a few lines of each kind, then a count; everything in the JSON.
+#[test]
+fn b4_at_most_twenty_lines_of_a_kind_are_said() {
+    let console = Console::new();
+    console.authenticate();
+    for number in 0..1500 {
+        console.put(&format!("back\\slash{number}"), "x");
+    }
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    let lines: Vec<&str> = said.err.lines().collect();
+    assert_eq!(lines.len(), 22, "{}", said.err);
+    assert!(
+        lines[20].starts_with("warning: ... and 1,480 more like this: ")
+            && lines[20].ends_with("; all of them with --json"),
+        "{}",
+        said.err
+    );
+    assert_eq!(lines[21], "warning: 1,500 with problems");
+    let said = console.run(&["--json", "sync"]);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(json["problems"].as_array().unwrap().len(), 1500);
+    let said = console.run(&["sync", "-v"]);
+    let told = said
+        .err
+        .lines()
+        .filter(|line| line.contains("backslash in"));
+    assert_eq!(told.count(), 1500, "who asks for all gets all");
+}
+
+/// B4: what a person at a terminal sees, and what a halt holds back.
+#[test]
+fn b4_the_same_goes_for_what_was_done_and_for_what_a_halt_holds_back() {
+    let console = Console::new();
+    console.authenticate();
+    for number in 0..60 {
+        console.put(&format!("f{number}"), &number.to_string());
+    }
+    let (code, shown) = console.run_on_terminal(&["sync"]);
+    assert_eq!(code, 0, "{shown}");
+    assert_eq!(shown.matches("uploaded /f").count(), 20, "{shown}");
+    assert!(
+        shown.contains("... and 40 more like this: uploaded; all of them with -v"),
+        "{shown}"
+    );
+    for number in 0..50 {
+        fs::remove_file(console.content().join(format!("f{number}"))).unwrap();
+    }
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 5, "{}", said.err);
+    assert_eq!(
+        said.err.matches("would delete in Dropbox /f").count(),
+        10,
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err
+            .contains("... and 40 more; all of them with --json"),
+        "{}",
+        said.err
+    );
+    let said = console.run(&["sync", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(json["held"].as_array().unwrap().len(), 50);
 }

@@ -167,9 +167,14 @@ impl Gateway {
         Endpoint::ALL.into_iter().map(line).collect()
     }
 
+    /// Nobody is signed in yet.
+    pub fn use_app(&self) {
+        self.configure("app_key = \"standin-key\"");
+    }
+
     /// Authenticates with a code, so that passes refresh and cache their access token.
     pub fn authenticate(&self) {
-        self.configure("app_key = \"standin-key\"");
+        self.use_app();
         let banner = self
             .command(&[], &["startAuthentication"])
             .output()

@@ -7,6 +7,9 @@ use crate::core::schedule::fires::Schedule;
 
 /// First wait after a pass that failed; it doubles.
 const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(60);
+/// Longest time in which nobody looks at the clock while nothing is due. Times of so long ago may
+/// not have been seen when it was put back.
+const UNSEEN: SignedDuration = SignedDuration::from_secs(60);
 /// Longest such wait.
 const RETRY_MAX: SignedDuration = SignedDuration::from_secs(3600);
 
@@ -41,7 +44,9 @@ impl Due {
         self.up || self.down
     }
 
-    fn and(self, other: Due) -> Due {
+    /// What either of them holds.
+    #[must_use]
+    pub fn and(self, other: Due) -> Due {
         Due {
             up: self.up || other.up,
             down: self.down || other.down,
@@ -83,6 +88,9 @@ pub struct Scheduler {
     retry: Option<(Timestamp, Due)>,
     failures: u32,
     seen: Timestamp,
+    /// What fired last of each half.
+    fired_up: Option<Timestamp>,
+    fired_down: Option<Timestamp>,
 }
 
 impl Scheduler {
@@ -95,6 +103,8 @@ impl Scheduler {
             retry: None,
             failures: 0,
             seen: now,
+            fired_up: None,
+            fired_down: None,
         };
         scheduler.set(now);
         scheduler
@@ -106,11 +116,28 @@ impl Scheduler {
         (self.next_up, self.next_down) = (next(&self.schedules.up), next(&self.schedules.down));
     }
 
+    /// The clock was put back, and that is seen now: what fired since, unseen, is due as well,
+    /// unless it is what fired last.
+    fn set_back(&mut self, now: Timestamp) {
+        self.set(now.checked_sub(UNSEEN).unwrap_or(now));
+        let zone = &self.schedules.zone;
+        for (next, fired, schedule) in [
+            (&mut self.next_up, self.fired_up, &self.schedules.up),
+            (&mut self.next_down, self.fired_down, &self.schedules.down),
+        ] {
+            if next.is_some() && *next == fired {
+                *next = schedule
+                    .as_ref()
+                    .and_then(|schedule| schedule.next_after(now, zone));
+            }
+        }
+    }
+
     /// What has become due. However many times have gone by, it is due once; a clock that was put
-    /// back makes nothing due, and does not put off what comes next.
+    /// back repeats nothing, and does not put off what comes next.
     pub fn due_now(&mut self, now: Timestamp) -> Due {
         if now < self.seen {
-            self.set(now);
+            self.set_back(now);
             if let Some((at, _)) = &mut self.retry {
                 *at = now;
             }
@@ -122,6 +149,12 @@ impl Scheduler {
             down: is_past(self.next_down),
         };
         if due.is_any() {
+            if due.up {
+                self.fired_up = self.next_up;
+            }
+            if due.down {
+                self.fired_down = self.next_down;
+            }
             self.set(now);
         }
         if let Some((at, left)) = self.retry
@@ -209,6 +242,24 @@ mod tests {
         assert_eq!(scheduler.due_now(at("20T08:01:00")), NOTHING);
         assert_eq!(scheduler.next(), Some(at("20T08:05:00")));
         assert_eq!(scheduler.due_now(at("20T08:05:00")), Due::DOWN);
+    }
+
+    /// B11: nobody looks at the clock for up to a minute.
+    #[test]
+    fn b11_what_fell_due_unseen_after_the_clock_was_put_back_runs_once() {
+        let mut scheduler = scheduler(NIGHTLY, OFTEN, "21T12:00:00");
+        // Put back to 08:04:30, and looked at 50 seconds later.
+        assert_eq!(scheduler.due_now(at("21T08:05:20")), Due::DOWN);
+        assert_eq!(scheduler.due_now(at("21T08:05:30")), NOTHING);
+        assert_eq!(scheduler.next(), Some(at("21T08:10:00")));
+        // What has just run is not repeated: put back by 90 seconds, looked at a minute later.
+        assert_eq!(scheduler.due_now(at("21T08:10:00")), Due::DOWN);
+        assert_eq!(scheduler.due_now(at("21T08:11:00")), NOTHING);
+        assert_eq!(scheduler.due_now(at("21T08:10:30")), NOTHING);
+        assert_eq!(scheduler.next(), Some(at("21T08:15:00")));
+        // Both halves.
+        assert_eq!(scheduler.due_now(at("20T02:00:59")), Due::BOTH);
+        assert_eq!(scheduler.due_now(at("20T02:01:00")), NOTHING);
     }
 
     #[test]

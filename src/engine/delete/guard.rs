@@ -8,10 +8,6 @@ use crate::engine::item::{Delete, Item, Local};
 use crate::engine::survey::Survey;
 use crate::error::{Error, Result};
 use crate::index::Meta;
-use crate::report::printable;
-
-/// Paths named when a pass halts.
-const NAMED_MAX: usize = 10;
 
 /// Deletes that wait for the end of the walks. LIMIT: about 750 bytes for each of one pass.
 #[derive(Default)]
@@ -117,11 +113,8 @@ pub(crate) fn guard(
         release(cx, Direction::Up)?;
         return Ok(None);
     }
-    for delete in deletes.iter().take(NAMED_MAX) {
-        tell_delete(delete);
-    }
-    if deletes.len() > NAMED_MAX {
-        log::warn!("... and {} more", deletes.len() - NAMED_MAX);
+    for delete in deletes {
+        tell_delete(cx, delete);
     }
     Ok(Some(Error::Halt(format!(
         "{objection}; nothing was deleted. To keep the files, remove index.db from the state \
@@ -171,15 +164,12 @@ fn release(cx: &Context<'_>, direction: Direction) -> Result<()> {
     })
 }
 
-fn tell_delete(delete: &Delete) {
+fn tell_delete(cx: &Context<'_>, delete: &Delete) {
     let place = match delete.direction {
         Direction::Down => "locally",
         Direction::Up => "in Dropbox",
     };
-    log::warn!(
-        "would delete {place} {}",
-        printable(&delete.item.display_path)
-    );
+    cx.env.report.held(place, &delete.item.display_path);
 }
 
 fn held(direction: Direction) -> Meta {
