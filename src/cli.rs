@@ -4,7 +4,7 @@
 //! nothing, so that cron stays silent.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExit;
 use std::time::Duration;
 
@@ -14,9 +14,11 @@ use serde::Serialize;
 
 use crate::commands::{authentication, sync};
 use crate::config::Config;
+use crate::core::invocation::quoted;
 use crate::daemon::gateway::{self, RunArgs};
 use crate::daemon::timetable::next_runs;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::io::dirs;
 use crate::io::env;
 use crate::io::host::{Host, RealHost};
 use crate::logging::{self, WATCHER};
@@ -98,6 +100,9 @@ struct SyncFlags {
     /// Allow exactly what a halted pass printed under this id, once.
     #[arg(long, value_name = "ID")]
     approve: Vec<String>,
+    /// Keep the files that a halted pass printed under this id, once: each counts as new.
+    #[arg(long, value_name = "ID")]
+    keep: Vec<String>,
     #[command(flatten)]
     limits: TimeFlags,
 }
@@ -270,12 +275,48 @@ fn load(cli: &Cli) -> Result<Config> {
     )?;
     // Our own configuration is recognised by its absolute path.
     let path = std::path::absolute(&path).unwrap_or(path);
-    let config = Config::load(&path)?;
+    let mut config = Config::load(&path)?;
+    let is_named = cli.config.is_some() || env::env("FERRYBOX_CONFIG").is_some();
+    config.invocation = dirs::invocation(&config, is_named.then_some(path.as_path()));
+    let needs_state = !matches!(cli.command, Command::Schedule);
+    if needs_state && let Ok(dir) = dirs::state_dir(&config) {
+        check_owner(cli, &config, &dir)?;
+    }
     logging::to_file(&config)?;
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
     Ok(config)
+}
+
+/// The state of another user is left alone: what is written there would keep that user out.
+fn check_owner(cli: &Cli, config: &Config, dir: &Path) -> Result<()> {
+    let Some(owner) = dirs::other_owner(dir) else {
+        return Ok(());
+    };
+    Err(Error::Failed(format!(
+        "the state directory {} belongs to another user ({owner}); name another with state.dir, or \
+         run: {}",
+        dir.display(),
+        config.invocation.command(&typed(&cli.command))
+    )))
+}
+
+/// The command as it was typed, to be repeated; a code is left out.
+fn typed(command: &Command) -> String {
+    if let Command::FinishAuthentication { .. } = command {
+        return "finishAuthentication".to_owned();
+    }
+    let mut words = std::env::args().skip(1);
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--config" => drop(words.next()),
+            named if named.starts_with("--config=") => {}
+            other => kept.push(quoted(other)),
+        }
+    }
+    kept.join(" ")
 }
 
 fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
@@ -284,6 +325,7 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         upload_only: flags.upload_only,
         dry_run: flags.dry_run,
         approved: flags.approve.clone(),
+        kept: flags.keep.clone(),
         max_time: flags.limits.max_time,
     };
     if let Some(most) = flags.limits.jitter {
@@ -382,13 +424,7 @@ fn print_json(outcome: &CommandOutcome, exit: ExitCode) {
     let error = match &outcome.result {
         Err(error) => Some(EnvelopeError {
             code: error.code(),
-            // A banner may follow; it is talk, not data.
-            message: error
-                .to_string()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            message: message(error),
         }),
         Ok(ExitCode::SomeFiles) => Some(EnvelopeError {
             code: "some_files",
@@ -416,5 +452,16 @@ fn print_json(outcome: &CommandOutcome, exit: ExitCode) {
     };
     if let Ok(json) = serde_json::to_string(&envelope) {
         let _ = writeln!(std::io::stdout(), "{json}");
+    }
+}
+
+/// An error as one line.
+fn message(error: &Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim);
+    match error {
+        // A banner may follow; it is talk, not data.
+        Error::Authentication(_) => lines.take(1).collect(),
+        _ => lines.collect::<Vec<_>>().join(" "),
     }
 }

@@ -72,7 +72,7 @@ pub fn run_on(
     options: &Options,
     report: &Report,
 ) -> Result<ExitCode> {
-    match attempt(seams, config, options, report, IndexUse::Used) {
+    let answer = match attempt(seams, config, options, report, IndexUse::Used) {
         // A dry run mends nothing; it plans as the pass would after mending.
         Err(Error::Damaged(_)) if options.dry_run => {
             attempt(seams, config, options, report, IndexUse::Ignored)
@@ -82,7 +82,26 @@ pub fn run_on(
             attempt(seams, config, options, report, IndexUse::Removed)
         }
         answer => answer,
+    };
+    judge_ids(options, answer)
+}
+
+/// An id that was given for nothing is a mistake that is told: what was meant by it has not happened.
+/// A pass that came to no decision cannot tell.
+fn judge_ids(options: &Options, answer: Result<ExitCode>) -> Result<ExitCode> {
+    let mut unmet = options.approved.unmet();
+    unmet.extend(options.kept.unmet());
+    if unmet.is_empty() || !matches!(answer, Ok(_) | Err(Error::Halt(_) | Error::Full(_))) {
+        return answer;
     }
+    let ids = unmet.join(", ");
+    let are = if unmet.len() == 1 { "is" } else { "are" };
+    let rest = answer
+        .err()
+        .map_or(String::new(), |error| format!("; {error}"));
+    Err(Error::Usage(format!(
+        "{ids} {are} not what this pass would do{rest}"
+    )))
 }
 
 /// What becomes of the index on disk.

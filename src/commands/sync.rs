@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::core::decide::Mode;
+use crate::core::guard::Approvals;
 use crate::engine::context::Options;
 use crate::engine::{Seams, run_on};
 use crate::error::{ExitCode, Result};
@@ -23,6 +24,8 @@ pub struct SyncArgs {
     pub dry_run: bool,
     /// Approved ids.
     pub approved: Vec<String>,
+    /// Ids of halts whose files are kept.
+    pub kept: Vec<String>,
     /// How much time the pass may take.
     pub max_time: Option<Duration>,
 }
@@ -44,7 +47,8 @@ impl SyncArgs {
             down,
             up,
             dry_run,
-            approved: self.approved.clone(),
+            approved: Approvals::new(self.approved.clone()),
+            kept: Approvals::new(self.kept.clone()),
             max_time: self.max_time,
         }
     }

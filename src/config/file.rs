@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigError};
+use crate::core::invocation::quoted;
 
 /// LIMIT: a configuration is a page or two; anything larger is another file named by mistake.
 const BYTES_MAX: u64 = 1 << 20;
@@ -43,8 +44,9 @@ impl Config {
         check_writers(path, &metadata)?;
         let mut config = Config::parse(path, &text)?;
         let dropbox = &config.dropbox;
+        let shown = quoted(&path.to_string_lossy());
         if dropbox.personal_access_token.is_some() || dropbox.app_secret.is_some() {
-            let remedy = format!("chmod 600 {}", path.display());
+            let remedy = format!("chmod 600 {shown}");
             if mode & 0o020 != 0 {
                 return Err(fault(
                     path,
@@ -122,7 +124,7 @@ impl Config {
 
 /// Whoever can change the configuration decides what is uploaded, and where to.
 fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
-    let shown = path.display();
+    let shown = quoted(&path.to_string_lossy());
     if metadata.mode() & 0o002 != 0 {
         let what = "can be changed by every user of this machine";
         return Err(fault(path, what, &format!("chmod o-w {shown}")));
@@ -141,7 +143,11 @@ fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
     // With the sticky bit, as on /tmp, nobody can put another file in its place.
     if std::fs::metadata(dir).is_ok_and(|dir| dir.mode() & 0o1002 == 0o002) {
         let what = "can be replaced by every user of this machine";
-        return Err(fault(path, what, &format!("chmod o-w {}", dir.display())));
+        return Err(fault(
+            path,
+            what,
+            &format!("chmod o-w {}", quoted(&dir.to_string_lossy())),
+        ));
     }
     Ok(())
 }

@@ -120,6 +120,11 @@ impl Filter {
         }
     }
 
+    /// Whether anything at all may come down.
+    pub fn lets_something_down(&self) -> bool {
+        !self.download.is_empty()
+    }
+
     /// Whether nothing at or below `path` is ever looked at.
     pub fn prunes(&self, path: &str) -> bool {
         debug_assert!(

@@ -3,6 +3,9 @@
 //! The limits are counted per direction. The approval id is a hash of the very list that would be
 //! carried out, so that approving one set never lets another through.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use ring::digest::{Context, SHA256};
 
 use crate::core::decide::Direction;
@@ -89,7 +92,8 @@ pub fn standing_objection(tally: Tally, direction: Direction) -> Option<String> 
         Direction::Down => tally.delete_local,
     };
     let place = place_of(direction);
-    let text = || format!("{count} files would be deleted {place}, where the last run halted");
+    let files = if count == 1 { "file" } else { "files" };
+    let text = || format!("{count} {files} would be deleted {place}, where the last run halted");
     (count > 0).then(text)
 }
 
@@ -135,6 +139,45 @@ impl ApprovalId {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
+    }
+}
+
+/// Ids a person gave for one pass. Each is for a halt of that pass: one that no halt asks for is
+/// told.
+#[derive(Clone, Debug, Default)]
+pub struct Approvals {
+    ids: Vec<String>,
+    met: RefCell<BTreeSet<String>>,
+}
+
+impl Approvals {
+    /// These ids.
+    pub fn new(ids: Vec<String>) -> Approvals {
+        Approvals {
+            ids,
+            met: RefCell::default(),
+        }
+    }
+
+    /// Whether none was given.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Whether this one was given. It is met then.
+    pub fn contains(&self, id: &String) -> bool {
+        let is_given = self.ids.contains(id);
+        if is_given {
+            self.met.borrow_mut().insert(id.clone());
+        }
+        is_given
+    }
+
+    /// Those that were given for nothing.
+    pub fn unmet(&self) -> Vec<String> {
+        let met = self.met.borrow();
+        let ids = self.ids.iter();
+        ids.filter(|id| !met.contains(*id)).cloned().collect()
     }
 }
 
@@ -227,7 +270,10 @@ mod tests {
             (Direction::Down, tally(9, 1, 0), "locally"),
         ] {
             let text = standing_objection(tally, direction).unwrap();
-            assert!(text.contains("1 files") && text.contains(place), "{text}");
+            assert!(
+                text.contains("1 file would") && text.contains(place),
+                "{text}"
+            );
         }
         assert_eq!(standing_objection(tally(9, 1, 0), Direction::Up), None);
         assert_eq!(standing_objection(tally(9, 0, 1), Direction::Down), None);

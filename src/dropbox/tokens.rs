@@ -187,7 +187,8 @@ impl<'a> TokenFiles<'a> {
         }
         if status.uid != dir.uid {
             return Err(Error::Authentication(format!(
-                "{shown} belongs to another user (uid {}), so it is not used; remove it and run: {}",
+                "{shown} belongs to another user (uid {}), so it is not used; remove it and run: \
+                 {}",
                 status.uid,
                 self.sign_in()
             )));

@@ -1,8 +1,8 @@
 //! What an answer that is no success means, and whose words it is in.
 //!
 //! Only Dropbox's own words are final: JSON with a tag that is known, a text that begins as Dropbox
-//! begins one, and at the token endpoint the three errors of OAuth that a person must mend. Whatever
-//! else answers, a login page, a web filter, an empty 401, may be gone the next time.
+//! begins one, and at the token endpoint the three errors of OAuth that a person must mend.
+//! Whatever else answers, a login page, a web filter, an empty 401, may be gone the next time.
 
 use serde_json::json;
 

@@ -12,6 +12,7 @@ use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
 use crate::core::filter::FilterAllows;
+use crate::core::guard::Approvals;
 use crate::core::own_names::Instance;
 use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
@@ -45,7 +46,9 @@ pub struct Options {
     /// Nothing may be changed: the plan is printed.
     pub dry_run: bool,
     /// Ids a person approved.
-    pub approved: Vec<String>,
+    pub approved: Approvals,
+    /// Ids whose deletes a person does not want: each path counts as new.
+    pub kept: Approvals,
     /// How much time the pass may take.
     pub max_time: Option<Duration>,
 }

@@ -11,7 +11,7 @@ mod trees;
 
 pub(crate) use deletes::Deletes;
 use fresh_look::{FreshLook, as_seen};
-use guard::guard;
+use guard::{Ruling, guard};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
@@ -44,8 +44,10 @@ impl<'a> Deletes<'a> {
         survey: &Survey,
     ) -> Result<Option<Error>> {
         let deletes = self.collected.take();
-        if let Some(halt) = guard(cx, survey, &deletes)? {
-            return Ok(Some(halt));
+        match guard(cx, survey, &deletes)? {
+            Ruling::Go => {}
+            Ruling::Keep => return keep(cx, deletes).map(|()| None),
+            Ruling::Halt(halt) => return Ok(Some(halt)),
         }
         self.carry_out(cx, deletes)?;
         Ok(None)
@@ -303,6 +305,17 @@ fn not_empty(cx: &mut Context<'_>, item: Item) -> Result<()> {
     let mut row = item.row;
     row.set_base(Base::None);
     cx.settle(row)
+}
+
+/// Forgets that these were ever in step: each is met anew, in the second round.
+fn keep(cx: &mut Context<'_>, deletes: Vec<Delete>) -> Result<()> {
+    for delete in deletes {
+        let mut row = delete.item.row;
+        row.set_base(Base::None);
+        cx.settle(row)?;
+    }
+    cx.needs_second_round = true;
+    cx.flush_settles()
 }
 
 fn folder_stays(cx: &Context<'_>, display_path: &str, error: &std::io::Error) {

@@ -3,6 +3,7 @@
 //! Pull what Dropbox tells; bring it down; walk the tree and send what is local up; delete, under
 //! guard; give names that became free to what waited for them; report.
 
+use crate::core::decide::Mode;
 use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{Credential, hash_hex};
 use crate::engine::actions::Actions;
@@ -23,6 +24,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity};
 use crate::io::dirs;
 use crate::io::disk::Disk;
+use crate::report::counted;
 
 /// Changes of ours in Dropbox above which their echo is read in the same pass.
 const DRAIN_ABOVE: u64 = 500;
@@ -51,7 +53,8 @@ pub fn run<'a>(
     let found = root::look(env.disk, env.index, content_dir.display().to_string())?;
     check_pair(env, &found, identity)?;
     let disk = writers.as_ref().map(|writers| writers.disk);
-    root::check(found, env.index, env.host, &options.approved, disk)?;
+    let (approved, invocation) = (&options.approved, &env.config.invocation);
+    root::check(found, env.index, env.host, approved, invocation, disk)?;
     check_identity(env, options, identity)?;
     let token = match api.access().credential() {
         Credential::Personal(token) => Some(hash_hex(token.expose())),
@@ -179,18 +182,11 @@ fn mark_guards_passed(cx: &mut Context<'_>) -> Result<()> {
 
 /// Says once what the walks have only counted.
 fn tell_counts(cx: &Context<'_>, survey: &Survey) {
-    let files = survey.only_in_dropbox;
-    if !cx.had_base && files > 0 {
-        log::warn!(
-            "files in Dropbox that are not here ({files}) stay there, because {} only uploads; to \
-             bring them here: ferrybox sync --download-only",
-            cx.options.mode.name()
-        );
-    }
+    tell_only_in_dropbox(cx, survey.only_in_dropbox);
     if survey.litter > 0 {
         log::info!(
             "left out because Dropbox never takes such names (Thumbs.db, ~$x and the like): {}",
-            survey.litter
+            counted(survey.litter, "file", "files")
         );
     }
 }
@@ -198,8 +194,9 @@ fn tell_counts(cx: &Context<'_>, survey: &Survey) {
 /// Dropbox holds no modification time before 1970, and none after 2099 is sent.
 fn tell_odd_times(files: u64) {
     if files > 0 {
+        let count = counted(files, "file", "files");
         log::warn!(
-            "files sent whose modification time is not from 1970 to 2099: {files}; Dropbox has the \
+            "{count} sent with a modification time that is not from 1970 to 2099; Dropbox has the \
              nearest time that is"
         );
     }
@@ -216,14 +213,44 @@ fn keep_lag(cx: &Context<'_>) -> Result<()> {
     index.transaction(|| index.set_meta(Meta::ClockLag, &lag_s.to_string()))
 }
 
+fn tell_only_in_dropbox(cx: &Context<'_>, files: u64) {
+    if cx.had_base || files == 0 {
+        return;
+    }
+    let (config, mode) = (cx.env.config, cx.options.mode);
+    let command = config.invocation.command("sync --download-only");
+    let why = match (mode, config.sync.filter.lets_something_down()) {
+        (Mode::LocalToDropbox, true) => format!(
+            "{} only uploads; to bring here what download_filter lets through: {command}",
+            mode.name()
+        ),
+        (Mode::LocalToDropbox, false) => {
+            format!(
+                "{} only uploads, and download_filter lets nothing through",
+                mode.name()
+            )
+        }
+        (Mode::Bidirectional | Mode::DropboxToLocal, _) => {
+            "sync.download_filter does not let them come down".to_owned()
+        }
+    };
+    let count = counted(files, "file", "files");
+    let (are, stay) = if files == 1 {
+        ("is", "stays")
+    } else {
+        ("are", "stay")
+    };
+    log::warn!("{count} in Dropbox that {are} not here {stay} there, because {why}");
+}
+
 /// What a pass leaves for the next one.
 fn conclude(cx: &mut Context<'_>, puller: &Puller<'_>) -> Result<()> {
     let index = cx.env.index;
     keep_lag(cx)?;
     if !cx.damaged.is_empty() {
         log::info!(
-            "the index is damaged in {} places: listing Dropbox again next time",
-            cx.damaged.len()
+            "the index is damaged in {}: listing Dropbox again next time",
+            counted(cx.damaged.len() as u64, "place", "places")
         );
         let damaged = std::mem::take(&mut cx.damaged);
         index.transaction(|| {

@@ -9,7 +9,7 @@ use crate::core::remote::Rev;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
-use crate::engine::delete::guard::{CollectedDeletes, frees_a_name, guard};
+use crate::engine::delete::guard::{CollectedDeletes, Ruling, frees_a_name, guard};
 use crate::engine::download::archive_plan::How;
 use crate::engine::download::copy_name::report_conflict;
 use crate::engine::download::existing;
@@ -64,8 +64,11 @@ impl<'a> Planner<'a> {
         self.plan_new_files(cx)?;
         self.halves.hold_back(cx, &mut self.collected)?;
         let deletes = self.collected.take();
-        if let Some(halt) = guard(cx, &self.survey, &deletes)? {
-            return Ok(Some(halt));
+        match guard(cx, &self.survey, &deletes)? {
+            Ruling::Go => {}
+            // What would come of each as something new is only known when it is met again.
+            Ruling::Keep => return Ok(None),
+            Ruling::Halt(halt) => return Ok(Some(halt)),
         }
         for delete in &deletes {
             let change = match delete.direction {

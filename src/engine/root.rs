@@ -4,7 +4,8 @@
 //! A marker file with a random id says so. Where none can be written, what its filesystem says of
 //! it does ([`TreeIdentity`]): that outlives a restart, which the number of a device does not.
 
-use crate::core::guard::ApprovalId;
+use crate::core::guard::{ApprovalId, Approvals};
+use crate::core::invocation::Invocation;
 use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
 use crate::engine::file_clock::FileClock;
@@ -75,7 +76,8 @@ pub fn check(
     found: FoundRoot,
     index: &Index,
     host: &dyn Host,
-    approved: &[String],
+    approved: &Approvals,
+    invocation: &Invocation,
     writer: Option<&dyn Disk>,
 ) -> Result<()> {
     if found.is_known && !found.is_new {
@@ -94,7 +96,8 @@ pub fn check(
             return Err(Error::Halt(format!(
                 "sync.content_dir is not the directory that was synced before (its marker \
                  {MARKER} is missing or another): is a disk not mounted? Nothing was changed. If \
-                 this directory is meant, start over with it by: ferrybox sync --approve {id}"
+                 this directory is meant, start over with it by: {}",
+                invocation.command(&format!("sync --approve {id}"))
             )));
         }
         log::info!("starting over with this content dir; nothing is deleted on either side");

@@ -1,16 +1,21 @@
 //! Where our own things are on this machine: the state and the runtime directory.
 
+use std::io::IsTerminal;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::core::invocation::Invocation;
 use crate::error::{Error, Result, state_error};
 use crate::io::RealDisk;
 use crate::io::disk::{Disk, Disks};
-use crate::io::env::{env, home};
+use crate::io::env::{env, home, user_name};
 
 /// `statfs` magic number of tmpfs.
 const TMPFS_MAGIC: i128 = 0x0102_1994;
+
+/// Users of services, by convention.
+const SYSTEM_USERS: std::ops::Range<u32> = 1..1000;
 
 /// The state directory: `state.dir`, else `$STATE_DIRECTORY`, else `/var/lib/ferrybox` as root,
 /// else below `$XDG_STATE_HOME` or the home directory.
@@ -37,6 +42,28 @@ pub fn state_dir(config: &Config) -> Result<PathBuf> {
         .ok_or_else(|| {
             Error::Failed("there is no home directory to keep state in: set state.dir".to_owned())
         })
+}
+
+/// Who owns the state directory, if that is another user than the one at work.
+pub fn other_owner(dir: &Path) -> Option<String> {
+    let owner = fs_err::metadata(dir).ok()?.uid();
+    let is_other = owner != rustix::process::geteuid().as_raw();
+    is_other.then(|| user_name(owner))
+}
+
+/// How the program is called so that a command finds this state and this configuration, by whoever
+/// reads of it; `named` is the configuration where it has to be named.
+pub fn invocation(config: &Config, named: Option<&Path>) -> Invocation {
+    let dir = state_dir(config).ok();
+    let user = rustix::process::geteuid().as_raw();
+    // Nobody logs in as a system user: what it says is read by somebody else.
+    let is_service = SYSTEM_USERS.contains(&user) && !std::io::stderr().is_terminal();
+    let owner = dir.as_deref().and_then(other_owner);
+    let owner = owner.or_else(|| is_service.then(|| user_name(user)));
+    // The one of the environment is known to who was started with it alone.
+    let of_env = config.state_dir.is_none() && env("STATE_DIRECTORY").is_some();
+    let state = dir.as_deref().filter(|_| of_env);
+    Invocation::new(owner.as_deref(), state, named)
 }
 
 /// Opens the state directory; made private if it is new or still empty of secrets.

@@ -23,6 +23,17 @@ pub fn home() -> Option<PathBuf> {
         .map(|fields| PathBuf::from(fields[5]))
 }
 
+/// A user as `sudo -u` takes one: by name, or by number where none is known.
+pub fn user_name(uid: u32) -> String {
+    let number = uid.to_string();
+    let passwd = fs_err::read_to_string("/etc/passwd").unwrap_or_default();
+    passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.len() >= 3 && fields[2] == number)
+        .map_or_else(|| format!("#{uid}"), |fields| fields[0].to_owned())
+}
+
 /// This machine's name.
 pub fn hostname() -> String {
     let name = rustix::system::uname()

@@ -63,7 +63,7 @@ fn too_many_deletes_halt_and_are_allowed_exactly_once() {
     // One more delete is another list.
     world.remove("keep");
     let other = world.approve(&halted.error);
-    assert_eq!(other.exit, ExitCode::Halted);
+    assert_eq!(other.exit, ExitCode::Usage);
     assert_ne!(other.error, halted.error);
     assert_eq!(world.remote_tree().len(), 27);
     let approved = world.approve(&other.error);

@@ -2,6 +2,7 @@
 //! a pass that could not look.
 
 use dropbox_standin::{Effect, Fault, When};
+use ferrybox::commands::sync::SyncArgs;
 use ferrybox::error::ExitCode;
 
 use crate::world::{World, world};
@@ -194,4 +195,94 @@ fn a_share_of_deletes_is_one_of_all_files_after_a_first_pass_that_broke_off() {
     let world = broken_off_first(put, 60, 59);
     (0..21).for_each(|i| world.remove(&format!("d{i:02}")));
     assert_eq!(world.sync_ok().counts.deleted_in_dropbox, 21);
+}
+
+/// B3: what was gone in Dropbox goes up again; the files that are not named stay in step.
+#[test]
+fn b3_what_is_kept_counts_as_new_and_goes_up_again() {
+    let world = emptied();
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    let kept = world.keep(&halted.error);
+    assert_eq!(kept.exit, ExitCode::Ok, "{kept:?}");
+    assert_eq!(kept.counts.uploaded, 5, "{kept:?}");
+    assert_eq!(kept.counts.deleted_locally, 0, "{kept:?}");
+    assert_eq!(world.remote_tree().len(), 6);
+    world.check_settled();
+}
+
+/// B3: what was gone here comes back.
+#[test]
+fn b3_what_is_kept_counts_as_new_and_comes_back() {
+    for (mode, comes_back) in [("BIDIRECTIONAL", true), ("LOCAL_TO_DROPBOX", false)] {
+        let world = World::in_mode(mode);
+        for i in 0..5 {
+            world.put(&format!("d/{i}"), &format!("content {i}"));
+        }
+        world.sync_ok();
+        world.remove("d");
+        let halted = world.sync();
+        assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+        let kept = world.keep(&halted.error);
+        assert_eq!(kept.exit, ExitCode::Ok, "{kept:?}");
+        assert_eq!(kept.counts.deleted_in_dropbox, 0, "{kept:?}");
+        assert_eq!(world.remote_tree().len(), 6, "{mode}");
+        assert_eq!(world.read("d/0").is_some(), comes_back, "{mode}");
+        world.check_settled();
+        assert_eq!(world.remote_tree().len(), 6, "{mode}");
+    }
+}
+
+/// B3: it is exactly what was named: another list is asked about anew.
+#[test]
+fn b3_keep_is_for_exactly_what_was_named_and_for_once() {
+    let world = emptied();
+    world.put("other", "o");
+    world.sync();
+    let halted = world.sync();
+    world.dropbox.remove("/other");
+    let kept = world.keep(&halted.error);
+    assert_eq!(kept.exit, ExitCode::Usage, "{kept:?}");
+    assert!(
+        kept.error.contains("is not what this pass would do"),
+        "{kept:?}"
+    );
+    assert!(
+        kept.error.contains("sync --keep "),
+        "and what it would do: {kept:?}"
+    );
+    check_halts(&world);
+}
+
+/// B3: a pass that comes to no decision cannot tell whether an id is of it.
+#[test]
+fn b3_an_id_is_judged_only_by_a_pass_that_came_so_far() {
+    let world = emptied();
+    let halted = world.sync();
+    world
+        .dropbox
+        .inject(Fault::new("", When::Always, Effect::CutBefore));
+    assert_eq!(world.keep(&halted.error).exit, ExitCode::TryLater);
+    world.dropbox.clear_faults();
+    assert_eq!(world.keep(&halted.error).exit, ExitCode::Ok);
+    assert_eq!(world.keep(&halted.error).exit, ExitCode::Usage, "once");
+}
+
+/// B3: a dry run deletes nothing of it either, and changes nothing.
+#[test]
+fn b3_a_dry_run_with_an_id_plans_without_these_deletes() {
+    let world = emptied();
+    let halted = world.sync();
+    let id = crate::world::approval_in(&halted.error).unwrap();
+    let args = SyncArgs {
+        dry_run: true,
+        kept: vec![id],
+        ..SyncArgs::default()
+    };
+    let before = world.written();
+    let plan = world.sync_with(&args);
+    assert_eq!(plan.exit, ExitCode::Ok, "{plan:?}");
+    assert!(!plan.plan.concat().contains("would delete"), "{plan:?}");
+    assert_eq!(world.written(), before);
+    check_halts(&world);
 }

@@ -89,6 +89,13 @@ impl Drop for World {
     }
 }
 
+/// The id a halt is approved with.
+pub fn approval_in(error: &str) -> Option<String> {
+    let (_, id) = error.rsplit_once("--approve ")?;
+    let id: String = id.chars().take_while(char::is_ascii_hexdigit).collect();
+    (id.len() == 12).then_some(id)
+}
+
 /// A world in the two-way mode.
 pub fn world() -> World {
     World::in_mode("BIDIRECTIONAL")
@@ -426,6 +433,16 @@ impl World {
         })
     }
 
+    /// Repeats a halted pass, and keeps what it would have deleted.
+    pub fn keep(&self, halted: &str) -> Outcome {
+        let id = id_in(halted);
+        assert!(halted.contains(&format!("--keep {id}\n")), "{halted}");
+        self.sync_with(&SyncArgs {
+            kept: vec![id],
+            ..SyncArgs::default()
+        })
+    }
+
     /// Drops all state, as a fresh SD card would.
     pub fn lose_state(&self) {
         match &self.sim {
@@ -530,9 +547,7 @@ impl World {
 }
 
 fn id_in(halted: &str) -> String {
-    let id = halted.rsplit("--approve ").next().unwrap().trim();
-    assert_eq!(id.len(), 12, "no id in: {halted}");
-    id.to_owned()
+    approval_in(halted).unwrap_or_else(|| panic!("no id in: {halted}"))
 }
 
 fn tree(entries: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,8 +1,10 @@
 //! The command line: exit codes, silence, the plan, the envelope.
 
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use crate::console::Console;
+use crate::console::{Console, Said, said};
 
 fn ready() -> Console {
     let console = Console::new();
@@ -146,7 +148,7 @@ fn a_halt_prints_the_whole_command_that_lets_it_through() {
     assert_eq!(said.code, 5, "{}", said.err);
     let command = said
         .err
-        .split("ferrybox sync --approve ")
+        .split("sync --approve ")
         .nth(1)
         .expect("the command");
     let id = command.split_whitespace().next().unwrap();
@@ -243,13 +245,13 @@ fn bad_configuration_is_one_line_with_file_line_key_and_remedy_and_ends_with_78(
 #[test]
 fn a_missing_configuration_says_where_it_was_looked_for() {
     let console = Console::new();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
     command
         .env_clear()
         .env("HOME", console.path("home"))
         .arg("sync");
-    let said = crate::console::said(command.output().unwrap());
-    if !std::path::Path::new("/etc/ferrybox/config.toml").exists() {
+    let said = said(command.output().unwrap());
+    if !Path::new("/etc/ferrybox/config.toml").exists() {
         assert_eq!(said.code, 78, "{}", said.err);
         assert!(
             said.err.contains("/etc/ferrybox/config.toml"),
@@ -262,20 +264,20 @@ fn a_missing_configuration_says_where_it_was_looked_for() {
 #[test]
 fn the_configuration_is_found_by_its_variable_and_after_the_command() {
     let console = ready();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
     command
         .env_clear()
         .env("XDG_RUNTIME_DIR", console.path("run"));
     command
         .env("FERRYBOX_CONFIG", console.path("config.toml"))
         .arg("sync");
-    assert_eq!(crate::console::said(command.output().unwrap()).code, 0);
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+    assert_eq!(said(command.output().unwrap()).code, 0);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
     command
         .env_clear()
         .args(["sync", "--config"])
         .arg(console.path("config.toml"));
-    assert_eq!(crate::console::said(command.output().unwrap()).code, 0);
+    assert_eq!(said(command.output().unwrap()).code, 0);
 }
 
 #[test]
@@ -283,7 +285,7 @@ fn under_journald_lines_carry_their_priority() {
     let console = ready();
     console.put("desktop.ini", "x");
     let mut command = console.command(&["sync", "-v"]);
-    let said = crate::console::said(command.env("JOURNAL_STREAM", "8:1").output().unwrap());
+    let said = said(command.env("JOURNAL_STREAM", "8:1").output().unwrap());
     assert!(
         said.err.lines().all(|line| line.starts_with('<')),
         "{}",
@@ -375,4 +377,112 @@ fn b4_the_same_goes_for_what_was_done_and_for_what_a_halt_holds_back() {
     let said = console.run(&["sync", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(json["held"].as_array().unwrap().len(), 50);
+}
+
+/// The line of a message that holds this command, as it stands there.
+fn printed<'a>(said: &'a str, command: &str) -> &'a str {
+    let at = said.find(command).expect("the command");
+    let start = said[..at]
+        .rfind("ferrybox --config")
+        .expect("its beginning");
+    let end = said[at..].find('\n').map_or(said.len(), |end| at + end);
+    said[start..end].trim_end_matches(['\'', '\n'])
+}
+
+/// Pastes a command into a shell that knows the program, and nothing of our configuration.
+fn paste(console: &Console, command: &str) -> Said {
+    let mut shell = Command::new("/bin/sh");
+    let binary = Path::new(env!("CARGO_BIN_EXE_ferrybox"));
+    shell.env_clear().env("PATH", binary.parent().unwrap());
+    shell.env("XDG_RUNTIME_DIR", console.path("run"));
+    shell.args(["-c", command]).stdin(Stdio::null());
+    said(shell.output().unwrap())
+}
+
+/// B3: every command that is printed can be pasted as it stands.
+#[test]
+fn b3_printed_commands_can_be_pasted() {
+    for by_variable in [false, true] {
+        let console = Console::new();
+        let odd = console.path("my kitchen.toml");
+        fs::rename(console.path("config.toml"), &odd).unwrap();
+        let run = |words: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+            command
+                .env_clear()
+                .env("XDG_RUNTIME_DIR", console.path("run"));
+            match by_variable {
+                true => command.env("FERRYBOX_CONFIG", &odd),
+                false => command.arg("--config").arg(&odd),
+            };
+            said(command.args(words).stdin(Stdio::null()).output().unwrap())
+        };
+        let banner = run(&["login"]).out;
+        let code = console.code_for(&banner);
+        let finish = printed(&banner, "finishAuthentication").replace("<code>", &code);
+        let said = paste(&console, &finish);
+        assert_eq!(said.code, 0, "{finish}: {}", said.err);
+        let next = printed(&said.out, "sync --dry-run");
+        assert_eq!(paste(&console, next).code, 0, "{next}");
+        for number in 0..40 {
+            console.put(&format!("f{number}"), &number.to_string());
+        }
+        assert_eq!(run(&["sync"]).code, 0);
+        for number in 0..30 {
+            fs::remove_file(console.content().join(format!("f{number}"))).unwrap();
+        }
+        let halted = run(&["sync"]);
+        assert_eq!(halted.code, 5, "{}", halted.err);
+        let keep = printed(&halted.err, "sync --keep ");
+        let approve = printed(&halted.err, "sync --approve ");
+        let said = paste(&console, if by_variable { keep } else { approve });
+        assert_eq!(said.code, 0, "{}", said.err);
+        let here = fs::read_dir(console.content()).unwrap();
+        let here = here.filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with('f')
+        });
+        let left = if by_variable { 40 } else { 10 };
+        assert_eq!(here.count(), left);
+        assert_eq!(console.dropbox.tree().len(), left);
+    }
+}
+
+/// B3: an id of nothing is a mistake that is told; everything else is done.
+#[test]
+fn b3_an_unknown_id_is_told_and_ends_with_2() {
+    let console = ready();
+    console.put("a", "a");
+    for option in ["--approve", "--keep"] {
+        let said = console.run(&["sync", option, "0123456789ab"]);
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(
+            said.err
+                .contains("0123456789ab is not what this pass would do"),
+            "{}",
+            said.err
+        );
+    }
+    assert!(console.dropbox.read("/a").is_some(), "the pass has run");
+    let said = console.run(&["--json", "sync", "--approve", "0123456789ab"]);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(json["error"]["code"], "usage");
+}
+
+/// B3: as root, where a service owns the state: the command is the one for that user.
+#[test]
+fn b3_the_state_of_another_user_is_left_alone_and_the_command_says_sudo() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let console = ready();
+    std::os::unix::fs::chown(console.state(), Some(65_533), None).unwrap();
+    let said = console.run(&["sync", "--dry-run"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let config = console.path("config.toml");
+    let command = format!(
+        "sudo -u '#65533' ferrybox --config {} sync --dry-run",
+        config.display()
+    );
+    assert!(said.err.trim_end().ends_with(&command), "{}", said.err);
 }

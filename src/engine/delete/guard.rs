@@ -70,15 +70,21 @@ pub(crate) fn frees_a_name(direction: Direction, item: &Item) -> bool {
     }
 }
 
-/// What halts the pass instead of these deletes, in their order, if something does.
+/// What becomes of the deletes of a pass.
+pub(crate) enum Ruling {
+    /// They are carried out.
+    Go,
+    /// A person keeps what they are about.
+    Keep,
+    /// A person must decide.
+    Halt(Error),
+}
+
+/// Whether these deletes, in their order, are carried out.
 ///
 /// # Errors
 /// What the index says.
-pub(crate) fn guard(
-    cx: &Context<'_>,
-    survey: &Survey,
-    deletes: &[Delete],
-) -> Result<Option<Error>> {
+pub(crate) fn guard(cx: &Context<'_>, survey: &Survey, deletes: &[Delete]) -> Result<Ruling> {
     if !deletes.is_empty() {
         cx.env.index.check_totals_once()?;
     }
@@ -98,7 +104,7 @@ pub(crate) fn guard(
         None => standing(cx, tally)?,
     };
     let Some(objection) = objection else {
-        return Ok(None);
+        return Ok(Ruling::Go);
     };
     let mut id = ApprovalId::new("deletes");
     for delete in deletes {
@@ -111,16 +117,35 @@ pub(crate) fn guard(
         log::info!("approved: {objection}");
         release(cx, Direction::Down)?;
         release(cx, Direction::Up)?;
-        return Ok(None);
+        return Ok(Ruling::Go);
+    }
+    if cx.options.kept.contains(&id) {
+        log::info!("kept: {objection}");
+        release(cx, Direction::Down)?;
+        release(cx, Direction::Up)?;
+        return Ok(Ruling::Keep);
     }
     for delete in deletes {
         tell_delete(cx, delete);
     }
-    Ok(Some(Error::Halt(format!(
-        "{objection}; nothing was deleted. To keep the files, remove index.db from the state \
-         directory: the next run joins both sides anew. If the deletes are meant, allow \
-         exactly these by: ferrybox sync --approve {id}"
-    ))))
+    Ok(Ruling::Halt(Error::Halt(halt_text(cx, &objection, &id))))
+}
+
+/// What a person is asked, with the two answers.
+fn halt_text(cx: &Context<'_>, objection: &str, id: &str) -> String {
+    let command = |what: &str| {
+        let invocation = &cx.env.config.invocation;
+        invocation.command(&format!("sync --{what} {id}"))
+    };
+    format!(
+        "{objection}; nothing was deleted. One of these goes on, each with exactly what is named \
+         above, once:\n  \
+         {}\n      keeps the files: each counts as new, and goes up or comes back as the mode \
+         says\n  \
+         {}\n      deletes them: the deletes are meant",
+        command("keep"),
+        command("approve"),
+    )
 }
 
 /// Objects to deletes of a direction that is held since an earlier pass; lets go of one that

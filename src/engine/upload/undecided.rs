@@ -25,13 +25,15 @@ pub(crate) fn approved(
     if approved {
         return undecided;
     }
+    let command = &cx.env.config.invocation;
+    let command = command.command(&format!("sync --approve {id}"));
     for (item, _) in undecided {
         if item.row.remote_file().is_some() {
             cx.env.report.problem(
                 &item.display_path,
                 &format!(
                     "differs from the file Dropbox has, and it is not known which is newer; both \
-                     are left alone. To upload ours: ferrybox sync --approve {id}"
+                     are left alone. To upload ours: {command}"
                 ),
             );
         }

@@ -25,11 +25,12 @@ pub(super) fn has_lost_mount(cx: &Context<'_>, row: &Row, local: &Local) -> Resu
 /// Says what is not mounted, and how to go on without it.
 pub(super) fn tell_lost_mount(cx: &mut Context<'_>, item: &Item) {
     cx.note_incomplete_view();
-    let id = approval_id(&item.row.key);
+    let invocation = &cx.env.config.invocation;
+    let command = invocation.command(&format!("sync --approve {}", approval_id(&item.row.key)));
     let text = format!(
         "a disk was mounted here and is not any more; nothing below is touched: mount it, or \
          remove the folder if it is meant to be empty, or go on with what is in it now, which \
-         deletes nothing, by: ferrybox sync --approve {id}"
+         deletes nothing, by: {command}"
     );
     cx.env.report.problem(&item.display_path, &text);
 }
@@ -45,12 +46,12 @@ pub(crate) fn give_up_mounts(cx: &mut Context<'_>) -> Result<()> {
     }
     let index = cx.env.index;
     for key in mounts(index)? {
-        if !cx.options.approved.contains(&approval_id(&key)) {
-            continue;
-        }
         let Some(mut row) = find_lost(cx, &key)? else {
             continue;
         };
+        if !cx.options.approved.contains(&approval_id(&key)) {
+            continue;
+        }
         log::info!(
             "starting over with {}; nothing is deleted on either side",
             key.path()

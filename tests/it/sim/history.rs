@@ -32,6 +32,7 @@ use super::random::Random;
 use super::scene::{Scene, deletes_folder};
 use super::seam::{Call, Script, Verdict};
 use crate::world::TempDir;
+use crate::world::approval_in;
 
 /// Calls after which a run counts as endless.
 const CALLS_MAX: u64 = 200_000;
@@ -431,7 +432,7 @@ fn args_of(run: &Run, approved: &[String]) -> SyncArgs {
         upload_only: run.way == Way::Up,
         dry_run: run.way == Way::Dry,
         approved: approved.to_vec(),
-        max_time: None,
+        ..SyncArgs::default()
     }
 }
 
@@ -458,11 +459,6 @@ fn move_in(disk: &SimDisk, path: &str) {
 fn is_folder(disk: &SimDisk, path: &str) -> bool {
     let found = disk.look(path);
     found.is_some_and(|status| status.kind == Kind::Folder)
-}
-
-fn approval_in(error: &str) -> Option<String> {
-    let (_, id) = error.rsplit_once("--approve ")?;
-    Some(id.trim().to_owned())
 }
 
 fn config_of(device: &Device, number: usize) -> Config {

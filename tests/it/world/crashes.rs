@@ -12,7 +12,7 @@ use ferrybox::config::Config;
 use ferrybox::error::ExitCode;
 use ferrybox::report::Counts;
 
-use super::{Outcome, SyncArgs, World};
+use super::{Outcome, SyncArgs, World, approval_in};
 use crate::sim::machine::Memory;
 use crate::sim::random::{Random, mix};
 use crate::sim::seam::{Call, Script, Verdict};
@@ -174,9 +174,13 @@ impl World {
         let mut last = first;
         for _ in 0..RUNS_AFTER {
             self.clock.advance(10);
-            if last.exit == ExitCode::Halted && !args.approved.is_empty() {
-                let id = last.error.rsplit("--approve ").next().unwrap_or_default();
-                args.approved.push(id.trim().to_owned());
+            // Each is for one pass.
+            let ids = match args.kept.is_empty() {
+                true => &mut args.approved,
+                false => &mut args.kept,
+            };
+            if !ids.is_empty() {
+                *ids = approval_in(&last.error).into_iter().collect();
             }
             last = self.pass(config, &args, None).expect("nothing ends it");
         }

@@ -105,9 +105,13 @@ impl History {
             match outcome.exit {
                 Some(ExitCode::Ok | ExitCode::SomeFiles) => return Ok(outcome),
                 Some(ExitCode::Halted) => match approval_in(&outcome.error) {
-                    Some(id) => approved.push(id),
+                    Some(id) => approved = vec![id],
                     None => return Err(format!("{when}: no way out of: {}", outcome.error)),
                 },
+                // What was approved is done in part, or is another list now.
+                Some(ExitCode::Usage) => {
+                    approved = approval_in(&outcome.error).into_iter().collect();
+                }
                 exit => return Err(format!("{when}: ended with {exit:?}: {}", outcome.error)),
             }
         }
