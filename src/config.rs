@@ -8,6 +8,7 @@
 //! `keys.rs` is the one table of known keys: their sections, the predecessor's names, defaults and
 //! examples. `config/ferrybox.toml` explains each of them to the user.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ mod file;
 mod filters;
 mod hosts;
 mod keys;
+mod openhab;
 mod paths;
 #[cfg(test)]
 mod tests;
@@ -58,6 +60,8 @@ pub struct Config {
     pub content_dir_line: usize,
     /// How the program is called with this file, for commands in messages.
     pub invocation: Invocation,
+    /// The file is one of openHAB's add-on, by its names, and has no filters: there were defaults.
+    pub takes_openhabs_filters_for_granted: bool,
     /// What is allowed but probably not meant. Each prints as one line.
     pub warnings: Vec<ConfigError>,
 }
@@ -217,96 +221,190 @@ impl fmt::Debug for Network {
 impl Config {
     /// Reads the text of a configuration file; `path` is for messages and for our own safety:
     /// nothing is opened.
+    ///
+    /// # Errors
+    /// All that is wrong with it, at once.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-        let doc = Document::parse(path, text)?;
-        let dropbox = dropbox_section(&doc)?;
+        let mended = openhab::mend(path, text);
+        let (mut text, read) = (mended.text, Reader::new(mended.faults));
+        let config = loop {
+            match Document::parse(path, &text) {
+                Ok(doc) => break Some(read.config(path, &doc)),
+                Err(error) => {
+                    let rest = document::without_line(&text, error.line);
+                    read.note(error);
+                    match rest {
+                        Some(rest) => text = rest,
+                        None => break None,
+                    }
+                }
+            }
+        };
+        match (ConfigError::of_all(read.faults.into_inner()), config) {
+            (None, Some(config)) => Ok(config),
+            (Some(error), _) => Err(error),
+            (None, None) => unreachable!("without a fault there is a configuration"),
+        }
+    }
+}
+
+/// Reads the values of a document and collects what is wrong with them, so that all is told at once.
+struct Reader {
+    faults: RefCell<Vec<ConfigError>>,
+}
+
+impl Reader {
+    fn new(faults: Vec<ConfigError>) -> Reader {
+        Reader {
+            faults: RefCell::new(faults),
+        }
+    }
+
+    fn note(&self, fault: ConfigError) {
+        self.faults.borrow_mut().push(fault);
+    }
+
+    /// The value of a key that has a default, which stands in where the value is wrong.
+    fn value<T>(
+        &self,
+        doc: &Document,
+        path: &str,
+        check: impl Fn(&Setting) -> Result<T, ConfigError>,
+    ) -> T {
+        let given = doc.required(path).and_then(|setting| check(&setting));
+        given.unwrap_or_else(|fault| {
+            self.note(fault);
+            let default = doc
+                .default_of(path)
+                .and_then(|default| check(&default).ok());
+            default.expect("each default is right, as a test holds")
+        })
+    }
+
+    /// An optional key: absent and empty mean the same, as with the predecessor.
+    fn optional<T>(
+        &self,
+        doc: &Document,
+        path: &str,
+        check: impl Fn(&Setting) -> Result<T, ConfigError>,
+    ) -> Option<T> {
+        let setting = doc.setting(path)?;
+        let value = match setting.text() {
+            Ok("") => return None,
+            Ok(_) => check(&setting),
+            Err(fault) => Err(fault),
+        };
+        value.map_err(|fault| self.note(fault)).ok()
+    }
+
+    /// The configuration. What is wrong is noted, and has something harmless in its place.
+    fn config(&self, path: &Path, doc: &Document) -> Config {
+        doc.faults()
+            .iter()
+            .cloned()
+            .for_each(|fault| self.note(fault));
         let mut warnings = Vec::new();
-        let sync = sync_section(&doc, &mut warnings)?;
-        Ok(Config {
+        let dropbox = self.dropbox_section(doc);
+        let sync = self.sync_section(doc, &mut warnings);
+        Config {
             path: path.to_owned(),
             dropbox,
             sync,
             guard: Guard {
-                max_delete_count: doc
-                    .required("sync.guard.max_delete_count")?
-                    .whole(0..=1_000_000_000)?,
-                max_delete_share: doc.required("sync.guard.max_delete_share")?.share()?,
+                max_delete_count: self.value(doc, "sync.guard.max_delete_count", |setting| {
+                    setting.whole(0..=1_000_000_000)
+                }),
+                max_delete_share: self.value(doc, "sync.guard.max_delete_share", |setting| {
+                    setting.share()
+                }),
             },
-            schedule: ScheduleSection {
-                upload_interval: schedule(&doc.required("schedule.upload_interval")?)?,
-                download_interval: download_interval(&doc.required("schedule.download_interval")?)?,
-                watch: doc.required("schedule.watch")?.flag()?,
-                settle_s: doc.required("schedule.settle_s")?.whole(1..=3600)?,
-            },
+            schedule: self.schedule_section(doc),
             log: LogSection {
-                file: optional(&doc, "log.file", paths::absolute)?,
-                max_kib: doc.required("log.max_kib")?.whole(16..=65_536)?,
-                force: doc.required("log.force")?.flag()?,
+                file: self.optional(doc, "log.file", paths::absolute),
+                max_kib: self.value(doc, "log.max_kib", |setting| setting.whole(16..=65_536)),
+                force: self.value(doc, "log.force", flag),
             },
             network: Network {
-                timeout_s: doc.required("network.timeout_s")?.whole(5..=600)?,
-                proxy: optional(&doc, "network.proxy", hosts::proxy)?,
-                ca_file: optional(&doc, "network.ca_file", paths::absolute)?,
-                upload_chunk_mib: chunk_mib(&doc.required("network.upload_chunk_mib")?)?,
+                timeout_s: self.value(doc, "network.timeout_s", |setting| setting.whole(5..=600)),
+                proxy: self.optional(doc, "network.proxy", hosts::proxy),
+                ca_file: self.optional(doc, "network.ca_file", paths::absolute),
+                upload_chunk_mib: self.value(doc, "network.upload_chunk_mib", chunk_mib),
             },
             endpoints: Endpoints {
-                api: hosts::endpoint(&doc.required("endpoints.api")?)?,
-                content: hosts::endpoint(&doc.required("endpoints.content")?)?,
-                notify: hosts::endpoint(&doc.required("endpoints.notify")?)?,
-                www: hosts::endpoint(&doc.required("endpoints.www")?)?,
+                api: self.value(doc, "endpoints.api", hosts::endpoint),
+                content: self.value(doc, "endpoints.content", hosts::endpoint),
+                notify: self.value(doc, "endpoints.notify", hosts::endpoint),
+                www: self.value(doc, "endpoints.www", hosts::endpoint),
             },
-            state_dir: optional(&doc, "state.dir", paths::absolute)?,
-            content_dir_line: doc.required("sync.content_dir")?.line().unwrap_or(0),
+            state_dir: self.optional(doc, "state.dir", paths::absolute),
+            content_dir_line: doc
+                .setting("sync.content_dir")
+                .and_then(|setting| setting.line())
+                .unwrap_or(0),
             invocation: Invocation::default(),
+            takes_openhabs_filters_for_granted: doc.has_predecessors_names()
+                && !doc.is_given("sync.upload_filter")
+                && !doc.is_given("sync.download_filter"),
             warnings,
-        })
+        }
+    }
+
+    fn dropbox_section(&self, doc: &Document) -> DropboxSection {
+        let app_key = self.optional(doc, "dropbox.app_key", app_key);
+        let personal_access_token = self.optional(doc, "dropbox.personal_access_token", secret);
+        let is_given = |path: &str| {
+            let setting = doc.setting(path);
+            setting.is_some_and(|setting| !matches!(setting.text(), Ok("")))
+        };
+        if !is_given("dropbox.app_key") && !is_given("dropbox.personal_access_token") {
+            self.note(doc.missing(
+                "dropbox.app_key",
+                "neither app_key nor personal_access_token is given",
+                &format!("set app_key in [dropbox]; {APP_HELP} shows where it comes from"),
+            ));
+        }
+        DropboxSection {
+            app_key,
+            app_secret: self.optional(doc, "dropbox.app_secret", secret),
+            personal_access_token,
+            remote_root: self.value(doc, "dropbox.remote_root", paths::remote_root),
+        }
+    }
+
+    fn sync_section(&self, doc: &Document, warnings: &mut Vec<ConfigError>) -> SyncSection {
+        let content_dir = doc.required("sync.content_dir");
+        let content_dir = content_dir.and_then(|setting| paths::content_dir(&setting));
+        let content_dir = content_dir.map_err(|fault| self.note(fault)).ok();
+        let (filter, faults) = filters::read(doc, warnings);
+        faults.into_iter().for_each(|fault| self.note(fault));
+        SyncSection {
+            // Noted as missing or wrong, so that nobody sees this one.
+            content_dir: content_dir.unwrap_or_default(),
+            mode: self.value(doc, "sync.mode", mode),
+            fake_mode: self.value(doc, "sync.fake_mode", lenient_flag),
+            filter,
+            device_name: self.optional(doc, "sync.device_name", paths::device_name),
+            conflict: self.value(doc, "sync.conflict", conflict),
+            upload_on_reset: self.value(doc, "sync.upload_on_reset", flag),
+        }
+    }
+
+    fn schedule_section(&self, doc: &Document) -> ScheduleSection {
+        ScheduleSection {
+            upload_interval: self.value(doc, "schedule.upload_interval", schedule),
+            download_interval: self.value(doc, "schedule.download_interval", download_interval),
+            watch: self.value(doc, "schedule.watch", flag),
+            settle_s: self.value(doc, "schedule.settle_s", |setting| setting.whole(1..=3600)),
+        }
     }
 }
 
-/// An optional key: absent and empty mean the same, as with the predecessor.
-fn optional<T>(
-    doc: &Document,
-    path: &str,
-    check: impl Fn(&Setting) -> Result<T, ConfigError>,
-) -> Result<Option<T>, ConfigError> {
-    match doc.setting(path) {
-        Some(setting) if setting.text()?.is_empty() => Ok(None),
-        Some(setting) => check(&setting).map(Some),
-        None => Ok(None),
-    }
+fn flag(setting: &Setting) -> Result<bool, ConfigError> {
+    setting.flag()
 }
 
-fn dropbox_section(doc: &Document) -> Result<DropboxSection, ConfigError> {
-    let app_key = optional(doc, "dropbox.app_key", app_key)?;
-    let personal_access_token = optional(doc, "dropbox.personal_access_token", secret)?;
-    if app_key.is_none() && personal_access_token.is_none() {
-        return Err(doc.missing(
-            "dropbox.app_key",
-            "neither app_key nor personal_access_token is given",
-            &format!("set app_key in [dropbox]; {APP_HELP} shows where it comes from"),
-        ));
-    }
-    Ok(DropboxSection {
-        app_key,
-        app_secret: optional(doc, "dropbox.app_secret", secret)?,
-        personal_access_token,
-        remote_root: paths::remote_root(&doc.required("dropbox.remote_root")?)?,
-    })
-}
-
-fn sync_section(
-    doc: &Document,
-    warnings: &mut Vec<ConfigError>,
-) -> Result<SyncSection, ConfigError> {
-    Ok(SyncSection {
-        content_dir: paths::content_dir(&doc.required("sync.content_dir")?)?,
-        mode: mode(&doc.required("sync.mode")?)?,
-        fake_mode: doc.required("sync.fake_mode")?.lenient_flag()?,
-        filter: filters::read(doc, warnings)?,
-        device_name: optional(doc, "sync.device_name", paths::device_name)?,
-        conflict: conflict(&doc.required("sync.conflict")?)?,
-        upload_on_reset: doc.required("sync.upload_on_reset")?.flag()?,
-    })
+fn lenient_flag(setting: &Setting) -> Result<bool, ConfigError> {
+    setting.lenient_flag()
 }
 
 fn app_key(setting: &Setting) -> Result<String, ConfigError> {

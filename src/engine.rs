@@ -86,8 +86,8 @@ pub fn run_on(
     judge_ids(options, answer)
 }
 
-/// An id that was given for nothing is a mistake that is told: what was meant by it has not happened.
-/// A pass that came to no decision cannot tell.
+/// An id that was given for nothing is a mistake that is told: what was meant by it has not
+/// happened. A pass that came to no decision cannot tell.
 fn judge_ids(options: &Options, answer: Result<ExitCode>) -> Result<ExitCode> {
     let mut unmet = options.approved.unmet();
     unmet.extend(options.kept.unmet());
@@ -150,6 +150,7 @@ fn attempt(
     let files = state.map(|disk| token_files(disk, &state_dir, config));
     let keeper = files.as_ref().filter(|_| !options.dry_run);
     let credential = credential(config, files.as_ref(), keeper, host)?;
+    tell_openhabs_defaults(config, stored.as_ref());
     let disk = disk?;
     let index = match (stored, keeper) {
         (Some(index), Some(_)) => carried_over(index)?,
@@ -173,7 +174,7 @@ fn attempt(
         remote_root: RemoteRoot::new(&config.dropbox.remote_root),
         own_keys: own_keys(config, &state_dir),
         instance: instance(&state_dir),
-        device: device(config),
+        device: device_name(config),
     };
     let cursors = CursorFile::new(
         state.map(|disk| disk as _),
@@ -188,6 +189,24 @@ fn attempt(
 
 fn token_files<'a>(disk: &'a dyn Disk, dir: &Path, config: &Config) -> TokenFiles<'a> {
     TokenFiles::new(disk, dir.display().to_string()).called(&config.invocation)
+}
+
+/// Before a first pass transfers anything: openHAB's add-on had filters where none were written.
+fn tell_openhabs_defaults(config: &Config, stored: Option<&Index>) {
+    if stored.is_none() && config.takes_openhabs_filters_for_granted {
+        log::warn!(
+            "the configuration has openHAB's names and no filters, so all paths are synced; \
+             openHAB's defaults are uploadfilter = \"openhab\" and downloadfilter = \"openhab\" (on \
+             an openHAB 2 tree, whose folders are items, rules and so on, they take only the files \
+             at the top); to look first: {}",
+            config.invocation.command("sync --dry-run")
+        );
+    }
+}
+
+fn device_name(config: &Config) -> String {
+    let name = config.sync.device_name.clone();
+    name.unwrap_or_else(env::hostname)
 }
 
 /// The index on disk, if there is one that is to be used.
@@ -245,6 +264,7 @@ fn content_dir(disks: &dyn Disks, config: &Config, has_base: bool) -> Result<Box
         key: Some("sync.content_dir".to_owned()),
         what: error.to_string(),
         remedy: "name an existing directory this user may read".to_owned(),
+        next: None,
     }))
 }
 
@@ -292,12 +312,6 @@ fn runtime(seams: &Seams<'_>, config: &Config) -> Option<Box<dyn Disk>> {
     }
 }
 
-/// The name of this machine in conflict copies.
-fn device(config: &Config) -> String {
-    let name = config.sync.device_name.clone();
-    name.unwrap_or_else(env::hostname)
-}
-
 /// Whose temporary files a run makes that has its state here, on this machine.
 fn instance(state_dir: &Path) -> Instance {
     let state_dir = dirs::without_links(state_dir);
@@ -323,5 +337,6 @@ fn check_apart(config: &Config, state_dir: &Path) -> Result<()> {
             config.sync.content_dir.display()
         ),
         remedy: "name another directory, or another state.dir".to_owned(),
+        next: None,
     }))
 }

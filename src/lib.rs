@@ -190,6 +190,7 @@
 //! - `config::keys`: the one table of known keys. `config::document`: the file as a list of them.
 //! - `config::file`: where the file is, and whether it may be trusted. `config::error`: what is
 //!   wrong, as one line.
+//! - `config::openhab`: lines as openHAB's add-on had them, put right and told.
 //! - `config::filters`, `config::hosts`, `config::paths`: values of a kind. `config::tests`: claims
 //!   about whole files.
 //!

@@ -5,7 +5,7 @@
 //! message about its type, so that a misplaced secret does not show.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
@@ -22,6 +22,7 @@ pub(super) struct Document<'a> {
     file: &'a Path,
     text: &'a str,
     entries: Vec<Assignment<'a>>,
+    faults: Vec<ConfigError>,
     sections: Vec<(String, usize)>,
 }
 
@@ -49,24 +50,44 @@ enum Value<'d> {
 
 impl<'a> Document<'a> {
     /// Reads the text.
+    /// Whatever is wrong with its keys is among the [`faults`](Document::faults).
+    ///
+    /// # Errors
+    /// It is no TOML.
     pub fn parse(file: &'a Path, text: &'a str) -> Result<Document<'a>, ConfigError> {
         let table = DeTable::parse(text).map_err(|error| syntax_error(file, text, &error))?;
         let mut document = Document {
             file,
             text,
             entries: Vec::new(),
+            faults: Vec::new(),
             sections: Vec::new(),
         };
         let mut faults = Vec::new();
         document.walk("", table.into_inner(), &mut faults);
         document.entries.sort_by_key(|entry| entry.line);
         document.find_doubles(&mut faults);
-        // The first in the file, whatever order the table had.
-        faults.sort_by_key(|fault| fault.line);
-        match faults.into_iter().next() {
-            Some(fault) => Err(fault),
-            None => Ok(document),
-        }
+        document.faults = faults;
+        Ok(document)
+    }
+
+    /// Keys that are not known, or given twice.
+    pub fn faults(&self) -> &[ConfigError] {
+        &self.faults
+    }
+
+    /// Whether a key is given under the predecessor's name.
+    pub fn has_predecessors_names(&self) -> bool {
+        let is_alias = |entry: &Assignment<'_>| {
+            let name = entry.written.rsplit('.').next();
+            entry.key.alias.is_some() && entry.key.alias == name
+        };
+        self.entries.iter().any(is_alias)
+    }
+
+    /// Whether a key is given.
+    pub fn is_given(&self, path: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key.path == path)
     }
 
     /// A key's value: given, else its default, else none.
@@ -81,6 +102,11 @@ impl<'a> Document<'a> {
                 value: Value::Given(&entry.value),
             });
         }
+        self.default_of(path)
+    }
+
+    /// A key's default, if it has one.
+    pub fn default_of(&self, path: &str) -> Option<Setting<'_>> {
         let key = KEYS.iter().find(|key| key.path == path)?;
         let value = DeValue::parse(key.default?).ok()?.into_inner();
         let value = Value::Default(value);
@@ -116,6 +142,7 @@ impl<'a> Document<'a> {
             key: Some(path.to_owned()),
             what: what.to_owned(),
             remedy: remedy.to_owned(),
+            next: None,
         }
     }
 
@@ -144,7 +171,13 @@ impl<'a> Document<'a> {
                     format!("write a line [{written}] and its keys below it"),
                 ),
                 DeValue::Table(_) => ("unknown section", keys::section_remedy(&written)),
-                _ => ("unknown key", keys::remedy(section, name)),
+                _ => match keys::dead_key(name) {
+                    Some(remedy) => (
+                        "is a key that openHAB's add-on has not had for years",
+                        remedy.to_owned(),
+                    ),
+                    None => ("unknown key", keys::remedy(section, name)),
+                },
             };
             faults.push(ConfigError {
                 file: self.file.to_owned(),
@@ -152,6 +185,7 @@ impl<'a> Document<'a> {
                 key: Some(joined(section, &short(name))),
                 what: what.to_owned(),
                 remedy,
+                next: None,
             });
         }
     }
@@ -166,6 +200,7 @@ impl<'a> Document<'a> {
                     key: Some(entry.written.clone()),
                     what: format!("is also given in line {} as {}", first.line, first.written),
                     remedy: format!("keep one of lines {} and {}", first.line, entry.line),
+                    next: None,
                 });
             }
         }
@@ -180,7 +215,24 @@ fn syntax_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError
         what: format!("not valid TOML: {}", error.message()),
         remedy: "write key = value, each key once, text in \"quotes\", patterns in 'single' ones"
             .to_owned(),
+        next: None,
     }
+}
+
+/// Whether TOML takes this as a value.
+pub(super) fn is_value(text: &str) -> bool {
+    !text.is_empty() && DeTable::parse(&format!("k = {text}")).is_ok()
+}
+
+/// The text without a line that is no TOML, so that the rest can be read as well; nothing where the
+/// line is no assignment: what follows would not mean what it says.
+pub(super) fn without_line(text: &str, line: Option<usize>) -> Option<String> {
+    let at = line?.checked_sub(1)?;
+    let is_bad = |line: &&str| line.contains('=') && !line.trim_start().starts_with(['[', '#']);
+    text.split('\n').nth(at).filter(is_bad)?;
+    let kept = text.split('\n').enumerate();
+    let kept = kept.map(|(number, line)| if number == at { "" } else { line });
+    Some(kept.collect::<Vec<_>>().join("\n"))
 }
 
 fn joined(section: &str, name: &str) -> String {
@@ -215,9 +267,9 @@ impl Setting<'_> {
         self.line
     }
 
-    /// A path beside the configuration file, for a remedy.
-    pub fn beside(&self, path: &Path) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("/")).join(path)
+    /// A value to show, without quotation marks.
+    pub fn example(&self) -> &'static str {
+        self.key.example.trim_matches('"')
     }
 
     /// A fault of this value.
@@ -228,6 +280,7 @@ impl Setting<'_> {
             key: Some(self.written.to_owned()),
             what: what.to_owned(),
             remedy: remedy.to_owned(),
+            next: None,
         }
     }
 

@@ -1,9 +1,10 @@
-//! What is wrong with a configuration, as one line.
+//! What is wrong with a configuration, as one line for each fault.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::path::PathBuf;
 
-/// A fault in the configuration: exit code 78. Prints as `FILE:LINE: KEY: what; remedy`.
+/// A fault in the configuration: exit code 78. Prints as `FILE:LINE: KEY: what; remedy`, and
+/// what else is wrong on lines of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The configuration file.
@@ -16,10 +17,26 @@ pub struct ConfigError {
     pub what: String,
     /// What to do about it.
     pub remedy: String,
+    /// What else is wrong in the file.
+    pub next: Option<Box<ConfigError>>,
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ConfigError {
+    /// All faults of a file as one, in the order of its lines; nothing if there is none.
+    pub(super) fn of_all(mut faults: Vec<ConfigError>) -> Option<ConfigError> {
+        faults.sort_by_key(|fault| fault.line);
+        faults.dedup();
+        let chained = |next: Option<ConfigError>, fault: ConfigError| {
+            Some(ConfigError {
+                next: next.map(Box::new),
+                ..fault
+            })
+        };
+        faults.into_iter().rev().fold(None, chained)
+    }
+
+    /// This fault alone.
+    fn as_line(&self) -> String {
         let mut line = self.file.display().to_string();
         if let Some(number) = self.line {
             line.push_str(&format!(":{number}"));
@@ -29,14 +46,23 @@ impl fmt::Display for ConfigError {
         }
         line.push_str(&format!(": {}; {}", self.what, self.remedy));
         // One line, whatever the file holds, and nothing that steers a terminal.
-        for c in line.chars() {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                f.write_char(c)?;
+        let escaped = |c: char| -> String {
+            match c.is_control() {
+                true => c.escape_default().collect(),
+                false => c.to_string(),
             }
+        };
+        line.chars().map(escaped).collect()
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_line())?;
+        match &self.next {
+            Some(next) => write!(f, "\n{next}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -168,6 +168,7 @@ fn fault(path: &Path, what: &str, remedy: &str) -> ConfigError {
         key: None,
         what: what.to_owned(),
         remedy: remedy.to_owned(),
+        next: None,
     }
 }
 

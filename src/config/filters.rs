@@ -15,54 +15,61 @@ const LIST_REMEDY: &str = "a string is split at every comma; write a list instea
 /// A pattern and its line; none for a default.
 type Pattern = (String, Option<usize>);
 
-/// Reads and compiles `[sync] upload_filter`, `download_filter`, `exclude` and `hidden`.
-pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> Result<Filter, ConfigError> {
-    let upload_item = doc.required("sync.upload_filter")?;
-    let download_item = doc.required("sync.download_filter")?;
-    let exclude_item = doc.required("sync.exclude")?;
-    let upload = patterns(&upload_item, OPENHAB_UPLOAD)?;
-    let download = patterns(&download_item, OPENHAB_DOWNLOAD)?;
-    let exclude = exclude_item.list()?;
-    let hidden = doc.required("sync.hidden")?.flag()?;
-    let texts = |patterns: &[Pattern]| -> Vec<String> {
-        patterns.iter().map(|(text, _)| text.clone()).collect()
-    };
-    let lists = [
-        (&upload_item, &upload),
-        (&download_item, &download),
-        (&exclude_item, &exclude),
-    ];
-    let filter = Filter::new(&texts(&upload), &texts(&download), &texts(&exclude), hidden);
-    let filter = filter.map_err(|error| {
-        let (setting, patterns) = match error.list {
-            "upload_filter" => lists[0],
-            "download_filter" => lists[1],
-            _ => lists[2],
+/// Reads and compiles `[sync] upload_filter`, `download_filter`, `exclude` and `hidden`. With a
+/// fault the filter means nothing.
+pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> (Filter, Vec<ConfigError>) {
+    let mut faults = Vec::new();
+    let mut note = |fault| faults.push(fault);
+    let mut lists = Vec::new();
+    for (path, preset) in [
+        ("sync.upload_filter", Some(OPENHAB_UPLOAD)),
+        ("sync.download_filter", Some(OPENHAB_DOWNLOAD)),
+        ("sync.exclude", None),
+    ] {
+        let setting = match doc.required(path) {
+            Ok(setting) => setting,
+            Err(fault) => {
+                note(fault);
+                continue;
+            }
         };
-        let what = format!("pattern '{}': {}", error.pattern, error.what);
-        let remedy = if setting.is_text() && is_torn(&error.pattern) {
-            LIST_REMEDY
-        } else {
-            &error.remedy
-        };
-        let line = patterns.get(error.index).and_then(|(_, line)| *line);
-        ConfigError {
-            line,
-            ..setting.error(&what, remedy)
+        match preset.map_or_else(|| setting.list(), |preset| patterns(&setting, preset)) {
+            Ok(patterns) => lists.push((setting, patterns)),
+            Err(fault) => note(fault),
         }
-    })?;
-    for (setting, patterns) in lists {
+    }
+    for (setting, patterns) in &lists {
         for (pattern, line) in patterns {
-            if let Some((why, remedy)) = matches_nothing(pattern) {
+            let at = |fault: ConfigError| ConfigError {
+                line: *line,
+                ..fault
+            };
+            // Each alone, so that all that are wrong are told.
+            if let Err(error) = Filter::new(std::slice::from_ref(pattern), &[], &[], false) {
+                let what = format!("pattern '{}': {}", error.pattern, error.what);
+                let is_torn = setting.is_text() && is_torn(&error.pattern);
+                let remedy = if is_torn { LIST_REMEDY } else { &error.remedy };
+                note(at(setting.error(&what, remedy)));
+            } else if let Some((why, remedy)) = matches_nothing(pattern) {
                 let what = format!("pattern '{pattern}' matches no path: {why}");
-                warnings.push(ConfigError {
-                    line: *line,
-                    ..setting.error(&what, remedy)
-                });
+                warnings.push(at(setting.error(&what, remedy)));
             }
         }
     }
-    Ok(filter)
+    let hidden = doc
+        .required("sync.hidden")
+        .and_then(|setting| setting.flag());
+    let hidden = hidden.map_err(&mut note).unwrap_or_default();
+    let texts = |at: usize| -> Vec<String> {
+        let patterns = lists.get(at).map(|(_, patterns)| patterns.iter());
+        patterns
+            .into_iter()
+            .flatten()
+            .map(|(text, _)| text.clone())
+            .collect()
+    };
+    let filter = Filter::new(&texts(0), &texts(1), &texts(2), hidden);
+    (filter.unwrap_or_else(|_| Filter::everything()), faults)
 }
 
 fn patterns(setting: &Setting, preset: &str) -> Result<Vec<Pattern>, ConfigError> {
@@ -73,7 +80,22 @@ fn patterns(setting: &Setting, preset: &str) -> Result<Vec<Pattern>, ConfigError
         "openhab" => preset,
         text => text,
     };
-    Ok(split(text)
+    if text.trim().is_empty() {
+        return Err(setting.error(
+            "is empty, which meant openHAB's default there and would let nothing through here",
+            "write \"openhab\" for that default, ['/.*'] for every path, [] for none",
+        ));
+    }
+    let parts = split(text);
+    let begins_with_a_blank = |part: &String| part.starts_with(char::is_whitespace);
+    if parts.iter().any(begins_with_a_blank) {
+        let trimmed: Vec<_> = parts.iter().map(|part| part.trim()).collect();
+        return Err(setting.error(
+            "has a blank before a pattern, which then matches no path",
+            &format!("write '{}'", trimmed.join(",")),
+        ));
+    }
+    Ok(parts
         .into_iter()
         .map(|part| (part, setting.line()))
         .collect())

@@ -108,6 +108,26 @@ pub(super) const KEYS: [ConfigKey; 32] = [
     unset("state.dir", r#""/var/lib/ferrybox""#),
 ];
 
+/// Keys of versions that are long gone, and what to do instead.
+const DEAD: [(&str, &str); 4] = [
+    (
+        "initialize",
+        "remove the line: signing in is a command here, startAuthentication",
+    ),
+    (
+        "activate",
+        "remove the line: what is not to run is not started",
+    ),
+    (
+        "filter",
+        "remove the line: what may travel is said by uploadfilter and downloadfilter",
+    ),
+    (
+        "refresh",
+        "remove the line: the times are uploadInterval and downloadInterval",
+    ),
+];
+
 /// The sections, in the order of the example file.
 pub(super) const SECTIONS: [&str; 8] = [
     "dropbox",
@@ -124,6 +144,18 @@ pub(super) const SECTIONS: [&str; 8] = [
 pub(super) fn known(section: &str, name: &str) -> Option<&'static ConfigKey> {
     KEYS.iter()
         .find(|key| key.alias == Some(name) || (key.section() == section && key.name() == name))
+}
+
+/// The key of this name, or of this former name, in whatever section.
+pub(super) fn named(name: &str) -> Option<&'static ConfigKey> {
+    KEYS.iter()
+        .find(|key| key.alias == Some(name) || key.name() == name)
+}
+
+/// What to do about a key that openHAB's add-on once had.
+pub(super) fn dead_key(name: &str) -> Option<&'static str> {
+    let dead = DEAD.iter().find(|(dead, _)| *dead == name);
+    dead.map(|(_, remedy)| *remedy)
 }
 
 /// What to write instead of the unknown `name` in `section`.

@@ -7,6 +7,7 @@ use super::document::Setting;
 
 /// A local path. It must be absolute: cron, systemd and a shell start us in different places.
 pub(super) fn absolute(setting: &Setting) -> Result<PathBuf, ConfigError> {
+    let example = setting.example();
     let text = setting.text()?;
     let path = Path::new(text);
     if text.chars().any(char::is_control) {
@@ -18,11 +19,8 @@ pub(super) fn absolute(setting: &Setting) -> Result<PathBuf, ConfigError> {
         return Err(setting.error("'~' and variables are not replaced here", remedy));
     }
     if !path.is_absolute() {
-        let remedy = format!(
-            "write the whole path, such as {}",
-            setting.beside(path).display()
-        );
-        return Err(setting.error("must be an absolute path", &remedy));
+        let what = "must be an absolute path: cron, systemd and a shell start in different places";
+        return Err(setting.error(what, &format!("write the whole path, such as {example}")));
     }
     if path.components().any(|part| part == Component::ParentDir) {
         return Err(setting.error("must not hold '..'", "write the path it stands for"));
@@ -118,8 +116,8 @@ mod tests {
             ("", "is empty"),
             ("/", "whole system"),
             ("//", "whole system"),
-            (".", "must be an absolute path"),
-            ("conf", "such as /etc/conf"),
+            (".", "such as /etc/openhab"),
+            ("conf", "such as /etc/openhab"),
             ("~/conf", "'~'"),
             ("$HOME/conf", "variables"),
             ("/srv/../etc", "'..'"),

@@ -48,6 +48,7 @@ pub(crate) fn check_pair(env: &Env<'_>, found: &FoundRoot, now: &SyncIdentity) -
             "nothing was changed: give this pair a state of its own, [state] dir = \"{}\"",
             state_dir_for(env, &state_dir)
         ),
+        next: None,
     }))
 }
 
@@ -130,6 +131,7 @@ pub(crate) fn pull(
             key: Some("dropbox.remote_root".to_owned()),
             what: format!("{remote_root}: {what}"),
             remedy: remedy.to_owned(),
+            next: None,
         }))
     };
     match puller.run()? {

@@ -70,6 +70,7 @@ impl RealHttp {
                 key: Some("network.proxy".to_owned()),
                 what: "this is not a proxy address".to_owned(),
                 remedy: "write it as \"http://host:port\"".to_owned(),
+                next: None,
             })?),
             None => None,
         };
@@ -220,6 +221,7 @@ fn roots(config: &Config) -> Result<RootCerts, ConfigError> {
             key: Some("network.ca_file".to_owned()),
             what,
             remedy: "name a readable PEM file with at least one certificate".to_owned(),
+            next: None,
         })?);
     }
     Ok(if roots.is_empty() {

@@ -127,6 +127,7 @@ pub(super) fn is_usable(path: &Path, config: &Config) -> Result<bool, ConfigErro
             what: format!("{} is on the card this machine runs from", path.display()),
             remedy: "a log wears it out: name a file below /run, or set log.force = true"
                 .to_owned(),
+            next: None,
         });
     }
     Ok(true)

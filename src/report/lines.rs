@@ -1,7 +1,7 @@
 //! What is said line by line: at most so many lines of a kind, then how many more there were.
 //!
-//! Thousands of files can have the same trouble, and who reads along needs a few of them. All are in
-//! the JSON of the pass.
+//! Thousands of files can have the same trouble, and who reads along needs a few of them. All are
+//! in the JSON of the pass.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -59,7 +59,8 @@ impl Lines {
         }
     }
 
-    /// Says a line of a kind, unless enough of them have been said. `example` is the kind, for people.
+    /// Says a line of a kind, unless enough of them have been said. `example` is the kind, for
+    /// people.
     pub fn say(&self, level: Level, whole: Whole, example: &str, line: &str) {
         let mut kinds = self.kinds.borrow_mut();
         let mut kind = pattern(example);

@@ -37,8 +37,8 @@ fn check_recovers(world: &World) {
 }
 
 /// What Dropbox says of a cursor of another app.
-const FOREIGN_CURSOR: &str = "Error in call to API function \"files/list_folder/continue\": Invalid \
-                              \"cursor\" parameter: this cursor is for a different app.";
+const FOREIGN_CURSOR: &str = "Error in call to API function \"files/list_folder/continue\": \
+                              Invalid \"cursor\" parameter: this cursor is for a different app.";
 
 #[test]
 fn deleting_the_cursor_file_lists_again_and_transfers_nothing() {

@@ -486,3 +486,35 @@ fn b3_the_state_of_another_user_is_left_alone_and_the_command_says_sudo() {
     );
     assert!(said.err.trim_end().ends_with(&command), "{}", said.err);
 }
+
+/// C: who moves over from openHAB is told of its filters before anything is transferred, once.
+#[test]
+fn c_openhabs_defaults_are_named_before_a_first_pass() {
+    let console = Console::new();
+    let text = console.config_text();
+    console.write_config(&text.replace("content_dir", "contentdir"));
+    console.authenticate();
+    console.put("a", "a");
+    let told = "uploadfilter = \"openhab\" and downloadfilter = \"openhab\"";
+    for command in [&["sync", "--dry-run"][..], &["sync"]] {
+        let said = console.run(command);
+        assert_eq!(said.code, 0, "{}", said.err);
+        let first = said.err.lines().next().unwrap_or_default();
+        assert!(
+            first.contains(told) && first.contains("openHAB 2"),
+            "{}",
+            said.err
+        );
+    }
+    assert_eq!(console.run(&["sync"]).err, "", "once");
+    // Ours: nothing was taken for granted.
+    let console = ready();
+    assert_eq!(console.run(&["sync"]).err, "");
+    // With a filter, whatever it is.
+    let console = Console::new();
+    let filter = "[sync]\nuploadfilter = \"openhab\"\n";
+    let text = console.config_text().replace("[sync]\n", filter);
+    console.write_config(&text.replace("content_dir", "contentdir"));
+    console.authenticate();
+    assert_eq!(console.run(&["sync"]).err, "");
+}

@@ -122,7 +122,9 @@ pub fn config(data: &[u8]) {
                     .line
                     .is_none_or(|line| (1..=lines + 1).contains(&line))
             );
-            assert!(!error.to_string().chars().any(char::is_control));
+            // A line for each fault.
+            let is_one = |line: &str| !line.is_empty() && !line.contains(char::is_control);
+            assert!(error.to_string().split('\n').all(is_one), "{error}");
             assert!(!error.what.is_empty() && !error.remedy.is_empty());
         }
     }
