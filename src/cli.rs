@@ -346,6 +346,9 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     } else {
         report
     };
+    if cli.verbose > 0 {
+        tell_ground(config);
+    }
     if rustix::process::geteuid().is_root() {
         log::info!(
             target: WATCHER,
@@ -377,6 +380,16 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         held: report.held_deletes(),
         answer: None,
     }
+}
+
+/// What a pass is about to work with: most of what puzzles people is another one of these.
+fn tell_ground(config: &Config) {
+    let state = dirs::state_dir(config);
+    let shown = state.as_ref().map(|dir| dir.display().to_string());
+    let whose = authentication::whose(config);
+    log::info!(target: WATCHER, "configuration: {}", config.path.display());
+    log::info!(target: WATCHER, "state: {}", shown.unwrap_or_default());
+    log::info!(target: WATCHER, "account: {whose}");
 }
 
 fn summarize(

@@ -248,7 +248,7 @@ impl Config {
     }
 }
 
-/// Reads the values of a document and collects what is wrong with them, so that all is told at once.
+/// Reads the values of a document and collects what is wrong with them: all is told at once.
 struct Reader {
     faults: RefCell<Vec<ConfigError>>,
 }

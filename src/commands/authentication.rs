@@ -1,8 +1,10 @@
 //! `startAuthentication`, `finishAuthentication` and `logout`.
 
 use std::io::{BufRead, IsTerminal, Read, Write};
+use std::time::Duration;
 
 use crate::config::{Config, Secret};
+use crate::core::decide::Mode;
 use crate::dropbox::api::Api;
 use crate::dropbox::auth;
 use crate::dropbox::retry::CallError;
@@ -13,11 +15,14 @@ use crate::io::RealHttp;
 use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::Disk;
+use crate::io::env::has_more_input;
 use crate::io::host::RealHost;
 use crate::report::printable;
 
 /// Longest code read from stdin, in bytes.
 const CODE_BYTES_MAX: u64 = 4096;
+/// Lines that come within this time of each other were pasted together.
+const TOGETHER: Duration = Duration::from_millis(300);
 
 /// Prints the three steps with a fresh link.
 ///
@@ -73,11 +78,12 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     let disk = dirs::open_state(&dir)?;
     let files = TokenFiles::new(&disk, dir.display().to_string()).called(&config.invocation);
     let pending = pending_for(config, app_key, &files)?;
+    files.prove().map_err(|error| unstorable(error, config))?;
     let (http, host) = (RealHttp::new(config)?, RealHost::new());
     let secret = config.dropbox.app_secret.as_ref();
     let form = auth::code_form(&code, &pending, secret);
     let answer = Api::redeem_code(&http, &host, &form, &config.invocation)?;
-    let missing = auth::missing_scopes(answer.scope.as_deref());
+    let missing = auth::missing_scopes(answer.scope.as_deref(), may_write(config));
     if !missing.is_empty() {
         return Err(Error::Authentication(auth::missing_scope_text(
             &missing,
@@ -108,6 +114,7 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
         app_key: pending.app_key,
         account_id: answer.account_id.unwrap_or_default(),
         root_namespace_id: String::new(),
+        whose: String::new(),
     };
     let whose = show_account(&api, &mut token)?;
     files.store_token(&token)?;
@@ -120,9 +127,28 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     };
     let personal = personal_token_note(config);
     Ok(format!(
-        "{personal}Authenticated {whose}. Next: {}{note}",
+        "{personal}Authenticated {whose}; the sign-in is kept in {}.\nNext: {}{note}",
+        dir.display(),
         config.invocation.command("sync --dry-run")
     ))
+}
+
+/// Whether anything is ever written to Dropbox by this configuration.
+fn may_write(config: &Config) -> bool {
+    config.sync.mode != Mode::DropboxToLocal || config.sync.upload_on_reset
+}
+
+/// The code is still good: it has not been shown to Dropbox.
+fn unstorable(error: Error, config: &Config) -> Error {
+    let advice = format!(
+        "; the code was not used, and stays good for a few minutes: put this right, then run: {}",
+        config.invocation.command("finishAuthentication")
+    );
+    match error {
+        Error::Full(text) => Error::Full(text + &advice),
+        Error::Failed(text) => Error::Failed(text + &advice),
+        other => other,
+    }
 }
 
 /// What was started with this app key and waits for its code.
@@ -149,7 +175,8 @@ fn show_account(api: &Api<'_>, token: &mut StoredToken) -> Result<String> {
             token.account_id = account.account_id;
             token.root_namespace_id = account.root_info.root_namespace_id;
             let name = printable(&account.name.display_name);
-            Ok(format!("as {name} <{}>", printable(&account.email)))
+            token.whose = format!("{name} <{}>", printable(&account.email));
+            Ok(format!("as {}", token.whose))
         }
         Err(error) => match error.into_error("show the account") {
             Error::TryLater(text) => Ok(format!("(the account cannot be shown now: {text})")),
@@ -166,19 +193,43 @@ fn credential(pending: &Pending, secret: Option<&Secret>, refresh_token: &str) -
     }
 }
 
+/// The code from stdin: a line, and those that come with it, since a code that is pasted may have
+/// been broken by its page.
 fn read_code() -> Result<String> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         eprint!("Paste the authorisation code: ");
         let _ = std::io::stderr().flush();
     }
-    let mut line = String::new();
-    stdin
-        .lock()
-        .take(CODE_BYTES_MAX)
-        .read_line(&mut line)
-        .map_err(|error| Error::Authentication(format!("cannot read the code: {error}")))?;
-    Ok(line)
+    let mut code = String::new();
+    let mut input = stdin.lock().take(CODE_BYTES_MAX);
+    loop {
+        let count = input
+            .read_line(&mut code)
+            .map_err(|error| Error::Authentication(format!("cannot read the code: {error}")))?;
+        let has_code = !code.trim().is_empty();
+        if count == 0 || has_code && !has_more_input(TOGETHER) {
+            return Ok(code);
+        }
+    }
+}
+
+/// Whose account the passes are for, for people, as far as it is known here.
+pub fn whose(config: &Config) -> String {
+    if config.dropbox.personal_access_token.is_some() {
+        return "the one of dropbox.personal_access_token".to_owned();
+    }
+    let stored = || -> Option<StoredToken> {
+        let dir = dirs::state_dir(config).ok().filter(|dir| dir.exists())?;
+        let disk = dirs::open_state(&dir).ok()?;
+        let files = TokenFiles::new(&disk, dir.display().to_string());
+        files.token().ok().flatten()
+    };
+    match stored() {
+        None => "nobody has authenticated yet".to_owned(),
+        Some(token) if token.whose.is_empty() => token.account_id,
+        Some(token) => printable(&token.whose),
+    }
 }
 
 /// Ends the authentication at Dropbox and removes every token from this machine.

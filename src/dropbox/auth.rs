@@ -15,7 +15,7 @@ use crate::dropbox::wire::{ApiError, TokenError, one_line};
 use crate::error::{Error, Result};
 use crate::io::host::Host;
 
-/// The scopes every pass needs, with the checkbox of the App Console that grants each.
+/// The scopes a pass needs, with the checkbox of the App Console that grants each.
 pub const SCOPES: [&str; 4] = [
     "account_info.read",
     "files.metadata.read",
@@ -68,7 +68,32 @@ pub fn banner(config: &Config, pending: &Pending) -> String {
     )
 }
 
-/// The code without what comes along when one is pasted: white space and quotation marks.
+/// Characters that take no room and change what is around them, at most: they come along with what
+/// is copied from a page, and nobody sees them.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// The code without what comes along when one is pasted: white space, line breaks, quotation marks
+/// and what nobody sees.
 ///
 /// # Errors
 /// [`Error::Authentication`] when what is left cannot be a code.
@@ -76,7 +101,7 @@ pub fn clean_code(pasted: &str, invocation: &Invocation) -> Result<String> {
     let is_quote = |c: char| "\"'`<>\u{201c}\u{201d}\u{2018}\u{2019}\u{ab}\u{bb}".contains(c);
     let code: String = pasted
         .chars()
-        .filter(|c| !c.is_whitespace() && !c.is_control() && !is_quote(*c) && *c != '\u{feff}')
+        .filter(|c| !c.is_whitespace() && !c.is_control() && !is_quote(*c) && !is_invisible(*c))
         .collect();
     let wrong = |what: &str| {
         Err(Error::Authentication(format!(
@@ -86,6 +111,14 @@ pub fn clean_code(pasted: &str, invocation: &Invocation) -> Result<String> {
     };
     if code.is_empty() {
         return wrong("no code was given");
+    }
+    if code.starts_with("sl.") {
+        return Err(Error::Authentication(format!(
+            "this is an access token, not a code: it belongs into dropbox.personal_access_token \
+             (where it lasts 4 hours); or open the link that this prints, and paste the code \
+             that is shown after \"Allow\": {}",
+            sign_in(invocation)
+        )));
     }
     if code.contains("://") {
         return wrong("this is an address, not the code shown on its page");
@@ -147,14 +180,16 @@ fn escaped(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 
-/// Which of the needed scopes a grant lacks; nothing is known when the grant names none.
-pub fn missing_scopes(granted: Option<&str>) -> Vec<&'static str> {
+/// Which of the needed scopes a grant lacks; nothing is known when the grant names none. The right
+/// to write is needed where something `writes`.
+pub fn missing_scopes(granted: Option<&str>, writes: bool) -> Vec<&'static str> {
     let Some(granted) = granted else {
         return Vec::new();
     };
     let granted: Vec<_> = granted.split_whitespace().collect();
     SCOPES
         .into_iter()
+        .filter(|scope| writes || *scope != "files.content.write")
         .filter(|scope| !granted.contains(scope))
         .collect()
 }
@@ -347,6 +382,10 @@ mod tests {
             "'ab-C_1' ",
             "\u{201c}ab-C_1\u{201d}",
             "ab-\n C_1",
+            // B14: what nobody sees, and a line break in the middle.
+            "\u{200b}ab-C\u{200d}_1\u{2060}",
+            "\u{feff}ab\u{ad}-C_1\u{200e}",
+            "ab-\r\nC_1\r\n",
         ] {
             assert_eq!(
                 clean_code(pasted, &Invocation::default()).unwrap(),
@@ -373,11 +412,31 @@ mod tests {
         }
     }
 
+    /// B14.
+    #[test]
+    fn an_access_token_pasted_as_a_code_is_recognised_and_not_repeated() {
+        for token in ["sl.u.AbCdEfGhIj", "sl.BxYz-0123"] {
+            let text = clean_code(token, &Invocation::default())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                text.contains("this is an access token, not a code"),
+                "{text}"
+            );
+            assert!(
+                text.contains("personal_access_token") && !text.contains(token),
+                "{text}"
+            );
+        }
+    }
+
     #[test]
     fn missing_scopes_are_named() {
         let granted = "account_info.read files.metadata.read files.content.read";
-        assert_eq!(missing_scopes(Some(granted)), ["files.content.write"]);
-        assert!(missing_scopes(None).is_empty());
+        assert_eq!(missing_scopes(Some(granted), true), ["files.content.write"]);
+        assert!(missing_scopes(Some(granted), false).is_empty(), "B16");
+        assert_eq!(missing_scopes(Some("account_info.read"), false).len(), 2);
+        assert!(missing_scopes(None, true).is_empty());
         assert!(
             missing_scope_text(&["files.content.write"], None, &Invocation::default())
                 .contains("\"files.content.write\"")

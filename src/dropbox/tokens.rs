@@ -25,6 +25,10 @@ const RENEW_BEFORE_S: i64 = 300;
 const ACCESS_PREFIX: &str = "access-";
 /// What such a name ends with.
 const ACCESS_SUFFIX: &str = ".json";
+/// Stored and removed again to see that there is room.
+const PROBE: &str = "sign-in.probe";
+/// More than any token file has.
+const PROBE_BYTES: usize = 4096;
 
 /// What `token.json` holds.
 #[derive(Clone, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ pub struct StoredToken {
     pub account_id: String,
     /// That account's root namespace.
     pub root_namespace_id: String,
+    /// Whose account it is, for people; empty where that was not asked.
+    #[serde(default)]
+    pub whose: String,
 }
 
 /// A started authentication: what the code that is still to be pasted belongs to.
@@ -110,6 +117,19 @@ impl<'a> TokenFiles<'a> {
     /// [`Error::Authentication`] if it is damaged.
     pub fn token_to_revoke(&self) -> Result<Option<StoredToken>> {
         self.parse("token.json")
+    }
+
+    /// Shows that a token can be stored, by storing as much and removing it again: to be asked
+    /// before what is to be stored, if that can be had only once.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn prove(&self) -> Result<()> {
+        let stored = self.write(PROBE, &"x".repeat(PROBE_BYTES));
+        let removed = self.remove(PROBE);
+        // Where there was no room, a part of it.
+        let _ = self.remove(&format!("{PROBE}.new"));
+        stored.and(removed)
     }
 
     /// Stores the token and forgets the pending authentication.

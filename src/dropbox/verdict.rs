@@ -18,8 +18,9 @@ use crate::io::http::Response;
 pub(super) const OWN_TEXT: &[u8] = b"Error in call to API function";
 
 /// What is said of an answer that is not in Dropbox's words.
-pub(super) const STRANGER: &str = "that is not Dropbox: something on the way answered instead, such as a web filter or a login \
-     page; open a page in a browser of this network, and see what is in the way";
+pub(super) const STRANGER: &str = "that is not Dropbox: something on the way answered \
+                                   instead, such as a web filter or a login page; open a page in a \
+                                   browser of this network, and see what is in the way";
 
 /// The members of `auth.AuthError`, but for `other`.
 const AUTH_ERRORS: [&str; 7] = [

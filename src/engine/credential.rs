@@ -6,6 +6,7 @@ use crate::dropbox::auth;
 use crate::dropbox::tokens::{Credential, PersonalAccount, StoredToken, TokenFiles, hash_hex};
 use crate::error::{Error, Result};
 use crate::index::SyncIdentity;
+use crate::io::dirs;
 use crate::io::host::Host;
 use crate::logging::WATCHER;
 
@@ -30,20 +31,24 @@ pub(crate) fn credential(
     }
     let app_key = config.dropbox.app_key.as_deref().unwrap_or_default();
     let stored = files.map(TokenFiles::token).transpose()?.flatten();
+    let state = dirs::state_dir(config)?;
     let why = match &stored {
-        None => "nobody has authenticated yet",
-        Some(stored) if stored.app_key != app_key => {
-            "the stored authentication is for another dropbox.app_key"
+        None => format!(
+            "nobody has authenticated yet: there is no token.json in {}",
+            state.display()
+        ),
+        Some(stored) if stored.app_key != app_key => format!(
+            "the stored authentication is for another dropbox.app_key (in {})",
+            state.display()
+        ),
+        Some(_) => {
+            return credential_of(config, stored.as_ref())
+                .ok_or_else(|| unauthenticated(config, "", None));
         }
-        Some(_) => "",
     };
-    if why.is_empty() {
-        return credential_of(config, stored.as_ref())
-            .ok_or_else(|| unauthenticated(config, why, None));
-    }
     let banner = |keeper| banner_for(config, keeper, host, app_key);
     let banner = keeper.map(banner).transpose()?;
-    Err(unauthenticated(config, why, banner))
+    Err(unauthenticated(config, &why, banner))
 }
 
 fn unauthenticated(config: &Config, why: &str, banner: Option<String>) -> Error {

@@ -2,6 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// An environment variable, if it is set and not empty.
 pub fn env(name: &str) -> Option<OsString> {
@@ -32,6 +35,14 @@ pub fn user_name(uid: u32) -> String {
         .map(|line| line.split(':').collect::<Vec<_>>())
         .find(|fields| fields.len() >= 3 && fields[2] == number)
         .map_or_else(|| format!("#{uid}"), |fields| fields[0].to_owned())
+}
+
+/// Whether stdin has more to read, or has ended, within this time.
+pub fn has_more_input(within: Duration) -> bool {
+    let stdin = std::io::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    let timeout = Timespec::try_from(within).ok();
+    poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 /// This machine's name.

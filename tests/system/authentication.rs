@@ -1,7 +1,9 @@
 //! startAuthentication, finishAuthentication, logout, and what happens without a token.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use dropbox_standin::{Effect, Fault, When};
 
@@ -109,7 +111,7 @@ fn a_wrong_used_or_expired_code_says_how_to_get_a_new_one() {
         assert_eq!(said.code, 4);
         assert!(said.err.contains(word), "{word}: {}", said.err);
         assert!(
-            said.err.contains("ferrybox startAuthentication"),
+            said.err.contains("config.toml startAuthentication"),
             "{}",
             said.err
         );
@@ -193,7 +195,7 @@ fn a_revoked_authentication_ends_with_4_and_keeps_all_state() {
     let said = console.run(&["sync"]);
     assert_eq!(said.code, 4);
     assert!(
-        said.err.contains("ferrybox startAuthentication"),
+        said.err.contains("config.toml startAuthentication"),
         "{}",
         said.err
     );
@@ -400,4 +402,122 @@ fn b1_a_logout_that_dropbox_did_not_answer_keeps_the_token() {
         .inject(Fault::new("token/revoke", When::Always, answer));
     assert_eq!(console.run(&["logout"]).code, 7);
     assert!(console.state().join("token.json").exists());
+}
+
+/// B6: what cannot be undone comes last.
+#[test]
+fn b6_a_code_is_not_spent_where_the_token_cannot_be_stored() {
+    let console = Console::new();
+    let banner = console.run(&["login"]).out;
+    let code = console.code_for(&banner);
+    // As on a disk that takes no more files, even for root.
+    let in_the_way = console.state().join("sign-in.probe.new");
+    fs::create_dir(&in_the_way).unwrap();
+    console.dropbox.clear_requests();
+    let said = console.run(&["finishAuthentication", &code]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(
+        said.err.contains("the code was not used, and stays good"),
+        "{}",
+        said.err
+    );
+    assert!(console.dropbox.requests().is_empty());
+    fs::remove_dir(&in_the_way).unwrap();
+    let said = console.run(&["finishAuthentication", &code]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let names: Vec<_> = fs::read_dir(console.state())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["token.json"], "nothing is left of the trial");
+}
+
+/// B7: where a sign-in is kept and where one is missing.
+#[test]
+fn b7_messages_name_the_state_directory() {
+    let console = Console::new();
+    let state = console.state().display().to_string();
+    let said = console.run(&["sync"]);
+    let told = format!("nobody has authenticated yet: there is no token.json in {state}");
+    assert!(said.err.contains(&told), "{}", said.err);
+    let said = console.run(&["sync", "--dry-run"]);
+    assert!(said.err.contains(&told), "{}", said.err);
+    let code = console.code_for(&console.run(&["login"]).out);
+    let said = console.run(&["finishAuthentication", &code]);
+    let kept = format!("the sign-in is kept in {state}");
+    assert!(said.out.contains(&kept), "{}", said.out);
+    let said = console.run(&["sync", "-v"]);
+    let lines: Vec<&str> = said.err.lines().collect();
+    let config = console.path("config.toml").display().to_string();
+    assert_eq!(lines[0], format!("configuration: {config}"));
+    assert_eq!(lines[1], format!("state: {state}"));
+    assert_eq!(lines[2], "account: Gate Keeper <gate@example.org>");
+}
+
+/// B14: pasted from a page that broke the line, with what nobody sees in it.
+#[test]
+fn b14_a_code_broken_by_a_line_break_is_joined() {
+    let console = Console::new();
+    let code = console.code_for(&console.run(&["login"]).out);
+    let (one, two) = code.split_at(code.len() / 2);
+    let pasted = format!("\n\u{200b}{one}\r\n{two}\u{200d}\n");
+    let said = console.run_with_stdin(&["finishAuthentication"], &pasted);
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+/// B14: nobody waits for the end of a stdin that stays open.
+#[test]
+fn b14_a_line_is_enough_where_stdin_stays_open() {
+    let console = Console::new();
+    let code = console.code_for(&console.run(&["login"]).out);
+    let mut command = console.command(&["finishAuthentication"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{code}").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(stdin);
+}
+
+/// B14.
+#[test]
+fn b14_a_token_pasted_as_a_code_is_recognised() {
+    let console = Console::new();
+    console.run(&["login"]);
+    let said = console.run(&["finishAuthentication", "sl.u.AbCdEfGhIjKlMnOp"]);
+    assert_eq!(said.code, 4);
+    assert!(
+        said.err.contains("an access token, not a code"),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("AbCdEf"), "{}", said.err);
+}
+
+/// B16: an app that may only read is enough where nothing is ever written.
+#[test]
+fn b16_only_what_the_mode_writes_is_asked_for() {
+    let read = [
+        "account_info.read",
+        "files.metadata.read",
+        "files.content.read",
+    ];
+    for (keys, code) in [
+        ("mode = \"DROPBOX_TO_LOCAL\"\nupload_on_reset = false", 0),
+        ("mode = \"DROPBOX_TO_LOCAL\"", 4),
+        ("mode = \"LOCAL_TO_DROPBOX\"", 4),
+    ] {
+        let console = Console::new();
+        console.dropbox.set_scopes(&read);
+        let text = console.config_text();
+        console.write_config(&text.replace("mode = \"BIDIRECTIONAL\"", keys));
+        let pasted = console.code_for(&console.run(&["login"]).out);
+        let said = console.run(&["finishAuthentication", &pasted]);
+        assert_eq!(said.code, code, "{keys}: {}", said.err);
+        if code == 0 {
+            console.dropbox.put("/a", b"a");
+            assert_eq!(console.run(&["sync"]).code, 0);
+            assert!(console.content().join("a").exists());
+        }
+    }
 }

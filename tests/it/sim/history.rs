@@ -174,6 +174,7 @@ impl History {
                 app_key: "standin-key".to_owned(),
                 account_id: account,
                 root_namespace_id: "3235641".to_owned(),
+                whose: String::new(),
             })
             .unwrap();
         device
