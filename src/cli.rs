@@ -21,6 +21,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::io::dirs;
 use crate::io::env;
 use crate::io::host::{Host, RealHost};
+use crate::io::proxy_text;
 use crate::logging::{self, WATCHER};
 use crate::report::{CLEAR_LINE, Counts, Problem, Report, ReportKind, counted};
 
@@ -390,6 +391,9 @@ fn tell_ground(config: &Config) {
     log::info!(target: WATCHER, "configuration: {}", config.path.display());
     log::info!(target: WATCHER, "state: {}", shown.unwrap_or_default());
     log::info!(target: WATCHER, "account: {whose}");
+    if let Some(proxy) = proxy_text(config) {
+        log::info!(target: WATCHER, "proxy: {proxy}");
+    }
 }
 
 fn summarize(

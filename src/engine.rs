@@ -197,8 +197,8 @@ fn tell_openhabs_defaults(config: &Config, stored: Option<&Index>) {
         log::warn!(
             "the configuration has openHAB's names and no filters, so all paths are synced; \
              openHAB's defaults are uploadfilter = \"openhab\" and downloadfilter = \"openhab\" \
-             (on an openHAB 2 tree, whose folders are items, rules and so on, they take only the files \
-             at the top); to look first: {}",
+             (on an openHAB 2 tree, whose folders are items, rules and so on, they take only the \
+             files at the top); to look first: {}",
             config.invocation.command("sync --dry-run")
         );
     }

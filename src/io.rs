@@ -3,6 +3,7 @@
 //! above them runs unchanged in a simulator.
 
 mod access;
+mod addresses;
 pub mod deadline;
 pub mod dirs;
 pub mod disk;
@@ -11,6 +12,7 @@ pub mod host;
 pub mod http;
 mod interruptible;
 pub mod listing;
+mod proxy;
 mod real_disk;
 mod real_http;
 pub mod stat;
@@ -19,5 +21,6 @@ pub mod time_zone;
 mod tree_identity;
 
 pub use interruptible::Stop;
+pub use proxy::proxy_text;
 pub use real_disk::RealDisk;
 pub use real_http::RealHttp;

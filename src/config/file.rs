@@ -45,7 +45,11 @@ impl Config {
         let mut config = Config::parse(path, &text)?;
         let dropbox = &config.dropbox;
         let shown = quoted(&path.to_string_lossy());
-        if dropbox.personal_access_token.is_some() || dropbox.app_secret.is_some() {
+        let has_password = |url: &String| url.contains('@');
+        if dropbox.personal_access_token.is_some()
+            || dropbox.app_secret.is_some()
+            || config.network.proxy.as_ref().is_some_and(has_password)
+        {
             let remedy = format!("chmod 600 {shown}");
             if mode & 0o020 != 0 {
                 return Err(fault(
@@ -232,6 +236,33 @@ mod tests {
             warnings[0]
                 .to_string()
                 .contains("every user can read; chmod 600")
+        );
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// B10.
+    #[test]
+    fn a_proxy_with_a_password_makes_the_file_one_with_a_secret() {
+        let dir = dir("proxy");
+        let text = "appkey = 'k'\ncontentdir = '/s'\nnetwork.proxy = 'http://u:p@h:1'\n";
+        assert!(
+            load_with(&dir, text.as_bytes(), 0o660)
+                .unwrap_err()
+                .contains("by a group")
+        );
+        assert_eq!(
+            load_with(&dir, text.as_bytes(), 0o644)
+                .unwrap()
+                .warnings
+                .len(),
+            1
+        );
+        let text = text.replace("u:p@", "");
+        assert!(
+            load_with(&dir, text.as_bytes(), 0o664)
+                .unwrap()
+                .warnings
+                .is_empty()
         );
         fs::remove_dir_all(dir).unwrap();
     }

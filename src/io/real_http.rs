@@ -6,16 +6,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rustls::CipherSuite;
 use rustls::crypto::CryptoProvider;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, DefaultConnector};
-use ureq::{Agent, Proxy, SendBody};
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, Connector, RustlsConnector, SocksConnector, Transport,
+};
+use ureq::{Agent, SendBody};
 
 use crate::config::{Config, ConfigError};
+use crate::io::addresses::AddressByAddress;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
 use crate::io::interruptible::{Interruptible, Stop};
+use crate::io::proxy::{self, ChosenProxy};
+use crate::timestamp::full_text;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -34,6 +41,8 @@ pub struct RealHttp {
     agent: Agent,
     /// For what is waited for minutes.
     interruptible: Option<Agent>,
+    /// The proxy as people know it, and what names it.
+    proxy: Option<(String, String)>,
     api: String,
     content: String,
     notify: String,
@@ -63,17 +72,7 @@ impl RealHttp {
         let uses_tls = [&endpoints.api, &endpoints.content, &endpoints.notify]
             .iter()
             .any(|url| url.starts_with("https:"));
-        let proxy = match &config.network.proxy {
-            Some(url) => Some(Proxy::new(url).map_err(|_| ConfigError {
-                file: config.path.clone(),
-                line: None,
-                key: Some("network.proxy".to_owned()),
-                what: "this is not a proxy address".to_owned(),
-                remedy: "write it as \"http://host:port\"".to_owned(),
-                next: None,
-            })?),
-            None => None,
-        };
+        let proxy = chosen_proxy(config)?;
         let tls = if uses_tls {
             let provider = Arc::new(provider(has_aes()));
             let tls = TlsConfig::builder()
@@ -89,7 +88,7 @@ impl RealHttp {
                 .https_only(false)
                 .max_redirects(0)
                 .max_redirects_will_error(false)
-                .proxy(proxy.clone())
+                .proxy(proxy.as_ref().map(|chosen| chosen.proxy.clone()))
                 .user_agent(concat!("ferrybox/", env!("CARGO_PKG_VERSION")))
                 .accept("")
                 .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -105,13 +104,16 @@ impl RealHttp {
                 None => settings.build(),
             }
         };
+        let addresses = AddressByAddress::new();
         let interruptible = stop.map(|stop| {
-            let connector = DefaultConnector::new().chain(Interruptible(stop));
+            let connector = connector(addresses.clone()).chain(Interruptible(stop));
             let settings = settings(idle.max(PATIENCE));
             Agent::with_parts(settings, connector, DefaultResolver::default())
         });
+        let (connector, resolver) = (connector(addresses), DefaultResolver::default());
         Ok(RealHttp {
-            agent: settings(idle).new_agent(),
+            agent: Agent::with_parts(settings(idle), connector, resolver),
+            proxy: proxy.map(|chosen| (chosen.shown, chosen.by)),
             interruptible,
             api: endpoints.api.clone(),
             content: endpoints.content.clone(),
@@ -145,7 +147,7 @@ impl Http for RealHttp {
                 agent.run(builder.body(body).map_err(hopeless)?)
             }
         };
-        let answer = answer.map_err(|error| classify(&error, host))?;
+        let answer = answer.map_err(|error| self.classify(&error, host))?;
         let headers = answer
             .headers()
             .iter()
@@ -172,38 +174,107 @@ impl<R: Read> Read for Records<R> {
     }
 }
 
-fn classify(error: &ureq::Error, host: &str) -> HttpError {
-    let text = format!("{host}: {error}");
-    let tls = match error {
-        ureq::Error::Rustls(error) => Some(error),
-        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
-        _ => None,
-    };
-    match (tls, error) {
-        (Some(rustls::Error::InvalidCertificate(reason)), _) => {
-            HttpError::Permanent(format!("{text}; {}", remedy(reason)))
+/// The proxy that is used, if one is.
+fn chosen_proxy(config: &Config) -> Result<Option<ChosenProxy>, ConfigError> {
+    match proxy::chosen(config) {
+        None => Ok(None),
+        Some(Ok(chosen)) => Ok(Some(chosen)),
+        Some(Err(unusable)) if config.network.proxy.is_none() => {
+            log::warn!(
+                "{} is no proxy that can be used (http, socks5 or socks5h): going without",
+                unusable.by
+            );
+            Ok(None)
         }
-        (_, ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl) => {
-            HttpError::Permanent(text)
+        Some(Err(unusable)) => Err(ConfigError {
+            file: config.path.clone(),
+            line: None,
+            key: Some(unusable.by),
+            what: "this is not a proxy address".to_owned(),
+            remedy: "write it as \"http://host:port\"".to_owned(),
+            next: None,
+        }),
+    }
+}
+
+/// Plain connections, through a proxy where there is one, and TLS on them.
+fn connector(addresses: AddressByAddress) -> impl Connector<(), Out = impl Transport> {
+    ().chain(SocksConnector::default())
+        .chain(ConnectProxyConnector::default())
+        .chain(addresses)
+        .chain(RustlsConnector::default())
+}
+
+impl RealHttp {
+    fn classify(&self, error: &ureq::Error, host: &str) -> HttpError {
+        let way = match &self.proxy {
+            Some((shown, by)) => format!(" through the proxy {shown} ({by})"),
+            None => String::new(),
+        };
+        let text = format!("{host}{way}: {error}");
+        let tls = match error {
+            ureq::Error::Rustls(error) => Some(error),
+            ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+            _ => None,
+        };
+        match (tls, error, &self.proxy) {
+            (Some(rustls::Error::InvalidCertificate(reason)), ..) => {
+                let remedy = remedy(reason, self.proxy.as_ref());
+                HttpError::Permanent(format!("{host}{way}: {error}; {remedy}"))
+            }
+            (_, ureq::Error::ConnectProxyFailed(reason), Some((shown, by))) => {
+                refused_by_proxy(host, reason, shown, by)
+            }
+            (
+                _,
+                ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl,
+                _,
+            ) => HttpError::Permanent(text),
+            _ => HttpError::Broken(text),
         }
-        _ => HttpError::Broken(text),
+    }
+}
+
+/// What a proxy says that does not let a connection through.
+fn refused_by_proxy(host: &str, reason: &str, shown: &str, by: &str) -> HttpError {
+    // "proxy server responded 407/407"
+    let status = reason.rsplit('/').next().unwrap_or_default();
+    let from = format!("the proxy {shown} ({by})");
+    match status {
+        "407" => HttpError::Permanent(format!(
+            "{from} wants a user and a password, or other ones (407): write USER:PASSWORD@ before \
+             its host in {by}, with chmod 600 where that is the configuration"
+        )),
+        "403" | "405" => HttpError::Permanent(format!(
+            "{from} does not let connections to {host} through ({status}): ask who runs it to \
+             allow api.dropboxapi.com, content.dropboxapi.com and notify.dropboxapi.com, port 443, \
+             or go without it"
+        )),
+        _ => HttpError::Broken(format!("{from} makes no connection to {host}: {reason}")),
     }
 }
 
 /// What may be wrong when a certificate is refused.
-fn remedy(reason: &rustls::CertificateError) -> &'static str {
+fn remedy(reason: &rustls::CertificateError, proxy: Option<&(String, String)>) -> String {
     use rustls::CertificateError::{
         Expired, ExpiredContext, NotValidYet, NotValidYetContext, UnknownIssuer,
     };
+    let now = full_text(Timestamp::now(), &TimeZone::UTC);
     match reason {
-        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => {
-            "is this machine's clock right?"
-        }
-        UnknownIssuer => {
-            "is the system's CA store up to date? Behind a proxy that opens TLS, name its CA in \
-             network.ca_file"
-        }
-        _ => "this is not the host it should be",
+        NotValidYet | NotValidYetContext { .. } | Expired | ExpiredContext { .. } => format!(
+            "is this machine's clock right? It says {now}; set it, or see that it gets the time \
+             from the network (as with timedatectl)"
+        ),
+        UnknownIssuer => match proxy {
+            Some((shown, _)) => format!(
+                "the proxy {shown} may open TLS: name its CA, a PEM file, in network.ca_file"
+            ),
+            None => "nobody known has signed it: is the system's CA store up to date (package \
+                     ca-certificates)? Where a proxy or a filter opens TLS, name its CA, a PEM \
+                     file, in network.ca_file"
+                .to_owned(),
+        },
+        _ => "this is not the host it should be: something on the way answered instead".to_owned(),
     }
 }
 
@@ -278,6 +349,25 @@ fn has_aes() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// B9.
+    #[test]
+    fn a_certificate_that_is_refused_for_its_dates_tells_what_the_clock_says() {
+        use rustls::CertificateError::{Expired, NotValidYet};
+        let year = Timestamp::now().to_string()[..4].to_owned();
+        for reason in [Expired, NotValidYet] {
+            let text = remedy(&reason, None);
+            assert!(
+                text.contains("clock right? It says") && text.contains(&year),
+                "{text}"
+            );
+        }
+        let text = remedy(&rustls::CertificateError::UnknownIssuer, None);
+        assert!(
+            text.contains("ca-certificates") && text.contains("network.ca_file"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn chacha20_comes_first_only_without_aes_instructions() {

@@ -312,7 +312,8 @@ fn a_cursor_dropbox_does_not_know_is_no_reset() {
 fn a_400_without_a_cursor_says_what_dropbox_says() {
     let world = world();
     let text = "Error in call to API function \"files/list_folder\": Your app (ID: 1) is not \
-                permitted to access this endpoint because it does not have the required scope 'files.metadata.read'.";
+                permitted to access this endpoint because it does not have the required scope \
+                'files.metadata.read'.";
     let refused = Effect::Status(400, text.to_owned());
     world
         .dropbox

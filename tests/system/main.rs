@@ -3,7 +3,8 @@
 //!
 //! - [`console`]: the binary as a person or cron runs it, against the stand-in on loopback:
 //!   [`commands`], [`authentication`], [`modes`], [`secrets`], [`unreadable`].
-//! - [`gateway`]: the same with content and state anywhere; [`running`] is `ferrybox run` on it.
+//! - [`gateway`]: the same with content and state anywhere; [`running`] is `ferrybox run` on it,
+//!   [`network`] what stands between it and Dropbox.
 //! - [`histories`] are disturbed on it at any system call ([`strace`]): [`kills`], [`errors`],
 //!   [`power`]; the last and [`mounts`] on filesystems of their own ([`images`]).
 //! - [`budgets`]: what a pass may cost ([`peak`] measures its memory).
@@ -27,6 +28,7 @@ mod errors;
 mod kills;
 mod modes;
 mod mounts;
+mod network;
 mod power;
 mod running;
 mod secrets;

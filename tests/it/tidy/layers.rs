@@ -53,7 +53,15 @@ const KNOWN_BY_FEW: [(&str, &[&str]); 15] = [
         "rustix",
         &["io", "daemon", "logging/file", "config/file", "cli"],
     ),
-    ("ureq", &["io/real_http", "io/interruptible"]),
+    (
+        "ureq",
+        &[
+            "io/real_http",
+            "io/interruptible",
+            "io/addresses",
+            "io/proxy",
+        ],
+    ),
     ("rustls", &["io/real_http"]),
     ("clap", &["cli"]),
     ("env_logger", &["logging"]),

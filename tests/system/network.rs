@@ -1,0 +1,121 @@
+//! What stands between a gateway and Dropbox: proxies that refuse, a CA that nobody knows, and what
+//! the environment says of proxies. All of it is tried later (7), and told as what it is.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use crate::gateway::{Ended, Gateway};
+
+/// A proxy that answers every CONNECT like this; its address.
+fn proxy(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::Builder::new()
+        .name("proxy".to_owned())
+        .spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n > 0) {
+                    head.extend(byte);
+                }
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        })
+        .unwrap();
+    address.to_string()
+}
+
+/// A gateway that asks Dropbox's own hosts, through this proxy alone.
+fn behind(proxy: &str) -> Gateway {
+    let gateway = Gateway::new();
+    let file = gateway.home.join("config.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, _) = text.split_once("[endpoints]").unwrap();
+    fs::write(file, format!("{before}{proxy}\n")).unwrap();
+    gateway
+}
+
+#[track_caller]
+fn check(ended: &Ended, words: &[&str]) {
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    for word in words {
+        assert!(ended.err.contains(word), "{word} is not in {ended:?}");
+    }
+    assert!(!ended.err.contains("hush"), "{ended:?}");
+}
+
+/// B9.
+#[test]
+fn b9_a_proxy_that_refuses_is_named_with_the_remedy() {
+    let refused = proxy("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    let gateway = behind(&format!("proxy = \"http://u:hush@{refused}\""));
+    let name = format!("the proxy http://{refused} (network.proxy)");
+    check(
+        &gateway.sync(),
+        &[
+            &name,
+            "does not let connections to",
+            "api.dropboxapi.com, content",
+            "(403)",
+        ],
+    );
+    let asks = proxy("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
+    let gateway = behind(&format!("proxy = \"http://{asks}\""));
+    let name = format!("the proxy http://{asks} (network.proxy)");
+    check(
+        &gateway.sync(),
+        &[&name, "wants a user and a password", "write USER:PASSWORD@"],
+    );
+}
+
+/// B10: the environment counts where the configuration is silent, and `-v` says so.
+#[test]
+fn b10_the_proxy_of_the_environment_is_used_and_told() {
+    let refused = proxy("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    let gateway = behind("");
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        let mut command = gateway.command(&[], &["sync", "-v"]);
+        command.env(name, format!("http://u:hush@{refused}"));
+        let ended = Ended::from(command.output().unwrap());
+        let told = format!("proxy: http://{refused} (from ${name})");
+        check(&ended, &[&told, &format!("(${name})")]);
+    }
+    // One of the configuration comes first.
+    let own = proxy("HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n");
+    let gateway = behind(&format!("proxy = \"http://{own}\""));
+    let mut command = gateway.command(&[], &["sync"]);
+    command.env("HTTPS_PROXY", format!("http://{refused}"));
+    check(
+        &command.output().unwrap().into(),
+        &["(network.proxy)", "(407)"],
+    );
+    // Nothing of it is for what is plain http on this machine.
+    let gateway = Gateway::new();
+    let mut command = gateway.command(&[], &["sync"]);
+    command.env("ALL_PROXY", format!("http://{refused}"));
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+}
+
+/// B9: a certificate that nobody known has signed, behind a proxy.
+#[test]
+fn b9_an_unknown_ca_names_the_proxy_and_the_key_to_set() {
+    let gateway = Gateway::new().over_tls();
+    assert_eq!(gateway.sync().code, Some(0));
+    let file = gateway.home.join("config.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let without: Vec<_> = text
+        .lines()
+        .filter(|line| !line.contains("ca_file"))
+        .collect();
+    fs::write(file, without.join("\n")).unwrap();
+    check(
+        &gateway.sync(),
+        &[
+            "may open TLS: name its CA, a PEM file, in network.ca_file",
+            "the proxy http://",
+        ],
+    );
+}
