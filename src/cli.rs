@@ -32,7 +32,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in step            6  another run holds the lock
   1  failed                           7  offline, out of time: try later
-  2  wrong usage                      8  Dropbox or disk full
+  2  wrong usage, an id of nothing    8  Dropbox or disk full
   3  some files have problems        78  bad configuration
   4  authentication needed
   5  halted: a person must decide

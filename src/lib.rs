@@ -33,6 +33,7 @@
 //! error
 //! config
 //! core    report    timestamp
+//! words
 //! ```
 //!
 //! Only [`index`] and [`error`] know SQLite, only [`io`] opens connections, and only [`io::host`]
@@ -184,8 +185,8 @@
 //!   [`io::time_zone`]: the time zone of the gateway.
 //!
 //! [`logging`] says where lines go; `logging::file` is the log file. [`report`] is what a pass
-//! tells people; `report::lines` how many lines of a kind, `report::words` how numbers
-//! and names are written. [`timestamp`] has times as Dropbox writes them.
+//! tells people; `report::lines` how many lines of a kind. [`words`] has numbers, sizes and names
+//! as people read them, [`timestamp`] times as Dropbox writes them.
 //!
 //! [`config`] is the configuration, read and checked in full before anything else:
 //! - `config::keys`: the one table of known keys. `config::document`: the file as a list of them.
@@ -294,3 +295,4 @@ pub mod io;
 pub mod logging;
 pub mod report;
 pub mod timestamp;
+pub mod words;

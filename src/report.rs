@@ -14,9 +14,7 @@ use log::Level;
 use serde::Serialize;
 
 mod lines;
-mod words;
-
-pub use words::{counted, grouped, in_brackets, printable, size_text};
+pub use crate::words::{counted, grouped, in_brackets, printable, size_text};
 
 use lines::{Lines, Whole};
 
@@ -315,6 +313,13 @@ impl Report {
         }
     }
 
+    /// Something about a path that is worth a line and changes nothing. `text` is the same for all
+    /// paths of a kind.
+    pub fn remark(&self, level: Level, path: &str, text: &str) {
+        let line = format!("{}: {}", printable(path), printable(text));
+        self.lines.say(level, Whole::Verbose, text, &line);
+    }
+
     /// A delete that a halt keeps from being carried out: `place` is where it would be.
     pub fn held(&self, place: &str, path: &str) {
         let mut held = self.held.borrow_mut();
@@ -411,5 +416,29 @@ impl Report {
         let mut counts = self.counts.get();
         change(&mut counts);
         self.counts.set(counts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B19.
+    #[test]
+    fn b19_one_thing_is_told_as_one() {
+        let report = Report::new(ReportKind::Changes);
+        report.changed(Change::MakeLocalFolder, "/a", "");
+        report.changed(Change::Conflict, "/b", "");
+        report.problem("/c", "x");
+        let one = "1 folder made, 1 conflict, 1 with a problem";
+        assert_eq!(report.summary().as_deref(), Some(one));
+        report.changed(Change::MakeRemoteFolder, "/d", "");
+        report.changed(Change::Conflict, "/e", "");
+        report.problem("/f", "x");
+        let two = "2 folders made, 2 conflicts, 2 with problems";
+        assert_eq!(report.summary().as_deref(), Some(two));
+        let mut known = KnownProblems::default();
+        assert!(known.learn(&report));
+        assert_eq!(known.text().as_deref(), Some("2 paths have problems"));
     }
 }

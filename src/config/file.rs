@@ -242,7 +242,7 @@ mod tests {
 
     /// B10.
     #[test]
-    fn a_proxy_with_a_password_makes_the_file_one_with_a_secret() {
+    fn b10_a_proxy_with_a_password_makes_the_file_one_with_a_secret() {
         let dir = dir("proxy");
         let text = "appkey = 'k'\ncontentdir = '/s'\nnetwork.proxy = 'http://u:p@h:1'\n";
         assert!(

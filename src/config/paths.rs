@@ -116,8 +116,7 @@ mod tests {
             ("", "is empty"),
             ("/", "whole system"),
             ("//", "whole system"),
-            (".", "such as /etc/openhab"),
-            ("conf", "such as /etc/openhab"),
+            ("conf", "must be an absolute path"),
             ("~/conf", "'~'"),
             ("$HOME/conf", "variables"),
             ("/srv/../etc", "'..'"),
@@ -128,6 +127,20 @@ mod tests {
                 line.starts_with("/etc/f.toml:2: contentdir: ") && line.contains(expected),
                 "{line}"
             );
+        }
+    }
+
+    /// B15: the directory of the configuration, which holds secrets, is never proposed.
+    #[test]
+    fn b15_the_remedy_for_a_relative_path_is_none_of_our_own_directories() {
+        for relative in [".", "./", "conf", "./Backup/OpenHAB/"] {
+            let text = format!("appkey = 'k'\ncontentdir = '{relative}'");
+            let line = parse(&text).expect_err(relative).to_string();
+            assert!(
+                line.ends_with("write the whole path, such as /etc/openhab"),
+                "{line}"
+            );
+            assert!(!line.contains("/etc/."), "{line}");
         }
     }
 

@@ -57,7 +57,7 @@ mod tests {
 
     /// B3.
     #[test]
-    fn a_command_names_what_it_needs_and_no_more() {
+    fn b3_a_command_names_what_it_needs_and_no_more() {
         assert_eq!(Invocation::default().command("sync"), "ferrybox sync");
         let all = Invocation::new(
             Some("ferrybox"),

@@ -126,7 +126,7 @@ impl Gateway {
     fn tell_unwatched(&self, error: &std::io::Error) {
         log::warn!(
             "{} cannot be watched ({error}): changes in it wait for schedule.upload_interval; \
-             more watches: sysctl fs.inotify.max_user_watches",
+             if watches have run out, fs.inotify.max_user_watches gives more (sysctl)",
             self.config.sync.content_dir.display()
         );
     }

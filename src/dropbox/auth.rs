@@ -414,7 +414,7 @@ mod tests {
 
     /// B14.
     #[test]
-    fn an_access_token_pasted_as_a_code_is_recognised_and_not_repeated() {
+    fn b14_an_access_token_pasted_as_a_code_is_recognised_and_not_repeated() {
         for token in ["sl.u.AbCdEfGhIj", "sl.BxYz-0123"] {
             let text = clean_code(token, &Invocation::default())
                 .unwrap_err()

@@ -11,6 +11,7 @@ use crate::dropbox::wire::ApiError;
 use crate::error::Error;
 use crate::io::deadline::Deadline;
 use crate::io::host::Host;
+use crate::words::counted;
 
 /// Tries in all for a broken connection or a server fault.
 const TRIES_MAX: u32 = 3;
@@ -162,9 +163,13 @@ impl<'a> Retry<'a> {
         self.deadline.check_after(wait).map_err(CallError::End)?;
         let total = self.rate_waited.get().saturating_add(wait);
         if total > self.deadline.time().unwrap_or(RATE_WAIT_MAX) {
+            // Only what it has said itself is told as its wish.
+            let asks = asked_s.map_or(String::new(), |seconds| {
+                let seconds = counted(seconds, "second", "seconds");
+                format!(" and asks to wait {seconds}")
+            });
             return Err(CallError::End(Error::TryLater(format!(
-                "Dropbox limits the rate of requests and asks to wait {} s; try again later",
-                wait.as_secs()
+                "Dropbox limits the rate of requests{asks}; the next run goes on from here"
             ))));
         }
         self.rate_waited.set(total);
@@ -266,6 +271,27 @@ mod tests {
                 run(&host, vec![Failure::RateLimited(Some(absurd))]),
                 Err(CallError::End(Error::TryLater(_)))
             ));
+        }
+    }
+
+    /// B19: what is added so that many gateways do not come back together is not its wish.
+    #[test]
+    fn b19_the_wait_that_is_told_is_the_one_dropbox_asks_for() {
+        for (asked_s, told) in [
+            (Some(700), "and asks to wait 700 seconds;"),
+            (
+                Some(u64::MAX),
+                "and asks to wait 18,446,744,073,709,551,615 seconds;",
+            ),
+            (None, "limits the rate of requests;"),
+        ] {
+            let limits = (0..100).map(|_| Failure::RateLimited(asked_s)).collect();
+            match run(&Asleep::default(), limits) {
+                Err(CallError::End(Error::TryLater(text))) => {
+                    assert!(text.contains(told), "{text}");
+                }
+                other => panic!("{other:?}"),
+            }
         }
     }
 

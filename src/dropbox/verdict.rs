@@ -215,7 +215,7 @@ mod tests {
 
     /// B1.
     #[test]
-    fn only_three_words_end_an_authentication() {
+    fn b1_only_three_words_end_an_authentication() {
         for word in ["invalid_grant", "invalid_client", "unauthorized_client"] {
             for status in [400, 401, 403] {
                 let body = format!(r#"{{"error":"{word}","error_description":"x"}}"#);

@@ -298,13 +298,43 @@ impl ApiError {
         find(&self.error, field)
     }
 
-    /// For people: Dropbox's own sentence if there is one, else the tags.
+    /// For people: Dropbox's own sentence if there is one, else what the tags mean, with the tags
+    /// behind it, for whoever looks them up.
     pub fn text(&self) -> String {
-        match &self.user_message {
-            Some(message) => one_line(&message.text),
-            None => self.tags(),
+        if let Some(message) = &self.user_message {
+            return one_line(&message.text);
+        }
+        let tags = self.tags();
+        match tags.rsplit('/').find_map(meaning) {
+            Some(meaning) => format!("{meaning} ({tags})"),
+            None => format!("Dropbox says {tags:?}"),
         }
     }
+}
+
+/// What a tag means that a person may meet, from `files.WriteError`, `files.LookupError` and
+/// `files.RelocationError` of Dropbox's specification.
+fn meaning(tag: &str) -> Option<&'static str> {
+    Some(match tag {
+        "restricted_content" => "Dropbox has blocked this content, mostly over a copyright claim",
+        "no_write_permission" => "this account may not write there",
+        "insufficient_space" => "this account has no room left",
+        "insufficient_quota" => "the team has no room left",
+        "disallowed_name" => "Dropbox does not allow this name",
+        "malformed_path" => "Dropbox does not take this path",
+        "team_folder" => "team folders cannot be changed in this way",
+        "too_many_files" => "these are too many files for one step",
+        "too_many_write_operations" => "Dropbox has too many changes at a time to make",
+        "operation_suppressed" => "Dropbox does not carry this out for this file",
+        "not_found" => "it is not in Dropbox any more",
+        "not_file" => "it is no file in Dropbox",
+        "not_folder" => "it is no folder in Dropbox",
+        "locked" => "somebody has locked it in Dropbox",
+        "unsupported_content_type" | "unsupported_file" => "Dropbox cannot give it out as a file",
+        "no_permission" => "this account may not do that",
+        "conflict" | "file" | "folder" | "file_ancestor" => "something else is there in Dropbox",
+        _ => return None,
+    })
 }
 
 /// Shorter pieces of a secret are not told from words.
@@ -385,6 +415,33 @@ mod tests {
             "path/not_found"
         );
         assert_eq!(tags(Value::Null), "");
+    }
+
+    /// B19: words, and the tags for who looks them up.
+    #[test]
+    fn b19_what_dropbox_says_in_tags_is_put_into_words() {
+        let said = |error: Value| {
+            let user_message = None;
+            ApiError {
+                error,
+                user_message,
+            }
+            .text()
+        };
+        let refused = json!({ ".tag": "path", "reason": { ".tag": "disallowed_name" } });
+        assert_eq!(
+            said(refused),
+            "Dropbox does not allow this name (path/disallowed_name)"
+        );
+        let within = json!({ ".tag": "from_lookup", "from_lookup": { ".tag": "not_found" } });
+        assert_eq!(
+            said(within),
+            "it is not in Dropbox any more (from_lookup/not_found)"
+        );
+        assert_eq!(
+            said(json!({ ".tag": "new_one" })),
+            "Dropbox says \"new_one\""
+        );
     }
 
     #[test]

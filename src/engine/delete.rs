@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::index::Base;
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
-use crate::report::{Change, printable};
+use crate::report::Change;
 
 impl<'a> Deletes<'a> {
     /// Carries out the collected deletes, if the guards allow.
@@ -184,8 +184,12 @@ impl<'a> Deletes<'a> {
             Ok(false) => {
                 // Something unmanaged or new is in it, so it stays, and with it the folder here. A
                 // file here clashes with it from now on.
-                let shown = printable(&item.display_path);
-                log::info!("{shown}: not empty in Dropbox: it stays there");
+                let (report, path) = (cx.env.report, &item.display_path);
+                report.remark(
+                    log::Level::Info,
+                    path,
+                    "not empty in Dropbox: it stays there",
+                );
                 let mut row = item.row;
                 row.set_base(Base::None);
                 return cx.settle(row);

@@ -68,6 +68,7 @@ pub fn run<'a>(
         remote_root: &env.remote_root,
         identity,
         personal_token: token.as_deref(),
+        report: env.report,
     };
     let writer = writers.as_ref().map(|writers| writers.api);
     pull(env, options, &puller, writer)?;
@@ -221,12 +222,12 @@ fn tell_only_in_dropbox(cx: &Context<'_>, files: u64) {
     let command = config.invocation.command("sync --download-only");
     let why = match (mode, config.sync.filter.lets_something_down()) {
         (Mode::LocalToDropbox, true) => format!(
-            "{} only uploads; to bring here what download_filter lets through: {command}",
+            "{} only uploads; to bring here what sync.download_filter lets through: {command}",
             mode.name()
         ),
         (Mode::LocalToDropbox, false) => {
             format!(
-                "{} only uploads, and download_filter lets nothing through",
+                "{} only uploads, and sync.download_filter lets nothing through",
                 mode.name()
             )
         }

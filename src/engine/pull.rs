@@ -3,6 +3,8 @@
 //! The cursor never runs ahead of the index: a page is committed first. A full listing is staged,
 //! resumes where it was interrupted, and causes nothing before its last page has arrived.
 
+use log::Level;
+
 use crate::core::filter::Filter;
 use crate::core::remote::Cursor;
 use crate::dropbox::api::{Api, PageSink};
@@ -12,6 +14,7 @@ use crate::engine::cursor::CursorFile;
 use crate::engine::remote_root::{Location, RemoteRoot, RootState};
 use crate::error::{Error, Result};
 use crate::index::{Index, Meta, RemoteEntry, SyncIdentity};
+use crate::report::Report;
 
 /// Pages in a row that may bring nothing, or the same cursor, although more is promised.
 const EMPTY_PAGES_MAX: u32 = 100;
@@ -36,6 +39,8 @@ pub struct Puller<'a> {
     pub identity: &'a SyncIdentity,
     /// Hash of the personal access token, if one is used: it does not say which app it is of.
     pub personal_token: Option<&'a str>,
+    /// What people are told.
+    pub report: &'a Report,
 }
 
 /// How listening ended.
@@ -100,6 +105,15 @@ impl Puller<'_> {
         let root = self.list_all()?;
         self.note_token()?;
         Ok(root)
+    }
+
+    fn merge_staged(&self) -> Result<()> {
+        let tell_homeless = |path: &str| {
+            let text = "Dropbox lists it without its folder, so that it is not known whether the \
+                        filters let it through: it is left alone";
+            self.report.remark(Level::Warn, path, text);
+        };
+        self.index.merge_staged(self.filter, &tell_homeless)
     }
 
     fn token_is_new(&self) -> Result<bool> {
@@ -226,7 +240,7 @@ impl Puller<'_> {
                 pages.count(moved)?;
                 cursor = Some(end.cursor);
             } else {
-                self.index.merge_staged(self.filter)?;
+                self.merge_staged()?;
                 self.index.set_identity(self.identity)?;
                 self.index.commit()?;
                 self.cursors.store(&end.cursor, self.index, self.identity)?;
@@ -300,6 +314,7 @@ struct IndexSink<'a> {
     index: &'a Index,
     filter: &'a Filter,
     remote_root: &'a RemoteRoot,
+    report: &'a Report,
     purpose: Purpose,
     /// What an unfinished listing left is thrown away.
     starts_over: bool,
@@ -316,6 +331,7 @@ impl<'a> IndexSink<'a> {
             index: puller.index,
             filter: puller.filter,
             remote_root: puller.remote_root,
+            report: puller.report,
             purpose,
             starts_over: false,
             entries: 0,
@@ -331,6 +347,11 @@ impl<'a> IndexSink<'a> {
             Location::Root(is) => {
                 self.root_was_gone |= is != RootState::Listed;
                 self.root_is = Some(is).filter(|is| *is != RootState::Listed);
+                None
+            }
+            Location::Impossible { start, why } => {
+                let text = format!("Dropbox lists it, and it is left alone: {why}");
+                self.report.remark(Level::Warn, &format!("/{start}"), &text);
                 None
             }
             Location::Elsewhere => None,

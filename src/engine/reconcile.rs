@@ -11,7 +11,6 @@ use crate::engine::stable_read::Unread;
 use crate::engine::survey::Survey;
 use crate::error::Result;
 use crate::index::{Base, BaseFile, Remote};
-use crate::report::printable;
 
 /// Looks at one item and does what is to be done; `how` says where a file's bytes come from.
 pub(crate) fn visit<'a>(
@@ -286,9 +285,10 @@ fn report_note<'a>(
     observed: Observed,
 ) {
     match note {
-        Note::EditedInDropbox => log::info!(
-            "{}: deleted here, edited in Dropbox; nothing comes down in this mode",
-            printable(&item.display_path)
+        Note::EditedInDropbox => cx.env.report.remark(
+            log::Level::Info,
+            &item.display_path,
+            "deleted here, edited in Dropbox; nothing comes down in this mode",
         ),
         Note::Undecided => actions.ask_person(cx, item, observed),
         Note::FileMeetsFolder => {

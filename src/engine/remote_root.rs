@@ -37,8 +37,15 @@ pub enum Location {
     Entry(Box<RemoteEntry>),
     /// It is the remote root itself, and this became of it.
     Root(RootState),
-    /// It is not mounted, of an unknown kind, outside the remote root, or no possible path.
+    /// It is not mounted, of an unknown kind, outside the remote root, or too long.
     Elsewhere,
+    /// It is no possible path.
+    Impossible {
+        /// How it begins, from the root of the account on.
+        start: String,
+        /// What is wrong with it.
+        why: BadName,
+    },
 }
 
 /// What an entry of a listing says.
@@ -133,12 +140,8 @@ impl RemoteRoot {
             return Location::Elsewhere;
         }
         if let Err(why) = possible(&below) {
-            let start: String = said.path_lower.chars().take(80).collect();
-            log::warn!(
-                "Dropbox lists /{}, which is left alone: {why}",
-                printable(&start)
-            );
-            return Location::Elsewhere;
+            let start = said.path_lower.chars().take(80).collect();
+            return Location::Impossible { start, why };
         }
         Location::Entry(Box::new(self.entry(&below, said)))
     }

@@ -12,7 +12,6 @@ use super::{Base, DirPath, Index, Meta, Remote, Row, row, schema};
 use crate::core::filter::Filter;
 use crate::core::path::{Key, join, split};
 use crate::error::Result;
-use crate::report::printable;
 
 /// Cache while a listing is sorted, in KiB: the larger, the fewer times it is written.
 const SORT_CACHE_KIB: u32 = 512;
@@ -21,6 +20,7 @@ const SORT_CACHE_KIB: u32 = 512;
 struct StagedMerge<'a> {
     index: &'a Index,
     filter: &'a Filter,
+    tell_homeless: &'a dyn Fn(&str),
     dir: Option<MergeDir>,
     /// When keys that were listed as folders, too, last became something else.
     ends: HashMap<String, i64>,
@@ -44,14 +44,18 @@ impl Index {
     /// transaction: keys it does not name are gone, keys the filters no longer let through are
     /// forgotten.
     ///
+    /// `tell_homeless` gets the path of each entry that was listed without its folder, so that the
+    /// filters cannot be asked about it: it is left alone.
+    ///
     /// # Errors
     /// What SQLite says.
-    pub fn merge_staged(&self, filter: &Filter) -> Result<()> {
+    pub fn merge_staged(&self, filter: &Filter, tell_homeless: &dyn Fn(&str)) -> Result<()> {
         self.check_staged()?;
         self.sort_in_files(true)?;
         let merged = StagedMerge {
             index: self,
             filter,
+            tell_homeless,
             dir: None,
             ends: HashMap::new(),
             has_key_index: false,
@@ -184,12 +188,7 @@ impl StagedMerge<'_> {
             .map_or(Remote::Gone, |entry| entry.remote.clone());
         let Some(dir) = dir.filter(|_| is_spelt || remote == Remote::Gone) else {
             if remote != Remote::Gone {
-                let path = format!("/{}", key.path());
-                log::warn!(
-                    "{}: listed without its folder, so that the filters cannot be asked about \
-                     it: left alone",
-                    printable(&path)
-                );
+                (self.tell_homeless)(&format!("/{}", key.path()));
             }
             // What was in step stays so until more is known.
             return Ok(());

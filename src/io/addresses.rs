@@ -196,7 +196,7 @@ mod tests {
 
     /// B8.
     #[test]
-    fn families_take_turns() {
+    fn b8_families_take_turns() {
         let parsed = |list: &[&str]| -> Vec<SocketAddr> {
             list.iter().map(|text| text.parse().unwrap()).collect()
         };
@@ -247,7 +247,7 @@ mod tests {
 
     /// B8: IPv6 whose packets are swallowed costs two seconds once.
     #[test]
-    fn swallowed_packets_cost_two_seconds_once() {
+    fn b8_swallowed_packets_cost_two_seconds_once() {
         let Some((deaf, _held)) = swallowing("[::1]:0") else {
             return;
         };

@@ -85,10 +85,10 @@ pub fn open_state(dir: &Path) -> Result<RealDisk> {
     let user = rustix::process::geteuid().as_raw();
     if metadata.uid() != user {
         return Err(Error::Failed(format!(
-            "the state directory {} belongs to another user (uid {}); run ferrybox as that user, \
-             or name another with state.dir",
+            "the state directory {} belongs to another user ({}); run ferrybox as that user, or \
+             name another with state.dir",
             dir.display(),
-            metadata.uid()
+            user_name(metadata.uid())
         )));
     }
     if metadata.permissions().mode() & 0o077 != 0 && !dir.join("token.json").exists() {

@@ -156,7 +156,7 @@ mod tests {
 
     /// B10.
     #[test]
-    fn the_environment_counts_where_the_configuration_names_no_proxy() {
+    fn b10_the_environment_counts_where_the_configuration_names_no_proxy() {
         let proxy = |shown: &str, by: &str| Some((shown.to_owned(), by.to_owned(), false));
         let lan = ("HTTPS_PROXY", "http://proxy.lan:3128");
         assert_eq!(with("", &[]), None);
@@ -191,7 +191,7 @@ mod tests {
 
     /// B10.
     #[test]
-    fn what_no_proxy_names_goes_without() {
+    fn b10_what_no_proxy_names_goes_without() {
         let lan = ("HTTPS_PROXY", "http://proxy.lan:3128");
         for all in [
             "*",
@@ -226,7 +226,7 @@ mod tests {
 
     /// B10: a test on this machine is not led astray, and no password shows.
     #[test]
-    fn plain_http_goes_without_and_nonsense_is_told_without_its_text() {
+    fn b10_plain_http_goes_without_and_nonsense_is_told_without_its_text() {
         let local = "endpoints.api = 'http://127.0.0.1:1'\nendpoints.content = \
                      'http://127.0.0.1:2'\nendpoints.notify = 'http://127.0.0.1:3'";
         assert_eq!(with(local, &[("HTTPS_PROXY", "http://proxy.lan:1")]), None);

@@ -352,7 +352,7 @@ mod tests {
 
     /// B9.
     #[test]
-    fn a_certificate_that_is_refused_for_its_dates_tells_what_the_clock_says() {
+    fn b9_a_certificate_that_is_refused_for_its_dates_tells_what_the_clock_says() {
         use rustls::CertificateError::{Expired, NotValidYet};
         let year = Timestamp::now().to_string()[..4].to_owned();
         for reason in [Expired, NotValidYet] {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use log::Level;
 
-use super::words::grouped;
+use crate::words::grouped;
 
 /// Lines of a kind that are said.
 pub const SAID_MAX: u64 = 20;
@@ -132,7 +132,7 @@ mod tests {
 
     /// B4.
     #[test]
-    fn texts_that_differ_in_names_and_numbers_are_of_one_kind() {
+    fn b4_texts_that_differ_in_names_and_numbers_are_of_one_kind() {
         let one = pattern("not uploaded: the Dropbox is full (3.1 MiB of 5 missing)");
         assert_eq!(
             one,
@@ -150,7 +150,7 @@ mod tests {
 
     /// B4: names of nothing but letters.
     #[test]
-    fn the_number_of_kinds_has_an_end() {
+    fn b4_the_number_of_kinds_has_an_end() {
         let lines = Lines::default();
         for number in 0..1000_u32 {
             let name: String = number

@@ -39,7 +39,7 @@ fn a_dry_run_before_anything_else_makes_not_even_a_directory() {
     let plan = check(&world);
     assert_eq!(
         plan,
-        ["would download /b (1 bytes)", "would upload /a (1 bytes)"]
+        ["would download /b (1 byte)", "would upload /a (1 byte)"]
     );
     assert!(!world.state().exists());
 }
@@ -67,7 +67,7 @@ fn the_plan_names_every_kind_of_action() {
             "would delete in Dropbox /gone here",
             "would delete locally /gone there",
             "would download /both.txt (5 bytes)",
-            "would download /remote (1 bytes)",
+            "would download /remote (1 byte)",
             "would keep the local version as a conflict copy: /both.txt",
             "would make folder /remote empty",
             "would make folder in Dropbox /empty",
@@ -129,7 +129,7 @@ fn a_dry_run_of_a_missing_remote_root_only_says_so() {
         plan,
         [
             "would make folder in Dropbox /gateway",
-            "would upload /a (1 bytes)"
+            "would upload /a (1 byte)"
         ]
     );
 }
@@ -184,7 +184,7 @@ fn the_plan_has_what_waits_for_a_name() {
             "would delete locally /y/inside",
             "would download /y",
             "would make folder in Dropbox /x",
-            "would upload /x/new (1 bytes)",
+            "would upload /x/new (1 byte)",
         ]
     );
     world.sync_ok();

@@ -50,7 +50,7 @@ fn apply(index: &Index, filter: &Filter, entries: &[RemoteEntry]) {
 fn list(index: &Index, filter: &Filter, entries: &[RemoteEntry]) {
     let all = || {
         entries.iter().try_for_each(|entry| index.stage(entry))?;
-        index.merge_staged(filter)
+        index.merge_staged(filter, &|_| {})
     };
     index.transaction(all).unwrap();
 }

@@ -38,7 +38,7 @@ fn verbose_says_one_line_per_action_and_a_summary() {
     console.put("here", "h");
     let said = console.run(&["-v", "sync"]);
     assert!(
-        said.err.contains("uploaded /here (1 bytes)\n"),
+        said.err.contains("uploaded /here (1 byte)\n"),
         "{}",
         said.err
     );
@@ -65,13 +65,13 @@ fn somebody_at_a_terminal_sees_actions_and_long_transfers_move() {
 #[test]
 fn problems_are_said_even_in_cron_with_one_summary_line() {
     let console = ready();
-    console.put("desktop.ini", "x");
+    console.put("back\\slash", "x");
     console.put("good", "g");
     let said = console.run(&["sync"]);
     assert_eq!(said.code, 3);
     let lines: Vec<_> = said.err.lines().collect();
     assert_eq!(lines.len(), 2, "{}", said.err);
-    assert!(lines[0].contains("/desktop.ini: "), "{}", said.err);
+    assert!(lines[0].contains("/back\\slash: "), "{}", said.err);
     assert!(
         lines[1].contains("1 uploaded, 1 with a problem"),
         "{}",
@@ -101,7 +101,7 @@ fn the_plan_is_data_on_stdout() {
     let said = console.run(&["sync", "--dry-run"]);
     assert_eq!(
         (said.code, said.out.as_str()),
-        (0, "would upload /here (1 bytes)\n")
+        (0, "would upload /here (1 byte)\n")
     );
     assert_eq!(console.dropbox.read("/here"), None);
     assert!(!console.content().join(".ferrybox-root").exists());
@@ -111,7 +111,7 @@ fn the_plan_is_data_on_stdout() {
 fn json_is_one_stable_envelope() {
     let console = ready();
     console.put("here", "h");
-    console.put("desktop.ini", "x");
+    console.put("back\\slash", "x");
     let said = console.run(&["sync", "--json"]);
     assert_eq!(said.code, 3);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
@@ -120,7 +120,7 @@ fn json_is_one_stable_envelope() {
     assert_eq!(json["exit_code"], 3);
     assert_eq!(json["error"]["code"], "some_files");
     assert_eq!(json["counts"]["uploaded"], 1);
-    assert_eq!(json["problems"][0]["path"], "/desktop.ini");
+    assert_eq!(json["problems"][0]["path"], "/back\\slash");
     let plan = console.run(&["sync", "--dry-run", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&plan.out).unwrap();
     assert_eq!(json["dry_run"], true);
@@ -178,7 +178,7 @@ fn litter_and_odd_times_are_counted_in_a_line_each() {
             .filter(|line| line.contains(text))
             .collect();
         assert_eq!(lines.len(), 1, "{text}: {}", said.err);
-        assert!(lines[0].contains(&format!(": {count}")), "{}", lines[0]);
+        assert!(lines[0].contains(&format!("{count} files")), "{}", lines[0]);
     }
     let again = console.run(&["sync"]);
     assert_eq!(
@@ -285,7 +285,7 @@ fn the_configuration_is_found_by_its_variable_and_after_the_command() {
 #[test]
 fn under_journald_lines_carry_their_priority() {
     let console = ready();
-    console.put("desktop.ini", "x");
+    console.put("back\\slash", "x");
     let mut command = console.command(&["sync", "-v"]);
     let said = said(command.env("JOURNAL_STREAM", "8:1").output().unwrap());
     assert!(
@@ -293,7 +293,7 @@ fn under_journald_lines_carry_their_priority() {
         "{}",
         said.err
     );
-    assert!(said.err.contains("<4>/desktop.ini: "), "{}", said.err);
+    assert!(said.err.contains("<4>/back\\slash: "), "{}", said.err);
 }
 
 #[test]
@@ -487,6 +487,72 @@ fn b3_the_state_of_another_user_is_left_alone_and_the_command_says_sudo() {
         config.display()
     );
     assert!(said.err.trim_end().ends_with(&command), "{}", said.err);
+}
+
+/// B17: the true reason why files stay in Dropbox, and no command that would do nothing.
+#[test]
+fn b17_what_stays_in_dropbox_stays_for_the_reason_that_is_told() {
+    for (keys, reason) in [
+        (
+            "mode = \"BIDIRECTIONAL\"\ndownload_filter = ['/in/.*']",
+            "1 file in Dropbox that is not here stays there, because sync.download_filter does not \
+             let them come down",
+        ),
+        (
+            "mode = \"LOCAL_TO_DROPBOX\"",
+            "1 file in Dropbox that is not here stays there, because LOCAL_TO_DROPBOX only \
+             uploads; to bring here what sync.download_filter lets through: ferrybox --config ",
+        ),
+        (
+            "mode = \"LOCAL_TO_DROPBOX\"\ndownload_filter = []",
+            "because LOCAL_TO_DROPBOX only uploads, and sync.download_filter lets nothing through",
+        ),
+    ] {
+        let console = ready();
+        let text = console.config_text();
+        let mode = text.lines().find(|line| line.starts_with("mode")).unwrap();
+        console.write_config(&text.replace(mode, keys));
+        console.dropbox.put("/there", b"t");
+        let said = console.run(&["sync"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(said.err.contains(reason), "{}", said.err);
+        let advised = said.err.contains("--download-only");
+        assert_eq!(advised, reason.contains("--config"), "{}", said.err);
+        if advised {
+            let command = said.err.trim_end();
+            let at = command.find("ferrybox --config").unwrap();
+            assert_eq!(paste(&console, &command[at..]).code, 0);
+            assert!(console.content().join("there").exists());
+        }
+    }
+}
+
+/// B18: what the shipped crontab says of each of its lines is so.
+#[test]
+fn b18_the_shipped_crontab_says_for_which_mode_its_lines_are() {
+    let shipped = include_str!("../../config/crontab");
+    let halves = shipped.find("sync --upload-only").unwrap();
+    let above = &shipped[shipped[..halves].rfind("\n\n").unwrap()..halves];
+    assert!(
+        above.contains("Only with mode = \"BIDIRECTIONAL\""),
+        "{above}"
+    );
+    assert!(above.contains("In LOCAL_TO_DROPBOX\n# --download-only would bring back"));
+    let active = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let lines: Vec<&str> = shipped.lines().filter(active).collect();
+    assert_eq!(lines.len(), 1, "one is chosen, which is right in each mode");
+    assert!(lines[0].ends_with("ferrybox sync"), "{}", lines[0]);
+    // As it says.
+    let console = ready();
+    let text = console
+        .config_text()
+        .replace("BIDIRECTIONAL", "LOCAL_TO_DROPBOX");
+    console.write_config(&text);
+    console.put("gone", "g");
+    assert_eq!(console.run(&["sync"]).code, 0);
+    fs::remove_file(console.content().join("gone")).unwrap();
+    assert_eq!(console.run(&["sync", "--download-only"]).code, 0);
+    assert!(console.content().join("gone").exists());
 }
 
 /// C: who moves over from openHAB is told of its filters before anything is transferred, once.

@@ -112,7 +112,7 @@ fn a_state_directory_or_token_of_another_user_is_refused() {
         refused(
             &console.run(&[command]),
             1,
-            &["another user (uid 65534)", "run ferrybox as"],
+            &["belongs to another user (", "run: sudo -u "],
         );
     }
 }

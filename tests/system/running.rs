@@ -371,7 +371,8 @@ fn b2_a_halt_is_told_once_and_what_is_not_halted_goes_on() {
         .by_ref()
         .find(|line| line.contains("--approve "))
         .unwrap();
-    assert!(lines.next().unwrap().contains("waiting for a decision"));
+    let is_waiting = |line: String| line.contains("waiting for a decision");
+    assert!(lines.by_ref().take(2).any(is_waiting), "after what it does");
     running.gateway.put("new", "new");
     until("uploads go on", || {
         running.gateway.dropbox.read("/new").is_some()
@@ -383,6 +384,18 @@ fn b2_a_halt_is_told_once_and_what_is_not_halted_goes_on() {
     });
     let line = lines.find(|line| !line.contains("would delete")).unwrap();
     assert!(line.contains("in step again after"), "{line}");
+}
+
+/// B2: and systemd starts it again over anything else.
+#[test]
+fn b2_the_units_give_up_only_over_usage_and_configuration() {
+    for unit in [
+        include_str!("../../config/ferrybox-run.service"),
+        include_str!("../../config/ferrybox-run@.service"),
+    ] {
+        assert!(unit.contains("\nRestart=on-failure\n"), "{unit}");
+        assert!(unit.contains("\nRestartPreventExitStatus=2 78\n"), "{unit}");
+    }
 }
 
 /// B2: what is not a configuration ends it.
@@ -423,18 +436,18 @@ fn the_service_manager_is_told_what_goes_on() {
 fn the_same_problem_is_told_once() {
     let gateway = Gateway::new();
     // A name that Dropbox does not take.
-    gateway.put("desktop.ini", "x");
+    gateway.put("back\\slash", "x");
     // Half the passes come down, and see no problem.
     let schedule = "upload_interval = '0/2 * * * * ?'\ndownload_interval = '1/2 * * * * ?'";
     let mut running = Running::with(gateway, schedule, |_| {});
     let mut lines = running.lines();
-    assert!(lines.next().unwrap().contains("/desktop.ini: "));
+    assert!(lines.next().unwrap().contains("/back\\slash: "));
     assert!(lines.next().unwrap().contains("1 with a problem"));
     let passes = || running.calls_of("files/list_folder/continue");
     until("more passes", || passes() >= 3);
-    running.gateway.put("~x.tmp", "x");
+    running.gateway.put("and\\another", "x");
     let line = lines.next().unwrap();
-    assert!(line.contains("~x.tmp"), "{line}");
+    assert!(line.contains("/and\\another: "), "{line}");
 }
 
 #[test]

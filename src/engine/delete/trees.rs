@@ -58,7 +58,7 @@ impl PageSink for Emptiness<'_, '_> {
         let entry = match self.remote_root.locate(entry) {
             Location::Entry(entry) => entry,
             Location::Root(_) => return Ok(()),
-            Location::Elsewhere => {
+            Location::Elsewhere | Location::Impossible { .. } => {
                 self.view_is_incomplete = true;
                 return Ok(());
             }

@@ -149,7 +149,7 @@ impl<'a> Downloads<'a> {
         let hash = partial.hasher.clone().finish();
         if announced.is_some_and(|expected| expected != hash) {
             return Err(DownloadError::Differs(
-                "what arrived has another content hash".to_owned(),
+                "what arrived is not what Dropbox says it holds".to_owned(),
             ));
         }
         Ok((hash, modified))

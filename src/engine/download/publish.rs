@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::index::Base;
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
-use crate::report::{Change, in_brackets, printable};
+use crate::report::{Change, in_brackets};
 
 /// The bits that let a program run as its owner or group.
 const SET_ID_BITS: u32 = 0o6000;
@@ -101,7 +101,7 @@ impl<'a> Downloads<'a> {
             Existing::File(observed) => {
                 if self.still_is(&target, &observed)? {
                     // RACE: an edit between the look at it and the rename is lost.
-                    self.take_over_access(&item, &target, &temp)
+                    self.take_over_access(cx, &item, &target, &temp)
                         .and_then(|()| disk.replace(&temp, &target))
                 } else {
                     Err(io::ErrorKind::AlreadyExists.into())
@@ -163,14 +163,21 @@ impl<'a> Downloads<'a> {
 
     /// The new file may be read and written by whom the old one may at this moment; one that is not
     /// there any more was changed meanwhile.
-    fn take_over_access(&self, item: &Item, target: &RelPath, temp: &RelPath) -> io::Result<()> {
+    fn take_over_access(
+        &self,
+        cx: &Context<'_>,
+        item: &Item,
+        target: &RelPath,
+        temp: &RelPath,
+    ) -> io::Result<()> {
         let Some(status) = self.disk.status(target)? else {
             return Err(io::ErrorKind::AlreadyExists.into());
         };
         if status.mode & SET_ID_BITS != 0 {
-            log::warn!(
-                "{}: its set-user-id or set-group-id bit is not given to the version from Dropbox",
-                printable(&item.display_path)
+            cx.env.report.remark(
+                log::Level::Warn,
+                &item.display_path,
+                "its set-user-id or set-group-id bit is not given to the version from Dropbox",
             );
         }
         match self.disk.hand_over_access(target, temp) {
@@ -208,7 +215,7 @@ impl<'a> Downloads<'a> {
         if !self.still_is(target, observed)? {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.take_over_access(item, target, temp)?;
+        self.take_over_access(cx, item, target, temp)?;
         match copy {
             CopyName::Free(copy) => {
                 disk.rename_new(target, &copy)?;

@@ -18,6 +18,7 @@ use crate::dropbox::wire::{
 use crate::engine::context::Context;
 use crate::error::Result;
 use crate::io::stat::Kind;
+use crate::report::counted;
 use crate::timestamp::timestamp_of;
 
 /// Below this `append_batch` is given up.
@@ -141,7 +142,7 @@ impl<'a> Uploads<'a> {
         entries: &mut [BatchEntry],
     ) -> std::result::Result<(), CallError> {
         let total: u64 = entries.iter().map(|entry| entry.file.stamp.size).sum();
-        let what = format!("{} files", entries.len());
+        let what = counted(entries.len() as u64, "file", "files");
         let mut from = 0;
         let mut done = 0;
         while from < entries.len() {

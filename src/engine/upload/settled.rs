@@ -166,8 +166,8 @@ impl<'a> Uploads<'a> {
             && self.is_out_of_sight(cx, &item, file)?
         {
             let text = format!(
-                "Dropbox has {} here, which the filters leave out or which folds differently: \
-                 rename or exclude one of them",
+                "Dropbox has {} under this name, which the filters leave out or which is spelt so \
+                 that it is not taken for the same: rename or exclude one of them",
                 file.name
             );
             cx.env.report.problem(&item.display_path, &text);

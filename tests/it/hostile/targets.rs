@@ -447,7 +447,7 @@ fn walk(index: &Index) -> ferrybox::error::Result<()> {
             }
         }
     }
-    index.transaction(|| index.merge_staged(&Filter::everything()))?;
+    index.transaction(|| index.merge_staged(&Filter::everything(), &|_| {}))?;
     assert!(index.counter()? >= counter);
     Ok(())
 }

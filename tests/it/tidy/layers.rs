@@ -8,7 +8,7 @@ use super::source::{Source, agent, block, is_word, text_of, word, words};
 /// The floors of the house, the uppermost first, each with its rooms: files and folders of `src`. A
 /// file imports from lower floors and from its own room. A file that has rooms on floors below
 /// stands for itself alone.
-const FLOORS: [&[&str]; 22] = [
+const FLOORS: [&[&str]; 23] = [
     &["main"],
     &["cli"],
     &["daemon"],
@@ -44,6 +44,7 @@ const FLOORS: [&[&str]; 22] = [
     &["error"],
     &["config"],
     &["core", "report", "timestamp"],
+    &["words"],
 ];
 
 /// What few may name, and who they are.

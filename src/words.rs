@@ -38,7 +38,7 @@ pub fn grouped(number: u64) -> String {
 pub fn size_text(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if bytes < 1024 {
-        return format!("{bytes} bytes");
+        return counted(bytes, "byte", "bytes");
     }
     let mut size = bytes as f64 / 1024.0;
     let mut unit = 0;
