@@ -292,7 +292,12 @@ fn values_are_checked_one_by_one() {
         ),
         (
             "[schedule]\nupload_interval = 'push'",
-            "1 fields where 6 or 7 are needed (5 for a crontab line); write sec",
+            "1 field where 6 or 7 are needed (5 for a crontab line); write sec",
+        ),
+        (
+            "[schedule]\ndownload_interval = '0 0 2 * *'",
+            "'0 0 2 * *' can be read in two ways; write '0 0 2 * * ?' for each day at 2:00, or \
+             '0 0 0 2 * ?' for day 2 of each month at midnight",
         ),
         ("[schedule]\nsettle_s = 0", "1 to 3600"),
         ("[log]\nfile = 'ferrybox.log'", "write the whole path"),

@@ -124,6 +124,38 @@ fn exactly_one_day_field_is_a_question_mark() {
     }
 }
 
+/// B13: a field of a Quartz expression may be missing, or it is a line of a crontab.
+#[test]
+fn b13_five_fields_that_can_be_read_in_two_ways_are_refused_with_both_readings() {
+    for hour in 1..=23 {
+        let message = parse(&format!("0 0 {hour} * *")).unwrap_err();
+        let [daily, monthly] = [format!("0 0 {hour} * * ?"), format!("0 0 0 {hour} * ?")];
+        for reading in [daily, monthly] {
+            assert!(message.contains(&format!("'{reading}'")), "{message}");
+            assert!(parse(&reading).is_ok(), "{reading}");
+        }
+    }
+    for written in [" 0  0\t02 * * ", "00 0 2 * *", "0 00 23 * *"] {
+        assert!(parse(written).is_err(), "{written}");
+    }
+    for line in [
+        "0 0 24 * *",
+        "0 0 31 * *",
+        "0 0 * * *",
+        "0 2 * * *",
+        "0 0 2,3 * *",
+        "0 0 1-7 * *",
+        "0 0 */2 * *",
+        "0 0 2 1 *",
+        "0 0 2 * MON",
+        "1 0 2 * *",
+        "0 1 2 * *",
+        "*/5 * * * *",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+}
+
 /// One per line.
 const REFUSED: &str = "60 0 2 * * ?
     0 60 2 * * ?
