@@ -89,19 +89,32 @@ pub fn run_on(
 /// An id that was given for nothing is a mistake that is told: what was meant by it has not
 /// happened. A pass that came to no decision cannot tell.
 fn judge_ids(options: &Options, answer: Result<ExitCode>) -> Result<ExitCode> {
-    let mut unmet = options.approved.unmet();
-    unmet.extend(options.kept.unmet());
-    if unmet.is_empty() || !matches!(answer, Ok(_) | Err(Error::Halt(_) | Error::Full(_))) {
+    if !matches!(answer, Ok(_) | Err(Error::Halt(_) | Error::Full(_))) {
         return answer;
     }
-    let ids = unmet.join(", ");
-    let are = if unmet.len() == 1 { "is" } else { "are" };
-    let rest = answer
-        .err()
-        .map_or(String::new(), |error| format!("; {error}"));
-    Err(Error::Usage(format!(
-        "{ids} {are} not what this pass would do{rest}"
-    )))
+    let (approved, kept) = (&options.approved, options.kept.unmet());
+    // Nothing is deleted by what is asked there, so nothing is kept by it either.
+    let (nothing_to_keep, mut unmet): (Vec<_>, Vec<_>) =
+        kept.into_iter().partition(|id| approved.was_asked(id));
+    unmet.extend(approved.unmet());
+    let mut faults = Vec::new();
+    if !unmet.is_empty() {
+        let are = if unmet.len() == 1 { "is" } else { "are" };
+        let ids = unmet.join(", ");
+        faults.push(format!("{ids} {are} not what this pass would do"));
+    }
+    if !nothing_to_keep.is_empty() {
+        faults.push(format!(
+            "--keep is for files that would be deleted, and by {} none would be: approve it, or \
+             leave it as it is",
+            nothing_to_keep.join(", ")
+        ));
+    }
+    if faults.is_empty() {
+        return answer;
+    }
+    faults.extend(answer.err().map(|error| error.to_string()));
+    Err(Error::Usage(faults.join("; ")))
 }
 
 /// What becomes of the index on disk.
@@ -134,12 +147,9 @@ fn attempt(
     let _state_lock = state.map(|disk| locked(disk, &state_dir)).transpose()?;
     let index_file = state_dir.join(INDEX_FILE);
     let stored = stored_index(&index_file, use_of_index)?;
-    let has_base = match &stored {
-        Some(index) => index.has_base()?,
-        None => false,
-    };
+    let has_base = stored.as_ref().map(Index::has_base).transpose()?;
     // In the order of the exit codes: configuration, lock, authentication, halt.
-    let disk = match content_dir(seams.disks, config, has_base) {
+    let disk = match content_dir(seams.disks, config, has_base == Some(true)) {
         Err(error @ Error::Config(_)) => return Err(error),
         disk => disk,
     };

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use ring::digest::{Context, SHA256};
 
 use crate::core::decide::Direction;
+use crate::words::{counted, grouped};
 
 /// Fewest files in the base for "everything is gone" to be suspicious.
 const EMPTIED_BASE_MIN: u64 = 3;
@@ -60,8 +61,12 @@ pub fn objection(limits: Limits, mut tally: Tally) -> Option<(Direction, String)
         tally.remote_files += tally.arrived.remote;
     }
     let base = tally.base_files;
-    let emptied =
-        |place: &str| format!("{place} holds no file any more, {base} were in step before");
+    let emptied = |place: &str| {
+        format!(
+            "{place} holds no file any more, {} were in step before",
+            grouped(base)
+        )
+    };
     if base >= EMPTIED_BASE_MIN && tally.local_files == 0 && tally.delete_remote > 0 {
         return Some((Direction::Up, emptied("the content dir")));
     }
@@ -74,10 +79,10 @@ pub fn objection(limits: Limits, mut tally: Tally) -> Option<(Direction, String)
     ] {
         let share = limits.max_delete_share * base as f64;
         if count > limits.max_delete_count && count as f64 > share {
-            let place = place_of(direction);
+            let (place, of) = (place_of(direction), counted(base, "file", "files"));
             return Some((
                 direction,
-                format!("{count} of {base} files would be deleted {place}"),
+                format!("{} of {of} would be deleted {place}", grouped(count)),
             ));
         }
     }
@@ -92,8 +97,8 @@ pub fn standing_objection(tally: Tally, direction: Direction) -> Option<String> 
         Direction::Down => tally.delete_local,
     };
     let place = place_of(direction);
-    let files = if count == 1 { "file" } else { "files" };
-    let text = || format!("{count} {files} would be deleted {place}, where the last run halted");
+    let files = counted(count, "file", "files");
+    let text = || format!("{files} would be deleted {place}, where the last run halted");
     (count > 0).then(text)
 }
 
@@ -147,7 +152,7 @@ impl ApprovalId {
 #[derive(Clone, Debug, Default)]
 pub struct Approvals {
     ids: Vec<String>,
-    met: RefCell<BTreeSet<String>>,
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl Approvals {
@@ -155,7 +160,7 @@ impl Approvals {
     pub fn new(ids: Vec<String>) -> Approvals {
         Approvals {
             ids,
-            met: RefCell::default(),
+            asked: RefCell::default(),
         }
     }
 
@@ -164,20 +169,21 @@ impl Approvals {
         self.ids.is_empty()
     }
 
-    /// Whether this one was given. It is met then.
+    /// Whether this one was given. The pass has asked for it then.
     pub fn contains(&self, id: &String) -> bool {
-        let is_given = self.ids.contains(id);
-        if is_given {
-            self.met.borrow_mut().insert(id.clone());
-        }
-        is_given
+        self.asked.borrow_mut().insert(id.clone());
+        self.ids.contains(id)
+    }
+
+    /// Whether the pass has asked for this one.
+    pub fn was_asked(&self, id: &str) -> bool {
+        self.asked.borrow().contains(id)
     }
 
     /// Those that were given for nothing.
     pub fn unmet(&self) -> Vec<String> {
-        let met = self.met.borrow();
         let ids = self.ids.iter();
-        ids.filter(|id| !met.contains(*id)).cloned().collect()
+        ids.filter(|id| !self.was_asked(id)).cloned().collect()
     }
 }
 

@@ -134,6 +134,21 @@ fn another_account_that_is_approved_starts_over_and_deletes_nothing() {
     check_started_over(&world, &world.approve(&halted.error));
 }
 
+/// B3: nothing would be deleted there, so nothing is kept; the halt stands, and is told again.
+#[test]
+fn b3_another_account_has_nothing_to_keep() {
+    let world = changed(Meta::AccountId);
+    let halted = world.sync();
+    let kept = world.keep_id(&halted.error);
+    assert_eq!(kept.exit, ExitCode::Usage, "{kept:?}");
+    assert!(
+        kept.error.contains("none would be: approve it, or leave"),
+        "{kept:?}"
+    );
+    assert!(kept.error.ends_with(&halted.error), "{kept:?}");
+    check_started_over(&world, &world.approve(&kept.error));
+}
+
 /// A content dir in which no marker can be made, and an index with a base.
 fn unmarked() -> (World, Index) {
     let world = World::in_memory("LOCAL_TO_DROPBOX");

@@ -2,11 +2,12 @@
 //! that go away or fill up under way. All of it on a machine in memory.
 
 use dropbox_standin::{Effect, Fault, When};
+use ferrybox::commands::sync::SyncArgs;
 use ferrybox::error::ExitCode;
 
 use crate::sim::disk::SimDisk;
 use crate::sim::seam::{Call, Op};
-use crate::world::World;
+use crate::world::{World, approval_in};
 
 const COPY: &str = "f (conflicted copy pi 2026-01-01)";
 const MTIME: u64 = 1_767_225_600;
@@ -339,10 +340,9 @@ fn a12_a_lost_disk_can_be_given_up_and_nothing_is_deleted() {
         assert_eq!(told.exit, ExitCode::SomeFiles, "{told:?}");
         let problem = told.problems["/stick"].clone();
         let wrong = problem.replace("--approve ", "--approve 0123");
-        assert_eq!(
-            world.approve(&wrong[..wrong.len() - 4]).exit,
-            ExitCode::SomeFiles
-        );
+        let unmet = world.approve(&wrong[..wrong.len() - 4]);
+        assert_eq!(unmet.exit, ExitCode::Usage);
+        assert!(unmet.problems.contains_key("/stick"), "{unmet:?}");
         if dry {
             let planned = world.dry_approve(&problem);
             assert_eq!(planned.exit, ExitCode::Ok, "{planned:?}");
@@ -376,6 +376,41 @@ fn a12_a_lost_disk_can_be_given_up_and_nothing_is_deleted() {
     }
 }
 
+/// B3: a disk that is gone deletes nothing, so nothing is kept by it, and that is said.
+#[test]
+fn b3_keep_is_refused_where_nothing_would_be_deleted() {
+    let world = with_stick();
+    world.disk().tree().unmount_all();
+    let told = world.sync();
+    let before = world.remote_tree();
+    let kept = world.keep_id(&told.problems["/stick"]);
+    assert_eq!(kept.exit, ExitCode::Usage, "{kept:?}");
+    assert!(kept.error.contains("by "), "{kept:?}");
+    assert!(
+        kept.error
+            .contains("none would be: approve it, or leave it"),
+        "{kept:?}"
+    );
+    assert!(kept.problems.contains_key("/stick"), "{kept:?}");
+    assert_eq!(world.remote_tree(), before);
+    assert_eq!(world.disk().tree().list("stick").unwrap().len(), 0);
+    // With both words for one halt it is the one that destroys nothing.
+    let world = with_stick();
+    for name in ["stick/a", "stick/b", "stick/c", "a"] {
+        world.remove(name);
+    }
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    let id = approval_in(&halted.error).unwrap();
+    let both = world.sync_with(&SyncArgs {
+        approved: vec![id.clone()],
+        kept: vec![id],
+        ..SyncArgs::default()
+    });
+    assert_eq!(both.exit, ExitCode::Ok, "{both:?}");
+    assert_eq!(both.counts.deleted_in_dropbox, 0, "{both:?}");
+}
+
 #[test]
 fn a12_an_approval_is_for_one_disk_that_is_gone() {
     let world = with_stick();
@@ -395,7 +430,7 @@ fn a12_an_approval_is_for_one_disk_that_is_gone() {
     assert_eq!(world.read("stick/a").as_deref(), Some("a"), "it comes down");
     // It is mounted again: nothing is to be given up.
     world.disk().tree().mount_again();
-    world.approve(other);
+    assert_eq!(world.approve(other).exit, ExitCode::Usage);
     assert_eq!(world.dropbox.tree().len(), 9);
     world.disk().tree().unmount_all();
     assert!(world.sync().problems.contains_key("/other"));

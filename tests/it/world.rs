@@ -437,8 +437,13 @@ impl World {
     pub fn keep(&self, halted: &str) -> Outcome {
         let id = id_in(halted);
         assert!(halted.contains(&format!("--keep {id}\n")), "{halted}");
+        self.keep_id(halted)
+    }
+
+    /// The same, whether or not it was offered.
+    pub fn keep_id(&self, halted: &str) -> Outcome {
         self.sync_with(&SyncArgs {
-            kept: vec![id],
+            kept: vec![id_in(halted)],
             ..SyncArgs::default()
         })
     }

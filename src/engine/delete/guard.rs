@@ -113,17 +113,18 @@ pub(crate) fn guard(cx: &Context<'_>, survey: &Survey, deletes: &[Delete]) -> Re
         id.delete(delete.direction, &row.key.path(), rev);
     }
     let id = id.finish();
-    if cx.options.approved.contains(&id) {
-        log::info!("approved: {objection}");
+    let is_approved = cx.options.approved.contains(&id);
+    let is_kept = cx.options.kept.contains(&id);
+    if is_approved || is_kept {
+        // Who says both is taken at the word that destroys nothing.
+        let (word, ruling) = match is_kept {
+            true => ("kept", Ruling::Keep),
+            false => ("approved", Ruling::Go),
+        };
+        log::info!("{word}: {objection}");
         release(cx, Direction::Down)?;
         release(cx, Direction::Up)?;
-        return Ok(Ruling::Go);
-    }
-    if cx.options.kept.contains(&id) {
-        log::info!("kept: {objection}");
-        release(cx, Direction::Down)?;
-        release(cx, Direction::Up)?;
-        return Ok(Ruling::Keep);
+        return Ok(ruling);
     }
     for delete in deletes {
         tell_delete(cx, delete);

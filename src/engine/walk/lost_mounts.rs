@@ -8,6 +8,7 @@ use crate::engine::item::{Item, Local};
 use crate::engine::local_dir::{item_at, open_dir};
 use crate::error::Result;
 use crate::index::{Base, HeldBy, Row, mounts};
+use crate::report::printable;
 
 /// A folder that was a mount point and now lies on its parent's device. One that does not travel
 /// itself matters by the files in it that do.
@@ -41,7 +42,7 @@ pub(super) fn tell_lost_mount(cx: &mut Context<'_>, item: &Item) {
 /// # Errors
 /// What the index says.
 pub(crate) fn give_up_mounts(cx: &mut Context<'_>) -> Result<()> {
-    if cx.options.approved.is_empty() {
+    if cx.options.approved.is_empty() && cx.options.kept.is_empty() {
         return Ok(());
     }
     let index = cx.env.index;
@@ -53,8 +54,8 @@ pub(crate) fn give_up_mounts(cx: &mut Context<'_>) -> Result<()> {
             continue;
         }
         log::info!(
-            "starting over with {}; nothing is deleted on either side",
-            key.path()
+            "starting over with /{}; nothing is deleted on either side",
+            printable(&key.path())
         );
         row.mount = false;
         cx.settle(row)?;
