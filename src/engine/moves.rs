@@ -1,8 +1,8 @@
 //! Renames: what has only got another name on one side gets it on the other, as one act.
 //!
 //! A rename is seen as two things, a file that is gone and a new one of the same content. They are
-//! paired before either is carried out ([`pairs`] and [`gone`]), and where they are not, the delete
-//! waits until the content has arrived ([`halves`]).
+//! paired before either is carried out (`pairs` and `gone`), and where they are not, the delete
+//! waits until the content has arrived (`halves`).
 
 pub(crate) mod gone;
 pub(crate) mod halves;
