@@ -97,17 +97,17 @@ fn a5_files_that_always_fail_keep_nobody_behind_them_from_travelling() {
 fn a5_a_file_that_breaks_its_batch_is_found_and_named() {
     for effect in [Effect::CutBefore, Effect::Status(502, String::new())] {
         let world = world();
-        for i in 0..40 {
-            world.put(&format!("{i:02}"), &format!("content {i}"));
+        for i in 0..400 {
+            world.put(&format!("{i:03}"), &format!("content {i}"));
         }
-        world.put("20 bad", "poison");
+        world.put("200 bad", "poison");
         always(&world, "upload", "poison", effect.clone());
         let outcome = world.sync();
         assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
-        assert_eq!(outcome.problems.keys().collect::<Vec<_>>(), ["/20 bad"]);
-        assert_eq!(outcome.counts.uploaded, 40);
-        // Halved six times, each time with what that takes.
-        assert!(outcome.calls.len() < 80, "{}", outcome.calls.len());
+        assert_eq!(outcome.problems.keys().collect::<Vec<_>>(), ["/200 bad"]);
+        assert_eq!(outcome.counts.uploaded, 400);
+        // Halved nine times, each time with what that takes.
+        assert!(outcome.calls.len() < 130, "{}", outcome.calls.len());
         world.put("later", "fine");
         let outcome = world.sync();
         assert_eq!(outcome.counts.uploaded, 1, "{outcome:?}");
@@ -115,6 +115,28 @@ fn a5_a_file_that_breaks_its_batch_is_found_and_named() {
         world.sync_ok();
         world.check_settled();
     }
+}
+
+/// A5: what may end the pass comes last, in either direction.
+#[test]
+fn a5_what_failed_last_time_is_tried_last() {
+    let world = world();
+    world.put("a", &"poison ".repeat(800_000));
+    world.dropbox.put("/b", b"never given");
+    let failed = Effect::Status(500, String::new());
+    let rev = world.dropbox.rev("/b").unwrap();
+    always(&world, "files/download", &rev, failed.clone());
+    always(&world, "upload", "poison ", failed.clone());
+    assert_eq!(world.sync().problems.len(), 2);
+    always(&world, "get_current_account", "", failed);
+    world.dropbox.put("/y", b"fine");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+    assert_eq!(world.read("y").as_deref(), Some("fine"));
+    world.put("z", &"fine ".repeat(1_000_000));
+    let outcome = world.upload_only();
+    assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+    assert_eq!(world.dropbox.read("/z").unwrap().len(), 5_000_000);
 }
 
 /// A5: it is Dropbox that cannot be reached where a plain call fails, too.

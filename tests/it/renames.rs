@@ -132,27 +132,59 @@ fn a4_a_file_that_is_here_under_another_case_is_not_moved_away() {
 
 #[test]
 fn a4_what_may_not_change_in_dropbox_is_not_moved_there() {
-    let world = in_step("BIDIRECTIONAL");
-    *world.sync_keys.borrow_mut() = "upload_filter = ['/new.*']".to_owned();
-    world.sync_ok();
-    world.rename("old", "new");
-    world.sync_ok();
-    assert_eq!(world.dropbox.read("/old").unwrap(), b"content");
-    assert_eq!(world.dropbox.read("/new").unwrap(), b"content");
+    for mode in ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX"] {
+        let world = in_step(mode);
+        *world.sync_keys.borrow_mut() = "upload_filter = ['/new.*']".to_owned();
+        world.sync_ok();
+        world.rename("old", "new");
+        world.sync_ok();
+        assert_eq!(world.dropbox.read("/old").unwrap(), b"content", "{mode}");
+        assert_eq!(world.dropbox.read("/new").unwrap(), b"content", "{mode}");
+    }
+}
+
+/// Somebody puts a file into Dropbox right before the first call of this name.
+fn put_before(world: &World, route: &'static str, path: &'static str, bytes: &'static [u8]) {
+    let dropbox = world.dropbox.clone();
+    let mut once = true;
+    world.on_request(move |request| {
+        if request.target.contains(route) && std::mem::take(&mut once) {
+            dropbox.put(path, bytes);
+        }
+    });
 }
 
 /// A rename here, while somebody puts a file into Dropbox right before the move.
 fn renamed_while(path: &'static str, bytes: &'static [u8]) -> World {
     let world = in_step("BIDIRECTIONAL");
     world.rename("old", "new");
-    let dropbox = world.dropbox.clone();
-    let mut once = true;
-    world.on_request(move |request| {
-        if request.target.contains("move") && std::mem::take(&mut once) {
-            dropbox.put(path, bytes);
-        }
-    });
+    put_before(&world, "move", path, bytes);
     world
+}
+
+#[test]
+fn a4_a_copy_of_what_was_just_edited_in_dropbox_is_not_taken_for_the_file() {
+    let world = in_step("BIDIRECTIONAL");
+    world.put("copy", "content");
+    world.rename("old", "new");
+    put_before(&world, "copy", "/old", b"edited there");
+    world.sync_ok();
+    world.sync_ok();
+    let tree = world.local_tree();
+    assert!(tree.values().any(|text| text == "content"), "{tree:?}");
+    assert!(tree.values().any(|text| text == "edited there"), "{tree:?}");
+    check_equal(&world);
+    world.check_settled();
+}
+
+#[test]
+fn a4_the_same_content_under_the_new_name_is_not_taken_for_a_move_that_was_made() {
+    let world = renamed_while("/new", b"content");
+    world.sync();
+    world.sync_ok();
+    world.sync_ok();
+    world.check_both(&[("keep", "k"), ("new", "content")]);
+    world.check_settled();
 }
 
 #[test]
