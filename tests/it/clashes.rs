@@ -31,6 +31,10 @@ fn copy_of_x(world: &World) -> String {
     names[0].to_owned()
 }
 
+fn fetches(outcome: &Outcome) -> bool {
+    outcome.calls.iter().any(|call| call.contains("download"))
+}
+
 #[track_caller]
 fn check_one_problem(outcome: &Outcome, path: &str) {
     assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
@@ -204,6 +208,7 @@ fn a22_a_folder_that_holds_what_is_not_synced_makes_no_way() {
                     outcome.problems["/x"].contains("not synced"),
                     "{what}: {outcome:?}"
                 );
+                assert!(!fetches(&outcome), "{what}: {outcome:?}");
             }
             assert_eq!(world.read("x/new").as_deref(), Some("new here"));
             let there = world.remote_tree();
@@ -290,4 +295,30 @@ fn a22_nothing_is_left_of_a_folder_that_gave_way_to_a_file_on_both_sides() {
     world.sync_ok();
     world.check_both(&[("F", "a file by now"), ("keep", "k")]);
     world.check_settled();
+    // What is put there again is new, whatever it holds.
+    world.remove("F");
+    world.sync_ok();
+    world.put("f/y", "there");
+    world.sync_ok();
+    world.check_both(&[("f/", ""), ("f/y", "there"), ("keep", "k")]);
+}
+
+/// While the file of Dropbox comes down, something is put into the folder that is not synced.
+#[test]
+fn a22_a_folder_is_looked_into_once_more_before_it_makes_way() {
+    let world = in_step("BIDIRECTIONAL");
+    world.put("x/new", "new here");
+    world.dropbox.remove("/x");
+    world.dropbox.put("/x", b"a file by now");
+    let hands = world.hands();
+    world.on_request(move |request| {
+        if request.target.contains("files/download") {
+            hands.put("x/.hidden", b"not for Dropbox");
+        }
+    });
+    let outcome = world.sync();
+    check_one_problem(&outcome, "/x");
+    assert!(outcome.problems["/x"].contains("/x/.hidden"), "{outcome:?}");
+    assert_eq!(world.read("x/new").as_deref(), Some("new here"));
+    assert_eq!(world.read("x/.hidden").as_deref(), Some("not for Dropbox"));
 }
