@@ -55,6 +55,21 @@ fn a_file_edited_here_and_moved_there_keeps_its_edit() {
     assert_eq!(world.local_tree(), world.remote_tree());
 }
 
+/// Unclear: the folder has its new name, and the edit stays where it was made.
+#[test]
+fn an_edit_in_a_folder_that_is_renamed_in_dropbox_stays_under_the_old_name() {
+    let world = in_step(3);
+    world.put("old/000", "edited here");
+    world.dropbox.rename("/old", "/new");
+    world.sync_ok();
+    let tree = world.local_tree();
+    assert_eq!(tree["old/000"], "edited here");
+    assert_eq!(tree.keys().filter(|path| path.starts_with("old/")).count(), 2);
+    assert_eq!(tree.keys().filter(|path| path.starts_with("new/")).count(), 4);
+    assert_eq!(world.remote_tree(), tree);
+    world.check_settled();
+}
+
 #[test]
 fn a_moved_file_is_not_moved_over_another_one() {
     let world = in_step(3);

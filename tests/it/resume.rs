@@ -132,6 +132,33 @@ fn an_upload_session_that_dropbox_forgets_is_begun_anew_in_the_same_run() {
     }
 }
 
+/// Unclear: nothing tells it from a file that somebody else has put there.
+#[test]
+fn a_large_upload_whose_last_answer_was_lost_comes_back_where_the_file_was_removed() {
+    let world = world();
+    world.put("keep", "k");
+    world.sync_ok();
+    world.put_bytes("big", &noise(30 * MIB));
+    let unreachable = [
+        ("session/finish", Effect::CutAfter),
+        ("get_metadata", Effect::CutBefore),
+        ("get_current_account", Effect::CutBefore),
+    ];
+    for (route, effect) in unreachable {
+        world
+            .dropbox
+            .inject(Fault::new(route, When::Always, effect));
+    }
+    let outcome = world.sync();
+    assert_ne!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+    assert!(world.dropbox.read("/big").is_some());
+    world.dropbox.clear_faults();
+    world.remove("big");
+    world.sync_ok();
+    assert!(world.read("big").is_some(), "it is lost on neither side");
+    world.check_settled();
+}
+
 /// A world in which a download of 20 MiB broke off after 15.
 fn broken_download(path: &str) -> (World, Vec<u8>) {
     let world = world();
