@@ -3,7 +3,7 @@
 //! What a phase learns is settled in the index in batches; whatever is not settled when the power
 //! fails is simply seen again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::engine::file_clock::FileClock;
 use crate::engine::item::{Item, Local};
 use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
+use crate::engine::under_way::UnderWay;
 use crate::error::{Error, Result};
 use crate::index::{Base, BaseFile, Index, Meta, Reason, Row};
 use crate::io::deadline::Deadline;
@@ -98,23 +99,6 @@ pub(crate) struct Room {
     pub(crate) free: Option<Option<u64>>,
 }
 
-/// A file that is to get to a side.
-#[derive(Clone, Debug)]
-pub struct UnderWay {
-    /// The side.
-    pub direction: Direction,
-    /// What people know it by.
-    pub display_path: DisplayPath,
-    /// Where it is here, if it comes from here.
-    pub path: Option<RelPath>,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its content, where that is known.
-    pub hash: Option<ContentHash>,
-    /// Its stamp, if it is here.
-    pub stamp: Option<Stamp>,
-}
-
 /// What every phase of one pass reads and notes.
 pub struct Context<'a> {
     /// What the pass works with.
@@ -136,9 +120,8 @@ pub struct Context<'a> {
     pub arrived_up: ArrivedContent,
     /// The same here.
     pub arrived_down: ArrivedContent,
-    /// What is to get to a side in this pass and is not there yet, by key. LIMIT: what is under way
-    /// at one time, and what failed.
-    pub under_way: BTreeMap<(Direction, Key), UnderWay>,
+    /// What is to get to a side in this pass and is not there yet.
+    pub(crate) under_way: UnderWay,
     /// Something waits for a name that a delete of this pass frees.
     pub needs_second_round: bool,
     /// The second round, after the deletes: what still has no name is a problem.
@@ -182,7 +165,7 @@ impl<'a> Context<'a> {
             has_arrivals: false,
             arrived_up: ArrivedContent::default(),
             arrived_down: ArrivedContent::default(),
-            under_way: BTreeMap::new(),
+            under_way: UnderWay::default(),
             needs_second_round: false,
             is_second_round: false,
             damaged: BTreeSet::new(),
@@ -252,57 +235,64 @@ impl<'a> Context<'a> {
         match (direction, item.local) {
             (Direction::Up, Local::File(status)) => {
                 let key = item.row.key.clone();
-                self.note_local_file(key, &item.display_path, &item.dir, &item.name, &status);
+                let path = item.path().ok();
+                self.note_local_file(key, &item.display_path, path, &status);
             }
             (Direction::Down, _) => self.note_remote_file(&item.row, &item.display_path),
             _ => {}
         }
     }
 
-    /// The same of a file that is here under `key`.
+    /// The same of a file that is here under `key`, at `path` if it can be opened.
     pub(crate) fn note_local_file(
         &mut self,
         key: Key,
         display_path: &DisplayPath,
-        dir: &RelPath,
-        name: &str,
+        path: Option<RelPath>,
         status: &Status,
     ) {
-        let under_way = UnderWay {
-            direction: Direction::Up,
-            display_path: display_path.clone(),
-            path: dir.join(name).ok(),
-            size: status.stamp.size,
-            hash: None,
-            stamp: Some(status.stamp),
-        };
         if self.had_base && status.kind == Kind::File {
-            self.under_way.insert((Direction::Up, key), under_way);
+            self.under_way.note_here(key, display_path, path, status);
         }
     }
 
     /// The same of a file that Dropbox holds.
     pub(crate) fn note_remote_file(&mut self, row: &Row, display_path: &DisplayPath) {
-        let Some(remote) = row.remote_file().filter(|_| self.had_base) else {
-            return;
-        };
-        let under_way = UnderWay {
-            direction: Direction::Down,
-            display_path: display_path.clone(),
-            path: None,
-            size: remote.size,
-            hash: remote.hash,
-            stamp: None,
-        };
-        let key = (Direction::Down, row.key.clone());
-        self.under_way.insert(key, under_way);
+        if let Some(remote) = row.remote_file().filter(|_| self.had_base) {
+            self.under_way.note_there(&row.key, display_path, &remote);
+        }
+    }
+
+    /// What is here cannot go up, though it may as far as the filters are concerned, and neither
+    /// can all that is in it.
+    pub(crate) fn note_blocked(&mut self, item: &Item) {
+        match (item.local, item.path()) {
+            (Local::Folder { .. }, Ok(path)) => self.note_blocked_folder(path),
+            (Local::Folder { .. }, Err(_)) => self.note_unseen(&item.display_path),
+            _ if self.may_go_up(&item.display_path, &item.local_spelling()) => {
+                self.note_under_way(Direction::Up, item);
+            }
+            _ => {}
+        }
+    }
+
+    /// All that is in this local folder is to go up, and does not.
+    pub(crate) fn note_blocked_folder(&mut self, path: RelPath) {
+        if self.had_base {
+            self.under_way.folders.push(path);
+        }
+    }
+
+    /// What is here at this path cannot be looked at: anything may be there.
+    pub(crate) fn note_unseen(&mut self, shown: &str) {
+        if self.had_base && self.under_way.unseen.is_none() {
+            self.under_way.unseen = Some(shown.to_owned());
+        }
     }
 
     /// It is there.
     pub(crate) fn note_done(&mut self, key: &Key) {
-        for direction in [Direction::Down, Direction::Up] {
-            self.under_way.remove(&(direction, key.clone()));
-        }
+        self.under_way.note_done(key);
         self.remembered.drop_done(key);
     }
 

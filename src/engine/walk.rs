@@ -33,7 +33,7 @@ use crate::engine::local_dir::{
 use crate::engine::reconcile::visit;
 use crate::engine::survey::Survey;
 use crate::error::{Result, state_error};
-use crate::index::{Base, Remote, Row, RowSummary};
+use crate::index::{Base, HeldBy, Remote, Row, RowSummary};
 use crate::io::stat::Kind;
 
 /// Walks the whole tree.
@@ -74,7 +74,7 @@ fn walk_dir<'a>(
     let (path, device, entries) = match &dir.local {
         LocalDir::Present(path, device) => match entries(cx, path, *device) {
             Some(entries) => (path.clone(), *device, entries),
-            None => return Ok(()),
+            None => return note_unread(cx, &dir),
         },
         LocalDir::Absent(path, device) => (path.clone(), *device, LocalEntries::none()),
         LocalDir::BelowFile | LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
@@ -130,6 +130,16 @@ fn walk_dir<'a>(
         walk_key(cx, actions, &walked, known.flatten(), &found, dirs)?;
     }
     actions.survey().add(&in_step);
+    Ok(())
+}
+
+/// A directory that cannot be read, and in which nothing was ever in step, may hold what is gone
+/// elsewhere.
+fn note_unread(cx: &mut Context<'_>, dir: &QueuedDir) -> Result<()> {
+    let key = Key::of(&dir.key);
+    if !dir.key.is_empty() && !cx.env.index.has_files_below(&key, HeldBy::Base)? {
+        cx.note_unseen(&dir.display_path);
+    }
     Ok(())
 }
 
@@ -267,19 +277,21 @@ fn walk_key<'a>(
     tell_special(cx, &item, found)?;
     if let (Err(error), Local::File(_) | Local::Folder { .. }) = (item.path(), item.local) {
         cx.note_incomplete_view();
+        cx.note_blocked(&item);
         let report = cx.env.report;
         report.problem(&item.display_path, &format!("{error}: it is left alone"));
         return Ok(());
     }
     if has_lost_mount(cx, &item.row, &item.local)? {
+        cx.note_blocked(&item);
         tell_lost_mount(cx, &item);
         return Ok(());
     }
     if is_left_out(cx, actions, &item) {
-        if let Local::File(status) = &item.local {
-            cx.note_local_file(item.row.key, &item.display_path, path, &item.name, status);
-        }
         return Ok(());
+    }
+    if item.row.remote == Remote::NotDownloadable {
+        cx.note_blocked(&item);
     }
     queue_children(&item, dirs)?;
     visit(cx, actions, Walk::All, item, How::Fetch)
@@ -296,9 +308,15 @@ fn tell_unclear(
         cx.note_incomplete_view();
         tell_clash(cx, dir, found);
         for entry in found {
-            if let Ok(status) = &entry.status {
-                let (key, path) = (key_of_one(dir, entry), spelling(dir, &entry.name));
-                cx.note_local_file(key, &DisplayPath::from(path), dir, &entry.name, status);
+            let (key, shown) = (key_of_one(dir, entry), spelling(dir, &entry.name));
+            match (&entry.status, dir.join(&entry.name)) {
+                (Ok(status), Ok(path)) if status.kind == Kind::Folder => {
+                    cx.note_blocked_folder(path);
+                }
+                (Ok(status), path) => {
+                    cx.note_local_file(key, &DisplayPath::from(shown), path.ok(), status);
+                }
+                (Err(_), _) => cx.note_unseen(&shown),
             }
         }
     }
@@ -347,7 +365,7 @@ fn queue_children(item: &Item, dirs: &mut DirQueue) -> Result<()> {
 }
 
 /// Whether Dropbox takes nothing of this name. Litter is counted, all else a problem.
-fn is_left_out<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, item: &Item) -> bool {
+fn is_left_out<'a>(cx: &mut Context<'a>, actions: &mut dyn Actions<'a>, item: &Item) -> bool {
     let is_new = !matches!(item.local, Local::Gone | Local::Unknown) && item.row.base == Base::None;
     if !is_new || !cx.may_go_up(&item.display_path, &item.local_spelling()) {
         return false;
@@ -359,6 +377,7 @@ fn is_left_out<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, item: &Item)
     let Some(why) = refused_by_dropbox(&item.name) else {
         return false;
     };
+    cx.note_blocked(item);
     let report = cx.env.report;
     report.problem(&item.display_path, &format!("{why}: rename or exclude it"));
     true
