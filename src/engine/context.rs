@@ -32,8 +32,8 @@ use crate::report::Report;
 
 /// Rows settled in one transaction.
 const SETTLES_AT_ONCE: usize = 256;
-/// Paths in a row for which Dropbox may have a server error before the pass ends.
-const SERVER_ERRORS_MAX: u32 = 30;
+/// Paths in a row for which Dropbox may have a server error before the step of the pass ends.
+const SERVER_ERRORS_MAX: u32 = 10;
 
 /// What one pass is to do.
 #[derive(Clone, Debug)]
@@ -315,21 +315,45 @@ impl<'a> Context<'a> {
     }
 
     /// Dropbox could not answer for this item, or its connection broke again and again: that is
-    /// the item's problem, and the others go on, unless a plain call fails as well.
+    /// the item's problem, and the others go on, unless a plain call fails as well. For an item
+    /// that failed in the pass before none is made.
     pub(crate) fn note_server_error(
         &mut self,
         api: &Api<'_>,
         item: &Item,
         text: &str,
     ) -> Result<()> {
+        let is_known = self.remembered.has_failed(&item.row.key);
         self.upload_left = true;
         self.server_errors += 1;
         self.env.report.problem(&item.display_path, text);
         self.remember(item, Reason::Failed, text);
-        if self.server_errors >= SERVER_ERRORS_MAX || !api.is_reachable() {
+        if !is_known && !api.is_reachable() {
             return Err(Error::TryLater(text.to_owned()));
         }
         Ok(())
+    }
+
+    /// A step of the pass begins, which may fare better than the one before.
+    pub(crate) fn begin_step(&mut self) {
+        self.server_errors = 0;
+    }
+
+    /// Whether Dropbox could not answer for so many items in a row that the rest of this step is
+    /// left for the next pass, this item as well.
+    pub(crate) fn ends_step(&mut self, item: &Item) -> bool {
+        if self.server_errors < SERVER_ERRORS_MAX {
+            return false;
+        }
+        self.upload_left = true;
+        let report = self.env.report;
+        if let Some(text) = self.remembered.keep(&item.row.key) {
+            report.problem(&item.display_path, &text);
+        } else {
+            let why = "Dropbox could not answer for many others in a row";
+            report.deferred(&item.display_path, why);
+        }
+        true
     }
 
     /// An item could not be dealt with: the next pass is to know.
@@ -370,16 +394,18 @@ impl<'a> Context<'a> {
         true
     }
 
-    /// Whether this very item was refused for want of room in an earlier pass.
+    /// Whether there was no room for this item in an earlier pass, and whether it is to be asked
+    /// first if there is now. One that has changed is always asked about.
     pub(crate) fn refused_for_room(&self, item: &Item) -> Option<Offer> {
-        let known = self.remembered.of(item)?;
+        let known = self.remembered.had_no_room(&item.row.key)?;
         let is_early = (known.since..known.next).contains(&self.now_s());
-        let offer = if is_early {
+        let has_changed = self.remembered.of(item).is_none();
+        let offer = if is_early || has_changed {
             Offer::IfItFits
         } else {
             Offer::Again
         };
-        (known.reason == Reason::NoRoom).then_some(offer)
+        Some(offer)
     }
 
     fn now_s(&self) -> i64 {
