@@ -401,8 +401,8 @@ fn waits_for(error: &Error) -> Option<&'static str> {
              configuration counts after a SIGHUP)",
         ),
         Error::Halt(_) => Some(
-            "waiting for a decision; it asks again with each pass, and goes on by itself once it \
-             is made",
+            "waiting until this is mended or answered; it asks again with each pass, and goes on \
+             by itself then",
         ),
         Error::Config(_) => Some(
             "waiting for this to be put right; it looks again with each pass (what is changed in \

@@ -325,7 +325,7 @@ fn b2_a_content_dir_that_is_away_is_waited_for_and_told_once() {
             line.contains("mounted") || line.contains("mount its disk"),
             "{line}"
         );
-        assert!(lines.next().unwrap().contains("waiting for a decision"));
+        assert!(lines.next().unwrap().contains("mended or answered"));
         std::thread::sleep(Duration::from_secs(3));
         if is_replaced {
             fs::remove_dir(&content).unwrap();
@@ -371,7 +371,7 @@ fn b2_a_halt_is_told_once_and_what_is_not_halted_goes_on() {
         .by_ref()
         .find(|line| line.contains("--approve "))
         .unwrap();
-    let is_waiting = |line: String| line.contains("waiting for a decision");
+    let is_waiting = |line: String| line.contains("mended or answered");
     assert!(lines.by_ref().take(2).any(is_waiting), "after what it does");
     running.gateway.put("new", "new");
     until("uploads go on", || {
