@@ -13,6 +13,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
 use crate::core::filter::FilterAllows;
 use crate::core::guard::Approvals;
+use crate::core::invocation::Invocation;
 use crate::core::own_names::Instance;
 use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
@@ -51,6 +52,19 @@ pub struct Options {
     pub kept: Approvals,
     /// How much time the pass may take.
     pub max_time: Option<Duration>,
+}
+
+impl Options {
+    /// The whole command that repeats this pass with `words`, such as `--approve ID`. One that went
+    /// only one way goes only that way again: another pass would not come to the same halt.
+    pub(crate) fn again(&self, invocation: &Invocation, words: &str) -> String {
+        let one_way = match (self.down, self.up) {
+            (true, false) => " --download-only",
+            (false, true) => " --upload-only",
+            (true, true) | (false, false) => "",
+        };
+        invocation.command(&format!("sync{one_way} {words}"))
+    }
 }
 
 /// What a pass works with. There is nothing in it to change either side with: that is what the
@@ -197,6 +211,11 @@ impl<'a> Context<'a> {
             committed: 0,
             settles: Vec::new(),
         })
+    }
+
+    /// The whole command that repeats this pass with `words`.
+    pub(crate) fn again(&self, words: &str) -> String {
+        self.options.again(&self.env.config.invocation, words)
     }
 
     /// Changes of this direction may be made in this pass.

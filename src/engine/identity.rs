@@ -87,9 +87,7 @@ pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentit
                 "this is another Dropbox account than the one synced before; nothing was changed. \
                  Authenticate with the old account again, or start over with this one by: \
                  {}",
-                env.config
-                    .invocation
-                    .command(&format!("sync --approve {id}"))
+                options.again(&env.config.invocation, &format!("--approve {id}"))
             )));
         }
     }
@@ -148,9 +146,7 @@ pub(crate) fn pull(
             Err(Error::Halt(format!(
                 "the Dropbox folder {remote_root} is gone; nothing was changed. Restore it on \
                  dropbox.com, or make it anew from what is here by: {}",
-                env.config
-                    .invocation
-                    .command(&format!("sync --approve {id}"))
+                options.again(&env.config.invocation, &format!("--approve {id}"))
             )))
         }
         RootState::Missing if options.mode == Mode::DropboxToLocal => config_error(

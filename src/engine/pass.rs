@@ -53,8 +53,8 @@ pub fn run<'a>(
     let found = root::look(env.disk, env.index, content_dir.display().to_string())?;
     check_pair(env, &found, identity)?;
     let disk = writers.as_ref().map(|writers| writers.disk);
-    let (approved, invocation) = (&options.approved, &env.config.invocation);
-    root::check(found, env.index, env.host, approved, invocation, disk)?;
+    let again = |words: &str| options.again(&env.config.invocation, words);
+    root::check(found, env.index, env.host, &options.approved, &again, disk)?;
     check_identity(env, options, identity)?;
     let token = match api.access().credential() {
         Credential::Personal(token) => Some(hash_hex(token.expose())),

@@ -5,7 +5,6 @@
 //! it does ([`TreeIdentity`]): that outlives a restart, which the number of a device does not.
 
 use crate::core::guard::{ApprovalId, Approvals};
-use crate::core::invocation::Invocation;
 use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
 use crate::engine::file_clock::FileClock;
@@ -68,7 +67,7 @@ pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoo
 }
 
 /// Compares the content dir with the one the base belongs to and marks a new one, if there is
-/// something to write with.
+/// something to write with. `again` says by which command the pass is repeated.
 ///
 /// # Errors
 /// [`Error::Halt`] if it is another one and nobody approved it.
@@ -77,7 +76,7 @@ pub fn check(
     index: &Index,
     host: &dyn Host,
     approved: &Approvals,
-    invocation: &Invocation,
+    again: &dyn Fn(&str) -> String,
     writer: Option<&dyn Disk>,
 ) -> Result<()> {
     if found.is_known && !found.is_new {
@@ -97,7 +96,7 @@ pub fn check(
                 "sync.content_dir is not the directory that was synced before (its marker \
                  {MARKER} is missing or another): is a disk not mounted? Nothing was changed. If \
                  this directory is meant, start over with it by: {}",
-                invocation.command(&format!("sync --approve {id}"))
+                again(&format!("--approve {id}"))
             )));
         }
         log::info!("starting over with this content dir; nothing is deleted on either side");

@@ -286,3 +286,71 @@ fn b3_a_dry_run_with_an_id_plans_without_these_deletes() {
     assert_eq!(world.written(), before);
     check_halts(&world);
 }
+
+/// B3: another pass than the one that halted would not come to the same halt, and would do what
+/// nobody asked for: the printed command goes the same way.
+#[test]
+fn b3_a_halt_of_a_pass_one_way_is_answered_by_a_pass_that_way() {
+    for (mode, way) in [
+        ("LOCAL_TO_DROPBOX", "--download-only"),
+        ("BIDIRECTIONAL", "--download-only"),
+        ("BIDIRECTIONAL", "--upload-only"),
+        ("DROPBOX_TO_LOCAL", "--upload-only"),
+    ] {
+        for answer in [World::approve, World::keep] {
+            let world = World::in_mode(mode);
+            for i in 0..8 {
+                world.put(&format!("{i}"), &format!("content {i}"));
+            }
+            world.dropbox.put("/other", b"there");
+            world.sync();
+            for i in 0..6 {
+                match way {
+                    "--upload-only" => world.remove(&format!("{i}")),
+                    _ => assert!(world.dropbox.remove(&format!("/{i}"))),
+                }
+            }
+            let halted = match way {
+                "--upload-only" => world.upload_only(),
+                _ => world.download_only(),
+            };
+            assert_eq!(halted.exit, ExitCode::Halted, "{mode} {way}: {halted:?}");
+            let printed = format!("sync {way} --approve ");
+            assert!(halted.error.contains(&printed), "{halted:?}");
+            let (here, there) = (world.local_tree().len(), world.remote_tree().len());
+            let answered = answer(&world, &halted.error);
+            assert_eq!(answered.exit, ExitCode::Ok, "{mode} {way}: {answered:?}");
+            match way {
+                "--upload-only" => assert_eq!(world.local_tree().len(), here, "{answered:?}"),
+                _ => assert_eq!(world.remote_tree().len(), there, "{answered:?}"),
+            }
+        }
+    }
+}
+
+/// B3: so does the command for what is undecided, for another account, for a folder that is gone.
+#[test]
+fn b3_every_answer_goes_the_way_of_the_pass() {
+    let world = World::in_mode("DROPBOX_TO_LOCAL");
+    world.put("a", "here");
+    world.dropbox.put("/a", b"there");
+    world.dropbox.put("/b", b"only there");
+    let undecided = world.upload_only();
+    let text = undecided.problems.values().next().unwrap();
+    assert!(text.contains("sync --upload-only --approve "), "{text}");
+    assert_eq!(world.approve(text).exit, ExitCode::Ok);
+    world.check_remote(&[("a", "here"), ("b", "only there")]);
+    world.check_local(&[("a", "here")]);
+
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    world.put("a", "here");
+    world.sync_ok();
+    world.take_content_away();
+    world.make_content_dir();
+    let halted = world.download_only();
+    assert!(
+        halted.error.contains("sync --download-only --approve "),
+        "{halted:?}"
+    );
+    assert_eq!(world.approve(&halted.error).exit, ExitCode::Ok);
+}

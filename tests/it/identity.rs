@@ -4,7 +4,6 @@
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::commands::sync::SyncArgs;
 use ferrybox::core::guard::Approvals;
-use ferrybox::core::invocation::Invocation;
 use ferrybox::core::path::Key;
 use ferrybox::engine::cursor::CursorFile;
 use ferrybox::engine::root;
@@ -167,8 +166,8 @@ fn unmarked() -> (World, Index) {
 fn check_root(world: &World, index: &Index) -> Result<(), Error> {
     let disk = world.disk();
     let found = root::look(&disk, index, "/content".to_owned())?;
-    let (none, plain) = (Approvals::default(), Invocation::default());
-    root::check(found, index, &world.clock, &none, &plain, Some(&disk))
+    let (none, again) = (Approvals::default(), str::to_owned);
+    root::check(found, index, &world.clock, &none, &again, Some(&disk))
 }
 
 /// A9: the number of its device is not what a content dir is known by.

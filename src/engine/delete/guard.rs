@@ -134,10 +134,7 @@ pub(crate) fn guard(cx: &Context<'_>, survey: &Survey, deletes: &[Delete]) -> Re
 
 /// What a person is asked, with the two answers.
 fn halt_text(cx: &Context<'_>, objection: &str, id: &str) -> String {
-    let command = |what: &str| {
-        let invocation = &cx.env.config.invocation;
-        invocation.command(&format!("sync --{what} {id}"))
-    };
+    let command = |what: &str| cx.again(&format!("--{what} {id}"));
     format!(
         "{objection}; nothing was deleted. One of these goes on, each with exactly what is named \
          above, once:\n  \
