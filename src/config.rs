@@ -29,6 +29,7 @@ mod paths;
 mod tests;
 
 pub use error::ConfigError;
+pub use file::is_config;
 
 use document::{Document, Setting, short};
 

@@ -184,6 +184,12 @@ fn mark_guards_passed(cx: &mut Context<'_>) -> Result<()> {
 /// Says once what the walks have only counted.
 fn tell_counts(cx: &Context<'_>, survey: &Survey) {
     tell_only_in_dropbox(cx, survey.only_in_dropbox);
+    if survey.state_files > 0 {
+        log::info!(
+            "left out because they are the sign-in or the index of another ferrybox: {}",
+            counted(survey.state_files, "file", "files")
+        );
+    }
     if survey.litter > 0 {
         log::info!(
             "left out because Dropbox never takes such names (Thumbs.db, ~$x and the like): {}",

@@ -11,6 +11,8 @@ pub struct Survey {
     pub(crate) only_in_dropbox: u64,
     /// Files and folders left out for a name Dropbox never takes.
     pub(crate) litter: u64,
+    /// Files of other instances, which hold their sign-in and their index.
+    pub(crate) state_files: u64,
     /// Temporary files of other instances that have lain in the content dir for long.
     pub(crate) left_by_others: u64,
 }

@@ -28,7 +28,7 @@ use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
 use crate::engine::item::{Item, Local, Walk, spelling};
 use crate::engine::local_dir::{
-    LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of, that_may_travel,
+    LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of,
 };
 use crate::engine::reconcile::visit;
 use crate::engine::survey::Survey;
@@ -79,10 +79,7 @@ fn walk_dir<'a>(
         LocalDir::Absent(path, device) => (path.clone(), *device, LocalEntries::none()),
         LocalDir::BelowFile | LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
     };
-    if !entries.own_names.is_empty() {
-        actions.clean(cx, &path, &entries.own_names);
-        actions.survey().left_by_others += count_left_by_others(cx, &path, &entries.own_names);
-    }
+    see_to_ours(cx, actions, &path, &entries);
     let walked = WalkedDir {
         dir: &dir,
         path: &path,
@@ -107,7 +104,7 @@ fn walk_dir<'a>(
         while names.folded(at).as_deref() == Some(name) {
             at += 1;
         }
-        let found = that_may_travel(cx, &path, entries.stat_range(start..at));
+        let found = entries.to_look_at(cx, &path, name, start..at);
         let known = if summary.as_ref().is_some_and(|summary| summary.name == name) {
             std::mem::replace(&mut summary, summaries.next()?)
         } else {
@@ -131,6 +128,22 @@ fn walk_dir<'a>(
     }
     actions.survey().add(&in_step);
     Ok(())
+}
+
+/// Removes what we have left in a directory, and counts what others of us have in it.
+fn see_to_ours<'a>(
+    cx: &mut Context<'a>,
+    actions: &mut dyn Actions<'a>,
+    path: &RelPath,
+    entries: &LocalEntries<'a>,
+) {
+    if !entries.own_names.is_empty() {
+        actions.clean(cx, path, &entries.own_names);
+        actions.survey().left_by_others += count_left_by_others(cx, path, &entries.own_names);
+    }
+    if !cx.is_second_round {
+        actions.survey().state_files += entries.state_files;
+    }
 }
 
 /// Nothing has happened to a file, and it is counted: so it is with nearly all of them in
