@@ -24,14 +24,17 @@ pub struct FoundRoot {
     is_new: bool,
     /// It was known by another path, or by none.
     has_moved: bool,
+    /// It was known by another path.
+    is_elsewhere: bool,
     /// What is known of it is to be written anew.
     is_stale: bool,
 }
 
 impl FoundRoot {
-    /// Whether it is neither the directory that was synced before nor at its path.
+    /// Whether it is not the directory that was synced before, as far as its path tells: a copy of
+    /// that has the same marker.
     pub fn is_another(&self) -> bool {
-        !self.is_known && self.has_moved
+        self.is_elsewhere || (self.has_moved && !self.is_known)
     }
 }
 
@@ -53,7 +56,8 @@ pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoo
         (None, Some(known)) => identity.is_of(known),
         (None, None) => true,
     };
-    let has_moved = index.meta(Meta::ContentDir)?.is_none_or(|at| at != path);
+    let known_path = index.meta(Meta::ContentDir)?;
+    let is_elsewhere = known_path.as_ref().is_some_and(|at| *at != path);
     let is_stale = known_marker.is_none() && known_identity != Some(identity.to_string());
     Ok(FoundRoot {
         path,
@@ -61,7 +65,8 @@ pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoo
         identity,
         is_known,
         is_new: known_marker.is_none() && known_identity.is_none(),
-        has_moved,
+        has_moved: is_elsewhere || known_path.is_none(),
+        is_elsewhere,
         is_stale,
     })
 }
