@@ -175,6 +175,8 @@ pub struct Context<'a> {
     pub committed: u64,
     /// Rows that wait to be settled together.
     settles: Vec<Row>,
+    /// Deletes of these directions wait for a person's word.
+    halted: BTreeSet<Direction>,
 }
 
 impl<'a> Context<'a> {
@@ -210,6 +212,7 @@ impl<'a> Context<'a> {
             ),
             committed: 0,
             settles: Vec::new(),
+            halted: BTreeSet::new(),
         })
     }
 
@@ -224,6 +227,22 @@ impl<'a> Context<'a> {
             Direction::Down => self.options.down,
             Direction::Up => self.options.up,
         }
+    }
+
+    /// Deletes of this direction wait for a person's word.
+    pub(crate) fn halt(&mut self, direction: Direction) {
+        self.halted.insert(direction);
+    }
+
+    /// Whether they do.
+    pub(crate) fn is_halted(&self, direction: Direction) -> bool {
+        self.halted.contains(&direction)
+    }
+
+    /// Whether what has no name on the side of this direction gets none any more in this pass. The
+    /// deletes that would free it may have been halted: then nothing is said of it.
+    pub(crate) fn is_last_chance(&self, direction: Direction) -> bool {
+        self.is_second_round && !self.is_halted(direction)
     }
 
     /// Whether this pass brings down what Dropbox has changed.

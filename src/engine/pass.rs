@@ -128,10 +128,11 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     phases.send_queue(cx)?;
     phases.uploads.send_last(cx)?;
     phases.uploads.make_remote_folders(cx)?;
-    if let Some(halt) = phases.delete_all(cx)? {
-        return Ok(Some(halt));
+    let halt = phases.delete_all(cx)?;
+    // What has arrived speaks for no side before the guards have let all deletes go.
+    if halt.is_none() {
+        mark_guards_passed(cx)?;
     }
-    mark_guards_passed(cx)?;
     if cx.needs_second_round {
         cx.is_second_round = true;
         if cx.brings_down() {
@@ -143,7 +144,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
         phases.uploads.make_remote_folders(cx)?;
     }
     phases.delete_other_halves(cx)?;
-    Ok(None)
+    Ok(halt)
 }
 
 /// Says what the pass would do; returns what would halt it, if something would.

@@ -9,7 +9,7 @@ use crate::core::remote::Rev;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
-use crate::engine::delete::guard::{CollectedDeletes, Ruling, frees_a_name, guard};
+use crate::engine::delete::guard::{CollectedDeletes, Ruled, frees_a_name, guard};
 use crate::engine::download::archive_plan::How;
 use crate::engine::download::copy_name::report_conflict;
 use crate::engine::download::existing;
@@ -64,13 +64,9 @@ impl<'a> Planner<'a> {
         self.plan_new_files(cx)?;
         self.halves.hold_back(cx, &mut self.collected)?;
         let deletes = self.collected.take();
-        match guard(cx, &self.survey, &deletes)? {
-            Ruling::Go => {}
-            // What would come of each as something new is only known when it is met again.
-            Ruling::Keep => return Ok(None),
-            Ruling::Halt(halt) => return Ok(Some(halt)),
-        }
-        for delete in &deletes {
+        // What would come of those that are kept is only known when they are met again.
+        let Ruled { go, halt, .. } = guard(cx, &self.survey, deletes)?;
+        for delete in &go {
             let change = match delete.direction {
                 Direction::Down => Change::DeleteLocal,
                 Direction::Up => Change::DeleteRemote,
@@ -78,7 +74,7 @@ impl<'a> Planner<'a> {
             say(cx, change, &delete.item, "");
         }
         self.halves.let_go(cx).map(drop)?;
-        Ok(None)
+        Ok(halt)
     }
 
     /// Tells what was only renamed here from what goes up. The old names are not among the deletes

@@ -354,3 +354,158 @@ fn b3_every_answer_goes_the_way_of_the_pass() {
     );
     assert_eq!(world.approve(&halted.error).exit, ExitCode::Ok);
 }
+
+/// Ten files in step, of which `here` are removed here and `there` in Dropbox, from either end.
+fn thinned_out(here: usize, there: usize) -> World {
+    let world = world();
+    for i in 0..10 {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    world.put("old", "old");
+    world.sync_ok();
+    (0..here).for_each(|i| world.remove(&format!("d/{i}")));
+    for i in 10 - there..10 {
+        world.dropbox.remove(&format!("/d/{i}"));
+    }
+    world
+}
+
+/// B2: what one side asks about keeps nothing on the other side from being done.
+#[test]
+fn b2_a_halt_of_one_direction_stops_nothing_in_the_other() {
+    let world = thinned_out(7, 1);
+    world.put("x/in", "inner");
+    world.dropbox.put("/x", b"file there");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert!(
+        halted.error.contains("nothing was deleted in Dropbox"),
+        "{halted:?}"
+    );
+    assert_eq!(halted.counts.deleted_in_dropbox, 0, "{halted:?}");
+    assert_eq!(halted.counts.deleted_locally, 1, "{halted:?}");
+    assert_eq!(world.read("d/9"), None);
+    let x = world.read("x");
+    assert_eq!(x.as_deref(), Some("file there"), "clashes are solved");
+    let again = world.sync();
+    assert_eq!(again.exit, ExitCode::Halted, "{again:?}");
+    let approved = world.approve(&halted.error);
+    assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
+    assert_eq!(approved.counts.deleted_in_dropbox, 7, "{approved:?}");
+    world.check_settled();
+}
+
+/// B2: the same with the sides exchanged, and with what is only planned.
+#[test]
+fn b2_a_halt_here_stops_no_delete_in_dropbox() {
+    let world = thinned_out(1, 7);
+    let planned = world.dry_run();
+    assert_eq!(planned.exit, ExitCode::Halted, "{planned:?}");
+    assert_eq!(planned.counts.deleted_in_dropbox, 1, "{planned:?}");
+    assert_eq!(planned.counts.deleted_locally, 0, "{planned:?}");
+    let halted = world.sync();
+    assert_eq!(halted.error, planned.error);
+    assert_eq!(halted.counts.deleted_in_dropbox, 1, "{halted:?}");
+    assert_eq!(halted.counts.deleted_locally, 0, "{halted:?}");
+    let kept = world.keep(&halted.error);
+    assert_eq!(kept.exit, ExitCode::Ok, "{kept:?}");
+    assert_eq!(kept.counts.uploaded, 7, "{kept:?}");
+    world.check_settled();
+}
+
+/// B2: each direction that halts has an id of its own.
+#[test]
+fn b2_each_direction_is_answered_for_itself() {
+    let world = thinned_out(4, 4);
+    let mut config = world.config();
+    config.guard.max_delete_share = 0.2;
+    let sync = |args: &SyncArgs| world.sync_config(&config, args);
+    let halted = sync(&SyncArgs::default());
+    let asked: Vec<_> = halted
+        .error
+        .lines()
+        .filter(|l| !l.starts_with(' '))
+        .collect();
+    assert_eq!(asked.len(), 2, "{halted:?}");
+    assert_eq!(halted.counts.changes(), 0, "{halted:?}");
+    let id_of = |what: &str| {
+        let part = &halted.error[halted.error.find(what).unwrap()..];
+        let (part, _) = part.split_once("deletes them").unwrap();
+        crate::world::approval_in(part).unwrap()
+    };
+    let half = sync(&SyncArgs {
+        kept: vec![id_of("deleted in Dropbox")],
+        ..SyncArgs::default()
+    });
+    assert_eq!(half.exit, ExitCode::Halted, "{half:?}");
+    assert!(half.error.contains("deleted locally"), "{half:?}");
+    assert_eq!(half.counts.downloaded, 4, "{half:?}");
+    let whole = sync(&SyncArgs {
+        approved: vec![id_of("deleted locally")],
+        ..SyncArgs::default()
+    });
+    assert_eq!(whole.exit, ExitCode::Ok, "{whole:?}");
+    assert_eq!(whole.counts.deleted_locally, 4, "{whole:?}");
+    world.check_settled();
+}
+
+/// B2: what arrived beside a halt speaks for no side, also once the halt is over.
+#[test]
+fn b2_what_arrives_beside_a_halt_does_not_count_as_in_step() {
+    let world = emptied();
+    for i in 0..10 {
+        world.put(&format!("new {i}"), &format!("new content {i}"));
+    }
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert_eq!(halted.counts.uploaded, 10, "{halted:?}");
+    let index = ferrybox::index::Index::open(&world.state().join("index.db"));
+    let index = index.unwrap().unwrap();
+    let held = ferrybox::index::Meta::HeldDown;
+    index.transaction(|| index.clear_meta(held)).unwrap();
+    drop(index);
+    check_halts(&world);
+}
+
+/// B2: a folder whose files are asked about makes no way for anything.
+#[test]
+fn b2_a_folder_with_halted_deletes_stays_where_it_is() {
+    let world = emptied();
+    world.put("e/1", "one");
+    world.put("e/2", "two");
+    world.sync();
+    world.dropbox.put("/d", b"a file now");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert_eq!(halted.problems.len(), 0, "{halted:?}");
+    check_halts(&world);
+    let approved = world.approve(&halted.error);
+    assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
+    assert_eq!(world.read("d").as_deref(), Some("a file now"));
+    assert!(approved.conflicts.is_empty(), "{approved:?}");
+}
+
+/// B2: nor does the folder go in which a halted delete is left, because a rename out of it is done.
+#[test]
+fn b2_a_folder_goes_with_the_last_of_what_was_asked_about() {
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    for i in 0..8 {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    world.put("d/renamed", "content of the one that was renamed");
+    world.sync_ok();
+    let refused = Fault::new(
+        "move",
+        When::Always,
+        Effect::refused("to/no_write_permission"),
+    );
+    world.dropbox.inject(refused);
+    world.rename("d/renamed", "renamed");
+    world.remove("d");
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    world.dropbox.clear_faults();
+    let approved = world.approve(&halted.error);
+    assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
+    world.check_remote(&[("renamed", "content of the one that was renamed")]);
+}

@@ -2,7 +2,7 @@
 
 use crate::core::arrived_content::ArrivedContent;
 use crate::core::decide::Direction;
-use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
+use crate::core::guard::{ApprovalId, Limits, Tally, objection, place_of, standing_objection};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
 use crate::engine::survey::Survey;
@@ -70,47 +70,87 @@ pub(crate) fn frees_a_name(direction: Direction, item: &Item) -> bool {
     }
 }
 
-/// What becomes of the deletes of a pass.
-pub(crate) enum Ruling {
-    /// They are carried out.
-    Go,
-    /// A person keeps what they are about.
-    Keep,
-    /// A person must decide.
-    Halt(Error),
+/// What becomes of the deletes of a pass, in their order.
+#[derive(Default)]
+pub(crate) struct Ruled {
+    /// These are carried out.
+    pub(crate) go: Vec<Delete>,
+    /// A person keeps what these are about.
+    pub(crate) kept: Vec<Delete>,
+    /// A person must decide about the others.
+    pub(crate) halt: Option<Error>,
 }
 
-/// Whether these deletes, in their order, are carried out.
+/// What becomes of the deletes of one direction.
+enum Ruling {
+    Go,
+    Keep,
+    Halt(String),
+}
+
+/// Which of these deletes, in their order, are carried out. One direction that halts holds the
+/// other one up in nothing.
 ///
 /// # Errors
 /// What the index says.
-pub(crate) fn guard(cx: &Context<'_>, survey: &Survey, deletes: &[Delete]) -> Result<Ruling> {
+pub(crate) fn guard(cx: &mut Context<'_>, survey: &Survey, deletes: Vec<Delete>) -> Result<Ruled> {
     if !deletes.is_empty() {
         cx.env.index.check_totals_once()?;
     }
     let mut tally = survey.tally;
-    tally.delete_local = lost(deletes, Direction::Down, &cx.arrived_down);
-    tally.delete_remote = lost(deletes, Direction::Up, &cx.arrived_up);
+    tally.delete_local = lost(&deletes, Direction::Down, &cx.arrived_down);
+    tally.delete_remote = lost(&deletes, Direction::Up, &cx.arrived_up);
+    let up = rule(cx, tally, &deletes, Direction::Up)?;
+    let down = rule(cx, tally, &deletes, Direction::Down)?;
+    let mut ruled = Ruled::default();
+    for delete in deletes {
+        let ruling = match delete.direction {
+            Direction::Up => &up,
+            Direction::Down => &down,
+        };
+        match ruling {
+            Ruling::Go => ruled.go.push(delete),
+            Ruling::Keep => ruled.kept.push(delete),
+            Ruling::Halt(_) => tell_delete(cx, &delete),
+        }
+    }
+    let mut texts = Vec::new();
+    for (direction, ruling) in [(Direction::Up, up), (Direction::Down, down)] {
+        if let Ruling::Halt(text) = ruling {
+            cx.halt(direction);
+            texts.push(text);
+        }
+    }
+    ruled.halt = (!texts.is_empty()).then(|| Error::Halt(texts.join("\n")));
+    Ok(ruled)
+}
+
+fn rule(
+    cx: &Context<'_>,
+    tally: Tally,
+    deletes: &[Delete],
+    direction: Direction,
+) -> Result<Ruling> {
     let guard = &cx.env.config.guard;
     let limits = Limits {
         max_delete_count: guard.max_delete_count,
         max_delete_share: guard.max_delete_share,
     };
-    let objection = match objection(limits, tally) {
-        Some((direction, text)) => {
+    let objection = match objection(limits, tally, direction) {
+        Some(text) => {
             hold(cx, direction)?;
             Some(text)
         }
-        None => standing(cx, tally)?,
+        None => standing(cx, tally, direction)?,
     };
     let Some(objection) = objection else {
         return Ok(Ruling::Go);
     };
     let mut id = ApprovalId::new("deletes");
-    for delete in deletes {
+    for delete in deletes.iter().filter(|one| one.direction == direction) {
         let row = &delete.item.row;
         let rev = row.base_file().map_or("", |base| base.rev.as_str());
-        id.delete(delete.direction, &row.key.path(), rev);
+        id.delete(direction, &row.key.path(), rev);
     }
     let id = id.finish();
     let is_approved = cx.options.approved.contains(&id);
@@ -122,25 +162,22 @@ pub(crate) fn guard(cx: &Context<'_>, survey: &Survey, deletes: &[Delete]) -> Re
             false => ("approved", Ruling::Go),
         };
         log::info!("{word}: {objection}");
-        release(cx, Direction::Down)?;
-        release(cx, Direction::Up)?;
+        release(cx, direction)?;
         return Ok(ruling);
     }
-    for delete in deletes {
-        tell_delete(cx, delete);
-    }
-    Ok(Ruling::Halt(Error::Halt(halt_text(cx, &objection, &id))))
+    Ok(Ruling::Halt(halt_text(cx, direction, &objection, &id)))
 }
 
 /// What a person is asked, with the two answers.
-fn halt_text(cx: &Context<'_>, objection: &str, id: &str) -> String {
+fn halt_text(cx: &Context<'_>, direction: Direction, objection: &str, id: &str) -> String {
     let command = |what: &str| cx.again(&format!("--{what} {id}"));
     format!(
-        "{objection}; nothing was deleted. One of these goes on, each with exactly what is named \
-         above, once:\n  \
+        "{objection}; nothing was deleted {}. One of these goes on, each with exactly what is \
+         named above, once:\n  \
          {}\n      keeps the files: each counts as new, and goes up or comes back as the mode \
          says\n  \
          {}\n      deletes them: the deletes are meant",
+        place_of(direction),
         command("keep"),
         command("approve"),
     )
@@ -148,18 +185,15 @@ fn halt_text(cx: &Context<'_>, objection: &str, id: &str) -> String {
 
 /// Objects to deletes of a direction that is held since an earlier pass; lets go of one that
 /// has nothing left to delete.
-fn standing(cx: &Context<'_>, tally: Tally) -> Result<Option<String>> {
-    for direction in [Direction::Up, Direction::Down] {
-        if cx.env.index.meta(held(direction))?.is_none() {
-            continue;
-        }
-        match standing_objection(tally, direction) {
-            Some(text) => return Ok(Some(text)),
-            None if has_seen_all(cx, direction) => release(cx, direction)?,
-            None => {}
-        }
+fn standing(cx: &Context<'_>, tally: Tally, direction: Direction) -> Result<Option<String>> {
+    if cx.env.index.meta(held(direction))?.is_none() {
+        return Ok(None);
     }
-    Ok(None)
+    let standing = standing_objection(tally, direction);
+    if standing.is_none() && has_seen_all(cx, direction) {
+        release(cx, direction)?;
+    }
+    Ok(standing)
 }
 
 /// Whether this pass would have found every delete of a direction.
@@ -188,10 +222,7 @@ fn release(cx: &Context<'_>, direction: Direction) -> Result<()> {
 }
 
 fn tell_delete(cx: &Context<'_>, delete: &Delete) {
-    let place = match delete.direction {
-        Direction::Down => "locally",
-        Direction::Up => "in Dropbox",
-    };
+    let place = place_of(delete.direction);
     cx.env.report.held(place, &delete.item.display_path);
 }
 

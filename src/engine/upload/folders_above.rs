@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::core::decide::Direction;
 use crate::core::path::{Key, split};
 use crate::engine::context::Context;
 use crate::engine::item::Item;
@@ -44,7 +45,7 @@ pub(super) fn tell_blocked(cx: &mut Context<'_>, item: &Item) -> Result<()> {
     cx.needs_second_round = true;
     cx.upload_left |= cx.is_second_round;
     let (mut key, mut display_path) = (item.row.key.parent(), split(&item.display_path).0);
-    while let (true, Some(folder)) = (cx.is_second_round, key) {
+    while let (true, Some(folder)) = (cx.is_last_chance(Direction::Up), key) {
         let row = cx.env.index.row(&folder)?;
         if row.is_some_and(|row| row.remote_file().is_some()) {
             let text = "Dropbox has a file of this name, here is a folder: what is in it does not \
