@@ -33,7 +33,7 @@ use crate::engine::local_dir::{
 use crate::engine::reconcile::visit;
 use crate::engine::survey::Survey;
 use crate::error::{Result, state_error};
-use crate::index::{Base, Remote, Row, RowSummary};
+use crate::index::{Base, HeldBy, Remote, Row, RowSummary};
 use crate::io::stat::Kind;
 
 /// Walks the whole tree.
@@ -74,7 +74,7 @@ fn walk_dir<'a>(
     let (path, device, entries) = match &dir.local {
         LocalDir::Present(path, device) => match entries(cx, path, *device) {
             Some(entries) => (path.clone(), *device, entries),
-            None => return Ok(()),
+            None => return note_unseen(cx, actions, &Row::new(Key::of(&dir.key), "")),
         },
         LocalDir::Absent(path, device) => (path.clone(), *device, LocalEntries::none()),
         LocalDir::BelowFile | LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
@@ -260,6 +260,7 @@ fn walk_key<'a>(
     if !row.intact {
         // Even where the filters would not look: its very name may be what is damaged.
         cx.note_damaged(&row.key);
+        actions.survey().unseen.note(&row.key);
         return Ok(());
     }
     let display_path = dir.display_path.join(&row.display_name);
@@ -277,6 +278,10 @@ fn walk_key<'a>(
         display_path,
         blocked_up: dir.blocked_up,
     };
+    let is_clear = item.local != Local::Unknown && item.row.remote != Remote::NotDownloadable;
+    if !is_clear || item.path().is_err() || has_lost_mount(cx, &item.row, &item.local)? {
+        note_unseen(cx, actions, &item.row)?;
+    }
     tell_special(cx, &item, found)?;
     if let (Err(error), Local::File(_) | Local::Folder { .. }) = (item.path(), item.local) {
         cx.note_incomplete_view();
@@ -296,6 +301,19 @@ fn walk_key<'a>(
     }
     queue_children(&item, dirs)?;
     visit(cx, actions, Walk::All, item, How::Fetch)
+}
+
+/// What is at and below a row could not be looked at: that matters if it was in step.
+fn note_unseen<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, row: &Row) -> Result<()> {
+    let index = cx.env.index;
+    let was_in_step = match row.key.path().is_empty() {
+        true => index.has_base()?,
+        false => row.base_file().is_some() || index.has_files_below(&row.key, HeldBy::Base)?,
+    };
+    if was_in_step {
+        actions.survey().unseen.note(&row.key);
+    }
+    Ok(())
 }
 
 /// Says which of the local names of a key cannot be told apart, or not be looked at.

@@ -509,3 +509,88 @@ fn b2_a_folder_goes_with_the_last_of_what_was_asked_about() {
     assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
     world.check_remote(&[("renamed", "content of the one that was renamed")]);
 }
+
+/// Four of six files are gone here, which halts.
+fn halted_over_four(world: &World) {
+    for i in 0..6 {
+        world.put(&format!("{i}"), &format!("content {i}"));
+    }
+    world.sync();
+    (0..4).for_each(|i| world.remove(&format!("{i}")));
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+}
+
+/// The four are back, and one of the others goes: whether the halt is over.
+fn is_over(world: &World) -> bool {
+    for i in 0..4 {
+        world.put(&format!("{i}"), &format!("content {i}"));
+    }
+    world.sync();
+    world.remove("5");
+    let outcome = world.sync();
+    assert_ne!(outcome.exit, ExitCode::Ok, "something stays: {outcome:?}");
+    outcome.exit != ExitCode::Halted
+}
+
+/// B2: what was never in step, or was hidden already when the halt began, hides nothing of it.
+#[test]
+fn b2_a_halt_ends_though_something_else_cannot_be_looked_at() {
+    let world = world();
+    world.put("A.txt", "A");
+    world.put("a.txt", "a");
+    halted_over_four(&world);
+    assert!(is_over(&world), "never in step");
+
+    let world = crate::world::world();
+    world.put("a.txt", "a");
+    world.put("dir/in", "in");
+    world.sync_ok();
+    world.put("A.txt", "A");
+    world.put("Dir/other", "other");
+    halted_over_four(&world);
+    assert!(is_over(&world), "hidden before");
+}
+
+/// B2: what is hidden since then may be what the halt is about.
+#[test]
+fn b2_a_halt_does_not_end_while_what_it_names_may_be_hidden() {
+    let world = world();
+    world.put("dir/in", "in");
+    world.sync_ok();
+    halted_over_four(&world);
+    world.put("Dir/other", "other");
+    assert!(!is_over(&world), "hidden since");
+
+    let world = crate::world::world();
+    world.put("dir/in", "in");
+    world.sync_ok();
+    world.put("Dir/other", "other");
+    halted_over_four(&world);
+    // Seen for once, and named with the others.
+    world.remove("Dir");
+    world.remove("dir/in");
+    assert_eq!(world.sync().exit, ExitCode::Halted);
+    world.put("Dir/other", "other");
+    assert!(!is_over(&world), "named meanwhile");
+}
+
+/// B2: a halt of `--download-only` ends in such a pass, whatever the mode.
+#[test]
+fn b2_a_halt_of_a_pass_one_way_ends_once_the_files_are_back() {
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    for i in 0..8 {
+        world.put(&format!("{i}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    for i in 0..6 {
+        world.dropbox.remove(&format!("/{i}"));
+    }
+    assert_eq!(world.download_only().exit, ExitCode::Halted);
+    world.sync_ok();
+    assert_eq!(world.remote_tree().len(), 8, "they are back");
+    assert_eq!(world.download_only().exit, ExitCode::Ok);
+    world.dropbox.remove("/7");
+    let outcome = world.download_only();
+    assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+    assert_eq!(outcome.counts.deleted_locally, 1, "{outcome:?}");
+}

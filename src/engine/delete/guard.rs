@@ -1,11 +1,11 @@
 //! The deletes that a pass has collected, and what halts it instead of carrying them out.
 
 use crate::core::arrived_content::ArrivedContent;
-use crate::core::decide::Direction;
+use crate::core::decide::{Direction, Mode};
 use crate::core::guard::{ApprovalId, Limits, Tally, objection, place_of, standing_objection};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
-use crate::engine::survey::Survey;
+use crate::engine::survey::{Survey, Unseen};
 use crate::error::{Error, Result};
 use crate::index::Meta;
 
@@ -100,8 +100,9 @@ pub(crate) fn guard(cx: &mut Context<'_>, survey: &Survey, deletes: Vec<Delete>)
     let mut tally = survey.tally;
     tally.delete_local = lost(&deletes, Direction::Down, &cx.arrived_down);
     tally.delete_remote = lost(&deletes, Direction::Up, &cx.arrived_up);
-    let up = rule(cx, tally, &deletes, Direction::Up)?;
-    let down = rule(cx, tally, &deletes, Direction::Down)?;
+    let unseen = &survey.unseen;
+    let up = rule(cx, tally, unseen, &deletes, Direction::Up)?;
+    let down = rule(cx, tally, unseen, &deletes, Direction::Down)?;
     let mut ruled = Ruled::default();
     for delete in deletes {
         let ruling = match delete.direction {
@@ -128,6 +129,7 @@ pub(crate) fn guard(cx: &mut Context<'_>, survey: &Survey, deletes: Vec<Delete>)
 fn rule(
     cx: &Context<'_>,
     tally: Tally,
+    unseen: &Unseen,
     deletes: &[Delete],
     direction: Direction,
 ) -> Result<Ruling> {
@@ -137,11 +139,8 @@ fn rule(
         max_delete_share: guard.max_delete_share,
     };
     let objection = match objection(limits, tally, direction) {
-        Some(text) => {
-            hold(cx, direction)?;
-            Some(text)
-        }
-        None => standing(cx, tally, direction)?,
+        Some(text) => Some(text),
+        None => standing(cx, tally, unseen, direction)?,
     };
     let Some(objection) = objection else {
         return Ok(Ruling::Go);
@@ -165,6 +164,7 @@ fn rule(
         release(cx, direction)?;
         return Ok(ruling);
     }
+    hold(cx, unseen, direction)?;
     Ok(Ruling::Halt(halt_text(cx, direction, &objection, &id)))
 }
 
@@ -185,31 +185,40 @@ fn halt_text(cx: &Context<'_>, direction: Direction, objection: &str, id: &str) 
 
 /// Objects to deletes of a direction that is held since an earlier pass; lets go of one that
 /// has nothing left to delete.
-fn standing(cx: &Context<'_>, tally: Tally, direction: Direction) -> Result<Option<String>> {
-    if cx.env.index.meta(held(direction))?.is_none() {
+fn standing(
+    cx: &Context<'_>,
+    tally: Tally,
+    unseen: &Unseen,
+    direction: Direction,
+) -> Result<Option<String>> {
+    let Some(unseen_then) = cx.env.index.meta(held(direction))? else {
         return Ok(None);
-    }
+    };
     let standing = standing_objection(tally, direction);
-    if standing.is_none() && has_seen_all(cx, direction) {
+    if standing.is_none() && would_delete(cx, direction) && unseen.was_all_in(&unseen_then) {
         release(cx, direction)?;
     }
     Ok(standing)
 }
 
-/// Whether this pass would have found every delete of a direction.
-fn has_seen_all(cx: &Context<'_>, direction: Direction) -> bool {
-    let has_looked = match direction {
-        Direction::Up => cx.options.up,
-        Direction::Down => cx.options.down,
-    };
-    has_looked && !cx.view_is_incomplete && cx.options.mode == cx.env.config.sync.mode
+/// Whether this pass carries out deletes of a direction, wherever it finds them.
+fn would_delete(cx: &Context<'_>, direction: Direction) -> bool {
+    match direction {
+        Direction::Up => cx.options.up && cx.options.mode != Mode::DropboxToLocal,
+        Direction::Down => cx.options.down && cx.options.mode != Mode::LocalToDropbox,
+    }
 }
 
-fn hold(cx: &Context<'_>, direction: Direction) -> Result<()> {
+/// Keeps with the halt what could not be looked at from the first time on.
+fn hold(cx: &Context<'_>, unseen: &Unseen, direction: Direction) -> Result<()> {
     let index = cx.env.index;
-    index.transaction(|| match index.meta(held(direction))? {
-        Some(_) => Ok(()),
-        None => index.set_meta(held(direction), "1"),
+    index.transaction(|| {
+        let before = index.meta(held(direction))?;
+        let now = unseen.taken_along(before.as_deref());
+        match before.is_some_and(|before| before == now) {
+            true => Ok(()),
+            false => index.set_meta(held(direction), &now),
+        }
     })
 }
 
