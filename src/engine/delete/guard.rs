@@ -174,8 +174,8 @@ fn halt_text(cx: &Context<'_>, direction: Direction, objection: &str, id: &str) 
     format!(
         "{objection}; nothing was deleted {}. One of these goes on, each with exactly what is \
          named above, once:\n  \
-         {}\n      keeps the files: each counts as new, and goes up or comes back as the mode \
-         says\n  \
+         {}\n      keeps the files: each counts as new, and stays, goes up or comes back as the \
+         mode says\n  \
          {}\n      deletes them: the deletes are meant",
         place_of(direction),
         command("keep"),
