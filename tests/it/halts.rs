@@ -467,22 +467,31 @@ fn b2_what_arrives_beside_a_halt_does_not_count_as_in_step() {
     check_halts(&world);
 }
 
-/// B2: a folder whose files are asked about makes no way for anything.
+/// B2: a folder whose files are asked about makes no way for anything, also where it was to make
+/// way before and could not.
 #[test]
 fn b2_a_folder_with_halted_deletes_stays_where_it_is() {
-    let world = emptied();
-    world.put("e/1", "one");
-    world.put("e/2", "two");
-    world.sync();
+    let world = World::in_memory("BIDIRECTIONAL");
+    for i in 0..5 {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    (0..3).for_each(|i| world.put(&format!("e/{i}"), &format!("other content {i}")));
+    world.sync_ok();
+    world.put("d/.hidden", "never synced");
+    world.dropbox.remove("/d");
     world.dropbox.put("/d", b"a file now");
     let halted = world.sync();
-    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
     assert_eq!(halted.problems.len(), 0, "{halted:?}");
+    world.hands().set_mode("d", 0o555);
+    let in_vain = world.approve(&halted.error);
+    assert_eq!(in_vain.exit, ExitCode::SomeFiles, "{in_vain:?}");
+    world.hands().set_mode("d", 0o755);
+    world.remove("d/.hidden");
     check_halts(&world);
+    let halted = world.sync();
     let approved = world.approve(&halted.error);
     assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
     assert_eq!(world.read("d").as_deref(), Some("a file now"));
-    assert!(approved.conflicts.is_empty(), "{approved:?}");
 }
 
 /// B2: nor does the folder go in which a halted delete is left, because a rename out of it is done.
