@@ -494,29 +494,44 @@ fn b2_a_folder_with_halted_deletes_stays_where_it_is() {
     assert_eq!(world.read("d").as_deref(), Some("a file now"));
 }
 
-/// B2: nor does the folder go in which a halted delete is left, because a rename out of it is done.
+/// B2: nor does the folder go in which a halted delete is left, because a rename out of it is done
+/// in the second round.
 #[test]
 fn b2_a_folder_goes_with_the_last_of_what_was_asked_about() {
-    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    let world = world();
     for i in 0..8 {
         world.put(&format!("d/{i}"), &format!("content {i}"));
     }
     world.put("d/renamed", "content of the one that was renamed");
     world.sync_ok();
-    let refused = Fault::new(
-        "move",
-        When::Always,
-        Effect::refused("to/no_write_permission"),
-    );
-    world.dropbox.inject(refused);
+    let refused = Effect::refused("to/no_write_permission");
+    for route in ["move", "copy"] {
+        world
+            .dropbox
+            .inject(Fault::new(route, When::Always, refused.clone()));
+    }
     world.rename("d/renamed", "renamed");
     world.remove("d");
+    world.put("x/in", "inner");
+    world.dropbox.put("/x", b"file there");
+    let dropbox = world.dropbox.clone();
+    let failing = Fault::new("upload", When::Always, Effect::Status(500, String::new()));
+    world.dropbox.inject(failing.about("renamed"));
+    world.on_request(move |request| {
+        if request.target.ends_with("files/download") {
+            dropbox.clear_faults();
+        }
+    });
     let halted = world.sync();
     assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
-    world.dropbox.clear_faults();
-    let approved = world.approve(&halted.error);
+    assert_eq!(halted.counts.moved, 1, "{halted:?}");
+    // Now the folder is among what is asked about.
+    let again = world.sync();
+    let approved = world.approve(&again.error);
     assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
-    world.check_remote(&[("renamed", "content of the one that was renamed")]);
+    let there = world.remote_tree();
+    assert!(there.contains_key("renamed"), "{there:?}");
+    assert!(!there.contains_key("d/"), "{there:?}");
 }
 
 /// Four of six files are gone here, which halts.
@@ -602,4 +617,19 @@ fn b2_a_halt_of_a_pass_one_way_ends_once_the_files_are_back() {
     let outcome = world.download_only();
     assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
     assert_eq!(outcome.counts.deleted_locally, 1, "{outcome:?}");
+}
+
+/// B2: a pass that goes the other way does not see what is waiting, and ends no halt.
+#[test]
+fn b2_a_halt_is_not_ended_by_a_pass_the_other_way() {
+    let world = world();
+    halted_over_four(&world);
+    for i in 0..2 {
+        world.put(&format!("{i}"), &format!("content {i}"));
+    }
+    let other_way = world.download_only();
+    assert_eq!(other_way.exit, ExitCode::Ok, "{other_way:?}");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
+    assert!(outcome.error.starts_with("2 files would"), "{outcome:?}");
 }
