@@ -23,6 +23,7 @@ pub mod remote_root;
 pub mod root;
 pub mod stable_read;
 pub mod survey;
+pub(crate) mod under_way;
 pub mod upload;
 pub mod walk;
 

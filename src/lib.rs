@@ -70,7 +70,7 @@
 //! context
 //! pull    remembered
 //! item    survey    remote_root    root    cursor    credential    stable_read
-//! file_clock
+//! file_clock    under_way
 //! ```
 //!
 //! 1. Who we are. [`engine::credential`]: what proves it to Dropbox, and the account that the base
@@ -93,7 +93,8 @@
 //! 5. [`engine::reconcile`] takes one [`engine::item`] after the other: [`engine::observe`] looks
 //!    at it, [`core::decide`] decides, and [`engine::actions`] is what that leads to.
 //!    [`engine::stable_read`] reads a file as one version of it, and [`engine::file_clock`] says
-//!    whether its stamp can be trusted from then on. [`engine::remembered`] is what could not be
+//!    whether its stamp can be trusted from then on. `engine::under_way` is what is to get to a
+//!    side and is not there yet. [`engine::remembered`] is what could not be
 //!    done before: it is not offered again and again.
 //! 6. [`engine::phases`] carries the actions out. It holds the three phases, which do not know each
 //!    other; each owns its state. What they wrote to the content dir is made durable by

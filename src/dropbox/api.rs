@@ -120,10 +120,15 @@ impl<'a> Api<'a> {
         self.rpc("users/get_current_account", &Value::Null)
     }
 
-    /// Whether Dropbox answers a plain call (`users/get_current_account`) at all, whatever it says.
-    /// It is asked once.
+    /// From now on a call that fails is not tried again, as for what failed before; or is again.
+    pub fn try_once(&self, once: bool) {
+        self.retry.try_once(once);
+    }
+
+    /// Whether Dropbox answers a plain call (`files/list_folder`, one entry) at all, whatever it
+    /// says. It is asked once.
     pub fn is_reachable(&self) -> bool {
-        let answer = self.rpc_once::<Value>("users/get_current_account", "null");
+        let answer = self.rpc_once::<Value>("files/list_folder", r#"{"path":"","limit":1}"#);
         !matches!(
             answer,
             Err(Failure::Broken(_) | Failure::ServerError(_) | Failure::TokenDoubtful(_))

@@ -76,6 +76,7 @@ pub struct Retry<'a> {
     host: &'a dyn Host,
     deadline: &'a Deadline<'a>,
     rate_waited: Cell<Duration>,
+    tries_max: Cell<u32>,
 }
 
 impl<'a> Retry<'a> {
@@ -85,7 +86,13 @@ impl<'a> Retry<'a> {
             host,
             deadline,
             rate_waited: Cell::new(Duration::ZERO),
+            tries_max: Cell::new(TRIES_MAX),
         }
+    }
+
+    /// From now on a call that fails is not tried again, or is again.
+    pub fn try_once(&self, once: bool) {
+        self.tries_max.set(if once { 1 } else { TRIES_MAX });
     }
 
     fn sleep(&self, wait: Duration) -> Result<(), CallError> {
@@ -131,7 +138,7 @@ impl<'a> Retry<'a> {
                 Err(Failure::Broken(text) | Failure::TokenDoubtful(text)) => {
                     broken += 1;
                     let waited = host.elapsed().saturating_sub(start);
-                    if broken >= TRIES_MAX || waited >= OFFLINE_AFTER {
+                    if broken >= self.tries_max.get() || waited >= OFFLINE_AFTER {
                         // Only a plain call tells whether it is this one or all.
                         return Err(CallError::ServerError(text));
                     }
@@ -140,7 +147,7 @@ impl<'a> Retry<'a> {
                 }
                 Err(Failure::ServerError(text)) => {
                     broken += 1;
-                    if broken >= TRIES_MAX {
+                    if broken >= self.tries_max.get() {
                         return Err(CallError::ServerError(text));
                     }
                     log::debug!("{text}; trying again");

@@ -3,7 +3,7 @@
 //! What a phase learns is settled in the index in batches; whatever is not settled when the power
 //! fails is simply seen again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::engine::file_clock::FileClock;
 use crate::engine::item::{Item, Local};
 use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
+use crate::engine::under_way::UnderWay;
 use crate::error::{Error, Result};
 use crate::index::{Base, BaseFile, Index, Meta, Reason, Row};
 use crate::io::deadline::Deadline;
@@ -32,8 +33,8 @@ use crate::report::Report;
 
 /// Rows settled in one transaction.
 const SETTLES_AT_ONCE: usize = 256;
-/// Paths in a row for which Dropbox may have a server error before the pass ends.
-const SERVER_ERRORS_MAX: u32 = 30;
+/// Paths in a row for which Dropbox may have a server error before the step of the pass ends.
+const SERVER_ERRORS_MAX: u32 = 10;
 
 /// What one pass is to do.
 #[derive(Clone, Debug)]
@@ -112,23 +113,6 @@ pub(crate) struct Room {
     pub(crate) free: Option<Option<u64>>,
 }
 
-/// A file that is to get to a side.
-#[derive(Clone, Debug)]
-pub struct UnderWay {
-    /// The side.
-    pub direction: Direction,
-    /// What people know it by.
-    pub display_path: DisplayPath,
-    /// Where it is here, if it comes from here.
-    pub path: Option<RelPath>,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its content, where that is known.
-    pub hash: Option<ContentHash>,
-    /// Its stamp, if it is here.
-    pub stamp: Option<Stamp>,
-}
-
 /// What every phase of one pass reads and notes.
 pub struct Context<'a> {
     /// What the pass works with.
@@ -150,9 +134,8 @@ pub struct Context<'a> {
     pub arrived_up: ArrivedContent,
     /// The same here.
     pub arrived_down: ArrivedContent,
-    /// What is to get to a side in this pass and is not there yet, by key. LIMIT: what is under way
-    /// at one time, and what failed.
-    pub under_way: BTreeMap<(Direction, Key), UnderWay>,
+    /// What is to get to a side in this pass and is not there yet.
+    pub(crate) under_way: UnderWay,
     /// Something waits for a name that a delete of this pass frees.
     pub needs_second_round: bool,
     /// The second round, after the deletes: what still has no name is a problem.
@@ -198,7 +181,7 @@ impl<'a> Context<'a> {
             has_arrivals: false,
             arrived_up: ArrivedContent::default(),
             arrived_down: ArrivedContent::default(),
-            under_way: BTreeMap::new(),
+            under_way: UnderWay::default(),
             needs_second_round: false,
             is_second_round: false,
             damaged: BTreeSet::new(),
@@ -290,57 +273,64 @@ impl<'a> Context<'a> {
         match (direction, item.local) {
             (Direction::Up, Local::File(status)) => {
                 let key = item.row.key.clone();
-                self.note_local_file(key, &item.display_path, &item.dir, &item.name, &status);
+                let path = item.path().ok();
+                self.note_local_file(key, &item.display_path, path, &status);
             }
             (Direction::Down, _) => self.note_remote_file(&item.row, &item.display_path),
             _ => {}
         }
     }
 
-    /// The same of a file that is here under `key`.
+    /// The same of a file that is here under `key`, at `path` if it can be opened.
     pub(crate) fn note_local_file(
         &mut self,
         key: Key,
         display_path: &DisplayPath,
-        dir: &RelPath,
-        name: &str,
+        path: Option<RelPath>,
         status: &Status,
     ) {
-        let under_way = UnderWay {
-            direction: Direction::Up,
-            display_path: display_path.clone(),
-            path: dir.join(name).ok(),
-            size: status.stamp.size,
-            hash: None,
-            stamp: Some(status.stamp),
-        };
         if self.had_base && status.kind == Kind::File {
-            self.under_way.insert((Direction::Up, key), under_way);
+            self.under_way.note_here(key, display_path, path, status);
         }
     }
 
     /// The same of a file that Dropbox holds.
     pub(crate) fn note_remote_file(&mut self, row: &Row, display_path: &DisplayPath) {
-        let Some(remote) = row.remote_file().filter(|_| self.had_base) else {
-            return;
-        };
-        let under_way = UnderWay {
-            direction: Direction::Down,
-            display_path: display_path.clone(),
-            path: None,
-            size: remote.size,
-            hash: remote.hash,
-            stamp: None,
-        };
-        let key = (Direction::Down, row.key.clone());
-        self.under_way.insert(key, under_way);
+        if let Some(remote) = row.remote_file().filter(|_| self.had_base) {
+            self.under_way.note_there(&row.key, display_path, &remote);
+        }
+    }
+
+    /// What is here cannot go up, though it may as far as the filters are concerned, and neither
+    /// can all that is in it.
+    pub(crate) fn note_blocked(&mut self, item: &Item) {
+        match (item.local, item.path()) {
+            (Local::Folder { .. }, Ok(path)) => self.note_blocked_folder(path),
+            (Local::Folder { .. }, Err(_)) => self.note_unseen(&item.display_path),
+            _ if self.may_go_up(&item.display_path, &item.local_spelling()) => {
+                self.note_under_way(Direction::Up, item);
+            }
+            _ => {}
+        }
+    }
+
+    /// All that is in this local folder is to go up, and does not.
+    pub(crate) fn note_blocked_folder(&mut self, path: RelPath) {
+        if self.had_base {
+            self.under_way.folders.push(path);
+        }
+    }
+
+    /// What is here at this path cannot be looked at: anything may be there.
+    pub(crate) fn note_unseen(&mut self, shown: &str) {
+        if self.had_base && self.under_way.unseen.is_none() {
+            self.under_way.unseen = Some(shown.to_owned());
+        }
     }
 
     /// It is there.
     pub(crate) fn note_done(&mut self, key: &Key) {
-        for direction in [Direction::Down, Direction::Up] {
-            self.under_way.remove(&(direction, key.clone()));
-        }
+        self.under_way.note_done(key);
         self.remembered.drop_done(key);
     }
 
@@ -363,21 +353,45 @@ impl<'a> Context<'a> {
     }
 
     /// Dropbox could not answer for this item, or its connection broke again and again: that is
-    /// the item's problem, and the others go on, unless a plain call fails as well.
+    /// the item's problem, and the others go on, unless a plain call fails as well. For an item
+    /// that failed in the pass before none is made.
     pub(crate) fn note_server_error(
         &mut self,
         api: &Api<'_>,
         item: &Item,
         text: &str,
     ) -> Result<()> {
+        let is_known = self.remembered.has_failed(&item.row.key);
         self.upload_left = true;
         self.server_errors += 1;
         self.env.report.problem(&item.display_path, text);
         self.remember(item, Reason::Failed, text);
-        if self.server_errors >= SERVER_ERRORS_MAX || !api.is_reachable() {
+        if !is_known && !api.is_reachable() {
             return Err(Error::TryLater(text.to_owned()));
         }
         Ok(())
+    }
+
+    /// A step of the pass begins, which may fare better than the one before.
+    pub(crate) fn begin_step(&mut self) {
+        self.server_errors = 0;
+    }
+
+    /// Whether Dropbox could not answer for so many items in a row that the rest of this step is
+    /// left for the next pass, this item as well.
+    pub(crate) fn ends_step(&mut self, item: &Item) -> bool {
+        if self.server_errors < SERVER_ERRORS_MAX {
+            return false;
+        }
+        self.upload_left = true;
+        let report = self.env.report;
+        if let Some(text) = self.remembered.keep(&item.row.key) {
+            report.problem(&item.display_path, &text);
+        } else {
+            let why = "Dropbox could not answer for many others in a row";
+            report.deferred(&item.display_path, why);
+        }
+        true
     }
 
     /// An item could not be dealt with: the next pass is to know.
@@ -418,16 +432,18 @@ impl<'a> Context<'a> {
         true
     }
 
-    /// Whether this very item was refused for want of room in an earlier pass.
+    /// Whether there was no room for this item in an earlier pass, and whether it is to be asked
+    /// first if there is now. One that has changed is always asked about.
     pub(crate) fn refused_for_room(&self, item: &Item) -> Option<Offer> {
-        let known = self.remembered.of(item)?;
+        let known = self.remembered.had_no_room(&item.row.key)?;
         let is_early = (known.since..known.next).contains(&self.now_s());
-        let offer = if is_early {
+        let has_changed = self.remembered.of(item).is_none();
+        let offer = if is_early || has_changed {
             Offer::IfItFits
         } else {
             Offer::Again
         };
-        (known.reason == Reason::NoRoom).then_some(offer)
+        Some(offer)
     }
 
     fn now_s(&self) -> i64 {

@@ -132,6 +132,9 @@ impl<'a> Deletes<'a> {
         let Some(base) = item.row.base_file() else {
             return Ok(());
         };
+        if cx.ends_step(&item) {
+            return Ok(());
+        }
         // RACE: what comes back between this look and Dropbox's answer is deleted there.
         if !FreshLook::default().at(cx, &item)?.lets_go(cx, &item) {
             return Ok(());
@@ -172,6 +175,9 @@ impl<'a> Deletes<'a> {
 
     fn delete_remote_folder(&mut self, cx: &mut Context<'a>, delete: Delete) -> Result<()> {
         let item = delete.item;
+        if cx.ends_step(&item) {
+            return Ok(());
+        }
         if !FreshLook::default().at(cx, &item)?.lets_go(cx, &item) {
             return Ok(());
         }

@@ -82,6 +82,9 @@ impl<'a> Downloads<'a> {
             }
             return Ok(());
         }
+        if cx.ends_step(&item) {
+            return Ok(());
+        }
         match self.fetch(cx, &item, &remote, &temp, replaces, how) {
             Ok((rev, hash)) => {
                 cx.server_errors = 0;
@@ -102,6 +105,21 @@ impl<'a> Downloads<'a> {
                 self.not_fetched(cx, &item, failed)
             }
         }
+    }
+
+    /// Brings down what failed in the pass before, after everything else and with one try each.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn fetch_last(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        let last = std::mem::take(&mut self.last);
+        self.api.try_once(true);
+        let mut last = last.into_iter();
+        let done = last.try_for_each(|(item, observed, action)| {
+            self.download(cx, item, observed, action, How::Fetch)
+        });
+        self.api.try_once(false);
+        done
     }
 
     /// Removes what a download left behind when it was killed: we hold the lock, so it is nobody's

@@ -123,11 +123,14 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     if cx.brings_down() && fetch_archives(cx, phases)? {
         walk_pending(cx, phases, None)?;
     }
+    cx.begin_step();
     walk_all(cx, phases)?;
     phases.decide_undecided(cx)?;
     phases.send_queue(cx)?;
     phases.uploads.send_last(cx)?;
+    cx.begin_step();
     phases.uploads.make_remote_folders(cx)?;
+    cx.begin_step();
     let halt = phases.delete_all(cx)?;
     // What has arrived speaks for no side before the guards have let all deletes go.
     if halt.is_none() {
@@ -135,6 +138,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     }
     if cx.needs_second_round {
         cx.is_second_round = true;
+        cx.begin_step();
         if cx.brings_down() {
             walk_pending(cx, phases, None)?;
         }

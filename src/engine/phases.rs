@@ -197,10 +197,7 @@ impl<'a> Actions<'a> for Phases<'a> {
     }
 
     fn finish_walk(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        for (item, observed, action) in std::mem::take(&mut self.downloads.last) {
-            let downloads = &mut self.downloads;
-            downloads.download(cx, item, observed, action, How::Fetch)?;
-        }
+        self.downloads.fetch_last(cx)?;
         self.downloads.finish_publishing(cx)?;
         cx.flush_settles()
     }

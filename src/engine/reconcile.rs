@@ -21,6 +21,7 @@ pub(crate) fn visit<'a>(
     how: How<'_>,
 ) -> Result<()> {
     if !item.row.intact {
+        cx.note_blocked(&item);
         cx.note_damaged(&item.row.key);
         return Ok(());
     }
@@ -45,6 +46,10 @@ pub(crate) fn visit<'a>(
         tell_not_downloadable(cx, walk, &item);
         return Ok(());
     }
+    if item.local == Local::Unknown && item.row.remote != Remote::AsBase {
+        // Something is in its way here.
+        cx.note_under_way(Direction::Down, &item);
+    }
     let observed = match observe(cx, &item) {
         Ok(observed) => observed,
         Err(unread) => {
@@ -65,18 +70,23 @@ pub(crate) fn visit<'a>(
         .direction()
         .is_some_and(|direction| !cx.may(direction))
     {
-        if walk == Walk::All {
-            let report = cx.env.report;
-            report.deferred(
-                &item.display_path,
-                "it waits for a pass in the other direction",
-            );
-        }
+        put_off(cx, walk, action, &item);
         return Ok(());
     }
     match walk {
         Walk::Pending => bring_down(cx, actions, walk, action, item, observed, how),
         Walk::All => act(cx, actions, action, item, observed, how),
+    }
+}
+
+/// This pass goes the other way.
+fn put_off(cx: &mut Context<'_>, walk: Walk, action: Action, item: &Item) {
+    if let Action::Conflict | Action::SetAside = action {
+        cx.note_blocked(item);
+    }
+    if walk == Walk::All {
+        let why = "it waits for a pass in the other direction";
+        cx.env.report.deferred(&item.display_path, why);
     }
 }
 
@@ -293,7 +303,10 @@ fn report_note<'a>(
             &item.display_path,
             "deleted here, edited in Dropbox; nothing comes down in this mode",
         ),
-        Note::Undecided => actions.ask_person(cx, item, observed),
+        Note::Undecided => {
+            cx.note_under_way(Direction::Up, &item);
+            actions.ask_person(cx, item, observed);
+        }
         Note::FileMeetsFolder => {
             cx.note_under_way(Direction::Up, &item);
             cx.note_under_way(Direction::Down, &item);

@@ -44,6 +44,12 @@ impl Remembered {
         (known.seen == seen(item)).then_some(known)
     }
 
+    /// Whether there was no room for the item in a pass before, whatever state it is in now.
+    pub fn had_no_room(&self, key: &Key) -> Option<&Refusal> {
+        let known = self.before.get(key)?;
+        (known.reason == Reason::NoRoom).then_some(known)
+    }
+
     /// Whether the item failed before, whatever state it is in now.
     pub fn has_failed(&self, key: &Key) -> bool {
         let known = self.before.get(key);
@@ -54,7 +60,8 @@ impl Remembered {
     pub fn note(&mut self, item: &Item, reason: Reason, text: &str, now_s: i64) {
         let seen = seen(item);
         let again = self.of(item).filter(|known| known.reason == reason);
-        let since = again.map_or(now_s, |known| known.since);
+        // A clock that was ahead then must not keep it from being early for ever.
+        let since = again.map_or(now_s, |known| known.since.min(now_s));
         let text = again.map_or_else(|| text.to_owned(), |known| known.text.clone());
         let next = match reason {
             Reason::Deferred | Reason::Failed => 0,
@@ -72,11 +79,11 @@ impl Remembered {
         self.now.insert(key, refusal);
     }
 
-    /// The item is not offered in this pass either.
-    pub fn keep(&mut self, key: &Key) {
-        if let Some(known) = self.before.get(key) {
-            self.now.insert(key.clone(), known.clone());
-        }
+    /// The item is not offered in this pass either; returns what is told of it.
+    pub fn keep(&mut self, key: &Key) -> Option<String> {
+        let known = self.before.get(key)?;
+        self.now.insert(key.clone(), known.clone());
+        Some(known.text.clone())
     }
 
     /// The item was dealt with.

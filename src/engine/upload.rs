@@ -30,6 +30,9 @@ use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::error::{Error, Result};
 
+/// Batches in a row that break before all that is left goes alone.
+const FAILED_BATCHES_MAX: u32 = 16;
+
 impl<'a> Uploads<'a> {
     /// Queues the local file of an item; says whether the queue is full. `replaced` is a rev to
     /// name that is not the base's.
@@ -88,13 +91,20 @@ impl<'a> Uploads<'a> {
     ) -> Result<Vec<PendingUpload>> {
         let mut alone = Vec::new();
         let mut batches = vec![(files, 2)];
+        let mut failed = 0;
         while let Some((files, chances)) = batches.pop() {
-            if files.len() < 2 || chances == 0 || self.queue.method == BatchMethod::Alone {
+            let is_over = chances == 0 || failed >= FAILED_BATCHES_MAX;
+            if files.len() < 2 || is_over || self.queue.method == BatchMethod::Alone {
                 alone.extend(files);
                 continue;
             }
             self.queue.had_server_error = false;
             let mut left = self.send_together(cx, files)?;
+            failed = if self.queue.had_server_error {
+                failed + 1
+            } else {
+                0
+            };
             if self.queue.had_server_error {
                 if !self.api.is_reachable() {
                     return Err(Error::TryLater(
@@ -110,14 +120,18 @@ impl<'a> Uploads<'a> {
         Ok(alone)
     }
 
-    /// Sends what failed in an earlier pass, after everything else.
+    /// Sends what failed in the pass before, after everything else and with one try each.
     ///
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn send_last(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        for file in std::mem::take(&mut self.last) {
-            self.send_alone(cx, file)?;
-        }
+        let last = std::mem::take(&mut self.last);
+        self.api.try_once(true);
+        let done = last
+            .into_iter()
+            .try_for_each(|file| self.send_alone(cx, file));
+        self.api.try_once(false);
+        done?;
         cx.flush_settles()
     }
 }

@@ -74,7 +74,10 @@ fn walk_dir<'a>(
     let (path, device, entries) = match &dir.local {
         LocalDir::Present(path, device) => match entries(cx, path, *device) {
             Some(entries) => (path.clone(), *device, entries),
-            None => return note_unseen(cx, actions, &Row::new(Key::of(&dir.key), "")),
+            None => {
+                note_unread(cx, &dir)?;
+                return note_hidden(cx, actions, &Row::new(Key::of(&dir.key), ""));
+            }
         },
         LocalDir::Absent(path, device) => (path.clone(), *device, LocalEntries::none()),
         LocalDir::BelowFile | LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
@@ -144,6 +147,16 @@ fn see_to_ours<'a>(
     if !cx.is_second_round {
         actions.survey().state_files += entries.state_files;
     }
+}
+
+/// A directory that cannot be read, and in which nothing was ever in step, may hold what is gone
+/// elsewhere.
+fn note_unread(cx: &mut Context<'_>, dir: &QueuedDir) -> Result<()> {
+    let key = Key::of(&dir.key);
+    if !dir.key.is_empty() && !cx.env.index.has_files_below(&key, HeldBy::Base)? {
+        cx.note_unseen(&dir.display_path);
+    }
+    Ok(())
 }
 
 /// Nothing has happened to a file, and it is counted: so it is with nearly all of them in
@@ -280,31 +293,33 @@ fn walk_key<'a>(
     };
     let is_clear = item.local != Local::Unknown && item.row.remote != Remote::NotDownloadable;
     if !is_clear || item.path().is_err() || has_lost_mount(cx, &item.row, &item.local)? {
-        note_unseen(cx, actions, &item.row)?;
+        note_hidden(cx, actions, &item.row)?;
     }
     tell_special(cx, &item, found)?;
     if let (Err(error), Local::File(_) | Local::Folder { .. }) = (item.path(), item.local) {
         cx.note_incomplete_view();
+        cx.note_blocked(&item);
         let report = cx.env.report;
         report.problem(&item.display_path, &format!("{error}: it is left alone"));
         return Ok(());
     }
     if has_lost_mount(cx, &item.row, &item.local)? {
+        cx.note_blocked(&item);
         tell_lost_mount(cx, &item);
         return Ok(());
     }
     if is_left_out(cx, actions, &item) {
-        if let Local::File(status) = &item.local {
-            cx.note_local_file(item.row.key, &item.display_path, path, &item.name, status);
-        }
         return Ok(());
+    }
+    if item.row.remote == Remote::NotDownloadable {
+        cx.note_blocked(&item);
     }
     queue_children(&item, dirs)?;
     visit(cx, actions, Walk::All, item, How::Fetch)
 }
 
 /// What is at and below a row could not be looked at: that matters if it was in step.
-fn note_unseen<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, row: &Row) -> Result<()> {
+fn note_hidden<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, row: &Row) -> Result<()> {
     let index = cx.env.index;
     let was_in_step = match row.key.path().is_empty() {
         true => index.has_base()?,
@@ -327,9 +342,15 @@ fn tell_unclear(
         cx.note_incomplete_view();
         tell_clash(cx, dir, found);
         for entry in found {
-            if let Ok(status) = &entry.status {
-                let (key, path) = (key_of_one(dir, entry), spelling(dir, &entry.name));
-                cx.note_local_file(key, &DisplayPath::from(path), dir, &entry.name, status);
+            let (key, shown) = (key_of_one(dir, entry), spelling(dir, &entry.name));
+            match (&entry.status, dir.join(&entry.name)) {
+                (Ok(status), Ok(path)) if status.kind == Kind::Folder => {
+                    cx.note_blocked_folder(path);
+                }
+                (Ok(status), path) => {
+                    cx.note_local_file(key, &DisplayPath::from(shown), path.ok(), status);
+                }
+                (Err(_), _) => cx.note_unseen(&shown),
             }
         }
     }
@@ -378,7 +399,7 @@ fn queue_children(item: &Item, dirs: &mut DirQueue) -> Result<()> {
 }
 
 /// Whether Dropbox takes nothing of this name. Litter is counted, all else a problem.
-fn is_left_out<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, item: &Item) -> bool {
+fn is_left_out<'a>(cx: &mut Context<'a>, actions: &mut dyn Actions<'a>, item: &Item) -> bool {
     let is_new = !matches!(item.local, Local::Gone | Local::Unknown) && item.row.base == Base::None;
     if !is_new || !cx.may_go_up(&item.display_path, &item.local_spelling()) {
         return false;
@@ -390,6 +411,7 @@ fn is_left_out<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, item: &Item)
     let Some(why) = refused_by_dropbox(&item.name) else {
         return false;
     };
+    cx.note_blocked(item);
     let report = cx.env.report;
     report.problem(&item.display_path, &format!("{why}: rename or exclude it"));
     true

@@ -15,10 +15,19 @@ use crate::io::stat::Status;
 pub struct Listing<'d> {
     /// The names that are UTF-8, in no order.
     pub names: Names,
-    /// The other ones, lossily. Dropbox has no place for them.
-    pub not_utf8: Vec<String>,
+    /// The other ones. Dropbox has no place for them.
+    pub not_utf8: Vec<NotUtf8>,
     /// The directory itself.
     pub handle: Box<dyn DirHandle + 'd>,
+}
+
+/// An entry whose name is not UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotUtf8 {
+    /// What can be read of the name.
+    pub shown: String,
+    /// What is there, if that could be told.
+    pub status: Option<Status>,
 }
 
 /// Looks at the entries of an open directory, whatever has become of its path.

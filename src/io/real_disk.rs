@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use crate::core::path::RelPath;
 use crate::io::access::hand_over;
 use crate::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TreeIdentity, WriteFile};
-use crate::io::listing::{DirHandle, Listing, Names};
+use crate::io::listing::{DirHandle, Listing, Names, NotUtf8};
 use crate::io::stat::{Kind, Stamp, Status};
 
 /// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
@@ -266,9 +266,17 @@ impl ReadDisk for RealDisk {
             match entry.file_name().to_str() {
                 Ok("." | "..") => {}
                 Ok(name) => names.push(name)?,
-                Err(_) => not_utf8.push(entry.file_name().to_string_lossy().into_owned()),
+                Err(_) => not_utf8.push(entry.file_name().to_owned()),
             }
         }
+        let not_utf8 = not_utf8.into_iter().map(|name| {
+            let stat = rustix::fs::statat(&fd, &name, AtFlags::SYMLINK_NOFOLLOW);
+            NotUtf8 {
+                shown: name.to_string_lossy().into_owned(),
+                status: stat.ok().map(|stat| self.status_of(&stat, fd.as_fd())),
+            }
+        });
+        let not_utf8 = not_utf8.collect();
         let handle = Box::new(DirFd { disk: self, fd });
         Ok(Listing {
             names,

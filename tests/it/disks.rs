@@ -195,7 +195,11 @@ fn names_that_are_not_utf8_are_told_apart() {
         on.put_odd();
         on.hands.put("even", b"");
         let listing = on.disk.list(&at("")).unwrap();
-        assert_eq!(listing.not_utf8, ["odd\u{fffd}"]);
+        let [odd] = &listing.not_utf8[..] else {
+            panic!("{:?}", listing.not_utf8)
+        };
+        assert_eq!(odd.shown, "odd\u{fffd}");
+        assert_eq!(odd.status.unwrap().kind, Kind::File);
         assert_eq!(listing.names.iter().collect::<Vec<_>>(), ["even"]);
     });
 }

@@ -31,6 +31,7 @@ mod excluded;
 mod filters;
 mod folders;
 mod halts;
+mod halves;
 mod hostile;
 mod identity;
 mod idle;

@@ -64,8 +64,14 @@ fn an_edit_in_a_folder_that_is_renamed_in_dropbox_stays_under_the_old_name() {
     world.sync_ok();
     let tree = world.local_tree();
     assert_eq!(tree["old/000"], "edited here");
-    assert_eq!(tree.keys().filter(|path| path.starts_with("old/")).count(), 2);
-    assert_eq!(tree.keys().filter(|path| path.starts_with("new/")).count(), 4);
+    assert_eq!(
+        tree.keys().filter(|path| path.starts_with("old/")).count(),
+        2
+    );
+    assert_eq!(
+        tree.keys().filter(|path| path.starts_with("new/")).count(),
+        4
+    );
     assert_eq!(world.remote_tree(), tree);
     world.check_settled();
 }

@@ -128,15 +128,23 @@ fn a5_what_failed_last_time_is_tried_last() {
     always(&world, "files/download", &rev, failed.clone());
     always(&world, "upload", "poison ", failed.clone());
     assert_eq!(world.sync().problems.len(), 2);
-    always(&world, "get_current_account", "", failed);
     world.dropbox.put("/y", b"fine");
-    let outcome = world.sync();
-    assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
-    assert_eq!(world.read("y").as_deref(), Some("fine"));
     world.put("z", &"fine ".repeat(1_000_000));
-    let outcome = world.upload_only();
-    assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert_eq!(world.read("y").as_deref(), Some("fine"));
     assert_eq!(world.dropbox.read("/z").unwrap().len(), 5_000_000);
+    // The last one of each kind, with one try.
+    let calls: Vec<_> = outcome.calls.iter().map(String::as_str).collect();
+    let of = |route: &str| {
+        let found = calls
+            .iter()
+            .enumerate()
+            .filter(|(_, call)| call.contains(route));
+        found.map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    assert_eq!(of("download").len(), 2, "{calls:?}");
+    assert_eq!(of("upload").len(), 2, "{calls:?}");
 }
 
 /// A5: it is Dropbox that cannot be reached where a plain call fails, too.
@@ -148,28 +156,66 @@ fn a5_where_a_plain_call_fails_too_the_pass_ends() {
     for i in 0..3 {
         world.put(&format!("{i}"), &"large ".repeat(800_000));
     }
-    for route in ["upload", "get_current_account"] {
-        always(&world, route, "", Effect::Status(503, String::new()));
-    }
+    always(&world, "upload", "", Effect::Status(503, String::new()));
+    let plain = Fault::new("list_folder", When::Always, Effect::CutBefore);
+    world.dropbox.inject(plain.about("\"limit\":1}"));
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
     assert_eq!(times(&outcome, "upload"), 3, "{outcome:?}");
-    // Where only everything fails, that is told before the night is over.
-    world.dropbox.clear_faults();
-    for i in 0..50 {
-        world.dropbox.put(&format!("/more {i}"), b"more");
-    }
-    always(
-        &world,
-        "files/download",
-        "",
-        Effect::Status(503, String::new()),
-    );
-    let outcome = world.sync();
-    assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
     world.dropbox.clear_faults();
     world.sync_ok();
     world.check_settled();
+}
+
+/// A5: where very many fail, the rest of the step is left for the next pass, and the other steps go
+/// on; what failed comes last then.
+#[test]
+fn a5_many_files_that_fail_end_their_step_and_keep_nobody_else_from_travelling() {
+    for route in ["files/download", "upload"] {
+        let world = world();
+        world.put("old", "o");
+        for i in 0..20 {
+            world.put(&format!("keep/{i}"), "k");
+        }
+        world.sync_ok();
+        for i in 0..40 {
+            // Too large for a batch, and first in every order.
+            let content = format!("poison {i} ");
+            match route {
+                "upload" => world.put(&format!("a{i:02}"), &content.repeat(500_000)),
+                _ => drop(world.dropbox.put(&format!("/a{i:02}"), content.as_bytes())),
+            }
+        }
+        let failed = Effect::Status(500, String::new());
+        match route {
+            "upload" => always(&world, route, "poison", failed),
+            _ => {
+                for i in 0..40 {
+                    let rev = world.dropbox.rev(&format!("/a{i:02}")).unwrap();
+                    always(&world, route, &rev, failed.clone());
+                }
+            }
+        }
+        world.remove("old");
+        world.put("z up", "fine");
+        world.dropbox.put("/z down", b"fine");
+        let mut outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+        assert_eq!(outcome.problems.len(), 10, "{outcome:?}");
+        assert_eq!(world.dropbox.read("/old"), None);
+        for _ in 0..5 {
+            outcome = world.sync();
+        }
+        assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+        assert_eq!(world.dropbox.read("/z up").unwrap(), b"fine");
+        assert_eq!(world.read("z down").as_deref(), Some("fine"));
+        // One try each, and not all of them.
+        assert_eq!(outcome.problems.len(), 40, "{outcome:?}");
+        assert!(outcome.calls.len() < 14, "{outcome:?}");
+        world.dropbox.clear_faults();
+        world.sync_ok();
+        assert_eq!(world.local_tree(), world.remote_tree());
+    }
 }
 
 /// A6: listed, but never given.
@@ -265,6 +311,38 @@ fn a20_what_dropbox_has_no_room_for_is_not_sent_in_every_pass() {
     assert_eq!(world.local_tree(), world.remote_tree());
     assert_eq!(kept(&world), []);
     world.check_settled();
+}
+
+/// A20: a file that grows is not sent in every pass either, and a clock that was ahead when it was
+/// refused makes no difference.
+#[test]
+fn a20_a_file_that_grows_and_a_clock_that_was_ahead_send_nothing_in_vain() {
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    world.put("small", "s");
+    world.sync_ok();
+    world.dropbox.set_quota(1 << 20);
+    world.clock.advance(3 * 365 * 86_400);
+    world.put_bytes("log", &vec![1; 5 << 20]);
+    assert_eq!(world.sync().exit, ExitCode::Full);
+    world.clock.advance(-3 * 365 * 86_400);
+    // It is too early or too late, as one likes: it is sent once more.
+    world.sync();
+    for size in [5 << 20, 5 << 20, 6 << 20, 7 << 20] {
+        world.put_bytes("log", &vec![1; size]);
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::Full, "{outcome:?}");
+        assert_eq!(times(&outcome, "upload"), 0, "{outcome:?}");
+        let sessions = outcome.calls.iter().filter(|call| call.contains("session"));
+        assert_eq!(sessions.count(), 0, "{outcome:?}");
+    }
+    // An untouched one as well.
+    world.sync();
+    let outcome = world.sync();
+    let sent = outcome.calls.iter().filter(|call| call.contains("upload"));
+    assert_eq!(sent.count(), 0, "{outcome:?}");
+    world.dropbox.set_quota(1 << 30);
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
 }
 
 /// A20: a version that was refused says nothing about the next one.

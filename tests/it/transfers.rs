@@ -328,9 +328,10 @@ fn a_server_fault_over_one_file_does_not_stop_the_others() {
     for i in 0..20 {
         world.put(&format!("f{i}"), "edited");
     }
-    for route in ["files/upload", "users/get_current_account"] {
+    for (route, about) in [("files/upload", ""), ("list_folder", "\"limit\":1}")] {
         let fault = Effect::Status(500, String::new());
-        world.dropbox.inject(Fault::new(route, When::Always, fault));
+        let fault = Fault::new(route, When::Always, fault);
+        world.dropbox.inject(fault.about(about));
     }
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::TryLater);

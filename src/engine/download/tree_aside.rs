@@ -98,8 +98,8 @@ fn unmanaged_in(cx: &Context<'_>, item: &Item) -> io::Result<Option<String>> {
         };
         let listing = cx.env.disk.list(&path)?;
         cx.check_device(&path, device)?;
-        if let Some(name) = listing.not_utf8.first() {
-            return Ok(Some(not_synced(name)));
+        if let Some(odd) = listing.not_utf8.first() {
+            return Ok(Some(not_synced(&odd.shown)));
         }
         for name in listing.names.iter() {
             let Some(status) = listing.handle.status(name)? else {

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use crate::core::own_names::is_own_name;
-use crate::core::path::{RelPath, join};
+use crate::core::path::{DisplayPath, Key, RelPath, join};
 use crate::engine::context::Context;
 use crate::engine::item::{Local, local_of, spelling};
 use crate::engine::local_dir::state_files::{is_state_file, state_files};
@@ -104,12 +104,24 @@ pub(crate) fn entries<'a>(
         not_utf8,
         handle,
     } = listed;
-    for name in &not_utf8 {
+    for odd in &not_utf8 {
         // Filters see what can be read of it.
-        let shown = spelling(path, name);
-        if cx.may_go_up(&shown, &shown) {
-            let text = "the name is not UTF-8, Dropbox cannot hold it: rename it";
-            cx.env.report.problem(&shown, text);
+        let shown = spelling(path, &odd.shown);
+        if !cx.may_go_up(&shown, &shown) {
+            continue;
+        }
+        let text = "the name is not UTF-8, Dropbox cannot hold it: rename it";
+        cx.env.report.problem(&shown, text);
+        match &odd.status {
+            Some(status) if status.kind == Kind::File => {
+                let key = Key {
+                    dir: path.as_str().to_owned(),
+                    name: odd.shown.clone(),
+                };
+                cx.note_local_file(key, &DisplayPath::from(shown), None, status);
+            }
+            Some(status) if status.kind != Kind::Folder => {}
+            Some(_) | None => cx.note_unseen(&shown),
         }
     }
     let own: Vec<usize> = (0..names.len())

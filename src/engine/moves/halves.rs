@@ -2,22 +2,27 @@
 //! to the same side has to be there first. Else the only copy on that side would go with the old
 //! name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
-use crate::core::path::DisplayPath;
-use crate::engine::context::{Context, UnderWay};
+use crate::core::path::{DisplayPath, RelPath};
+use crate::engine::context::Context;
 use crate::engine::delete::guard::{CollectedDeletes, sorted};
-use crate::engine::item::{Delete, is_same_file};
+use crate::engine::item::{Delete, is_same_file, spelling};
 use crate::engine::stable_read;
+use crate::engine::under_way::FileUnderWay;
 use crate::engine::upload::folders_above::FoldersAbove;
 use crate::error::Result;
-use crate::index::{Base, BaseFile};
+use crate::index::Base;
+use crate::io::stat::{Kind, Stamp};
 
 /// Deletes that wait.
 #[derive(Default)]
 pub(crate) struct Halves {
     waiting: Vec<Delete>,
+    /// Those that are not done in this pass.
+    staying: Vec<Delete>,
 }
 
 impl Halves {
@@ -32,21 +37,30 @@ impl Halves {
         collected: &mut CollectedDeletes,
     ) -> Result<()> {
         cx.flush_settles()?;
-        let by_size = by_size(cx);
+        let mut others = OtherHalves::of(cx);
         collected.retain(&mut |delete| {
             if is_done(cx, &delete)? {
                 return Ok(None);
             }
-            if other_half(cx, &by_size, &delete).is_none() {
-                return Ok(Some(delete));
+            match others.of_delete(cx, &delete) {
+                Other::None => return Ok(Some(delete)),
+                Other::Content(_) => self.waiting.push(delete),
+                // What it has become may be lost if it is deleted, and is not what is deleted.
+                other => {
+                    tell(cx, &delete, &other);
+                    self.staying.push(delete);
+                }
             }
-            self.waiting.push(delete);
             Ok(None)
         })?;
         // A folder is not empty as long as something in it waits.
-        let holding = Holding::of(&self.waiting);
+        let waiting = Holding::of(&self.waiting);
+        let staying = Holding::of(&self.staying);
         collected.retain(&mut |delete| {
-            if holding.has(&delete) {
+            if staying.has(&delete) {
+                return Ok(None);
+            }
+            if waiting.has(&delete) {
                 self.waiting.push(delete);
                 return Ok(None);
             }
@@ -63,18 +77,18 @@ impl Halves {
             return Ok(Vec::new());
         }
         cx.flush_settles()?;
-        let by_size = by_size(cx);
+        let mut others = OtherHalves::of(cx);
         let (mut deletes, mut stay) = (Vec::new(), Vec::new());
         for delete in std::mem::take(&mut self.waiting) {
             if is_done(cx, &delete)? {
                 continue;
             }
-            match other_half(cx, &by_size, &delete) {
-                Some(new) => {
-                    tell(cx, &delete, &new);
+            match others.of_delete(cx, &delete) {
+                Other::None => deletes.push(delete),
+                other => {
+                    tell(cx, &delete, &other);
                     stay.push(delete);
                 }
-                None => deletes.push(delete),
             }
         }
         let holding = Holding::of(&stay);
@@ -112,66 +126,155 @@ impl Holding {
     }
 }
 
-fn by_size(cx: &Context<'_>) -> HashMap<u64, Vec<UnderWay>> {
-    let mut by_size: HashMap<_, Vec<UnderWay>> = HashMap::new();
-    for under_way in cx.under_way.values() {
-        let same = by_size.entry(under_way.size).or_default();
-        same.push(under_way.clone());
-    }
-    by_size
-}
-
 /// Nothing is agreed on under this name any more: a rename took it along.
 fn is_done(cx: &Context<'_>, delete: &Delete) -> Result<bool> {
     let row = cx.env.index.row(&delete.item.row.key)?;
     Ok(row.is_none_or(|row| row.intact && row.base == Base::None))
 }
 
-/// What is to get to the side of the delete and has its content, or may have.
-fn other_half(
-    cx: &Context<'_>,
-    by_size: &HashMap<u64, Vec<UnderWay>>,
-    delete: &Delete,
-) -> Option<DisplayPath> {
-    let base = delete
-        .item
-        .row
-        .base_file()
-        .filter(|base| base.stamp.size > 0)?;
-    let half = by_size.get(&base.stamp.size)?.iter().find(|under_way| {
-        under_way.direction == delete.direction && is_half(cx, under_way, base)
-    })?;
-    Some(half.display_path.clone())
+/// The other half of a delete.
+enum Other {
+    /// There is none.
+    None,
+    /// It has the content, or may have.
+    Content(DisplayPath),
+    /// It is the very file, with another content by now.
+    Edited(DisplayPath),
+    /// It may be somewhere that cannot be looked at.
+    Unseen(String),
 }
 
-fn is_half(cx: &Context<'_>, under_way: &UnderWay, base: &BaseFile) -> bool {
-    if let Some(hash) = under_way.hash {
-        return hash == base.hash;
-    }
-    if under_way
-        .stamp
-        .is_some_and(|stamp| is_same_file(&stamp, &base.stamp))
-    {
-        return true;
-    }
-    match &under_way.path {
-        // What cannot be read may be it.
-        Some(path) => {
-            !stable_read::hash(cx.env.disk, path).is_ok_and(|(hash, _)| hash != base.hash)
+/// What is under way, as deletes ask for it.
+struct OtherHalves {
+    by_inode: HashMap<u64, FileUnderWay>,
+    by_size: BTreeMap<(Direction, u64), OfSize>,
+    unseen: Option<String>,
+}
+
+/// Files of one size. What is in them is read once it is asked for.
+#[derive(Default)]
+struct OfSize {
+    unread: Vec<FileUnderWay>,
+    by_hash: HashMap<ContentHash, DisplayPath>,
+    /// One whose content cannot be told.
+    unknown: Option<DisplayPath>,
+}
+
+impl OtherHalves {
+    fn of(cx: &Context<'_>) -> OtherHalves {
+        let mut others = OtherHalves {
+            by_inode: HashMap::new(),
+            by_size: BTreeMap::new(),
+            unseen: cx.under_way.unseen.clone(),
+        };
+        for ((direction, _), file) in &cx.under_way.files {
+            others.add(*direction, file.clone());
         }
-        None => true,
+        for folder in &cx.under_way.folders {
+            others.add_folder(cx, folder.clone());
+        }
+        others
+    }
+
+    fn add(&mut self, direction: Direction, file: FileUnderWay) {
+        if let Some(stamp) = file.stamp.filter(|stamp| stamp.inode != 0) {
+            self.by_inode.insert(stamp.inode, file.clone());
+        }
+        let of_size = self.by_size.entry((direction, file.size)).or_default();
+        of_size.unread.push(file);
+    }
+
+    /// All that may travel of what is in a local folder.
+    fn add_folder(&mut self, cx: &Context<'_>, folder: RelPath) {
+        let filter = &cx.env.config.sync.filter;
+        let mut dirs = vec![folder];
+        while let Some(dir) = dirs.pop() {
+            let Ok(listing) = cx.env.disk.list(&dir) else {
+                self.unseen.get_or_insert_with(|| dir.slashed());
+                continue;
+            };
+            for name in listing.names.iter() {
+                let shown = spelling(&dir, name);
+                if filter.prunes(&shown) {
+                    continue;
+                }
+                let (Ok(Some(status)), Ok(path)) = (listing.handle.status(name), dir.join(name))
+                else {
+                    self.unseen.get_or_insert(shown);
+                    continue;
+                };
+                match status.kind {
+                    Kind::Folder => dirs.push(path),
+                    Kind::File if filter.allows(&shown).up => {
+                        let file = FileUnderWay {
+                            display_path: DisplayPath::from(shown),
+                            path: Some(path),
+                            size: status.stamp.size,
+                            hash: None,
+                            stamp: Some(status.stamp),
+                        };
+                        self.add(Direction::Up, file);
+                    }
+                    Kind::File | Kind::Link | Kind::Special => {}
+                }
+            }
+        }
+    }
+
+    /// What is to get to the side of the delete and is what is deleted, or may be.
+    fn of_delete(&mut self, cx: &Context<'_>, delete: &Delete) -> Other {
+        let base = delete.item.row.base_file();
+        let Some(base) = base.filter(|base| base.stamp.size > 0) else {
+            return Other::None;
+        };
+        let is_up = delete.direction == Direction::Up;
+        let it = self.by_inode.get(&base.stamp.inode).filter(|_| is_up);
+        let is_same = |stamp: Stamp| is_same_file(&stamp, &base.stamp);
+        if let Some(it) = it.filter(|it| it.stamp.is_some_and(is_same)) {
+            return Other::Content(it.display_path.clone());
+        }
+        let of_size = (delete.direction, base.stamp.size);
+        let by_content = self.by_size.get_mut(&of_size);
+        if let Some(other) = by_content.and_then(|of_size| of_size.find(cx, base.hash)) {
+            return Other::Content(other);
+        }
+        match (it, &self.unseen) {
+            (Some(it), _) => Other::Edited(it.display_path.clone()),
+            (None, Some(unseen)) if is_up => Other::Unseen(unseen.clone()),
+            (None, _) => Other::None,
+        }
     }
 }
 
-fn tell(cx: &Context<'_>, delete: &Delete, new: &DisplayPath) {
-    let text = match delete.direction {
-        Direction::Up => format!(
+impl OfSize {
+    fn find(&mut self, cx: &Context<'_>, hash: ContentHash) -> Option<DisplayPath> {
+        for file in std::mem::take(&mut self.unread) {
+            let read = |path: &RelPath| stable_read::hash(cx.env.disk, path).ok();
+            let read = || Some(read(file.path.as_ref()?)?.0);
+            match file.hash.or_else(read) {
+                Some(found) => drop(self.by_hash.insert(found, file.display_path)),
+                None => self.unknown = Some(file.display_path),
+            }
+        }
+        let found = self.by_hash.get(&hash).or(self.unknown.as_ref());
+        found.cloned()
+    }
+}
+
+fn tell(cx: &Context<'_>, delete: &Delete, other: &Other) {
+    let text = match (delete.direction, other) {
+        (_, Other::None) => return,
+        (Direction::Up, Other::Content(new) | Other::Edited(new)) => format!(
             "it is {new} here now, which has not arrived in Dropbox: until it has, it stays there \
              under its old name"
         ),
-        Direction::Down => format!(
+        (Direction::Down, Other::Content(new) | Other::Edited(new)) => format!(
             "it is {new} in Dropbox now, which has not arrived here: until it has, it stays here \
              under its old name"
+        ),
+        (_, Other::Unseen(place)) => format!(
+            "it may be in {place} now, which cannot be looked at: until that can be, or is \
+             excluded, it stays in Dropbox"
         ),
     };
     cx.env.report.problem(&delete.item.display_path, &text);

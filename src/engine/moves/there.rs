@@ -102,6 +102,7 @@ impl<'a> Renames<'a> {
                 Err(error) => log::debug!("{} one by one: {error:?}", relocation.done()),
             }
         }
+        let mut fails = false;
         for (at, (from, to)) in pairs.iter().enumerate() {
             match outcomes.get(at) {
                 // One batch makes only one copy of a file.
@@ -109,12 +110,15 @@ impl<'a> Renames<'a> {
                 Some(_) => continue,
                 None => {}
             }
-            let outcome = match self.api.relocate_file(relocation, from, to) {
-                Ok(outcome) => outcome,
-                Err(CallError::End(error)) => return Err(error),
-                // They go up like any other file.
-                Err(_) => Err(ApiError::default()),
-            };
+            // They go up like any other file, and so do all that follow one it cannot answer for.
+            let mut outcome = Err(ApiError::default());
+            if !fails {
+                match self.api.relocate_file(relocation, from, to) {
+                    Ok(answer) => outcome = answer,
+                    Err(CallError::End(error)) => return Err(error),
+                    Err(error) => fails = matches!(error, CallError::ServerError(_)),
+                }
+            }
             match outcomes.get_mut(at) {
                 Some(refused) => *refused = outcome,
                 None => outcomes.push(outcome),

@@ -32,6 +32,9 @@ fn is_session_gone(error: &ApiError) -> bool {
 impl<'a> Uploads<'a> {
     /// Sends one file in calls of its own.
     pub(super) fn send_alone(&mut self, cx: &mut Context<'a>, file: PendingUpload) -> Result<()> {
+        if cx.ends_step(&file.item) {
+            return Ok(());
+        }
         if self.has_no_room(cx, &file) {
             return Ok(());
         }

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ferrybox::core::path::RelPath;
+use ferrybox::core::path::{RelPath, join};
 use ferrybox::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TreeIdentity, WriteFile};
-use ferrybox::io::listing::{DirHandle, Listing, Names};
+use ferrybox::io::listing::{DirHandle, Listing, Names, NotUtf8};
 use ferrybox::io::stat::{Kind, Status};
 
 use super::seam::{Op, Seam};
@@ -196,7 +196,11 @@ impl ReadDisk for SimDisk {
         let mut not_utf8 = Vec::new();
         for (name, _) in listed {
             if name.contains('\u{fffd}') {
-                not_utf8.push(name);
+                let status = self.look(&join(dir.as_str(), &name));
+                not_utf8.push(NotUtf8 {
+                    shown: name,
+                    status,
+                });
             } else {
                 names.push(&name)?;
             }

@@ -38,7 +38,7 @@ const FLOORS: [&[&str]; 23] = [
         "engine/credential",
         "engine/stable_read",
     ],
-    &["engine/file_clock"],
+    &["engine/file_clock", "engine/under_way"],
     &["dropbox", "index", "logging"],
     &["io"],
     &["error"],
