@@ -29,6 +29,7 @@ mod paths;
 mod tests;
 
 pub use error::ConfigError;
+pub use file::is_config;
 
 use document::{Document, Setting, short};
 
@@ -226,6 +227,7 @@ impl Config {
     /// All that is wrong with it, at once.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         let mended = openhab::mend(path, text);
+        let count = mended.faults.len();
         let (mut text, read) = (mended.text, Reader::new(mended.faults));
         let config = loop {
             match Document::parse(path, &text) {
@@ -240,7 +242,8 @@ impl Config {
                 }
             }
         };
-        match (ConfigError::of_all(read.faults.into_inner()), config) {
+        let faults = openhab::without_contradictions(read.faults.into_inner(), count);
+        match (ConfigError::of_all(faults), config) {
             (None, Some(config)) => Ok(config),
             (Some(error), _) => Err(error),
             (None, None) => unreachable!("without a fault there is a configuration"),

@@ -27,9 +27,10 @@ pub(crate) mod under_way;
 pub mod upload;
 pub mod walk;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, is_config};
 use crate::core::own_names::Instance;
 use crate::core::path::fold;
 use crate::dropbox::api::Api;
@@ -48,7 +49,7 @@ use crate::io::env;
 use crate::io::host::Host;
 use crate::io::http::Http;
 use crate::logging::old_generation;
-use crate::report::Report;
+use crate::report::{Report, counted};
 
 /// The index in the state directory.
 const INDEX_FILE: &str = "index.db";
@@ -162,6 +163,7 @@ fn attempt(
     let keeper = files.as_ref().filter(|_| !options.dry_run);
     let credential = credential(config, files.as_ref(), keeper, host)?;
     tell_openhabs_defaults(config, stored.as_ref());
+    tell_other_configurations(config);
     let disk = disk?;
     let index = match (stored, keeper) {
         (Some(index), Some(_)) => carried_over(index)?,
@@ -211,6 +213,16 @@ fn tell_openhabs_defaults(config: &Config, stored: Option<&Index>) {
              (on an openHAB 2 tree, whose folders are items, rules and so on, they take only the \
              files at the top); to look first: {}",
             config.invocation.command("sync --dry-run")
+        );
+    }
+}
+
+fn tell_other_configurations(config: &Config) {
+    let others = other_configurations(config).len() as u64;
+    if others > 0 {
+        log::info!(
+            "left out because they are configurations of ferrybox: {}",
+            counted(others, "file", "files")
         );
     }
 }
@@ -285,6 +297,7 @@ pub fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
     let real = dirs::without_links;
     let content_dir = real(&config.sync.content_dir);
     let mut own = vec![real(&config.path), real(state_dir)];
+    own.extend(other_configurations(config));
     if let Some(log) = &config.log.file {
         own.extend([real(log), old_generation(&real(log))]);
     }
@@ -301,6 +314,26 @@ pub fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
         .map(|below| fold(&below.to_string_lossy()))
         .filter(|key| !key.is_empty())
         .collect()
+}
+
+/// Configurations of other instances below the content dir, which may hold secrets as ours does:
+/// those beside ours, and where configurations are looked for. A copy that an editor has left
+/// (`kitchen.toml~`) counts as one.
+fn other_configurations(config: &Config) -> Vec<PathBuf> {
+    let real = dirs::without_links;
+    let (content_dir, own) = (real(&config.sync.content_dir), real(&config.path));
+    let mut found = BTreeSet::new();
+    for dir in dirs::config_dirs(&config.path) {
+        let dir = real(&dir);
+        if !dir.starts_with(&content_dir) {
+            continue;
+        }
+        let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let is_toml = |path: &PathBuf| path.to_string_lossy().contains(".toml") && path.is_file();
+        found.extend(paths.filter(|path| *path != own && is_toml(path) && is_config(path)));
+    }
+    found.into_iter().collect()
 }
 
 /// The access tokens that runs have left in a directory.

@@ -21,7 +21,7 @@ pub enum ExitCode {
     SomeFiles = 3,
     /// Nobody has authenticated, or the authentication ended.
     Authentication = 4,
-    /// Halted before anything was deleted: a person must decide.
+    /// Halted: a person must decide, and what it is about is not deleted before.
     Halted = 5,
     /// Another run holds the lock.
     Locked = 6,

@@ -87,7 +87,8 @@
 //!    directories to come; `engine::walk::special` says where a link or a pipe is in the way, and
 //!    [`engine::walk::left_by_others`] counts temporary files of other instances,
 //!    [`engine::walk::lost_mounts`] knows the disks that are gone. [`engine::local_dir`] finds the
-//!    directory of a key, and `engine::local_dir::entries` its names. What the walks count is the
+//!    directory of a key, and `engine::local_dir::entries` its names;
+//!    `engine::local_dir::state_files` are another instance's. What the walks count is the
 //!    [`engine::survey`].
 //! 5. [`engine::reconcile`] takes one [`engine::item`] after the other: [`engine::observe`] looks
 //!    at it, [`core::decide`] decides, and [`engine::actions`] is what that leads to.

@@ -156,6 +156,20 @@ fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// Whether a file is a configuration of ferrybox, usable or not: it sets a content dir.
+pub fn is_config(path: &Path) -> bool {
+    let key = |line: &str| {
+        let (key, _) = line.split_once('=')?;
+        let key = key.trim().rsplit(['.', ':']).next()?;
+        Some(key.trim().to_owned())
+    };
+    let is_ours = |key: String| ["content_dir", "contentdir"].contains(&&*key);
+    read(path).is_ok_and(|(bytes, _)| {
+        let text = String::from_utf8_lossy(&bytes);
+        text.lines().filter_map(key).any(is_ours)
+    })
+}
+
 /// The content, cut above the limit, and what `fstat` says of the very file that was read.
 fn read(path: &Path) -> io::Result<(Vec<u8>, Metadata)> {
     let file = fs_err::File::open(path)?;

@@ -48,6 +48,22 @@ pub(super) fn mend(file: &Path, text: &str) -> Mended {
     }
 }
 
+/// Of the faults of a file, the first `mended` of which are of lines that were put right: where
+/// more is wrong with such a line, it is not to be written with that.
+pub(super) fn without_contradictions(
+    mut faults: Vec<ConfigError>,
+    mended: usize,
+) -> Vec<ConfigError> {
+    let (lines, values) = faults.split_at_mut(mended);
+    for fault in lines {
+        let is_of_it = |value: &ConfigError| value.key.is_some() && value.line == fault.line;
+        if values.iter().any(is_of_it) {
+            fault.remedy = "what is right here stands in the next line".into();
+        }
+    }
+    faults
+}
+
 struct MendedLine<'a> {
     name: &'a str,
     /// Empty where the value itself is told of.
@@ -68,6 +84,7 @@ fn mended(line: &str) -> Option<MendedLine<'_>> {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, written),
     };
+    let value = without_comment(value);
     let is_toml = is_value(value);
     if prefix.is_none() && (is_toml || goes_on(value)) {
         return None;
@@ -99,15 +116,16 @@ fn mended(line: &str) -> Option<MendedLine<'_>> {
         });
     }
     let is_quoted = value.starts_with(|c| TYPOGRAPHIC.contains(c));
-    let value = if is_toml {
-        value.to_owned()
-    } else {
-        let is_mark = |c: char| TYPOGRAPHIC.contains(c) || "\"'".contains(c);
-        quoted(value.trim_matches(is_mark).trim())
+    let is_flag = ["true", "false"].contains(&&*value.to_ascii_lowercase());
+    let value = match (is_toml, is_flag) {
+        (true, _) => value.to_owned(),
+        (false, true) => value.to_ascii_lowercase(),
+        (false, false) => unmarked(value),
     };
     let what = match (prefix, is_toml, is_quoted) {
         (Some(_), ..) => "has openHAB's prefix \"dropbox:\", which is not used here",
         (None, _, true) => "is in typographic quotation marks",
+        (None, ..) if is_flag => "true and false are written in small letters here",
         (None, ..) => "text needs quotation marks here",
     };
     let shown = if may_show(name, &value) {
@@ -123,9 +141,29 @@ fn mended(line: &str) -> Option<MendedLine<'_>> {
     })
 }
 
+/// A value that is no TOML without the comment behind it. A `#` within a word is part of it, as in
+/// `6#3`.
+fn without_comment(value: &str) -> &str {
+    if is_value(value) {
+        return value;
+    }
+    let is_comment = |at: usize| value[..at].ends_with(char::is_whitespace) || at == 0;
+    let at = value
+        .match_indices('#')
+        .map(|(at, _)| at)
+        .find(|at| is_comment(*at));
+    value[..at.unwrap_or(value.len())].trim_end()
+}
+
 /// Whether the value goes on in the lines to come.
 fn goes_on(value: &str) -> bool {
     value.starts_with(['[', '{']) || value.starts_with("\"\"\"") || value.starts_with("'''")
+}
+
+/// As TOML text, without the marks around it.
+fn unmarked(value: &str) -> String {
+    let is_mark = |c: char| TYPOGRAPHIC.contains(c) || "\"'".contains(c);
+    quoted(value.trim_matches(is_mark).trim())
 }
 
 /// As TOML text; a backslash stays one.
@@ -150,7 +188,8 @@ fn may_show(name: &str, value: &str) -> bool {
     });
     let is_word = |c: char| c.is_ascii_uppercase() || "_\"".contains(c);
     let is_telling = value.contains(['/', '*', '?']) || value.chars().all(is_word);
-    is_ours && is_telling || value == "true" || value == "false"
+    let word = value.trim_matches('"').to_ascii_lowercase();
+    is_ours && is_telling || ["true", "false", "on", "off", "yes", "no"].contains(&&*word)
 }
 
 #[cfg(test)]
@@ -194,8 +233,8 @@ mod tests {
             "f.toml:6: dropbox:uploadInterval: has openHAB's prefix \"dropbox:\", which is not \
              used here; write uploadInterval = \"0 0 3 1/1 * ? *\"",
             "f.toml:7: uploadfilter: is empty, which meant openHAB's default",
-            "f.toml:8: contentdir: text needs quotation marks here; write contentdir = \
-             \"./Backup/OpenHAB/\"",
+            "f.toml:8: contentdir: text needs quotation marks here; what is right here stands in \
+             the next line",
             "f.toml:8: contentdir: must be an absolute path",
             "f.toml:9: downloadfilter: has a blank before a pattern, which then matches no path; \
              write '/configurations/.*,/logs/.*'",
@@ -242,6 +281,17 @@ mod tests {
                 "uploadfilter = '/configurations/.*,/logs/.*\\.log'",
             ),
             ("dropbox:fakemode=true", "fakemode = true"),
+            ("fakemode=TRUE", "fakemode = true"),
+            ("fakemode=False # for now", "fakemode = false"),
+            ("fakemode=on", "fakemode = \"on\""),
+            (
+                "syncmode=BIDIRECTIONAL  # both ways",
+                "syncmode = \"BIDIRECTIONAL\"",
+            ),
+            (
+                "uploadInterval=\u{2018}0 0 3 ? * 6#3\u{2019} # the third Friday",
+                "uploadInterval = \"0 0 3 ? * 6#3\"",
+            ),
         ] {
             let lines = told(&format!("{rest}{wrong}\n"));
             assert_eq!(lines.len(), 1, "{lines:?}");

@@ -52,8 +52,8 @@ pub struct Arrived {
     pub remote: u64,
 }
 
-/// Why the deletes of a pass need approval, as one sentence, and which deletes those are.
-pub fn objection(limits: Limits, mut tally: Tally) -> Option<(Direction, String)> {
+/// Why the deletes of a pass in one direction need approval, as one sentence.
+pub fn objection(limits: Limits, mut tally: Tally, direction: Direction) -> Option<String> {
     // Where next to nothing was in step before, there is nothing our own work could hide.
     if tally.base_files < EMPTIED_BASE_MIN {
         tally.base_files += tally.arrived.base;
@@ -61,30 +61,23 @@ pub fn objection(limits: Limits, mut tally: Tally) -> Option<(Direction, String)
         tally.remote_files += tally.arrived.remote;
     }
     let base = tally.base_files;
-    let emptied = |place: &str| {
-        format!(
+    let (count, left, place) = match direction {
+        Direction::Up => (tally.delete_remote, tally.local_files, "the content dir"),
+        Direction::Down => (tally.delete_local, tally.remote_files, "Dropbox"),
+    };
+    if base >= EMPTIED_BASE_MIN && left == 0 && count > 0 {
+        return Some(format!(
             "{place} holds no file any more, {} were in step before",
             grouped(base)
-        )
-    };
-    if base >= EMPTIED_BASE_MIN && tally.local_files == 0 && tally.delete_remote > 0 {
-        return Some((Direction::Up, emptied("the content dir")));
+        ));
     }
-    if base >= EMPTIED_BASE_MIN && tally.remote_files == 0 && tally.delete_local > 0 {
-        return Some((Direction::Down, emptied("Dropbox")));
-    }
-    for (direction, count) in [
-        (Direction::Up, tally.delete_remote),
-        (Direction::Down, tally.delete_local),
-    ] {
-        let share = limits.max_delete_share * base as f64;
-        if count > limits.max_delete_count && count as f64 > share {
-            let (place, of) = (place_of(direction), counted(base, "file", "files"));
-            return Some((
-                direction,
-                format!("{} of {of} would be deleted {place}", grouped(count)),
-            ));
-        }
+    let share = limits.max_delete_share * base as f64;
+    if count > limits.max_delete_count && count as f64 > share {
+        let (place, of) = (place_of(direction), counted(base, "file", "files"));
+        return Some(format!(
+            "{} of {of} would be deleted {place}",
+            grouped(count)
+        ));
     }
     None
 }
@@ -102,7 +95,8 @@ pub fn standing_objection(tally: Tally, direction: Direction) -> Option<String> 
     (count > 0).then(text)
 }
 
-fn place_of(direction: Direction) -> &'static str {
+/// Where a delete of this direction happens, as people are told.
+pub fn place_of(direction: Direction) -> &'static str {
     match direction {
         Direction::Down => "locally",
         Direction::Up => "in Dropbox",
@@ -207,20 +201,28 @@ mod tests {
         }
     }
 
+    /// The first objection to the deletes of either direction.
+    fn any_objection(tally: Tally) -> Option<(Direction, String)> {
+        let directions = [Direction::Up, Direction::Down].into_iter();
+        directions
+            .filter_map(|direction| Some((direction, objection(LIMITS, tally, direction)?)))
+            .next()
+    }
+
     #[test]
     fn both_limits_must_be_exceeded() {
-        assert_eq!(objection(LIMITS, tally(100, 50, 50)), None, "count only");
-        assert_eq!(objection(LIMITS, tally(30, 20, 20)), None, "share only");
+        assert_eq!(any_objection(tally(100, 50, 50)), None, "count only");
+        assert_eq!(any_objection(tally(30, 20, 20)), None, "share only");
         assert!(
-            objection(LIMITS, tally(40, 0, 21))
+            any_objection(tally(40, 0, 21))
                 .is_some_and(|(d, o)| d == Direction::Up && o.contains("in Dropbox"))
         );
         assert!(
-            objection(LIMITS, tally(40, 21, 0))
+            any_objection(tally(40, 21, 0))
                 .is_some_and(|(d, o)| d == Direction::Down && o.contains("locally"))
         );
         assert_eq!(
-            objection(LIMITS, tally(100, 30, 30)),
+            any_objection(tally(100, 30, 30)),
             None,
             "directions do not add up"
         );
@@ -236,18 +238,18 @@ mod tests {
             delete_local: 1,
             delete_remote: 1,
         };
-        assert!(objection(LIMITS, emptied(3, 0, 3)).is_some());
-        assert!(objection(LIMITS, emptied(3, 3, 0)).is_some());
-        assert_eq!(objection(LIMITS, emptied(2, 0, 2)), None);
-        assert_eq!(objection(LIMITS, emptied(2, 2, 0)), None);
-        assert_eq!(objection(LIMITS, emptied(3, 1, 1)), None);
+        assert!(any_objection(emptied(3, 0, 3)).is_some());
+        assert!(any_objection(emptied(3, 3, 0)).is_some());
+        assert_eq!(any_objection(emptied(2, 0, 2)), None);
+        assert_eq!(any_objection(emptied(2, 2, 0)), None);
+        assert_eq!(any_objection(emptied(3, 1, 1)), None);
         let nothing_to_delete = Tally {
             arrived: Arrived::default(),
             delete_local: 0,
             delete_remote: 0,
             ..emptied(3, 0, 0)
         };
-        assert_eq!(objection(LIMITS, nothing_to_delete), None);
+        assert_eq!(any_objection(nothing_to_delete), None);
     }
 
     #[test]
@@ -261,7 +263,7 @@ mod tests {
                 delete_local,
                 delete_remote,
             };
-            objection(LIMITS, tally).map(|(direction, _)| direction)
+            any_objection(tally).map(|(direction, _)| direction)
         };
         assert_eq!(direction(0, 3, 0, 1), Some(Direction::Up));
         assert_eq!(direction(0, 3, 1, 0), None);

@@ -390,6 +390,17 @@ pub fn is_access_file(name: &str) -> bool {
     id.is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// Whether a file holds a sign-in of ours, or one that was begun.
+pub fn holds_sign_in(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<StoredToken>(bytes).is_ok()
+        || serde_json::from_slice::<Pending>(bytes).is_ok()
+}
+
+/// Whether a file holds an access token that a run has kept.
+pub fn holds_access(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<CachedAccess>(bytes).is_ok()
+}
+
 /// Hash of a secret, to tell one from another without keeping it.
 pub fn hash_hex(secret: &str) -> String {
     digest(&SHA256, secret.as_bytes())

@@ -13,6 +13,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Mode, Side};
 use crate::core::filter::FilterAllows;
 use crate::core::guard::Approvals;
+use crate::core::invocation::Invocation;
 use crate::core::own_names::Instance;
 use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
@@ -52,6 +53,19 @@ pub struct Options {
     pub kept: Approvals,
     /// How much time the pass may take.
     pub max_time: Option<Duration>,
+}
+
+impl Options {
+    /// The whole command that repeats this pass with `words`, such as `--approve ID`. One that went
+    /// only one way goes only that way again: another pass would not come to the same halt.
+    pub(crate) fn again(&self, invocation: &Invocation, words: &str) -> String {
+        let one_way = match (self.down, self.up) {
+            (true, false) => " --download-only",
+            (false, true) => " --upload-only",
+            (true, true) | (false, false) => "",
+        };
+        invocation.command(&format!("sync{one_way} {words}"))
+    }
 }
 
 /// What a pass works with. There is nothing in it to change either side with: that is what the
@@ -144,6 +158,8 @@ pub struct Context<'a> {
     pub committed: u64,
     /// Rows that wait to be settled together.
     settles: Vec<Row>,
+    /// Deletes of these directions wait for a person's word.
+    halted: BTreeSet<Direction>,
 }
 
 impl<'a> Context<'a> {
@@ -179,7 +195,13 @@ impl<'a> Context<'a> {
             ),
             committed: 0,
             settles: Vec::new(),
+            halted: BTreeSet::new(),
         })
+    }
+
+    /// The whole command that repeats this pass with `words`.
+    pub(crate) fn again(&self, words: &str) -> String {
+        self.options.again(&self.env.config.invocation, words)
     }
 
     /// Changes of this direction may be made in this pass.
@@ -188,6 +210,22 @@ impl<'a> Context<'a> {
             Direction::Down => self.options.down,
             Direction::Up => self.options.up,
         }
+    }
+
+    /// Deletes of this direction wait for a person's word.
+    pub(crate) fn halt(&mut self, direction: Direction) {
+        self.halted.insert(direction);
+    }
+
+    /// Whether they do.
+    pub(crate) fn is_halted(&self, direction: Direction) -> bool {
+        self.halted.contains(&direction)
+    }
+
+    /// Whether what has no name on the side of this direction gets none any more in this pass. The
+    /// deletes that would free it may have been halted: then nothing is said of it.
+    pub(crate) fn is_last_chance(&self, direction: Direction) -> bool {
+        self.is_second_round && !self.is_halted(direction)
     }
 
     /// Whether this pass brings down what Dropbox has changed.

@@ -27,6 +27,11 @@ struct CursorRecord {
     index_counter: u64,
 }
 
+/// Whether a file holds a cursor of ours.
+pub fn holds_cursor(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<CursorRecord>(bytes).is_ok()
+}
+
 /// The cursor file in the state directory.
 pub struct CursorFile<'a> {
     reader: Option<&'a dyn ReadDisk>,

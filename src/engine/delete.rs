@@ -11,7 +11,7 @@ mod trees;
 
 pub(crate) use deletes::Deletes;
 use fresh_look::{FreshLook, as_seen};
-use guard::{Ruling, guard};
+use guard::{Ruled, guard};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
@@ -32,9 +32,9 @@ use crate::io::systemd::read_only_advice;
 use crate::report::Change;
 
 impl<'a> Deletes<'a> {
-    /// Carries out the collected deletes, if the guards allow.
+    /// Carries out those of the collected deletes that the guards allow.
     ///
-    /// Returns what halts the pass instead, if something does.
+    /// Returns what halts the others, if something does.
     ///
     /// # Errors
     /// Whatever ends the pass.
@@ -44,13 +44,10 @@ impl<'a> Deletes<'a> {
         survey: &Survey,
     ) -> Result<Option<Error>> {
         let deletes = self.collected.take();
-        match guard(cx, survey, &deletes)? {
-            Ruling::Go => {}
-            Ruling::Keep => return keep(cx, deletes).map(|()| None),
-            Ruling::Halt(halt) => return Ok(Some(halt)),
-        }
-        self.carry_out(cx, deletes)?;
-        Ok(None)
+        let Ruled { go, kept, halt } = guard(cx, survey, deletes)?;
+        keep(cx, kept)?;
+        self.carry_out(cx, go)?;
+        Ok(halt)
     }
 
     /// Carries deletes out that no guard objects to.
@@ -319,12 +316,12 @@ fn not_empty(cx: &mut Context<'_>, item: Item) -> Result<()> {
 
 /// Forgets that these were ever in step: each is met anew, in the second round.
 fn keep(cx: &mut Context<'_>, deletes: Vec<Delete>) -> Result<()> {
+    cx.needs_second_round |= !deletes.is_empty();
     for delete in deletes {
         let mut row = delete.item.row;
         row.set_base(Base::None);
         cx.settle(row)?;
     }
-    cx.needs_second_round = true;
     cx.flush_settles()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::guard::ApprovalId;
 use crate::core::path::fold;
@@ -45,8 +45,8 @@ pub(crate) fn check_pair(env: &Env<'_>, found: &FoundRoot, now: &SyncIdentity) -
             folder_text(&now.remote_root),
         ),
         remedy: format!(
-            "nothing was changed: give this pair a state of its own, [state] dir = \"{}\"",
-            state_dir_for(env, &state_dir)
+            "nothing was changed: give this pair a state of its own, {}",
+            how_to_write(env.config, &state_dir_for(env, &state_dir))
         ),
         next: None,
     }))
@@ -56,6 +56,15 @@ fn folder_text(remote_root: &str) -> String {
     match remote_root {
         "" => "all of Dropbox".to_owned(),
         folder => format!("the Dropbox folder {folder}"),
+    }
+}
+
+/// Where a state directory is written, and the line as TOML has it.
+fn how_to_write(config: &Config, state_dir: &str) -> String {
+    let line = format!("state.dir = \"{state_dir}\"");
+    match config.state_dir {
+        Some(_) => format!("by {line} in the place of the one that is written"),
+        None => format!("by this as the first line of the file: {line}"),
     }
 }
 
@@ -87,9 +96,7 @@ pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentit
                 "this is another Dropbox account than the one synced before; nothing was changed. \
                  Authenticate with the old account again, or start over with this one by: \
                  {}",
-                env.config
-                    .invocation
-                    .command(&format!("sync --approve {id}"))
+                options.again(&env.config.invocation, &format!("--approve {id}"))
             )));
         }
     }
@@ -148,9 +155,7 @@ pub(crate) fn pull(
             Err(Error::Halt(format!(
                 "the Dropbox folder {remote_root} is gone; nothing was changed. Restore it on \
                  dropbox.com, or make it anew from what is here by: {}",
-                env.config
-                    .invocation
-                    .command(&format!("sync --approve {id}"))
+                options.again(&env.config.invocation, &format!("--approve {id}"))
             )))
         }
         RootState::Missing if options.mode == Mode::DropboxToLocal => config_error(
@@ -178,5 +183,26 @@ fn make_root(env: &Env<'_>, puller: &Puller<'_>, writer: Option<&Api<'_>>) -> Re
         RootState::Missing | RootState::IsFile => Err(Error::Failed(format!(
             "the Dropbox folder {remote_root} cannot be made"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A19.
+    #[test]
+    fn a19_the_line_to_write_is_taken_as_it_stands() {
+        let text = "[dropbox]\napp_key = 'k'\n[sync]\ncontent_dir = '/s'\n";
+        let parsed = |text: &str| Config::parse(Path::new("/etc/f.toml"), text).unwrap();
+        let told = how_to_write(&parsed(text), "/var/lib/ferrybox-s");
+        let (_, line) = told.split_once(": ").unwrap();
+        let config = parsed(&format!("{line}\n{text}"));
+        assert_eq!(
+            config.state_dir.as_deref(),
+            Some(Path::new("/var/lib/ferrybox-s"))
+        );
+        let told = how_to_write(&config, "/other");
+        assert!(told.starts_with("by state.dir = \"/other\" in the place"));
     }
 }

@@ -1,15 +1,14 @@
 //! Where the directory of a key is locally, and what is in it at other keys.
 
 mod entries;
+mod state_files;
 
 use crate::core::path::{DisplayPath, Key, RelPath, fold};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, local_of, spelling};
 use crate::error::Result;
 use crate::index::{DirPath, Row};
-pub(crate) use entries::{
-    LocalEntries, LocalEntry, entries, is_lost_and_found, one_of, that_may_travel,
-};
+pub(crate) use entries::{LocalEntries, LocalEntry, entries, is_lost_and_found, one_of};
 
 /// Where the directory of a key is locally.
 pub(crate) enum LocalDir {
@@ -112,7 +111,9 @@ pub(crate) fn open_dir<'a>(cx: &mut Context<'a>, dir: &str) -> Result<Opened<'a>
 pub(crate) fn item_at(cx: &Context<'_>, dir: &OpenDir<'_>, row: Row) -> Option<Item> {
     let display_path = dir.display_path.join(&row.display_name);
     let places = dir.entries.names.with_key(&row.key.name);
-    let found = that_may_travel(cx, &dir.path, dir.entries.stat_range(places))?;
+    let found = dir
+        .entries
+        .to_look_at(cx, &dir.path, &row.key.name, places)?;
     let (local, name) = one_of(&found, &row, dir.device);
     if cx.prunes(&display_path, &spelling(&dir.path, &name), &row.key) {
         return None;

@@ -53,8 +53,8 @@ pub fn run<'a>(
     let found = root::look(env.disk, env.index, content_dir.display().to_string())?;
     check_pair(env, &found, identity)?;
     let disk = writers.as_ref().map(|writers| writers.disk);
-    let (approved, invocation) = (&options.approved, &env.config.invocation);
-    root::check(found, env.index, env.host, approved, invocation, disk)?;
+    let again = |words: &str| options.again(&env.config.invocation, words);
+    root::check(found, env.index, env.host, &options.approved, &again, disk)?;
     check_identity(env, options, identity)?;
     let token = match api.access().credential() {
         Credential::Personal(token) => Some(hash_hex(token.expose())),
@@ -131,10 +131,11 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     cx.begin_step();
     phases.uploads.make_remote_folders(cx)?;
     cx.begin_step();
-    if let Some(halt) = phases.delete_all(cx)? {
-        return Ok(Some(halt));
+    let halt = phases.delete_all(cx)?;
+    // What has arrived speaks for no side before the guards have let all deletes go.
+    if halt.is_none() {
+        mark_guards_passed(cx)?;
     }
-    mark_guards_passed(cx)?;
     if cx.needs_second_round {
         cx.is_second_round = true;
         cx.begin_step();
@@ -147,7 +148,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
         phases.uploads.make_remote_folders(cx)?;
     }
     phases.delete_other_halves(cx)?;
-    Ok(None)
+    Ok(halt)
 }
 
 /// Says what the pass would do; returns what would halt it, if something would.
@@ -188,6 +189,12 @@ fn mark_guards_passed(cx: &mut Context<'_>) -> Result<()> {
 /// Says once what the walks have only counted.
 fn tell_counts(cx: &Context<'_>, survey: &Survey) {
     tell_only_in_dropbox(cx, survey.only_in_dropbox);
+    if survey.state_files > 0 {
+        log::info!(
+            "left out because they are the sign-in or the index of another ferrybox: {}",
+            counted(survey.state_files, "file", "files")
+        );
+    }
     if survey.litter > 0 {
         log::info!(
             "left out because Dropbox never takes such names (Thumbs.db, ~$x and the like): {}",

@@ -65,7 +65,7 @@ impl<'a> Phases<'a> {
     }
 
     /// Carries out the collected deletes but for those that wait for their other halves; returns
-    /// what halts the pass instead, if something does.
+    /// what halts the others, if something does.
     ///
     /// # Errors
     /// Whatever ends the pass.
@@ -82,7 +82,11 @@ impl<'a> Phases<'a> {
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn delete_other_halves(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        let deletes = self.renames.halves.let_go(cx)?;
+        let mut deletes = self.renames.halves.let_go(cx)?;
+        // A folder may hold what a halt keeps.
+        deletes.retain(|delete| {
+            delete.item.row.base_file().is_some() || !cx.is_halted(delete.direction)
+        });
         self.deletes.carry_out(cx, deletes)
     }
 }
@@ -138,7 +142,7 @@ impl<'a> Actions<'a> for Phases<'a> {
     }
 
     fn meet_blocked_folder(&mut self, cx: &mut Context<'a>, path: &DisplayPath) -> bool {
-        if cx.is_second_round {
+        if cx.is_last_chance(Direction::Down) {
             cx.env.report.problem(
                 path,
                 "something else is in the way of this folder; what Dropbox holds in it is left \

@@ -1,6 +1,6 @@
 //! A dry run: the actions of a pass said, not done. It holds nothing to write with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Action, Direction};
@@ -9,24 +9,32 @@ use crate::core::remote::Rev;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
-use crate::engine::delete::guard::{CollectedDeletes, Ruling, frees_a_name, guard};
+use crate::engine::delete::guard::{CollectedDeletes, Ruled, frees_a_name, guard};
 use crate::engine::download::archive_plan::How;
 use crate::engine::download::copy_name::report_conflict;
 use crate::engine::download::existing;
 use crate::engine::download::staged::Existing;
 use crate::engine::download::tree_aside::may_set_tree_aside;
-use crate::engine::item::{Item, Local, Observed, Walk};
+use crate::engine::item::{Delete, Item, Local, Observed, Walk};
 use crate::engine::moves::gone::GoneRemotely;
 use crate::engine::moves::halves::Halves;
 use crate::engine::moves::pairs::{GoneLocally, is_new};
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
-use crate::engine::upload::folders_above::{FoldersAbove, deepest_first};
+use crate::engine::upload::folders_above::{
+    FoldersAbove, blocked_by, deepest_first, tell_blocked_by,
+};
 use crate::engine::upload::queue::{PendingUpload, said_of};
 use crate::engine::upload::undecided::approved;
 use crate::error::{Error, Result};
 use crate::index::Row;
 use crate::report::{Change, in_brackets};
+
+/// What goes up only if a delete frees the name of a folder above it.
+enum Blocked {
+    File(PendingUpload),
+    Folder(Item),
+}
 
 /// What a plan has come to so far.
 #[derive(Default)]
@@ -39,6 +47,8 @@ pub struct Planner<'a> {
     new_files: Vec<PendingUpload>,
     made: FoldersAbove,
     new_folders: Vec<Item>,
+    /// Dropbox has a file where a folder above them would have to be.
+    blocked: Vec<Blocked>,
     undecided: Vec<(Item, Observed)>,
     collected: CollectedDeletes,
 }
@@ -64,13 +74,10 @@ impl<'a> Planner<'a> {
         self.plan_new_files(cx)?;
         self.halves.hold_back(cx, &mut self.collected)?;
         let deletes = self.collected.take();
-        match guard(cx, &self.survey, &deletes)? {
-            Ruling::Go => {}
-            // What would come of each as something new is only known when it is met again.
-            Ruling::Keep => return Ok(None),
-            Ruling::Halt(halt) => return Ok(Some(halt)),
-        }
-        for delete in &deletes {
+        // What would come of those that are kept is only known when they are met again.
+        let Ruled { go, halt, .. } = guard(cx, &self.survey, deletes)?;
+        self.plan_blocked(cx, &go)?;
+        for delete in &go {
             let change = match delete.direction {
                 Direction::Down => Change::DeleteLocal,
                 Direction::Up => Change::DeleteRemote,
@@ -78,7 +85,7 @@ impl<'a> Planner<'a> {
             say(cx, change, &delete.item, "");
         }
         self.halves.let_go(cx).map(drop)?;
-        Ok(None)
+        Ok(halt)
     }
 
     /// Tells what was only renamed here from what goes up. The old names are not among the deletes
@@ -103,6 +110,30 @@ impl<'a> Planner<'a> {
                 delete.direction == Direction::Up && moved.contains(&delete.item.row.key);
             Ok((!is_moved).then_some(delete))
         })
+    }
+
+    /// What a delete in Dropbox lets go up, once it has freed the name. Where a local folder is set
+    /// aside for Dropbox's file instead, what is in it goes along.
+    fn plan_blocked(&mut self, cx: &mut Context<'a>, deletes: &[Delete]) -> Result<()> {
+        let in_dropbox = |delete: &&Delete| delete.direction == Direction::Up;
+        let freed = deletes.iter().filter(in_dropbox);
+        let freed: HashSet<&Key> = freed.map(|delete| &delete.item.row.key).collect();
+        for blocked in std::mem::take(&mut self.blocked) {
+            let item = match &blocked {
+                Blocked::File(file) => &file.item,
+                Blocked::Folder(item) => item,
+            };
+            match (blocked_by(cx, item)?, &blocked) {
+                (Some((key, folder)), _) if !freed.contains(&key) => {
+                    if !cx.brings_down() && !cx.is_halted(Direction::Up) {
+                        tell_blocked_by(cx, folder);
+                    }
+                }
+                (_, Blocked::File(file)) => self.plan_upload(cx, file),
+                (_, Blocked::Folder(item)) => say(cx, Change::MakeRemoteFolder, item, ""),
+            }
+        }
+        Ok(())
     }
 
     fn plan_upload(&self, cx: &mut Context<'a>, file: &PendingUpload) {
@@ -201,13 +232,18 @@ impl<'a> Actions<'a> for Planner<'a> {
         if cx.is_refused(&item) {
             return Ok(());
         }
-        self.made.note(&item.row.key);
+        let is_blocked = item.blocked_up;
         let file = PendingUpload {
             more: said_of(observed, replaced.as_ref()),
             item,
             observed: *observed,
             mode,
         };
+        if is_blocked {
+            self.blocked.push(Blocked::File(file));
+            return Ok(());
+        }
+        self.made.note(&file.item.row.key);
         if cx.had_base && is_new(&file) {
             self.new_files.push(file);
         } else {
@@ -217,7 +253,10 @@ impl<'a> Actions<'a> for Planner<'a> {
     }
 
     fn make_remote_folder(&mut self, _cx: &mut Context<'a>, item: Item) {
-        self.new_folders.push(item);
+        match item.blocked_up {
+            true => self.blocked.push(Blocked::Folder(item)),
+            false => self.new_folders.push(item),
+        }
     }
 
     fn ask_person(&mut self, _cx: &mut Context<'a>, item: Item, observed: Observed) {

@@ -56,6 +56,9 @@ pub(crate) fn visit<'a>(
             cx.note_under_way(Direction::Up, &item);
             cx.note_under_way(Direction::Down, &item);
             tell_unread(cx, &item, &unread);
+            if matches!(unread, Unread::Vanished) && item.row.base_file().is_some() {
+                actions.survey().unseen.note(&item.row.key);
+            }
             return Ok(());
         }
     };

@@ -5,7 +5,6 @@
 //! it does ([`TreeIdentity`]): that outlives a restart, which the number of a device does not.
 
 use crate::core::guard::{ApprovalId, Approvals};
-use crate::core::invocation::Invocation;
 use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
 use crate::engine::file_clock::FileClock;
@@ -25,14 +24,17 @@ pub struct FoundRoot {
     is_new: bool,
     /// It was known by another path, or by none.
     has_moved: bool,
+    /// It was known by another path.
+    is_elsewhere: bool,
     /// What is known of it is to be written anew.
     is_stale: bool,
 }
 
 impl FoundRoot {
-    /// Whether it is neither the directory that was synced before nor at its path.
+    /// Whether it is not the directory that was synced before, as far as its path tells: a copy of
+    /// that has the same marker.
     pub fn is_another(&self) -> bool {
-        !self.is_known && self.has_moved
+        self.is_elsewhere || (self.has_moved && !self.is_known)
     }
 }
 
@@ -54,7 +56,8 @@ pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoo
         (None, Some(known)) => identity.is_of(known),
         (None, None) => true,
     };
-    let has_moved = index.meta(Meta::ContentDir)?.is_none_or(|at| at != path);
+    let known_path = index.meta(Meta::ContentDir)?;
+    let is_elsewhere = known_path.as_ref().is_some_and(|at| *at != path);
     let is_stale = known_marker.is_none() && known_identity != Some(identity.to_string());
     Ok(FoundRoot {
         path,
@@ -62,13 +65,14 @@ pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoo
         identity,
         is_known,
         is_new: known_marker.is_none() && known_identity.is_none(),
-        has_moved,
+        has_moved: is_elsewhere || known_path.is_none(),
+        is_elsewhere,
         is_stale,
     })
 }
 
 /// Compares the content dir with the one the base belongs to and marks a new one, if there is
-/// something to write with.
+/// something to write with. `again` says by which command the pass is repeated.
 ///
 /// # Errors
 /// [`Error::Halt`] if it is another one and nobody approved it.
@@ -77,7 +81,7 @@ pub fn check(
     index: &Index,
     host: &dyn Host,
     approved: &Approvals,
-    invocation: &Invocation,
+    again: &dyn Fn(&str) -> String,
     writer: Option<&dyn Disk>,
 ) -> Result<()> {
     if found.is_known && !found.is_new {
@@ -97,7 +101,7 @@ pub fn check(
                 "sync.content_dir is not the directory that was synced before (its marker \
                  {MARKER} is missing or another): is a disk not mounted? Nothing was changed. If \
                  this directory is meant, start over with it by: {}",
-                invocation.command(&format!("sync --approve {id}"))
+                again(&format!("--approve {id}"))
             )));
         }
         log::info!("starting over with this content dir; nothing is deleted on either side");

@@ -1,6 +1,12 @@
 //! What the walks count: the guards ask about it.
 
+use std::collections::BTreeSet;
+
 use crate::core::guard::Tally;
+use crate::core::path::Key;
+
+/// LIMIT: how many paths that could not be looked at a halt takes along.
+const UNSEEN_MAX: usize = 100;
 
 /// Files by where they are.
 #[derive(Default)]
@@ -11,8 +17,51 @@ pub struct Survey {
     pub(crate) only_in_dropbox: u64,
     /// Files and folders left out for a name Dropbox never takes.
     pub(crate) litter: u64,
+    /// Files of other instances, which hold their sign-in and their index.
+    pub(crate) state_files: u64,
     /// Temporary files of other instances that have lain in the content dir for long.
     pub(crate) left_by_others: u64,
+    /// What was in step and could not be looked at.
+    pub(crate) unseen: Unseen,
+}
+
+/// Paths that were in step, or hold something that was, and could not be looked at: what is to be
+/// deleted there does not show.
+#[derive(Default)]
+pub struct Unseen {
+    keys: BTreeSet<String>,
+    are_more: bool,
+}
+
+impl Unseen {
+    /// Notes one.
+    pub(crate) fn note(&mut self, key: &Key) {
+        let key = key.path();
+        if self.keys.len() < UNSEEN_MAX || self.keys.contains(&key) {
+            self.keys.insert(key);
+        } else {
+            self.are_more = true;
+        }
+    }
+
+    /// What a halt takes along of it, of what it has taken along `before`: nothing of what it has
+    /// ever named lies there.
+    pub(crate) fn taken_along(&self, before: Option<&str>) -> String {
+        let keys: BTreeSet<_> = match before {
+            Some(before) => &self.keys & &taken(before),
+            None => self.keys.clone(),
+        };
+        serde_json::to_string(&keys).unwrap_or_default()
+    }
+
+    /// Whether all of it is in what was taken along.
+    pub(crate) fn was_all_in(&self, before: &str) -> bool {
+        !self.are_more && self.keys.is_subset(&taken(before))
+    }
+}
+
+fn taken(before: &str) -> BTreeSet<String> {
+    serde_json::from_str(before).unwrap_or_default()
 }
 
 impl Survey {

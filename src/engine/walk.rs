@@ -28,7 +28,7 @@ use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
 use crate::engine::item::{Item, Local, Walk, spelling};
 use crate::engine::local_dir::{
-    LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of, that_may_travel,
+    LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of,
 };
 use crate::engine::reconcile::visit;
 use crate::engine::survey::Survey;
@@ -74,15 +74,15 @@ fn walk_dir<'a>(
     let (path, device, entries) = match &dir.local {
         LocalDir::Present(path, device) => match entries(cx, path, *device) {
             Some(entries) => (path.clone(), *device, entries),
-            None => return note_unread(cx, &dir),
+            None => {
+                note_unread(cx, &dir)?;
+                return note_hidden(cx, actions, &Row::new(Key::of(&dir.key), ""));
+            }
         },
         LocalDir::Absent(path, device) => (path.clone(), *device, LocalEntries::none()),
         LocalDir::BelowFile | LocalDir::Blocked | LocalDir::Unknown => return Ok(()),
     };
-    if !entries.own_names.is_empty() {
-        actions.clean(cx, &path, &entries.own_names);
-        actions.survey().left_by_others += count_left_by_others(cx, &path, &entries.own_names);
-    }
+    see_to_ours(cx, actions, &path, &entries);
     let walked = WalkedDir {
         dir: &dir,
         path: &path,
@@ -107,7 +107,7 @@ fn walk_dir<'a>(
         while names.folded(at).as_deref() == Some(name) {
             at += 1;
         }
-        let found = that_may_travel(cx, &path, entries.stat_range(start..at));
+        let found = entries.to_look_at(cx, &path, name, start..at);
         let known = if summary.as_ref().is_some_and(|summary| summary.name == name) {
             std::mem::replace(&mut summary, summaries.next()?)
         } else {
@@ -131,6 +131,22 @@ fn walk_dir<'a>(
     }
     actions.survey().add(&in_step);
     Ok(())
+}
+
+/// Removes what we have left in a directory, and counts what others of us have in it.
+fn see_to_ours<'a>(
+    cx: &mut Context<'a>,
+    actions: &mut dyn Actions<'a>,
+    path: &RelPath,
+    entries: &LocalEntries<'a>,
+) {
+    if !entries.own_names.is_empty() {
+        actions.clean(cx, path, &entries.own_names);
+        actions.survey().left_by_others += count_left_by_others(cx, path, &entries.own_names);
+    }
+    if !cx.is_second_round {
+        actions.survey().state_files += entries.state_files;
+    }
 }
 
 /// A directory that cannot be read, and in which nothing was ever in step, may hold what is gone
@@ -257,6 +273,7 @@ fn walk_key<'a>(
     if !row.intact {
         // Even where the filters would not look: its very name may be what is damaged.
         cx.note_damaged(&row.key);
+        actions.survey().unseen.note(&row.key);
         return Ok(());
     }
     let display_path = dir.display_path.join(&row.display_name);
@@ -274,6 +291,10 @@ fn walk_key<'a>(
         display_path,
         blocked_up: dir.blocked_up,
     };
+    let is_clear = item.local != Local::Unknown && item.row.remote != Remote::NotDownloadable;
+    if !is_clear || item.path().is_err() || has_lost_mount(cx, &item.row, &item.local)? {
+        note_hidden(cx, actions, &item.row)?;
+    }
     tell_special(cx, &item, found)?;
     if let (Err(error), Local::File(_) | Local::Folder { .. }) = (item.path(), item.local) {
         cx.note_incomplete_view();
@@ -295,6 +316,19 @@ fn walk_key<'a>(
     }
     queue_children(&item, dirs)?;
     visit(cx, actions, Walk::All, item, How::Fetch)
+}
+
+/// What is at and below a row could not be looked at: that matters if it was in step.
+fn note_hidden<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, row: &Row) -> Result<()> {
+    let index = cx.env.index;
+    let was_in_step = match row.key.path().is_empty() {
+        true => index.has_base()?,
+        false => row.base_file().is_some() || index.has_files_below(&row.key, HeldBy::Base)?,
+    };
+    if was_in_step {
+        actions.survey().unseen.note(&row.key);
+    }
+    Ok(())
 }
 
 /// Says which of the local names of a key cannot be told apart, or not be looked at.

@@ -39,7 +39,8 @@ pub enum Meta {
     StagingOf,
     /// How many entries are staged, and the sum of their checksums.
     StagingSum,
-    /// Set while deletes locally wait for a person, since a pass halted over them.
+    /// Set while deletes locally wait for a person, since a pass halted over them: what could not
+    /// be looked at when they were named.
     HeldDown,
     /// The same for deletes in Dropbox.
     HeldUp,

@@ -98,6 +98,16 @@ pub fn open_state(dir: &Path) -> Result<RealDisk> {
     RealDisk::open(dir).map_err(wrap)
 }
 
+/// Where configurations are: beside this one, and where they are looked for.
+pub fn config_dirs(config: &Path) -> Vec<PathBuf> {
+    let above = config.parent().map(Path::to_owned);
+    let user = env("XDG_CONFIG_HOME").map(PathBuf::from);
+    let user = user.or_else(|| Some(home()?.join(".config")));
+    let user = user.map(|dir| dir.join("ferrybox"));
+    let system = PathBuf::from("/etc/ferrybox");
+    above.into_iter().chain(user).chain([system]).collect()
+}
+
 /// Where runs with any environment keep what is short-lived, the place of this one first: under
 /// systemd, in a session, and without either.
 pub fn runtime_dirs() -> Vec<PathBuf> {

@@ -227,3 +227,30 @@ fn what_would_only_be_moved_here_is_not_among_the_deletes() {
     assert_eq!(real.exit, ExitCode::Halted);
     assert_eq!(planned.error, real.error, "the same id");
 }
+
+/// A22: what is below a file of Dropbox does not go up, and is not said to.
+#[test]
+fn a22_a_dry_run_says_what_is_below_a_file_as_the_pass_does() {
+    for mode in ["LOCAL_TO_DROPBOX", "BIDIRECTIONAL", "DROPBOX_TO_LOCAL"] {
+        let world = World::in_mode(mode);
+        for i in 0..4 {
+            world.put(&format!("d/sub/{i}"), &format!("content {i}"));
+            world.put(&format!("stays/{i}"), &format!("other content {i}"));
+            world.put(&format!("too/{i}"), &format!("more content {i}"));
+        }
+        world.sync_ok();
+        world.dropbox.remove("/d");
+        world.dropbox.put("/d", b"a file there");
+        world.mkdir("d/new folder");
+        world.put("d/new", "new");
+        let planned = world.dry_run();
+        let real = world.sync();
+        let goes_up = |line: &&String| {
+            line.starts_with("would upload /d/") || line.starts_with("would make folder in Dropbox")
+        };
+        let up = planned.plan.iter().filter(goes_up).count();
+        assert_eq!(up, 0, "{mode}: {planned:?}");
+        assert_eq!(planned.problems, real.problems, "{mode}");
+        assert_eq!(planned.exit, real.exit, "{mode}");
+    }
+}

@@ -1,5 +1,6 @@
 //! What is synced and what is left alone, by filters, names and kinds of files.
 
+use ferrybox::commands::sync::SyncArgs;
 use ferrybox::engine::own_keys;
 use ferrybox::error::ExitCode;
 use ferrybox::report::Counts;
@@ -163,7 +164,7 @@ fn our_own_configuration_and_state_are_never_synced() {
     // The state directory lies beside the content dir here; the config file inside it.
     let mut parsed = world.config();
     parsed.path = world.content_dir().join("etc/ferrybox.toml");
-    let args = ferrybox::commands::sync::SyncArgs::default();
+    let args = SyncArgs::default();
     world.sync_config(&parsed, &args);
     assert_eq!(world.dropbox.read("/etc/ferrybox.toml"), None);
 }
@@ -183,12 +184,79 @@ fn a18_runtime_directories_are_our_own() {
     }
 }
 
+/// A18: the sign-in and the index of another instance, wherever they lie. Files of other programs
+/// that have such a name travel.
+#[test]
+fn a18_state_of_other_instances_never_travels() {
+    let token = r#"{"refresh_token":"t","app_key":"k","account_id":"a","root_namespace_id":"1"}"#;
+    let access = r#"{"access_token":"t","expires_at_s":1}"#;
+    let world = world();
+    world.put("lib/ferrybox-kitchen/token.json", token);
+    for name in ["index.db", "index.db-journal", "token.json.new", "mine"] {
+        world.put(&format!("lib/ferrybox-kitchen/{name}"), name);
+    }
+    world.put("run/ferrybox/access-0123456789abcdef.json", access);
+    world.put(
+        "begun/pending-auth.json",
+        r#"{"app_key":"k","verifier":"v"}"#,
+    );
+    world.put("program/token.json", r#"{"refresh_token":"of another"}"#);
+    world.put("program/cursor.json", "{}");
+    world.put("program/index.db", "i");
+    world.sync_ok();
+    world
+        .dropbox
+        .put("/lib/ferrybox-kitchen/cursor.json", b"evil");
+    world.dropbox.put("/lib/ferrybox-kitchen/index.db", b"evil");
+    world.sync_ok();
+    let there = world.remote_tree();
+    let files: Vec<_> = there.keys().filter(|path| !path.ends_with('/')).collect();
+    assert_eq!(
+        files,
+        [
+            "lib/ferrybox-kitchen/cursor.json",
+            "lib/ferrybox-kitchen/index.db",
+            "lib/ferrybox-kitchen/mine",
+            "program/cursor.json",
+            "program/index.db",
+            "program/token.json",
+        ]
+    );
+    assert_eq!(world.read("lib/ferrybox-kitchen/cursor.json"), None);
+    let index = world.read("lib/ferrybox-kitchen/index.db");
+    assert_eq!(index.as_deref(), Some("index.db"));
+}
+
+/// A18: the configurations of other instances hold secrets as ours does.
+#[test]
+fn a18_configurations_of_other_instances_never_travel() {
+    let world = world();
+    let mut parsed = world.config();
+    parsed.path = world.content_dir().join("etc/ferrybox/main.toml");
+    for (name, content) in [
+        ("main.toml", "not read"),
+        (
+            "kitchen.toml",
+            "[dropbox]\napp_secret = 's'\n[sync]\n content_dir='/k'",
+        ),
+        ("old.toml~", "dropbox:contentdir = /srv"),
+        ("program.toml", "# content_dir\ndir = '/srv'"),
+        ("notes", "content_dir = '/k'"),
+    ] {
+        world.put(&format!("etc/ferrybox/{name}"), content);
+    }
+    world.sync_config(&parsed, &SyncArgs::default());
+    let there = world.remote_tree();
+    let files: Vec<_> = there.keys().filter(|path| !path.ends_with('/')).collect();
+    assert_eq!(files, ["etc/ferrybox/notes", "etc/ferrybox/program.toml"]);
+}
+
 #[test]
 fn nothing_comes_down_into_our_own_state() {
     let world = world();
     let mut config = world.config();
     config.state_dir = Some(world.content().join("state"));
-    let args = ferrybox::commands::sync::SyncArgs::default();
+    let args = SyncArgs::default();
     world.put("a", "a");
     world.sync_config(&config, &args);
     for name in ["cursor.json", "index.db", "token.json", "deep/x"] {

@@ -4,7 +4,6 @@
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::commands::sync::SyncArgs;
 use ferrybox::core::guard::Approvals;
-use ferrybox::core::invocation::Invocation;
 use ferrybox::core::path::Key;
 use ferrybox::engine::cursor::CursorFile;
 use ferrybox::engine::root;
@@ -167,8 +166,8 @@ fn unmarked() -> (World, Index) {
 fn check_root(world: &World, index: &Index) -> Result<(), Error> {
     let disk = world.disk();
     let found = root::look(&disk, index, "/content".to_owned())?;
-    let (none, plain) = (Approvals::default(), Invocation::default());
-    root::check(found, index, &world.clock, &none, &plain, Some(&disk))
+    let (none, again) = (Approvals::default(), str::to_owned);
+    root::check(found, index, &world.clock, &none, &again, Some(&disk))
 }
 
 /// A9: the number of its device is not what a content dir is known by.
@@ -233,7 +232,7 @@ fn a19_another_pair_in_the_same_state_directory_is_refused() {
     for _ in 0..2 {
         let refused = sync(&first, &second, "/two");
         assert_eq!(refused.exit, ExitCode::Config, "{refused:?}");
-        let line = format!("[state] dir = \"{}-content\"", first.state().display());
+        let line = format!("state.dir = \"{}-content\"", first.state().display());
         assert!(refused.error.contains(&line), "{}", refused.error);
         assert!(refused.error.contains("/one") && refused.error.contains("/two"));
         assert_eq!(refused.calls, [""; 0], "{refused:?}");
@@ -305,6 +304,24 @@ fn a19_a_content_dir_that_was_moved_is_the_same_one() {
     assert_eq!(outcome.counts.deleted_in_dropbox, 1, "{outcome:?}");
     let other_folder = sync(&first, &second, "/two");
     assert_eq!(other_folder.exit, ExitCode::Ok, "{other_folder:?}");
+}
+
+/// A19: a copy of the directory has its marker, too.
+#[test]
+fn a19_a_copied_marker_does_not_make_two_pairs_one() {
+    let (first, second, sync) = with_one_state();
+    first.put("a", "a");
+    assert_eq!(sync(&first, &first, "/one").exit, ExitCode::Ok);
+    for name in ["a", ".ferrybox-root"] {
+        std::fs::copy(first.content().join(name), second.content().join(name)).unwrap();
+    }
+    let refused = sync(&first, &second, "/two");
+    assert_eq!(refused.exit, ExitCode::Config, "{refused:?}");
+    assert!(refused.error.contains("state.dir = "), "{}", refused.error);
+    assert_eq!(refused.calls, [""; 0], "{refused:?}");
+    first.remove("a");
+    let outcome = sync(&first, &first, "/one");
+    assert_eq!(outcome.counts.deleted_in_dropbox, 1, "{outcome:?}");
 }
 
 /// An index of 0.1 does not say where its content dir is.

@@ -416,11 +416,11 @@ impl World {
         })
     }
 
-    /// Repeats a halted pass with the id it printed.
+    /// Repeats a halted pass as it printed it, with its id.
     pub fn approve(&self, halted: &str) -> Outcome {
         self.sync_with(&SyncArgs {
             approved: vec![id_in(halted)],
-            ..SyncArgs::default()
+            ..printed(halted)
         })
     }
 
@@ -429,7 +429,7 @@ impl World {
         self.sync_with(&SyncArgs {
             approved: vec![id_in(halted)],
             dry_run: true,
-            ..SyncArgs::default()
+            ..printed(halted)
         })
     }
 
@@ -444,7 +444,7 @@ impl World {
     pub fn keep_id(&self, halted: &str) -> Outcome {
         self.sync_with(&SyncArgs {
             kept: vec![id_in(halted)],
-            ..SyncArgs::default()
+            ..printed(halted)
         })
     }
 
@@ -553,6 +553,16 @@ impl World {
 
 fn id_in(halted: &str) -> String {
     approval_in(halted).unwrap_or_else(|| panic!("no id in: {halted}"))
+}
+
+/// What the printed command asks for beside its id.
+fn printed(halted: &str) -> SyncArgs {
+    let has = |flag: &str| halted.contains(&format!("sync {flag} --"));
+    SyncArgs {
+        download_only: has("--download-only"),
+        upload_only: has("--upload-only"),
+        ..SyncArgs::default()
+    }
 }
 
 fn tree(entries: &[(&str, &str)]) -> BTreeMap<String, String> {

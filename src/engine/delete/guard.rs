@@ -1,11 +1,11 @@
 //! The deletes that a pass has collected, and what halts it instead of carrying them out.
 
 use crate::core::arrived_content::ArrivedContent;
-use crate::core::decide::Direction;
-use crate::core::guard::{ApprovalId, Limits, Tally, objection, standing_objection};
+use crate::core::decide::{Direction, Mode};
+use crate::core::guard::{ApprovalId, Limits, Tally, objection, place_of, standing_objection};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
-use crate::engine::survey::Survey;
+use crate::engine::survey::{Survey, Unseen};
 use crate::error::{Error, Result};
 use crate::index::Meta;
 
@@ -70,47 +70,86 @@ pub(crate) fn frees_a_name(direction: Direction, item: &Item) -> bool {
     }
 }
 
-/// What becomes of the deletes of a pass.
-pub(crate) enum Ruling {
-    /// They are carried out.
-    Go,
-    /// A person keeps what they are about.
-    Keep,
-    /// A person must decide.
-    Halt(Error),
+/// What becomes of the deletes of a pass, in their order.
+#[derive(Default)]
+pub(crate) struct Ruled {
+    /// These are carried out.
+    pub(crate) go: Vec<Delete>,
+    /// A person keeps what these are about.
+    pub(crate) kept: Vec<Delete>,
+    /// A person must decide about the others.
+    pub(crate) halt: Option<Error>,
 }
 
-/// Whether these deletes, in their order, are carried out.
+/// What becomes of the deletes of one direction.
+enum Ruling {
+    Go,
+    Keep,
+    Halt(String),
+}
+
+/// Which of these deletes, in their order, are carried out. One direction that halts holds the
+/// other one up in nothing.
 ///
 /// # Errors
 /// What the index says.
-pub(crate) fn guard(cx: &Context<'_>, survey: &Survey, deletes: &[Delete]) -> Result<Ruling> {
+pub(crate) fn guard(cx: &mut Context<'_>, survey: &Survey, deletes: Vec<Delete>) -> Result<Ruled> {
     if !deletes.is_empty() {
         cx.env.index.check_totals_once()?;
     }
     let mut tally = survey.tally;
-    tally.delete_local = lost(deletes, Direction::Down, &cx.arrived_down);
-    tally.delete_remote = lost(deletes, Direction::Up, &cx.arrived_up);
+    tally.delete_local = lost(&deletes, Direction::Down, &cx.arrived_down);
+    tally.delete_remote = lost(&deletes, Direction::Up, &cx.arrived_up);
+    let unseen = &survey.unseen;
+    let up = rule(cx, tally, unseen, &deletes, Direction::Up)?;
+    let down = rule(cx, tally, unseen, &deletes, Direction::Down)?;
+    let mut ruled = Ruled::default();
+    for delete in deletes {
+        let ruling = match delete.direction {
+            Direction::Up => &up,
+            Direction::Down => &down,
+        };
+        match ruling {
+            Ruling::Go => ruled.go.push(delete),
+            Ruling::Keep => ruled.kept.push(delete),
+            Ruling::Halt(_) => tell_delete(cx, &delete),
+        }
+    }
+    let mut texts = Vec::new();
+    for (direction, ruling) in [(Direction::Up, up), (Direction::Down, down)] {
+        if let Ruling::Halt(text) = ruling {
+            cx.halt(direction);
+            texts.push(text);
+        }
+    }
+    ruled.halt = (!texts.is_empty()).then(|| Error::Halt(texts.join("\n")));
+    Ok(ruled)
+}
+
+fn rule(
+    cx: &Context<'_>,
+    tally: Tally,
+    unseen: &Unseen,
+    deletes: &[Delete],
+    direction: Direction,
+) -> Result<Ruling> {
     let guard = &cx.env.config.guard;
     let limits = Limits {
         max_delete_count: guard.max_delete_count,
         max_delete_share: guard.max_delete_share,
     };
-    let objection = match objection(limits, tally) {
-        Some((direction, text)) => {
-            hold(cx, direction)?;
-            Some(text)
-        }
-        None => standing(cx, tally)?,
+    let objection = match objection(limits, tally, direction) {
+        Some(text) => Some(text),
+        None => standing(cx, tally, unseen, direction)?,
     };
     let Some(objection) = objection else {
         return Ok(Ruling::Go);
     };
     let mut id = ApprovalId::new("deletes");
-    for delete in deletes {
+    for delete in deletes.iter().filter(|one| one.direction == direction) {
         let row = &delete.item.row;
         let rev = row.base_file().map_or("", |base| base.rev.as_str());
-        id.delete(delete.direction, &row.key.path(), rev);
+        id.delete(direction, &row.key.path(), rev);
     }
     let id = id.finish();
     let is_approved = cx.options.approved.contains(&id);
@@ -122,28 +161,23 @@ pub(crate) fn guard(cx: &Context<'_>, survey: &Survey, deletes: &[Delete]) -> Re
             false => ("approved", Ruling::Go),
         };
         log::info!("{word}: {objection}");
-        release(cx, Direction::Down)?;
-        release(cx, Direction::Up)?;
+        release(cx, direction)?;
         return Ok(ruling);
     }
-    for delete in deletes {
-        tell_delete(cx, delete);
-    }
-    Ok(Ruling::Halt(Error::Halt(halt_text(cx, &objection, &id))))
+    hold(cx, unseen, direction)?;
+    Ok(Ruling::Halt(halt_text(cx, direction, &objection, &id)))
 }
 
 /// What a person is asked, with the two answers.
-fn halt_text(cx: &Context<'_>, objection: &str, id: &str) -> String {
-    let command = |what: &str| {
-        let invocation = &cx.env.config.invocation;
-        invocation.command(&format!("sync --{what} {id}"))
-    };
+fn halt_text(cx: &Context<'_>, direction: Direction, objection: &str, id: &str) -> String {
+    let command = |what: &str| cx.again(&format!("--{what} {id}"));
     format!(
-        "{objection}; nothing was deleted. One of these goes on, each with exactly what is named \
-         above, once:\n  \
-         {}\n      keeps the files: each counts as new, and goes up or comes back as the mode \
-         says\n  \
+        "{objection}; nothing was deleted {}. One of these goes on, each with exactly what is \
+         named above, once:\n  \
+         {}\n      keeps the files: each counts as new, and stays, goes up or comes back as the \
+         mode says\n  \
          {}\n      deletes them: the deletes are meant",
+        place_of(direction),
         command("keep"),
         command("approve"),
     )
@@ -151,34 +185,40 @@ fn halt_text(cx: &Context<'_>, objection: &str, id: &str) -> String {
 
 /// Objects to deletes of a direction that is held since an earlier pass; lets go of one that
 /// has nothing left to delete.
-fn standing(cx: &Context<'_>, tally: Tally) -> Result<Option<String>> {
-    for direction in [Direction::Up, Direction::Down] {
-        if cx.env.index.meta(held(direction))?.is_none() {
-            continue;
-        }
-        match standing_objection(tally, direction) {
-            Some(text) => return Ok(Some(text)),
-            None if has_seen_all(cx, direction) => release(cx, direction)?,
-            None => {}
-        }
-    }
-    Ok(None)
-}
-
-/// Whether this pass would have found every delete of a direction.
-fn has_seen_all(cx: &Context<'_>, direction: Direction) -> bool {
-    let has_looked = match direction {
-        Direction::Up => cx.options.up,
-        Direction::Down => cx.options.down,
+fn standing(
+    cx: &Context<'_>,
+    tally: Tally,
+    unseen: &Unseen,
+    direction: Direction,
+) -> Result<Option<String>> {
+    let Some(unseen_then) = cx.env.index.meta(held(direction))? else {
+        return Ok(None);
     };
-    has_looked && !cx.view_is_incomplete && cx.options.mode == cx.env.config.sync.mode
+    let standing = standing_objection(tally, direction);
+    if standing.is_none() && would_delete(cx, direction) && unseen.was_all_in(&unseen_then) {
+        release(cx, direction)?;
+    }
+    Ok(standing)
 }
 
-fn hold(cx: &Context<'_>, direction: Direction) -> Result<()> {
+/// Whether this pass carries out deletes of a direction, wherever it finds them.
+fn would_delete(cx: &Context<'_>, direction: Direction) -> bool {
+    match direction {
+        Direction::Up => cx.options.up && cx.options.mode != Mode::DropboxToLocal,
+        Direction::Down => cx.options.down && cx.options.mode != Mode::LocalToDropbox,
+    }
+}
+
+/// Keeps with the halt what could not be looked at from the first time on.
+fn hold(cx: &Context<'_>, unseen: &Unseen, direction: Direction) -> Result<()> {
     let index = cx.env.index;
-    index.transaction(|| match index.meta(held(direction))? {
-        Some(_) => Ok(()),
-        None => index.set_meta(held(direction), "1"),
+    index.transaction(|| {
+        let before = index.meta(held(direction))?;
+        let now = unseen.taken_along(before.as_deref());
+        match before.is_some_and(|before| before == now) {
+            true => Ok(()),
+            false => index.set_meta(held(direction), &now),
+        }
     })
 }
 
@@ -191,10 +231,7 @@ fn release(cx: &Context<'_>, direction: Direction) -> Result<()> {
 }
 
 fn tell_delete(cx: &Context<'_>, delete: &Delete) {
-    let place = match delete.direction {
-        Direction::Down => "locally",
-        Direction::Up => "in Dropbox",
-    };
+    let place = place_of(delete.direction);
     cx.env.report.held(place, &delete.item.display_path);
 }
 

@@ -5,7 +5,7 @@ use std::io;
 
 use super::copy_name::report_conflict;
 use super::downloads::Downloads;
-use crate::core::decide::Directions;
+use crate::core::decide::{Direction, Directions};
 use crate::core::own_names::{Owner, is_own_name};
 use crate::core::path::{DisplayPath, Key, RelPath};
 use crate::engine::context::Context;
@@ -22,7 +22,7 @@ impl<'a> Downloads<'a> {
     /// What the index says.
     pub(super) fn can_set_tree_aside(&self, cx: &mut Context<'a>, item: &Item) -> Result<bool> {
         cx.needs_second_round = true;
-        if !cx.is_second_round || !may_set_tree_aside(cx, item) {
+        if !cx.is_last_chance(Direction::Down) || !may_set_tree_aside(cx, item) {
             return Ok(false);
         }
         cx.flush_settles()?;

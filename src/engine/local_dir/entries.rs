@@ -7,6 +7,7 @@ use crate::core::own_names::is_own_name;
 use crate::core::path::{DisplayPath, Key, RelPath, join};
 use crate::engine::context::Context;
 use crate::engine::item::{Local, local_of, spelling};
+use crate::engine::local_dir::state_files::{is_state_file, state_files};
 use crate::index::Row;
 use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Status};
@@ -25,6 +26,8 @@ pub(crate) struct LocalEntries<'d> {
     pub(crate) names: Names,
     /// The files of our own that were left out.
     pub(crate) own_names: Vec<String>,
+    /// How many of the names are state of another instance.
+    pub(crate) state_files: u64,
     handle: Option<Box<dyn DirHandle + 'd>>,
 }
 
@@ -34,12 +37,28 @@ impl LocalEntries<'_> {
         LocalEntries {
             names: Names::default(),
             own_names: Vec::new(),
+            state_files: 0,
             handle: None,
         }
     }
 
+    /// What is at a key, whose names are at these places. Nothing if that is state of another
+    /// instance, or the filters leave it out, so that the key is not looked at.
+    pub(crate) fn to_look_at(
+        &self,
+        cx: &Context<'_>,
+        dir: &RelPath,
+        key: &str,
+        places: Range<usize>,
+    ) -> Option<Vec<LocalEntry>> {
+        if self.state_files > 0 && is_state_file(key) {
+            return None;
+        }
+        that_may_travel(cx, dir, self.stat_range(places))
+    }
+
     /// What the names at these places stand for, right now.
-    pub(crate) fn stat_range(&self, places: Range<usize>) -> Vec<LocalEntry> {
+    fn stat_range(&self, places: Range<usize>) -> Vec<LocalEntry> {
         let entry = |at| {
             let name = self.names.get(at)?;
             let status = match self.handle.as_ref()?.status(name) {
@@ -119,6 +138,7 @@ pub(crate) fn entries<'a>(
     };
     names.sort();
     Some(LocalEntries {
+        state_files: state_files(cx.env.disk, path, &names),
         names,
         handle: Some(handle),
         own_names,
@@ -149,7 +169,7 @@ pub(crate) fn is_lost_and_found(
 
 /// Of several local names with one key those that may travel: each is asked alone. Nothing if the
 /// filters leave out all of them, so that the key is not looked at.
-pub(crate) fn that_may_travel(
+fn that_may_travel(
     cx: &Context<'_>,
     dir: &RelPath,
     mut found: Vec<LocalEntry>,

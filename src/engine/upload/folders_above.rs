@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::core::decide::Direction;
 use crate::core::path::{Key, split};
 use crate::engine::context::Context;
 use crate::engine::item::Item;
@@ -43,16 +44,32 @@ pub(crate) fn deepest_first(mut folders: Vec<Item>) -> Vec<Item> {
 pub(super) fn tell_blocked(cx: &mut Context<'_>, item: &Item) -> Result<()> {
     cx.needs_second_round = true;
     cx.upload_left |= cx.is_second_round;
+    match blocked_by(cx, item)? {
+        Some((_, folder)) if cx.is_last_chance(Direction::Up) => tell_blocked_by(cx, folder),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The folder above an item that is a file in Dropbox, and what people know it by.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn blocked_by<'i>(cx: &Context<'_>, item: &'i Item) -> Result<Option<(Key, &'i str)>> {
     let (mut key, mut display_path) = (item.row.key.parent(), split(&item.display_path).0);
-    while let (true, Some(folder)) = (cx.is_second_round, key) {
+    while let Some(folder) = key {
         let row = cx.env.index.row(&folder)?;
         if row.is_some_and(|row| row.remote_file().is_some()) {
-            let text = "Dropbox has a file of this name, here is a folder: what is in it does not \
-                        go up; rename one";
-            cx.env.report.problem(display_path, text);
-            return Ok(());
+            return Ok(Some((folder, display_path)));
         }
         (key, display_path) = (folder.parent(), split(display_path).0);
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Says that nothing in this folder goes up.
+pub(crate) fn tell_blocked_by(cx: &Context<'_>, folder: &str) {
+    let text = "Dropbox has a file of this name, here is a folder: what is in it does not go up; \
+                rename one";
+    cx.env.report.problem(folder, text);
 }

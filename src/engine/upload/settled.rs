@@ -84,7 +84,7 @@ impl<'a> Uploads<'a> {
             UploadError::Call(CallError::Refused(error)) if error.is("path/conflict") => {
                 // What has its name may be gone by the second round of this pass.
                 cx.needs_second_round = true;
-                if cx.is_second_round {
+                if cx.is_last_chance(Direction::Up) {
                     report.problem(display_path, &format!("not uploaded: {}", error.text()));
                 }
             }

@@ -25,8 +25,7 @@ pub(crate) fn approved(
     if approved {
         return undecided;
     }
-    let command = &cx.env.config.invocation;
-    let command = command.command(&format!("sync --approve {id}"));
+    let command = cx.again(&format!("--approve {id}"));
     for (item, _) in undecided {
         if item.row.remote_file().is_some() {
             cx.env.report.problem(

@@ -26,8 +26,7 @@ pub(super) fn has_lost_mount(cx: &Context<'_>, row: &Row, local: &Local) -> Resu
 /// Says what is not mounted, and how to go on without it.
 pub(super) fn tell_lost_mount(cx: &mut Context<'_>, item: &Item) {
     cx.note_incomplete_view();
-    let invocation = &cx.env.config.invocation;
-    let command = invocation.command(&format!("sync --approve {}", approval_id(&item.row.key)));
+    let command = cx.again(&format!("--approve {}", approval_id(&item.row.key)));
     let text = format!(
         "a disk was mounted here and is not any more; nothing below is touched: mount it, or \
          remove the folder if it is meant to be empty, or go on with what is in it now, which \
