@@ -130,9 +130,12 @@ impl History {
             .collect();
         for side in 1..=self.devices.len() {
             let outcome = self.plain_run(side, "at the end")?;
-            let clashes = |text: &String| text.contains("for the same name as");
+            let clashes = |text: &String| {
+                text.contains("for the same name as") || text.contains("disk is mounted on")
+            };
             if !outcome.problems.is_empty() {
-                // Only names that Dropbox cannot tell apart keep anything from being settled.
+                // Only names that Dropbox cannot tell apart keep anything from being settled, and
+                // disks, which make no way for a file.
                 if !outcome.problems.iter().any(clashes) {
                     return Err(format!(
                         "gateway {side} is left with {:?}",
