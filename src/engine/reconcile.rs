@@ -130,7 +130,10 @@ fn bring_down<'a>(
         }
         Action::Forget => forget(cx, actions, walk, item),
         Action::Download | Action::Conflict => actions.download(cx, item, observed, action, how),
-        Action::SetAside => actions.set_aside(cx, item, observed),
+        Action::SetAside => {
+            count_in_step(cx, actions, walk, &item);
+            actions.set_aside(cx, item, observed)
+        }
         Action::MakeLocalFolder => actions.make_local_folder(cx, item),
         Action::DeleteLocal
         | Action::DeleteRemote
@@ -369,19 +372,23 @@ fn adopt<'a>(
     actions.adopt(cx, walk, row)
 }
 
+/// A file that was in step, and has no base any more when the others are counted.
+fn count_in_step<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, walk: Walk, item: &Item) {
+    let was_settled =
+        |base: &BaseFile| base.reappeared || base.arrived_in_pass <= cx.last_guarded_pass;
+    if walk == Walk::Pending && item.row.base_file().is_some_and(was_settled) {
+        actions.survey().tally.base_files += 1;
+    }
+}
+
 fn forget<'a>(
     cx: &mut Context<'a>,
     actions: &mut dyn Actions<'a>,
     walk: Walk,
     item: Item,
 ) -> Result<()> {
+    count_in_step(cx, actions, walk, &item);
     let mut row = item.row;
-    let was_settled =
-        |base: &BaseFile| base.reappeared || base.arrived_in_pass <= cx.last_guarded_pass;
-    if walk == Walk::Pending && row.base_file().is_some_and(was_settled) {
-        // It was in step, and has no base any more when the others are counted.
-        actions.survey().tally.base_files += 1;
-    }
     row.set_base(Base::None);
     actions.settle(cx, row)
 }

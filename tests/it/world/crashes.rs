@@ -53,7 +53,8 @@ struct Rest {
     local: BTreeMap<String, String>,
     remote: BTreeMap<String, String>,
     exit: ExitCode,
-    problems: BTreeMap<String, String>,
+    /// Their paths: the texts may hold the ids of requests.
+    problems: Vec<String>,
     counts: Counts,
 }
 
@@ -188,7 +189,7 @@ impl World {
             local: short(self.hands.tree()),
             remote: short(self.remote_files()),
             exit: last.exit,
-            problems: last.problems,
+            problems: last.problems.into_keys().collect(),
             counts: last.counts,
         }
     }
