@@ -188,7 +188,11 @@ fn cut(history: &History, nested: Option<&str>) {
         started.elapsed().as_secs_f32()
     ));
     assert_eq!(failures, 0, "points failed");
-    assert!(copies > 0 && missed <= copies / 20, "{missed} of {copies}");
+    // How many calls there are at the end depends on how young stamps are then.
+    assert!(
+        copies > 0 && missed <= copies.div_ceil(20),
+        "{missed} of {copies}"
+    );
 }
 
 /// Where the power is cut, and what else is on the medium: a sample of the calls, the ways in turn,
