@@ -132,10 +132,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     phases.uploads.make_remote_folders(cx)?;
     cx.begin_step();
     let halt = phases.delete_all(cx)?;
-    // What has arrived speaks for no side before the guards have let all deletes go.
-    if halt.is_none() {
-        mark_guards_passed(cx)?;
-    }
+    mark_guards_passed(cx, halt.as_ref())?;
     if cx.needs_second_round {
         cx.is_second_round = true;
         cx.begin_step();
@@ -148,6 +145,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
         phases.uploads.make_remote_folders(cx)?;
     }
     phases.delete_other_halves(cx)?;
+    mark_guards_passed(cx, halt.as_ref())?;
     Ok(halt)
 }
 
@@ -175,9 +173,10 @@ fn keep_what_is_done<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Resul
     cx.remembered.store(cx.env.index, false)
 }
 
-/// From here on what arrived until now counts like everything else.
-fn mark_guards_passed(cx: &mut Context<'_>) -> Result<()> {
-    if !cx.has_arrivals {
+/// From here on what arrived until now counts like everything else. It speaks for no side before
+/// the guards have let all deletes go.
+fn mark_guards_passed(cx: &mut Context<'_>, halt: Option<&Error>) -> Result<()> {
+    if halt.is_some() || !cx.has_arrivals {
         return Ok(());
     }
     cx.last_guarded_pass += 1;

@@ -254,6 +254,28 @@ fn b3_keep_is_for_exactly_what_was_named_and_for_once() {
     check_halts(&world);
 }
 
+/// What has come back counts like everything else from the next pass on.
+#[test]
+fn b3_what_was_kept_is_in_step_when_deletes_are_asked_about_again() {
+    let world = world();
+    for i in 0..10 {
+        world.put(&format!("{i}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    let remove = || {
+        for i in 0..6 {
+            world.dropbox.remove(&format!("/{i}"));
+        }
+        let halted = world.sync();
+        assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+        assert!(halted.error.contains("6 of 10 files"), "{halted:?}");
+        halted
+    };
+    let halted = remove();
+    assert_eq!(world.keep(&halted.error).counts.uploaded, 6);
+    remove();
+}
+
 /// B3: a pass that comes to no decision cannot tell whether an id is of it.
 #[test]
 fn b3_an_id_is_judged_only_by_a_pass_that_came_so_far() {
