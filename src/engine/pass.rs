@@ -207,8 +207,8 @@ fn tell_odd_times(files: u64) {
     if files > 0 {
         let count = counted(files, "file", "files");
         log::warn!(
-            "{count} sent with a modification time that is not from 1970 to 2099; Dropbox has the \
-             nearest time that is"
+            "{count} sent with a modification time that is not from 1970 to 2099 (-v names them); \
+             Dropbox has the nearest time that is"
         );
     }
 }

@@ -180,6 +180,10 @@ fn litter_and_odd_times_are_counted_in_a_line_each() {
         assert_eq!(lines.len(), 1, "{text}: {}", said.err);
         assert!(lines[0].contains(&format!("{count} files")), "{}", lines[0]);
     }
+    for name in ["/old: ", "/older: "] {
+        let named = format!("{name}it was last modified before 1970");
+        assert!(said.err.contains(&named), "{}", said.err);
+    }
     let again = console.run(&["sync"]);
     assert_eq!(
         (again.code, &*again.err),

@@ -41,7 +41,12 @@ impl<'a> Uploads<'a> {
             .report
             .changed(Change::Upload, &item.display_path, more);
         cx.note_done(&row.key);
-        self.odd_times += u64::from(!is_sendable(sent.stamp.mtime_ns));
+        if !is_sendable(sent.stamp.mtime_ns) {
+            let text = "it was last modified before 1970 or after 2099";
+            let report = cx.env.report;
+            report.remark(log::Level::Info, &item.display_path, text);
+            self.odd_times += 1;
+        }
         if let Some(Some(free)) = &mut cx.room.free {
             *free = free.saturating_sub(sent.stamp.size);
         }
