@@ -248,7 +248,7 @@ impl<'a> Deletes<'a> {
                 return;
             }
         }
-        self.durable.touch(&item.dir);
+        self.durable.touch(&item.dir, item.device);
         self.removed.push(item.row);
     }
 
@@ -298,7 +298,7 @@ impl<'a> Deletes<'a> {
                 return Ok(());
             }
         }
-        self.durable.touch(&item.dir);
+        self.durable.touch(&item.dir, item.device);
         self.removed.push(item.row);
         Ok(())
     }
@@ -326,6 +326,11 @@ fn keep(cx: &mut Context<'_>, deletes: Vec<Delete>) -> Result<()> {
 }
 
 fn folder_stays(cx: &Context<'_>, display_path: &str, error: &std::io::Error) {
-    let text = format!("folder not deleted: {error}");
+    let text = match error.kind() {
+        std::io::ErrorKind::ResourceBusy => {
+            "folder not deleted: a disk is mounted on it".to_owned()
+        }
+        _ => format!("folder not deleted: {error}"),
+    };
     cx.env.report.problem(display_path, &text);
 }

@@ -24,18 +24,16 @@ impl<'a> Durable<'a> {
         }
     }
 
-    /// Something in this directory was written and has to become durable.
-    pub(crate) fn touch(&mut self, dir: &RelPath) {
-        if let (Ok(Some(status)), Ok(root)) = (self.disk.status(dir), self.disk.root()) {
-            // The root stays; any other directory may be gone by the time of the sync.
-            let is_roots = status.device == root.device;
-            let dir = if is_roots {
-                RelPath::root()
-            } else {
-                dir.clone()
-            };
-            self.filesystems.entry(status.device).or_insert(dir);
-        }
+    /// Something in this directory, which is on this device, was written and has to become durable.
+    pub(crate) fn touch(&mut self, dir: &RelPath, device: u64) {
+        // The root stays; any other directory may be gone by the time of the sync.
+        let is_roots = || self.disk.root().is_ok_and(|root| root.device == device);
+        self.filesystems
+            .entry(device)
+            .or_insert_with(|| match is_roots() {
+                true => RelPath::root(),
+                false => dir.clone(),
+            });
     }
 
     /// Forces what was written to the medium, on every filesystem that was touched.

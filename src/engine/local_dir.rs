@@ -8,7 +8,9 @@ use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, local_of, spelling};
 use crate::error::Result;
 use crate::index::{DirPath, Row};
-pub(crate) use entries::{LocalEntries, LocalEntry, entries, is_lost_and_found, one_of};
+pub(crate) use entries::{
+    LocalEntries, LocalEntry, entries, is_lost_and_found, one_of, that_may_travel,
+};
 
 /// Where the directory of a key is locally.
 pub(crate) enum LocalDir {
@@ -113,7 +115,7 @@ pub(crate) fn item_at(cx: &Context<'_>, dir: &OpenDir<'_>, row: Row) -> Option<I
     let places = dir.entries.names.with_key(&row.key.name);
     let found = dir
         .entries
-        .to_look_at(cx, &dir.path, &row.key.name, places)?;
+        .to_look_at(cx, &dir.path, (&row.key.dir, &row.key.name), places)?;
     let (local, name) = one_of(&found, &row, dir.device);
     if cx.prunes(&display_path, &spelling(&dir.path, &name), &row.key) {
         return None;

@@ -4,6 +4,7 @@
 //! paired before either is carried out (`pairs` and `gone`), and where they are not, the delete
 //! waits until the content has arrived (`halves`).
 
+mod cycles;
 pub(crate) mod gone;
 pub(crate) mod halves;
 mod here;

@@ -23,6 +23,8 @@ pub(crate) struct UnderWay {
 /// A file that is to get to a side.
 #[derive(Clone, Debug)]
 pub(crate) struct FileUnderWay {
+    /// Its key.
+    pub(crate) key: Key,
     /// What people know it by.
     pub(crate) display_path: DisplayPath,
     /// Where it is here, if it comes from here.
@@ -45,6 +47,7 @@ impl UnderWay {
         status: &Status,
     ) {
         let file = FileUnderWay {
+            key: key.clone(),
             display_path: display_path.clone(),
             path,
             size: status.stamp.size,
@@ -62,6 +65,7 @@ impl UnderWay {
         remote: &RemoteFile,
     ) {
         let file = FileUnderWay {
+            key: key.clone(),
             display_path: display_path.clone(),
             path: None,
             size: remote.size,

@@ -107,7 +107,7 @@ fn walk_dir<'a>(
         while names.folded(at).as_deref() == Some(name) {
             at += 1;
         }
-        let found = entries.to_look_at(cx, &path, name, start..at);
+        let found = entries.to_look_at(cx, &path, (&dir.key, name), start..at);
         let known = if summary.as_ref().is_some_and(|summary| summary.name == name) {
             std::mem::replace(&mut summary, summaries.next()?)
         } else {

@@ -454,6 +454,45 @@ fn a2_files_that_differ_in_case_are_asked_one_by_one() {
     assert!(world.remote_tree().contains_key("d/a.txt"));
 }
 
+/// A2: what Dropbox has belongs to the name that was in step, also once that is left out: another
+/// of its key neither takes it over nor counts as what is left of it.
+#[test]
+fn a2_what_an_excluded_name_had_in_step_is_no_other_names() {
+    for mode in MODES {
+        for (put, content) in [("d/y", "new"), ("d", "a file"), ("f", "other")] {
+            let world = World::in_mode(mode);
+            world.dropbox.put("/d/x", b"in the folder");
+            world.dropbox.put("/f", b"a file");
+            world.put("D/x", "in the folder");
+            world.put("F", "a file");
+            world.put("beside", "b");
+            world.sync();
+            world.sync_ok();
+            shut(&world, "exclude = ['/D', '/F']");
+            world.sync_ok();
+            let before = (world.local_tree(), world.remote_tree());
+            world.put(put, content);
+            for _ in 0..3 {
+                let outcome = world.sync();
+                assert_eq!(
+                    outcome.exit,
+                    ExitCode::SomeFiles,
+                    "{mode} {put}: {outcome:?}"
+                );
+                assert_eq!(
+                    outcome.counts,
+                    Counts::default(),
+                    "{mode} {put}: {outcome:?}"
+                );
+            }
+            assert_eq!(world.remote_tree(), before.1, "{mode} {put}");
+            world.remove(put.split('/').next().unwrap());
+            world.sync_ok();
+            assert_eq!((world.local_tree(), world.remote_tree()), before);
+        }
+    }
+}
+
 /// A3: nothing is said of what may not travel.
 #[test]
 fn a3_clashes_and_odd_names_that_may_not_travel_are_no_problem() {

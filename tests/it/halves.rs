@@ -221,6 +221,63 @@ fn a4_what_is_renamed_there_to_what_cannot_come_here_stays_here() {
     }
 }
 
+/// Nothing is in its own way: a file gives its name to the folder it is moved into, and a folder
+/// its name to the file that was in it.
+#[test]
+fn a4_what_frees_the_name_of_its_other_half_does_not_wait_for_it() {
+    for mode in UP {
+        let world = in_step(mode);
+        world.rename("one", "aside");
+        world.put("one/deep/x", "x");
+        world.rename("aside", "one/deep/in");
+        world.rename("d/f", "aside");
+        world.remove("d");
+        world.rename("aside", "d");
+        world.sync_ok();
+        world.sync_ok();
+        world.check_settled();
+        assert_eq!(world.local_tree(), world.remote_tree());
+        assert_eq!(world.dropbox.read("/one/deep/in").unwrap(), b"a file alone");
+        assert_eq!(world.dropbox.read("/d").unwrap(), b"file in d");
+    }
+    for mode in ["BIDIRECTIONAL", "DROPBOX_TO_LOCAL"] {
+        let world = in_step(mode);
+        world.dropbox.rename("/one", "/aside");
+        world.dropbox.rename("/aside", "/one/deep/in");
+        world.dropbox.rename("/d/f", "/aside");
+        world.dropbox.remove("/d");
+        world.dropbox.rename("/aside", "/d");
+        world.sync_ok();
+        world.sync_ok();
+        world.check_settled();
+        assert_eq!(world.local_tree(), world.remote_tree());
+        assert_eq!(world.read("d").as_deref(), Some("file in d"));
+    }
+}
+
+/// Two that wait for each other: each is moved into a folder that takes the name of the other.
+#[test]
+fn a4_what_swaps_names_by_way_of_folders_does_not_wait_for_ever() {
+    for mode in UP {
+        let world = in_step(mode);
+        world.put("two", "another file alone");
+        world.sync_ok();
+        world.clock.advance(10);
+        world.sync_ok();
+        world.rename("one", "aside1");
+        world.rename("two", "aside2");
+        world.mkdir("one");
+        world.mkdir("two");
+        world.rename("aside1", "two/x");
+        world.rename("aside2", "one/y");
+        world.sync_ok();
+        world.sync_ok();
+        world.check_settled();
+        assert_eq!(world.local_tree(), world.remote_tree());
+        assert_eq!(world.dropbox.read("/two/x").unwrap(), b"a file alone");
+    }
+}
+
 /// Many files of one size: each is read once, however many deletes ask for it.
 #[test]
 fn a4_what_may_be_the_other_half_is_read_once() {

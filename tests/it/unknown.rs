@@ -132,6 +132,46 @@ fn what_a_power_cut_takes_back_was_not_settled() {
     world.check_both(&[("a", "a"), ("c", "edited")]);
 }
 
+/// Whichever look or act fails once, nothing counts as written that a power cut can take.
+#[test]
+fn what_failed_once_leaves_nothing_half_written_behind() {
+    for number in 0.. {
+        let mut there_are_more = false;
+        for seed in 0..6 {
+            let world = World::in_memory("BIDIRECTIONAL");
+            world.dropbox.put("/a", b"a file of some length");
+            world.dropbox.put("/d/b", b"another");
+            world.put("gone", "here alone");
+            world.sync_ok();
+            let all = world.remote_tree();
+            world.dropbox.put("/a", b"edited in Dropbox");
+            world.dropbox.put("/d/e/new", b"new in Dropbox");
+            world.dropbox.rename("/d/b", "/d/e/b");
+            world.dropbox.remove("/gone");
+            let mut wanted = world.remote_tree();
+            there_are_more |= world.sync_failing_at(number).is_some();
+            world.lose_power(seed);
+            world.sync();
+            world.sync();
+            world.sync_ok();
+            // What a failed look hid from a delete comes back.
+            let after = world.remote_tree();
+            if after.contains_key("gone") {
+                wanted.insert("gone".to_owned(), all["gone"].clone());
+            }
+            if after.contains_key("d/b") {
+                wanted.insert("d/b".to_owned(), all["d/b"].clone());
+            }
+            assert_eq!(after, wanted, "call {number}, seed {seed}");
+            assert_eq!(world.local_tree(), wanted, "call {number}, seed {seed}");
+        }
+        if !there_are_more {
+            assert!(number > 40, "only {number} calls");
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_local_delete_is_on_the_medium_before_it_is_settled() {
     for seed in 0..20 {

@@ -6,7 +6,7 @@ use std::io;
 use crate::core::path::RelPath;
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
-use crate::engine::local_dir::{LocalDir, LocalEntry, find_local_dir, one_of};
+use crate::engine::local_dir::{LocalDir, LocalEntry, find_local_dir, one_of, that_may_travel};
 use crate::error::Result;
 use crate::io::listing::Listing;
 use crate::io::stat::Kind;
@@ -87,6 +87,9 @@ impl<'d> FreshLook<'d> {
                 Err(error) => return Ok(Here::Unknown(error.to_string())),
             }
         }
+        let Some(found) = that_may_travel(cx, &item.dir, (&key.dir, &key.name), found) else {
+            return Ok(Here::Unknown("what is here is left out".to_owned()));
+        };
         Ok(compared(item, one_of(&found, &item.row, device).0))
     }
 }

@@ -36,6 +36,11 @@ impl CollectedDeletes {
         Ok(())
     }
 
+    /// Takes back what was sifted out.
+    pub(crate) fn put_back(&mut self, deletes: Vec<Delete>) {
+        self.0.extend(deletes);
+    }
+
     /// All of them, [`sorted`]; the order is part of the approval id.
     pub(crate) fn take(&mut self) -> Vec<Delete> {
         sorted(std::mem::take(&mut self.0))

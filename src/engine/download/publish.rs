@@ -29,7 +29,8 @@ const BATCH_FILES: usize = 64;
 impl<'a> Downloads<'a> {
     /// Takes over a verified temporary file.
     pub(crate) fn stage(&mut self, cx: &mut Context<'a>, staged: StagedFile) -> Result<()> {
-        self.durable.touch(&staged.temp.parent());
+        self.durable
+            .touch(&staged.temp.parent(), staged.item.device);
         self.publish_queue.staged.push(staged);
         self.publish_if_full(cx)
     }
@@ -300,7 +301,7 @@ impl<'a> Downloads<'a> {
                 return Ok(());
             }
         }
-        self.durable.touch(&item.dir);
+        self.durable.touch(&item.dir, item.device);
         // Settled once it is durable: a lost folder must not look like a removed one.
         self.publish_queue.renamed.push((item, Base::Folder));
         self.publish_if_full(cx)

@@ -8,7 +8,7 @@ use crate::core::path::{DisplayPath, Key, RelPath, join};
 use crate::engine::context::Context;
 use crate::engine::item::{Local, local_of, spelling};
 use crate::engine::local_dir::state_files::{is_state_file, state_files};
-use crate::index::Row;
+use crate::index::{Base, HeldBy, Row};
 use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Status};
 
@@ -42,19 +42,20 @@ impl LocalEntries<'_> {
         }
     }
 
-    /// What is at a key, whose names are at these places. Nothing if that is state of another
-    /// instance, or the filters leave it out, so that the key is not looked at.
+    /// What is at a key, its directory's and its name's, whose names are at these places. Nothing
+    /// if that is state of another instance, or the filters leave it out, so that the key is not
+    /// looked at.
     pub(crate) fn to_look_at(
         &self,
         cx: &Context<'_>,
         dir: &RelPath,
-        key: &str,
+        (dir_key, name): (&str, &str),
         places: Range<usize>,
     ) -> Option<Vec<LocalEntry>> {
-        if self.state_files > 0 && is_state_file(key) {
+        if self.state_files > 0 && is_state_file(name) {
             return None;
         }
-        that_may_travel(cx, dir, self.stat_range(places))
+        that_may_travel(cx, dir, (dir_key, name), self.stat_range(places))
     }
 
     /// What the names at these places stand for, right now.
@@ -168,24 +169,47 @@ pub(crate) fn is_lost_and_found(
 }
 
 /// Of several local names with one key those that may travel: each is asked alone. Nothing if the
-/// filters leave out all of them, so that the key is not looked at.
-fn that_may_travel(
+/// filters leave out all of them, so that the key is not looked at. All of them, a clash, if one
+/// that is left out was in step: what Dropbox has is its, and none of the others may take that over.
+pub(crate) fn that_may_travel(
     cx: &Context<'_>,
     dir: &RelPath,
-    mut found: Vec<LocalEntry>,
+    (dir_key, name): (&str, &str),
+    found: Vec<LocalEntry>,
 ) -> Option<Vec<LocalEntry>> {
     if found.len() < 2 {
         return Some(found);
     }
     let filter = &cx.env.config.sync.filter;
-    found.retain(|entry| {
+    let may_travel = |entry: &LocalEntry| {
         let path = spelling(dir, &entry.name);
         let allows = filter.allows(&path);
         let is_file = matches!(&entry.status, Ok(status) if status.kind == Kind::File);
         // What is in a folder may travel where it does not itself.
         !filter.prunes(&path) && (!is_file || allows.up || allows.down)
-    });
-    (!found.is_empty()).then_some(found)
+    };
+    let (open, shut): (Vec<_>, Vec<_>) = found.into_iter().partition(may_travel);
+    if open.is_empty() {
+        return None;
+    }
+    let key = Key::in_dir(dir_key, name);
+    if !shut.is_empty() && was_in_step(cx, &key, &shut) {
+        return Some(open.into_iter().chain(shut).collect());
+    }
+    Some(open)
+}
+
+/// Whether one of these local names of a key was in step, or what is below it. What the index
+/// cannot tell counts so.
+fn was_in_step(cx: &Context<'_>, key: &Key, names: &[LocalEntry]) -> bool {
+    let index = cx.env.index;
+    match index.row(key) {
+        Ok(Some(row)) if names.iter().any(|entry| entry.name == row.local_name()) => {
+            row.base != Base::None || index.has_files_below(key, HeldBy::Base).unwrap_or(true)
+        }
+        Ok(_) => false,
+        Err(_) => true,
+    }
 }
 
 /// What is local at a key, and under which name.

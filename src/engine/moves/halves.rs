@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::cycles::{is_in_the_way, without_cycles};
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
-use crate::core::path::{DisplayPath, RelPath};
+use crate::core::path::{DisplayPath, Key, RelPath};
 use crate::engine::context::Context;
 use crate::engine::delete::guard::{CollectedDeletes, sorted};
 use crate::engine::item::{Delete, is_same_file, spelling};
@@ -38,12 +39,22 @@ impl Halves {
     ) -> Result<()> {
         cx.flush_settles()?;
         let mut others = OtherHalves::of(cx);
+        let mut held = Vec::new();
         collected.retain(&mut |delete| {
             if is_done(cx, &delete)? {
                 return Ok(None);
             }
             match others.of_delete(cx, &delete) {
                 Other::None => return Ok(Some(delete)),
+                other => held.push(Held { delete, other }),
+            }
+            Ok(None)
+        })?;
+        // What has to make way for its own other half cannot wait for it.
+        let (free, held) = without_cycles(held);
+        collected.put_back(free);
+        for Held { delete, other } in held {
+            match other {
                 Other::Content(_) => self.waiting.push(delete),
                 // What it has become may be lost if it is deleted, and is not what is deleted.
                 other => {
@@ -51,8 +62,7 @@ impl Halves {
                     self.staying.push(delete);
                 }
             }
-            Ok(None)
-        })?;
+        }
         // A folder is not empty as long as something in it waits.
         let waiting = Holding::of(&self.waiting);
         let staying = Holding::of(&self.staying);
@@ -132,16 +142,30 @@ fn is_done(cx: &Context<'_>, delete: &Delete) -> Result<bool> {
     Ok(row.is_none_or(|row| row.intact && row.base == Base::None))
 }
 
+/// A delete that is not done yet, and why.
+pub(super) struct Held {
+    pub(super) delete: Delete,
+    pub(super) other: Other,
+}
+
 /// The other half of a delete.
-enum Other {
+pub(super) enum Other {
     /// There is none.
     None,
     /// It has the content, or may have.
-    Content(DisplayPath),
+    Content(Half),
     /// It is the very file, with another content by now.
-    Edited(DisplayPath),
+    Edited(Half),
     /// It may be somewhere that cannot be looked at.
     Unseen(String),
+}
+
+/// What a file that was renamed is now.
+#[derive(Clone)]
+pub(super) struct Half {
+    pub(super) key: Key,
+    /// What people know it by.
+    display_path: DisplayPath,
 }
 
 /// What is under way, as deletes ask for it.
@@ -155,9 +179,9 @@ struct OtherHalves {
 #[derive(Default)]
 struct OfSize {
     unread: Vec<FileUnderWay>,
-    by_hash: HashMap<ContentHash, DisplayPath>,
-    /// One whose content cannot be told.
-    unknown: Option<DisplayPath>,
+    by_hash: HashMap<ContentHash, Vec<Half>>,
+    /// Those whose content cannot be told.
+    unknown: Vec<Half>,
 }
 
 impl OtherHalves {
@@ -207,6 +231,7 @@ impl OtherHalves {
                     Kind::Folder => dirs.push(path),
                     Kind::File if filter.allows(&shown).up => {
                         let file = FileUnderWay {
+                            key: Key::of(shown.trim_start_matches('/')),
                             display_path: DisplayPath::from(shown),
                             path: Some(path),
                             size: status.stamp.size,
@@ -231,15 +256,16 @@ impl OtherHalves {
         let it = self.by_inode.get(&base.stamp.inode).filter(|_| is_up);
         let is_same = |stamp: Stamp| is_same_file(&stamp, &base.stamp);
         if let Some(it) = it.filter(|it| it.stamp.is_some_and(is_same)) {
-            return Other::Content(it.display_path.clone());
+            return Other::Content(half_of(it));
         }
         let of_size = (delete.direction, base.stamp.size);
         let by_content = self.by_size.get_mut(&of_size);
-        if let Some(other) = by_content.and_then(|of_size| of_size.find(cx, base.hash)) {
+        let key = &delete.item.row.key;
+        if let Some(other) = by_content.and_then(|of_size| of_size.find(cx, base.hash, key)) {
             return Other::Content(other);
         }
         match (it, &self.unseen) {
-            (Some(it), _) => Other::Edited(it.display_path.clone()),
+            (Some(it), _) => Other::Edited(half_of(it)),
             (None, Some(unseen)) if is_up => Other::Unseen(unseen.clone()),
             (None, _) => Other::None,
         }
@@ -247,17 +273,31 @@ impl OtherHalves {
 }
 
 impl OfSize {
-    fn find(&mut self, cx: &Context<'_>, hash: ContentHash) -> Option<DisplayPath> {
+    /// One with this content, or that may have it; rather one that can arrive while `deleted` is
+    /// still there.
+    fn find(&mut self, cx: &Context<'_>, hash: ContentHash, deleted: &Key) -> Option<Half> {
         for file in std::mem::take(&mut self.unread) {
             let read = |path: &RelPath| stable_read::hash(cx.env.disk, path).ok();
             let read = || Some(read(file.path.as_ref()?)?.0);
-            match file.hash.or_else(read) {
-                Some(found) => drop(self.by_hash.insert(found, file.display_path)),
-                None => self.unknown = Some(file.display_path),
+            let found = file.hash.or_else(read);
+            let half = half_of(&file);
+            match found {
+                Some(found) => self.by_hash.entry(found).or_default().push(half),
+                None => self.unknown.push(half),
             }
         }
-        let found = self.by_hash.get(&hash).or(self.unknown.as_ref());
-        found.cloned()
+        let found = self.by_hash.get(&hash).into_iter().flatten();
+        let mut found = found.chain(&self.unknown);
+        let first = found.clone().next();
+        let other = found.find(|half| !is_in_the_way(deleted, &half.key));
+        other.or(first).cloned()
+    }
+}
+
+fn half_of(file: &FileUnderWay) -> Half {
+    Half {
+        key: file.key.clone(),
+        display_path: file.display_path.clone(),
     }
 }
 
@@ -265,12 +305,14 @@ fn tell(cx: &Context<'_>, delete: &Delete, other: &Other) {
     let text = match (delete.direction, other) {
         (_, Other::None) => return,
         (Direction::Up, Other::Content(new) | Other::Edited(new)) => format!(
-            "it is {new} here now, which has not arrived in Dropbox: until it has, it stays there \
-             under its old name"
+            "it is {} here now, which has not arrived in Dropbox: until it has, it stays there \
+             under its old name",
+            new.display_path
         ),
         (Direction::Down, Other::Content(new) | Other::Edited(new)) => format!(
-            "it is {new} in Dropbox now, which has not arrived here: until it has, it stays here \
-             under its old name"
+            "it is {} in Dropbox now, which has not arrived here: until it has, it stays here \
+             under its old name",
+            new.display_path
         ),
         (_, Other::Unseen(place)) => format!(
             "it may be in {place} now, which cannot be looked at: until that can be, or is \

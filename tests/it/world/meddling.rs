@@ -58,6 +58,23 @@ impl World {
         (outcome, happened.load(Ordering::Relaxed))
     }
 
+    /// A pass in which the call of this number on the content dir fails, the first being 0; nothing
+    /// if there is none of this number.
+    pub fn sync_failing_at(&self, number: u32) -> Option<Outcome> {
+        self.clock.let_files_age();
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = count.clone();
+        let script: Script = Box::new(move |call| {
+            let is_one = call.on == "content";
+            match is_one && counted.fetch_add(1, Ordering::Relaxed) == number {
+                true => Verdict::Fail(std::io::ErrorKind::PermissionDenied),
+                false => Verdict::Go,
+            }
+        });
+        let outcome = self.pass(&self.config(), &SyncArgs::default(), Some(script));
+        (count.load(Ordering::Relaxed) > number).then(|| outcome.expect("nothing ends it"))
+    }
+
     /// A pass that is cut off by a power failure right before the first call that is picked.
     #[track_caller]
     pub fn cut_off_before(&self, mut is_it: impl FnMut(&Call) -> bool + Send + 'static, seed: u64) {
