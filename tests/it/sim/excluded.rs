@@ -37,9 +37,11 @@ impl Excluded {
         let is_shut = |path: &str| filter.prunes(&format!("/{}", path.trim_end_matches('/')));
         // Shut by every spelling it has here.
         let is_shut_here = |path: &str| {
-            let key = fold(path);
+            // A file that took the name of a folder speaks for it.
+            let key_of = |path: &str| fold(path.trim_end_matches('/'));
+            let key = key_of(path);
             let mut here = self.here.keys().chain(here.keys());
-            let of_key = here.by_ref().filter(|path| fold(path) == key);
+            let of_key = here.by_ref().filter(|path| key_of(path) == key);
             let shut: Vec<bool> = of_key.map(|path| is_shut(path)).collect();
             !shut.is_empty() && shut.iter().all(|shut| *shut)
         };
