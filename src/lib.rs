@@ -137,7 +137,7 @@
 //!   knows which files Dropbox has no more under their names.
 //! - `engine::moves::there`: what was renamed here is renamed in Dropbox; `engine::moves::pairs`
 //!   knows which files are gone here.
-//! - `engine::moves::cycles`: deletes that would wait for each other for ever.
+//! - `engine::moves::waits`: what deletes wait for, and those that would do so for ever.
 //! - `engine::moves::halves`: a delete that is half of a rename waits for the other half.
 //!
 //! [`engine::delete`] deletes last of all:

@@ -4,12 +4,12 @@
 //! paired before either is carried out (`pairs` and `gone`), and where they are not, the delete
 //! waits until the content has arrived (`halves`).
 
-mod cycles;
 pub(crate) mod gone;
 pub(crate) mod halves;
 mod here;
 pub(crate) mod pairs;
 mod renames;
 mod there;
+mod waits;
 
 pub(crate) use renames::Renames;

@@ -170,7 +170,7 @@ pub(crate) fn is_lost_and_found(
 
 /// Of several local names with one key those that may travel: each is asked alone. Nothing if the
 /// filters leave out all of them, so that the key is not looked at. All of them, a clash, if one
-/// that is left out was in step: what Dropbox has is its, and none of the others may take that over.
+/// that is left out was in step: what Dropbox has is its, and no other may take that over.
 pub(crate) fn that_may_travel(
     cx: &Context<'_>,
     dir: &RelPath,

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::cycles::{is_in_the_way, without_cycles};
+use super::waits::{Half, Other, WaitingDelete, is_in_the_way, without_cycles};
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::{DisplayPath, Key, RelPath};
@@ -46,14 +46,14 @@ impl Halves {
             }
             match others.of_delete(cx, &delete) {
                 Other::None => return Ok(Some(delete)),
-                other => held.push(Held { delete, other }),
+                other => held.push(WaitingDelete { delete, other }),
             }
             Ok(None)
         })?;
         // What has to make way for its own other half cannot wait for it.
         let (free, held) = without_cycles(held);
         collected.put_back(free);
-        for Held { delete, other } in held {
+        for WaitingDelete { delete, other } in held {
             match other {
                 Other::Content(_) => self.waiting.push(delete),
                 // What it has become may be lost if it is deleted, and is not what is deleted.
@@ -140,32 +140,6 @@ impl Holding {
 fn is_done(cx: &Context<'_>, delete: &Delete) -> Result<bool> {
     let row = cx.env.index.row(&delete.item.row.key)?;
     Ok(row.is_none_or(|row| row.intact && row.base == Base::None))
-}
-
-/// A delete that is not done yet, and why.
-pub(super) struct Held {
-    pub(super) delete: Delete,
-    pub(super) other: Other,
-}
-
-/// The other half of a delete.
-pub(super) enum Other {
-    /// There is none.
-    None,
-    /// It has the content, or may have.
-    Content(Half),
-    /// It is the very file, with another content by now.
-    Edited(Half),
-    /// It may be somewhere that cannot be looked at.
-    Unseen(String),
-}
-
-/// What a file that was renamed is now.
-#[derive(Clone)]
-pub(super) struct Half {
-    pub(super) key: Key,
-    /// What people know it by.
-    display_path: DisplayPath,
 }
 
 /// What is under way, as deletes ask for it.

@@ -1,12 +1,38 @@
-//! Deletes that would wait for each other for ever: a file that was replaced by a folder frees the
-//! name that its own new place needs, and so does a folder that was replaced by a file.
+//! What deletes wait for, and those that would wait for each other for ever: a file that was
+//! replaced by a folder frees the name that its own new place needs, and so does a folder that was
+//! replaced by a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::halves::{Held, Other};
 use crate::core::decide::Direction;
-use crate::core::path::{Key, below};
+use crate::core::path::{DisplayPath, Key, below};
 use crate::engine::item::Delete;
+
+/// A delete that is not done yet, and why.
+pub(super) struct WaitingDelete {
+    pub(super) delete: Delete,
+    pub(super) other: Other,
+}
+
+/// The other half of a delete.
+pub(super) enum Other {
+    /// There is none.
+    None,
+    /// It has the content, or may have.
+    Content(Half),
+    /// It is the very file, with another content by now.
+    Edited(Half),
+    /// It may be somewhere that cannot be looked at.
+    Unseen(String),
+}
+
+/// What a file that was renamed is now.
+#[derive(Clone)]
+pub(super) struct Half {
+    pub(super) key: Key,
+    /// What people know it by.
+    pub(super) display_path: DisplayPath,
+}
 
 /// Whether nothing can get to `place` as long as the file of this key is there: one of the two
 /// names would have to be a file and a folder.
@@ -18,7 +44,7 @@ pub(super) fn is_in_the_way(key: &Key, place: &Key) -> bool {
 
 /// Parts those that in the end wait for themselves from the others. What waits for such a one
 /// without being waited for goes on waiting.
-pub(super) fn without_cycles(held: Vec<Held>) -> (Vec<Delete>, Vec<Held>) {
+pub(super) fn without_cycles(held: Vec<WaitingDelete>) -> (Vec<Delete>, Vec<WaitingDelete>) {
     let places = Places::of(&held);
     let waits_for: Vec<Vec<usize>> = held.iter().map(|one| places.in_the_way_of(one)).collect();
     let is_free: Vec<bool> = (0..held.len())
@@ -38,8 +64,8 @@ pub(super) fn without_cycles(held: Vec<Held>) -> (Vec<Delete>, Vec<Held>) {
 struct Places(BTreeMap<(bool, String), usize>);
 
 impl Places {
-    fn of(held: &[Held]) -> Places {
-        let place = |(at, one): (usize, &Held)| {
+    fn of(held: &[WaitingDelete]) -> Places {
+        let place = |(at, one): (usize, &WaitingDelete)| {
             let Delete { direction, item } = &one.delete;
             ((*direction == Direction::Up, item.row.key.path()), at)
         };
@@ -47,7 +73,7 @@ impl Places {
     }
 
     /// The held files that have to go before the other half of this one can arrive.
-    fn in_the_way_of(&self, one: &Held) -> Vec<usize> {
+    fn in_the_way_of(&self, one: &WaitingDelete) -> Vec<usize> {
         let (Other::Content(half) | Other::Edited(half)) = &one.other else {
             return Vec::new();
         };
