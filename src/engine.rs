@@ -1,6 +1,7 @@
 //! One pass on any machine: assembled from the configuration and the seams, under its locks.
 
 pub mod actions;
+pub(crate) mod batches;
 pub mod context;
 pub mod credential;
 pub mod cursor;

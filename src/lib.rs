@@ -69,7 +69,7 @@
 //! observe    local_dir    durable    identity
 //! context
 //! pull    remembered
-//! item    survey    remote_root    root    cursor    credential    stable_read
+//! item    survey    remote_root    root    cursor    credential    stable_read    batches
 //! file_clock    under_way
 //! ```
 //!
@@ -94,8 +94,8 @@
 //!    at it, [`core::decide`] decides, and [`engine::actions`] is what that leads to.
 //!    [`engine::stable_read`] reads a file as one version of it, and [`engine::file_clock`] says
 //!    whether its stamp can be trusted from then on. `engine::under_way` is what is to get to a
-//!    side and is not there yet. [`engine::remembered`] is what could not be
-//!    done before: it is not offered again and again.
+//!    side and is not there yet. [`engine::remembered`] is what could not be done before: it is not
+//!    offered again and again. `engine::batches` asks for many things at a time.
 //! 6. [`engine::phases`] carries the actions out. It holds the three phases, which do not know each
 //!    other; each owns its state. What they wrote to the content dir is made durable by
 //!    `engine::durable`.

@@ -17,9 +17,10 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::core::remote::{RemotePath, Rev};
-use crate::dropbox::batch::ENTRIES_MAX;
+use crate::dropbox::batch::Outcome;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
+use crate::engine::batches::{Batches, Next};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
 use crate::engine::remembered::reason_of;
@@ -89,42 +90,52 @@ impl<'a> Deletes<'a> {
         Ok(())
     }
 
-    /// Deletes files in Dropbox, many in one call; what fails there is asked for alone.
-    fn delete_remote_files(&mut self, cx: &mut Context<'a>, mut files: Vec<Delete>) -> Result<()> {
-        while files.len() > 1 {
-            let later = files.split_off(files.len().min(ENTRIES_MAX));
+    /// Deletes files in Dropbox, many in one call. A call that breaks is halved; what fails in one
+    /// is asked for alone.
+    fn delete_remote_files(&mut self, cx: &mut Context<'a>, files: Vec<Delete>) -> Result<()> {
+        let mut batches = Batches::of(files);
+        while let Some(next) = batches.next() {
+            let list = match next {
+                Next::Together(list) => list,
+                Next::Alone(list) => {
+                    list.into_iter()
+                        .try_for_each(|delete| self.delete_remote_file(cx, delete))?;
+                    continue;
+                }
+            };
             // RACE: what comes back between this look and Dropbox's answer is deleted there.
-            files = as_seen(cx, files)?;
-            if files.is_empty() {
-                files = later;
-                continue;
-            }
-            let named = |delete: &Delete| {
-                let row = &delete.item.row;
-                let rev = row.base_file().map(|base| base.rev.clone());
-                (cx.env.remote_root.of_row(row), rev)
-            };
-            let named: Vec<(RemotePath, Option<Rev>)> = files.iter().map(named).collect();
-            let outcomes = match self.api.delete_batch(&named) {
-                Ok(outcomes) => outcomes,
-                Err(CallError::End(error)) => return Err(error),
-                Err(error) => {
-                    log::debug!("deleting one by one: {error:?}");
-                    files.extend(later);
-                    break;
+            let list = as_seen(cx, list)?;
+            match self.delete_together(cx, &list) {
+                Ok(outcomes) => {
+                    batches.went();
+                    for (delete, outcome) in list.into_iter().zip(outcomes) {
+                        match outcome {
+                            Ok(()) => self.deleted_in_dropbox(cx, delete.item, "")?,
+                            Err(_) => self.delete_remote_file(cx, delete)?,
+                        }
+                    }
                 }
-            };
-            for (delete, outcome) in files.into_iter().zip(outcomes) {
-                match outcome {
-                    Ok(()) => self.deleted_in_dropbox(cx, delete.item, "")?,
-                    Err(_) => self.delete_remote_file(cx, delete)?,
-                }
+                Err(error) => batches.broke(self.api, list, error)?,
             }
-            files = later;
         }
-        files
-            .into_iter()
-            .try_for_each(|delete| self.delete_remote_file(cx, delete))
+        Ok(())
+    }
+
+    fn delete_together(
+        &self,
+        cx: &Context<'a>,
+        files: &[Delete],
+    ) -> std::result::Result<Vec<Outcome<()>>, CallError> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named = |delete: &Delete| {
+            let row = &delete.item.row;
+            let rev = row.base_file().map(|base| base.rev.clone());
+            (cx.env.remote_root.of_row(row), rev)
+        };
+        let named: Vec<(RemotePath, Option<Rev>)> = files.iter().map(named).collect();
+        self.api.delete_batch(&named)
     }
 
     fn delete_remote_file(&mut self, cx: &mut Context<'a>, delete: Delete) -> Result<()> {

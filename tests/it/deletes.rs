@@ -478,9 +478,10 @@ fn a_server_fault_over_one_folder_or_delete_does_not_stop_the_others() {
     world
         .dropbox
         .inject(Fault::new("create_folder", When::Always, broken()));
+    // Three tries with all four, with two of them, and with the first.
     world
         .dropbox
-        .inject(Fault::new("files/delete", When::First(6), broken()));
+        .inject(Fault::new("files/delete", When::First(9), broken()));
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
     assert_eq!(outcome.counts.deleted_in_dropbox, 3);

@@ -117,6 +117,39 @@ fn a5_a_file_that_breaks_its_batch_is_found_and_named() {
     }
 }
 
+/// A5: the same of a delete, and of a folder to make.
+#[test]
+fn a5_what_breaks_a_batch_of_deletes_or_folders_is_found_and_named() {
+    for effect in [Effect::CutBefore, Effect::Status(502, String::new())] {
+        let world = world();
+        for i in 0..200 {
+            world.put(&format!("gone/{i:03}"), &format!("content {i}"));
+            world.put(&format!("kept/{i:03}"), &format!("kept {i}"));
+        }
+        world.put("kept/more", "more");
+        world.sync_ok();
+        world.clock.advance(10);
+        world.sync_ok();
+        for i in 0..200 {
+            world.remove(&format!("gone/{i:03}"));
+            world.mkdir(&format!("new/{i:03}"));
+        }
+        always(&world, "delete", "gone/100", effect.clone());
+        always(&world, "create_folder", "new/100", effect.clone());
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+        let named: Vec<_> = outcome.problems.keys().collect();
+        assert_eq!(named, ["/gone/100", "/new/100"]);
+        assert_eq!(outcome.counts.deleted_in_dropbox, 199, "{outcome:?}");
+        // Each halved eight times, with three tries and one plain call a time.
+        assert!(outcome.calls.len() < 140, "{}", outcome.calls.len());
+        world.dropbox.clear_faults();
+        world.sync_ok();
+        world.check_settled();
+        assert_eq!(world.local_tree(), world.remote_tree());
+    }
+}
+
 /// A5: what may end the pass comes last, in either direction.
 #[test]
 fn a5_what_failed_last_time_is_tried_last() {

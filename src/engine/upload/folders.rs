@@ -6,8 +6,8 @@ use super::folders_above::{deepest_first, tell_blocked};
 use super::uploads::Uploads;
 use crate::core::path::{Key, split};
 use crate::core::remote::RemotePath;
-use crate::dropbox::batch::ENTRIES_MAX;
 use crate::dropbox::retry::CallError;
+use crate::engine::batches::{Batches, Next};
 use crate::engine::context::Context;
 use crate::engine::item::Item;
 use crate::engine::remembered::reason_of;
@@ -63,8 +63,8 @@ impl<'a> Uploads<'a> {
         cx.flush_settles()
     }
 
-    /// Makes those folders that no other one makes on its way, in one call; says which are there
-    /// now. The others are asked for alone.
+    /// Makes those folders that no other one makes on its way, many in one call; says which are
+    /// there now. The others are asked for alone.
     fn make_leaves(&mut self, cx: &mut Context<'a>, folders: &[Item]) -> Result<HashSet<String>> {
         let mut leaves: Vec<&Item> = Vec::new();
         let mut made_on_the_way = HashSet::new();
@@ -83,24 +83,26 @@ impl<'a> Uploads<'a> {
         if leaves.len() < 2 {
             return Ok(made);
         }
-        for leaves in leaves.chunks(ENTRIES_MAX) {
+        let mut batches = Batches::of(leaves);
+        while let Some(next) = batches.next() {
+            let Next::Together(leaves) = next else {
+                continue;
+            };
             let paths: Vec<RemotePath> = leaves
                 .iter()
                 .map(|item| cx.env.remote_root.at(&item.display_path))
                 .collect();
-            let outcomes = match self.api.create_folder_batch(&paths) {
-                Ok(outcomes) => outcomes,
-                Err(CallError::End(error)) => return Err(error),
-                Err(error) => {
-                    log::debug!("making folders one by one: {error:?}");
-                    break;
+            match self.api.create_folder_batch(&paths) {
+                Ok(outcomes) => {
+                    batches.went();
+                    for (item, outcome) in leaves.iter().zip(outcomes) {
+                        if outcome.is_ok() {
+                            self.made_remote_folder(cx, item)?;
+                            made.insert(item.row.key.path());
+                        }
+                    }
                 }
-            };
-            for (item, outcome) in leaves.iter().zip(outcomes) {
-                if outcome.is_ok() {
-                    self.made_remote_folder(cx, item)?;
-                    made.insert(item.row.key.path());
-                }
+                Err(error) => batches.broke(self.api, leaves, error)?,
             }
         }
         Ok(made)

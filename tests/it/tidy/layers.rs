@@ -37,6 +37,7 @@ const FLOORS: [&[&str]; 23] = [
         "engine/cursor",
         "engine/credential",
         "engine/stable_read",
+        "engine/batches",
     ],
     &["engine/file_clock", "engine/under_way"],
     &["dropbox", "index", "logging"],
