@@ -74,9 +74,9 @@ impl<'a> Planner<'a> {
         self.plan_new_files(cx)?;
         self.halves.hold_back(cx, &mut self.collected)?;
         let deletes = self.collected.take();
-        // What would come of those that are kept is only known when they are met again.
-        let Ruled { go, halt, .. } = guard(cx, &self.survey, deletes)?;
+        let Ruled { go, kept, halt } = guard(cx, &self.survey, deletes)?;
         self.plan_blocked(cx, &go)?;
+        kept.iter().for_each(|delete| plan_kept(cx, delete));
         for delete in &go {
             let change = match delete.direction {
                 Direction::Down => Change::DeleteLocal,
@@ -281,6 +281,28 @@ impl<'a> Actions<'a> for Planner<'a> {
 
 fn say(cx: &Context<'_>, change: Change, item: &Item, more: &str) {
     cx.env.report.changed(change, &item.display_path, more);
+}
+
+/// What comes of a file that a person keeps: it counts as new.
+fn plan_kept(cx: &Context<'_>, delete: &Delete) {
+    let item = &delete.item;
+    let size = item
+        .row
+        .base_file()
+        .map(|base| in_brackets(base.stamp.size));
+    let Some(size) = size else {
+        return;
+    };
+    match delete.direction {
+        Direction::Up if cx.brings_down() => say(cx, Change::Download, item, &size),
+        Direction::Down if cx.may_go_up(&item.display_path, &item.local_spelling()) => {
+            say(cx, Change::Upload, item, &size);
+        }
+        Direction::Up | Direction::Down => {
+            let report = cx.env.report;
+            report.remark(log::Level::Info, &item.display_path, "kept as it is");
+        }
+    }
 }
 
 /// What takes the name once the delete has freed it.

@@ -203,6 +203,9 @@ fn b3_what_is_kept_counts_as_new_and_goes_up_again() {
     let world = emptied();
     let halted = world.sync();
     assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    let planned = world.dry_keep(&halted.error).plan;
+    assert_eq!(planned.len(), 5, "{planned:?}");
+    assert!(planned.iter().all(|line| line.starts_with("would upload ")));
     let kept = world.keep(&halted.error);
     assert_eq!(kept.exit, ExitCode::Ok, "{kept:?}");
     assert_eq!(kept.counts.uploaded, 5, "{kept:?}");
@@ -223,6 +226,11 @@ fn b3_what_is_kept_counts_as_new_and_comes_back() {
         world.remove("d");
         let halted = world.sync();
         assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+        let planned = world.dry_keep(&halted.error).plan;
+        let downloads = planned
+            .iter()
+            .filter(|it| it.starts_with("would download "));
+        assert_eq!(downloads.count(), if comes_back { 5 } else { 0 }, "{mode}");
         let kept = world.keep(&halted.error);
         assert_eq!(kept.exit, ExitCode::Ok, "{kept:?}");
         assert_eq!(kept.counts.deleted_in_dropbox, 0, "{kept:?}");

@@ -440,6 +440,15 @@ impl World {
         self.keep_id(halted)
     }
 
+    /// What that would do.
+    pub fn dry_keep(&self, halted: &str) -> Outcome {
+        self.sync_with(&SyncArgs {
+            kept: vec![id_in(halted)],
+            dry_run: true,
+            ..printed(halted)
+        })
+    }
+
     /// The same, whether or not it was offered.
     pub fn keep_id(&self, halted: &str) -> Outcome {
         self.sync_with(&SyncArgs {
