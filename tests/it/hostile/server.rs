@@ -522,3 +522,112 @@ fn files_of_one_revision_do_not_take_each_others_bytes() {
         assert!(found == *bytes, "{name} holds other bytes");
     }
 }
+
+/// Whatever an archive says of where its files belong, and what they are.
+#[test]
+fn an_archive_that_means_harm_puts_nothing_anywhere() {
+    let files: Vec<Value> = (0..10)
+        .map(|i| file(&format!("/d/{i}"), &i.to_string()))
+        .collect();
+    let long = "x".repeat(60_000);
+    let stored = |name: &str, bytes: &[u8]| {
+        let mut entry = zip_head(name, 0, 0, bytes.len() as u32);
+        entry.extend(bytes);
+        entry
+    };
+    let harm: Vec<Vec<u8>> = vec![
+        stored("../evil", b"evil"),
+        stored("d/../../evil", b"evil"),
+        stored("/tmp/evil", b"evil"),
+        stored("d\\..\\..\\evil", b"evil"),
+        stored("d/1\0", b"evil"),
+        stored("d/.ferrybox-root", b"evil"),
+        stored(".ferrybox-root", b"evil"),
+        stored("d/1/below a file", b"evil"),
+        stored("d", b"evil"),
+        stored(&long, b"evil"),
+        stored("d/1", b"live"),
+        stored("d/1", b"evil and more"),
+        stored("not listed", b"evil"),
+        vec![0xff; 4096],
+        Vec::new(),
+    ];
+    for (at, harm) in harm.into_iter().enumerate() {
+        let world = world();
+        let before = around(&world);
+        let good: Vec<u8> = (0..10)
+            .flat_map(|i| stored(&format!("d/{i}"), b"evil"))
+            .collect();
+        let (result, _, _) = pass(&world, &|asked, _| match asked {
+            "files/list_folder" => Some(text(page(&files, false))),
+            "files/download_zip" => {
+                // The harm comes twice: before what is wanted, and after it.
+                let all = [&harm[..], &good, &harm].concat();
+                Some((200, Vec::new(), Box::new(io::Cursor::new(all))))
+            }
+            "files/download" => Some(evil("a", b"evil")),
+            _ => None,
+        });
+        assert!(matches!(result, Ok(ExitCode::Ok)), "{at}: {result:?}");
+        let mut after = around(&world);
+        after.retain(|name| name != "state");
+        assert_eq!(after, before, "{at}");
+        let tree = world.local_tree();
+        let names: Vec<_> = (0..10).map(|i| format!("d/{i}")).collect();
+        assert_eq!(tree.len(), 11, "{at}: {tree:?}");
+        assert!(names.iter().all(|name| tree[name] == "evil"), "{at}");
+        let marker = fs::read_to_string(world.content().join(".ferrybox-root")).unwrap();
+        assert_ne!(marker, "evil", "{at}");
+    }
+}
+
+/// What Dropbox calls a revision or a cursor goes back to it as it came, in one header or body.
+#[test]
+fn a_revision_or_a_cursor_makes_no_file_and_no_header() {
+    for odd in ["../../x", "a\r\nx-evil: 1", "a\0b", "\u{1b}[31m"] {
+        let world = world();
+        let before = around(&world);
+        let mut entry = file("/a", "a");
+        entry["rev"] = json!(odd);
+        let headers = RefCell::new(Vec::new());
+        let noting = Noting {
+            headers: &headers,
+            answer: &|route| match route {
+                "files/list_folder" => {
+                    let mut page = page(std::slice::from_ref(&entry), false);
+                    page["cursor"] = json!(odd);
+                    Some(text(page))
+                }
+                "files/download" => Some(evil("a", b"evil")),
+                _ => None,
+            },
+        };
+        let (result, _) = pass_on(&world, &noting);
+        assert!(result.is_ok(), "{odd:?}: {result:?}");
+        let headers = headers.into_inner();
+        assert!(!headers.is_empty());
+        for value in headers {
+            let plain = value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+            assert!(plain, "{odd:?}: {value:?}");
+        }
+        let mut after = around(&world);
+        after.retain(|name| name != "state");
+        assert_eq!(after, before, "{odd:?}");
+    }
+}
+
+/// Answers by route, and notes what the headers of the requests hold.
+struct Noting<'a> {
+    headers: &'a RefCell<Vec<String>>,
+    answer: &'a dyn Fn(&str) -> Option<Answer>,
+}
+
+impl Http for Noting<'_> {
+    fn send(&self, request: Request<'_>) -> Result<Response, HttpError> {
+        let values = request.headers.iter().map(|(_, value)| value.clone());
+        self.headers.borrow_mut().extend(values);
+        let route = request.path.trim_start_matches("/2/");
+        let answer = (self.answer)(route).unwrap_or_else(|| usual(route));
+        Ok(response(answer))
+    }
+}
