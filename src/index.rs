@@ -159,7 +159,9 @@ impl Index {
     fn check_format(&self) -> Result<()> {
         match self.meta(Meta::Format) {
             // Without its id no cursor would ever count beside it.
-            Ok(Some(format)) if [schema::FORMAT, schema::FORMAT_4].contains(&&*format) => {
+            Ok(Some(format))
+                if [schema::FORMAT, schema::FORMAT_5, schema::FORMAT_4].contains(&&*format) =>
+            {
                 match self.meta(Meta::Id)? {
                     Some(_) => Ok(()),
                     None => Err(Error::Damaged("index: its id is lost".to_owned())),

@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod dirs;
 pub mod disk;
 pub mod env;
+mod file_ids;
 pub mod host;
 pub mod http;
 mod interruptible;

@@ -111,6 +111,7 @@
 //! - `engine::download::fetch`: one file, fetched to a hidden temporary file and verified.
 //! - `engine::download::partial`: the beginning of a large file, kept from a run that broke off.
 //! - [`engine::download::staged`]: what is verified, and what stands where it goes.
+//! - `engine::download::rights`: who may do what with it.
 //! - [`engine::download::publish`]: putting it in place, the conflict copy before it;
 //!   `engine::download::copy_name`: which name that gets; `engine::download::tree_aside`: a folder
 //!   that makes way.
@@ -179,7 +180,8 @@
 //! - [`io::disk`]: the content dir and the small state files. [`io::listing`]: the names in a
 //!   directory, packed. [`io::stat`]: what `stat` says of a file. `io::tree_identity`: what
 //!   tells one directory tree from another. `io::real_disk`: the filesystem itself,
-//!   and `io::access`: who may do what with a file of it.
+//!   `io::access`: who may do what with a file of it, and `io::file_ids`: as whom root works
+//!   in a content dir.
 //! - [`io::http`]: one request, one answer. `io::real_http`: the network itself.
 //!   `io::interruptible`: a wait for an answer that a wake-up can end. `io::addresses`: one address
 //!   of a host after the other. `io::proxy`: the proxy, of the configuration or the environment.

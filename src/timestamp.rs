@@ -6,17 +6,25 @@ use jiff::Timestamp;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
-/// Latest time that is sent, in seconds since 1970: the end of 2099. Dropbox documents no bounds.
-const SENT_MAX_S: i64 = 4_102_444_799;
+/// Latest time that is sent or set, in seconds since 1970: the end of 2099. Dropbox documents no
+/// bounds; what filesystems can keep differs.
+const KEPT_MAX_S: i64 = 4_102_444_799;
 
 /// A Dropbox timestamp in seconds since 1970; nothing for nonsense.
 pub fn seconds_of(text: &str) -> Option<i64> {
-    text.parse::<Timestamp>().ok().map(Timestamp::as_second)
+    let last_day = || text.starts_with("9999-12-3").then_some(Timestamp::MAX);
+    let time = text.parse::<Timestamp>().ok().or_else(last_day);
+    time.map(Timestamp::as_second)
+}
+
+/// The nearest time that is set here, in seconds since 1970.
+pub fn kept_seconds(seconds: i64) -> i64 {
+    seconds.clamp(0, KEPT_MAX_S)
 }
 
 /// A modification time as Dropbox takes it: whole seconds, not before 1970.
 pub fn timestamp_of(mtime_ns: i64) -> String {
-    let seconds = mtime_ns.div_euclid(1_000_000_000).clamp(0, SENT_MAX_S);
+    let seconds = kept_seconds(mtime_ns.div_euclid(1_000_000_000));
     let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
     // Its own form leaves out a fraction that is none.
     time.to_string()
@@ -24,7 +32,7 @@ pub fn timestamp_of(mtime_ns: i64) -> String {
 
 /// Whether a modification time is one that Dropbox takes as it is.
 pub fn is_sendable(mtime_ns: i64) -> bool {
-    (0..=SENT_MAX_S).contains(&mtime_ns.div_euclid(1_000_000_000))
+    (0..=KEPT_MAX_S).contains(&mtime_ns.div_euclid(1_000_000_000))
 }
 
 /// A time as a person reads it, on the clock of this zone: `2026-11-21 17:25:10`.
@@ -68,6 +76,13 @@ mod tests {
         assert_eq!(seconds_of("2026-01-01T00:00:00Z"), Some(1_767_225_600));
         assert_eq!(date_of(1_767_225_599_000_000_000), "2025-12-31");
         assert_eq!(seconds_of("soon"), None);
+        for (text, kept) in [
+            ("0001-01-01T00:00:00Z", 0),
+            ("2026-01-01T00:00:00Z", 1_767_225_600),
+            ("9999-12-31T23:59:59Z", KEPT_MAX_S),
+        ] {
+            assert_eq!(seconds_of(text).map(kept_seconds), Some(kept), "{text}");
+        }
     }
 
     #[test]

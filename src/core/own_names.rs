@@ -1,5 +1,7 @@
 //! The names of our own files beneath the content dir. None of them ever travels.
 
+use ring::hmac;
+
 /// What all of them begin with.
 const PREFIX: &str = ".ferrybox-";
 
@@ -10,8 +12,8 @@ pub const MARKER: &str = ".ferrybox-root";
 const TEMP_SUFFIX: &str = ".tmp";
 /// What the beginning of a large download ends with.
 const PARTIAL_SUFFIX: &str = ".part";
-/// Stands before it where only its owner may read it.
-const PRIVATE: &str = ".private";
+/// Hexadecimal digits that only we can have put into the name of a beginning.
+const SEAL_DIGITS: usize = 16;
 /// Hexadecimal digits that tell one instance from another.
 const INSTANCE_DIGITS: usize = 8;
 
@@ -58,18 +60,18 @@ impl Instance {
         format!("{PREFIX}{}-{random}{TEMP_SUFFIX}", self.0)
     }
 
-    /// The name under which the beginning of a revision waits for the rest. A private one is not
-    /// taken for one that others may read.
-    pub fn partial_name(&self, rev: &str, is_private: bool) -> String {
-        let private = if is_private { PRIVATE } else { "" };
-        format!("{PREFIX}{}-{rev}{private}{PARTIAL_SUFFIX}", self.0)
+    /// The name under which the beginning of a revision waits for the rest in the directory of a
+    /// key. Nobody can guess it who does not know `secret`.
+    pub fn partial_name(&self, secret: &str, dir: &str, rev: &str) -> String {
+        let seal = seal(secret, dir, rev);
+        format!("{PREFIX}{}-{rev}-{seal}{PARTIAL_SUFFIX}", self.0)
     }
 
     /// The temporary file that has this name; nothing if it is none.
     pub fn leftover<'n>(&self, name: &'n str) -> Option<Leftover<'n>> {
         let rest = name.strip_prefix(PREFIX)?;
         let (rest, is_partial) = match rest.strip_suffix(PARTIAL_SUFFIX) {
-            Some(rest) => (rest.strip_suffix(PRIVATE).unwrap_or(rest), true),
+            Some(rest) => (rest, true),
             None => (rest.strip_suffix(TEMP_SUFFIX)?, false),
         };
         let is_instance = |id: &str| {
@@ -80,11 +82,20 @@ impl Instance {
             Some((id, rest)) if is_instance(id) => (Owner::Another, rest),
             _ => (Owner::Unsaid, rest),
         };
+        let rev = rest.rsplit_once('-').map_or(rest, |(rev, _)| rev);
         Some(Leftover {
             owner,
-            rev: is_partial.then_some(rest),
+            rev: is_partial.then_some(rev),
         })
     }
+}
+
+/// What proves that a name is ours: HMAC-SHA256 over the key of a directory and a revision.
+fn seal(secret: &str, dir: &str, rev: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let tag = hmac::sign(&key, format!("{dir}\n{rev}").as_bytes());
+    let digits = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    digits.take(SEAL_DIGITS / 2).collect()
 }
 
 #[cfg(test)]
@@ -109,18 +120,25 @@ mod tests {
             found(&another.temp_name("ff00")),
             Some((Owner::Another, None))
         );
-        for is_private in [false, true] {
-            let (own, other) = (
-                us.partial_name("015f", is_private),
-                another.partial_name("015f", is_private),
-            );
-            assert_eq!(found(&own), Some((Owner::Us, rev())));
-            assert_eq!(found(&other), Some((Owner::Another, rev())));
-        }
+        let part = us.partial_name("secret", "d", "015f");
+        assert_eq!(
+            part.len(),
+            ".ferrybox-01234567-015f-".len() + 16 + ".part".len()
+        );
+        assert_eq!(found(&part), Some((Owner::Us, rev())));
+        let other = another.partial_name("secret", "d", "015f");
+        assert_eq!(found(&other), Some((Owner::Another, rev())));
+        assert_eq!(
+            found(".ferrybox-01234567-015f.part"),
+            Some((Owner::Us, rev()))
+        );
         assert_eq!(found(".ferrybox-ff00.tmp"), Some((Owner::Unsaid, None)));
         let old = Some((Owner::Unsaid, rev()));
         assert_eq!(found(".ferrybox-015f.part"), old);
-        assert_eq!(found(".ferrybox-015f.private.part"), old);
+        // Another secret, directory or revision makes another name.
+        assert_ne!(us.partial_name("x", "d", "015f"), part);
+        let in_another = us.partial_name("secret", "e", "015f");
+        assert!(in_another != part && in_another.starts_with(".ferrybox-01234567-015f-"));
         for name in [MARKER, ".ferrybox-root.new", "f.tmp", ".ferrybox-x"] {
             assert_eq!(found(name), None, "{name}");
         }

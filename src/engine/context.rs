@@ -28,7 +28,7 @@ use crate::index::{Base, BaseFile, Index, Meta, Reason, Row};
 use crate::io::deadline::Deadline;
 use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
-use crate::io::stat::{Kind, Stamp, Status};
+use crate::io::stat::{Kind, Rights, Stamp, Status};
 use crate::report::Report;
 
 /// Rows settled in one transaction.
@@ -450,6 +450,22 @@ impl<'a> Context<'a> {
         i64::try_from(self.env.host.now_ns() / 1_000_000_000).unwrap_or_default()
     }
 
+    /// A stamp with the rights that are remembered beside it: what is found now, unless somebody
+    /// may have put it there who was not known before.
+    pub(crate) fn with_rights(&self, before: Option<&BaseFile>, stamp: Stamp) -> Stamp {
+        let known = before.and_then(|base| base.stamp.rights);
+        let rights = self.rights_now(known, stamp.rights);
+        Stamp { rights, ..stamp }
+    }
+
+    /// The rights that are remembered of what had `known`, and is found with `now`.
+    pub(crate) fn rights_now(&self, known: Option<Rights>, now: Option<Rights>) -> Option<Rights> {
+        match (known, now) {
+            (Some(known), Some(now)) => Some(known.or_narrower(now, self.env.disk.user())),
+            (known, now) => now.or(known),
+        }
+    }
+
     /// A base of what both sides hold now; the content was read from `read_at_ns` on.
     pub(crate) fn file_base(
         &mut self,
@@ -463,6 +479,7 @@ impl<'a> Context<'a> {
             (before.local, before.row.remote_side()),
             (Local::File(_), Side::File(_))
         );
+        let stamp = self.with_rights(before.row.base_file(), stamp);
         let now = self.last_guarded_pass + 1;
         let (arrived_in_pass, reappeared) = match before.row.base_file() {
             Some(base) if was_on_both => (base.arrived_in_pass, base.reappeared),

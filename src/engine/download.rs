@@ -7,15 +7,18 @@ mod downloads;
 mod fetch;
 mod partial;
 pub mod publish;
+mod rights;
 pub mod staged;
 pub(crate) mod tree_aside;
 pub(crate) mod zip;
 
 use archive_plan::How;
 pub(crate) use downloads::Downloads;
-use fetch::DownloadError;
-use partial::{bytes_here, partial_name_of};
+use downloads::fresh_temp;
+use fetch::{DownloadError, Fetched};
+use partial::{bytes_here, is_kept, partial_name};
 use publish::{local_path, not_stored};
+use rights::access_at_first;
 use staged::{Existing, StagedFile};
 
 use crate::config::ConflictPolicy;
@@ -27,7 +30,7 @@ use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
 use crate::engine::remembered::reason_of;
 use crate::error::Result;
-use crate::index::Reason;
+use crate::index::{Reason, RemoteFile};
 use crate::io::disk::Access;
 use crate::report::size_text;
 
@@ -61,14 +64,7 @@ impl<'a> Downloads<'a> {
             return Ok(());
         };
         // A rev should mean one content, but two listings may name the same one.
-        let instance = &cx.env.instance;
-        let part = partial_name_of(instance, &remote, replaces.access())
-            .filter(|part| !self.publish_queue.holds(&path.parent(), part));
-        let random = || cx.env.host.random_hex(8);
-        let temp = part
-            .clone()
-            .unwrap_or_else(|| instance.temp_name(&random()));
-        let Ok(temp) = path.parent().join(&temp) else {
+        let Some((mut temp, is_part)) = self.temp_for(cx, &path.parent(), &remote)? else {
             return Ok(());
         };
         if !self.ensure_dir(cx, &item) || !self.has_space(cx, &item, &temp, remote.size) {
@@ -85,13 +81,19 @@ impl<'a> Downloads<'a> {
         if cx.ends_step(&item) {
             return Ok(());
         }
-        match self.fetch(cx, &item, &remote, &temp, replaces, how) {
-            Ok((rev, hash)) => {
+        let access = match is_part {
+            true => Access::Private,
+            false => access_at_first(&item, replaces),
+        };
+        match self.fetch(cx, &item, &remote, &mut temp, access, how) {
+            Ok(Fetched { hash, file }) => {
                 cx.server_errors = 0;
                 let staged = StagedFile {
                     item,
                     temp,
-                    rev,
+                    file,
+                    access,
+                    rev: remote.rev,
                     hash,
                     replaces,
                 };
@@ -99,12 +101,29 @@ impl<'a> Downloads<'a> {
             }
             Err(failed) => {
                 // What broke off is taken up by the next run.
-                if part.is_none() || !matches!(failed, DownloadError::Call(_)) {
+                if !is_part || !matches!(failed, DownloadError::Call(_)) {
                     self.discard(&temp);
                 }
                 self.not_fetched(cx, &item, failed)
             }
         }
+    }
+
+    /// Where a file is fetched to, and whether its beginning is kept there.
+    fn temp_for(
+        &self,
+        cx: &Context<'_>,
+        dir: &RelPath,
+        remote: &RemoteFile,
+    ) -> Result<Option<(RelPath, bool)>> {
+        if is_kept(remote) {
+            let name = partial_name(cx, dir, remote.rev.as_str())?;
+            // A rev should mean one content, but two listings may name the same one.
+            if !self.publish_queue.holds(dir, &name) {
+                return Ok(dir.join(&name).ok().map(|path| (path, true)));
+            }
+        }
+        Ok(fresh_temp(cx, dir).ok().map(|path| (path, false)))
     }
 
     /// Brings down what failed in the pass before, after everything else and with one try each.
@@ -133,7 +152,11 @@ impl<'a> Downloads<'a> {
                 (Owner::Another, _) => false,
                 // The beginning of a large file waits for the rest as long as that is to come.
                 (Owner::Us, Some(rev)) => {
-                    matches!(cx.env.index.is_due(&fold(dir.as_str()), rev), Ok(false))
+                    let is_due = cx.env.index.is_due(&fold(dir.as_str()), rev);
+                    // Nobody but us can have given it that name.
+                    let sealed = partial_name(cx, dir, rev);
+                    matches!((is_due, sealed), (Ok(is_due), Ok(sealed))
+                        if !is_due || sealed != *name)
                 }
                 (Owner::Us, None) => true,
                 // 0.1 did not say whose it is. Its beginnings are not taken up.

@@ -101,6 +101,7 @@ mod tests {
             mtime_ns: 5,
             ctime_ns,
             inode: 1,
+            rights: None,
         }
     }
 

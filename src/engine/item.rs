@@ -4,7 +4,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Side};
 use crate::core::path::{BadName, DisplayPath, RelPath, join, nfc};
 use crate::index::Row;
-use crate::io::stat::{Kind, Stamp, Status};
+use crate::io::stat::{Kind, Rights, Stamp, Status};
 
 /// The walk in which an item is visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +28,21 @@ pub enum Local {
         mount: bool,
         /// That device.
         device: u64,
+        /// Who may do what with it.
+        rights: Rights,
     },
     /// A file.
     File(Status),
+}
+
+impl Local {
+    /// Who may do what with the folder that is here.
+    pub(crate) fn folder_rights(&self) -> Option<Rights> {
+        match self {
+            Local::Folder { rights, .. } => Some(*rights),
+            Local::Unknown | Local::Gone | Local::File(_) => None,
+        }
+    }
 }
 
 /// One key with everything known about it.
@@ -102,6 +114,7 @@ pub fn local_of(status: &Status, parent_device: u64) -> Local {
         Kind::Folder => Local::Folder {
             mount: status.device != parent_device,
             device: status.device,
+            rights: status.rights(),
         },
         Kind::Link | Kind::Special => Local::Unknown,
     }

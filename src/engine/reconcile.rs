@@ -36,6 +36,7 @@ pub(crate) fn visit<'a>(
         (&item.local, item.row.base_file(), &item.row.remote)
         && !base.racy
         && base.stamp == status.stamp
+        && base.stamp.rights.is_some()
     {
         return Ok(());
     }
@@ -333,11 +334,19 @@ fn refresh_stamp<'a>(
         (Base::File(base), Local::File(_)) if observed.side == Side::File(Content::Same) => {
             let clock = &cx.file_clock;
             let racy = clock.is_racy(Some(item.device), &observed.stamp, observed.read_at_ns);
-            if base.stamp == observed.stamp && base.racy == racy {
+            let is_same = base.stamp == observed.stamp && base.stamp.rights.is_some();
+            if is_same && base.racy == racy {
                 return Ok(());
             }
-            base.stamp = observed.stamp;
+            base.stamp = cx.with_rights(Some(base), observed.stamp);
             base.racy = racy;
+        }
+        (Base::Folder, Local::Folder { rights, .. }) => {
+            let rights = cx.rights_now(row.folder_rights, Some(rights));
+            if row.folder_rights == rights {
+                return Ok(());
+            }
+            row.folder_rights = rights;
         }
         _ => return Ok(()),
     }
@@ -362,6 +371,7 @@ fn adopt<'a>(
     cx.note_done(&item.row.key);
     let mut row = item.row;
     let was_in_step = row.base_file().is_some();
+    row.folder_rights = cx.rights_now(row.folder_rights, item.local.folder_rights());
     row.settle(base, &item.name);
     if let (Base::File(base), true) = (&mut row.base, was_in_step) {
         // It may have been brought back by a pass that broke off before it could settle it.

@@ -4,7 +4,10 @@
 //! A marker file with a random id says so. Where none can be written, what its filesystem says of
 //! it does ([`TreeIdentity`]): that outlives a restart, which the number of a device does not.
 
+use std::io;
+
 use crate::core::guard::{ApprovalId, Approvals};
+use crate::core::invocation::quoted;
 use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
 use crate::engine::file_clock::FileClock;
@@ -12,7 +15,7 @@ use crate::error::{Error, Result, state_error};
 use crate::index::{Index, Meta};
 use crate::io::disk::{Disk, ReadDisk, TreeIdentity};
 use crate::io::host::Host;
-use crate::io::stat::Status;
+use crate::io::stat::{Kind, Status};
 
 /// The content dir as it is now, beside what is known of it.
 pub struct FoundRoot {
@@ -43,8 +46,8 @@ impl FoundRoot {
 /// # Errors
 /// What the disk or the index says.
 pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoot> {
-    let wrap = |error| state_error("read the content dir's marker", &error);
-    let marker = disk.read(&marker_path()?).map_err(wrap)?;
+    let unusable = |error| unusable_marker(disk, &path, &error);
+    let marker = disk.read(&marker_path()?).map_err(unusable)?;
     let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
     let identity = disk
         .identity()
@@ -171,6 +174,29 @@ fn keep(found: &FoundRoot, index: &Index) -> Result<()> {
             false => Ok(()),
         }
     })
+}
+
+/// What to do about a marker that cannot be read: anybody who may write to the content dir can have
+/// put it there.
+fn unusable_marker(disk: &dyn ReadDisk, dir: &str, error: &io::Error) -> Error {
+    let status = marker_path().map(|path| disk.status(&path));
+    let what = match status {
+        Ok(Ok(Some(status))) => match status.kind {
+            Kind::Folder => "a folder",
+            Kind::Link => "a link",
+            Kind::Special => "a pipe, a socket or a device",
+            Kind::File if error.kind() == io::ErrorKind::PermissionDenied => {
+                "a file that may not be read"
+            }
+            Kind::File => return state_error("read the content dir's marker", error),
+        },
+        _ => return state_error("read the content dir's marker", error),
+    };
+    Error::Halt(format!(
+        "{MARKER} in sync.content_dir is {what}, and not the file by which that directory is known; \
+         nothing was changed. Remove it by: rm -r {}",
+        quoted(&format!("{dir}/{MARKER}"))
+    ))
 }
 
 fn marker_path() -> Result<RelPath> {

@@ -15,13 +15,18 @@ use crate::error::Result;
 /// # Errors
 /// What SQLite says. Then nothing has changed.
 pub fn carry_over(index: &Index) -> Result<()> {
-    if index.meta(Meta::Format)?.as_deref() == Some(schema::FORMAT) {
+    let format = index.meta(Meta::Format)?;
+    if format.as_deref() == Some(schema::FORMAT) {
         return Ok(());
     }
     index.transaction(|| {
-        index.db.execute_batch(schema::CREATE_REFUSALS)?;
-        index.unstage()?;
-        fold_keys(index)?;
+        // A walk fills it in.
+        index.db.execute_batch(schema::ADD_RIGHTS)?;
+        if format.as_deref() == Some(schema::FORMAT_4) {
+            index.db.execute_batch(schema::CREATE_REFUSALS)?;
+            index.unstage()?;
+            fold_keys(index)?;
+        }
         index.set_meta(Meta::Format, schema::FORMAT)
     })
 }

@@ -7,7 +7,7 @@ use crate::core::decide;
 use crate::core::path::{Key, fold};
 use crate::core::remote::Rev;
 use crate::error::Result;
-use crate::io::stat::Stamp;
+use crate::io::stat::{Rights, Stamp};
 
 /// What both sides last agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct Row {
     pub lower: Option<String>,
     /// What both sides agreed on.
     pub base: Base,
+    /// Who may do what with the folder that is the base, where that is known.
+    pub folder_rights: Option<Rights>,
     /// What Dropbox holds.
     pub remote: Remote,
     /// The local folder was seen to lie on another device than its parent. It says so of a folder
@@ -96,6 +98,7 @@ impl Row {
             local: None,
             lower: None,
             base: Base::None,
+            folder_rights: None,
             remote: Remote::AsBase,
             mount: false,
             intact: true,
@@ -131,6 +134,15 @@ impl Row {
         match &self.base {
             Base::File(file) => Some(file),
             Base::None | Base::Folder => None,
+        }
+    }
+
+    /// Who may do what with what both sides agreed on, where that is known.
+    pub fn rights(&self) -> Option<Rights> {
+        match &self.base {
+            Base::None => None,
+            Base::Folder => self.folder_rights,
+            Base::File(file) => file.stamp.rights,
         }
     }
 
@@ -265,6 +277,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
                 mtime_ns: sql.get(10).ok()?,
                 ctime_ns: sql.get(11).ok()?,
                 inode: from_sql(sql.get(12).ok()?),
+                rights: decode_rights(sql)?,
             },
             racy: racy != 0,
             arrived_in_pass: arrived.unsigned_abs(),
@@ -290,12 +303,26 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         display_name: shown.unwrap_or_else(|| key.name.clone()),
         local: sql.get(3).ok()?,
         lower: sql.get(4).ok()?,
+        folder_rights: match base {
+            Base::Folder => decode_rights(sql)?,
+            Base::None | Base::File(_) => None,
+        },
         base,
         remote,
         mount: mount != 0,
         intact: true,
     };
     (sql.get::<_, i64>(20).ok()? == checksum(&row)).then_some(row)
+}
+
+/// The rights of the base file; nothing at all if they make no sense.
+fn decode_rights(sql: &SqlRow<'_>) -> Option<Option<Rights>> {
+    let number = |at| sql.get::<_, Option<u32>>(at).ok();
+    Some(match (number(21)?, number(22)?, number(23)?) {
+        (Some(mode), Some(uid), Some(gid)) => Some(Rights { mode, uid, gid }),
+        (None, None, None) => None,
+        _ => return None,
+    })
 }
 
 /// Writes a row with its checksum, which it returns.
@@ -308,6 +335,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
     };
     let base = row.base_file();
     let stamp = base.map(|base| base.stamp);
+    let rights = row.rights();
     let arrived = base.map_or(0, |base| {
         let pass = to_sql(base.arrived_in_pass);
         if base.reappeared { -pass } else { pass }
@@ -336,6 +364,9 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         remote.map(|file| to_sql(file.size)),
         remote.and_then(|file| file.modified),
         checksum,
+        rights.map(|rights| rights.mode),
+        rights.map(|rights| rights.uid),
+        rights.map(|rights| rights.gid),
     ])?;
     Ok(checksum)
 }
@@ -387,6 +418,11 @@ pub fn checksum(row: &Row) -> i64 {
             sum.bytes(&stamp.ctime_ns.to_le_bytes());
             sum.bytes(&stamp.inode.to_le_bytes());
         }
+    }
+    if let Some(Rights { mode, uid, gid }) = row.rights() {
+        [mode, uid, gid]
+            .iter()
+            .for_each(|number| sum.bytes(&number.to_le_bytes()));
     }
     let (rkind, remote) = remote_columns(&row.remote);
     sum.bytes(&rkind.to_le_bytes());

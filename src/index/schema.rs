@@ -1,7 +1,10 @@
 //! The tables and the statements over them.
 
 /// Version of the format, in the `meta` row `format`.
-pub const FORMAT: &str = "5";
+pub const FORMAT: &str = "6";
+
+/// The format before it, which is carried over: no base remembers who may do what with its file.
+pub const FORMAT_5: &str = "5";
 
 /// The format of 0.1, which is carried over: without `refusal`, and its keys folded by a newer
 /// Unicode than Dropbox's.
@@ -14,7 +17,8 @@ pub const FORMAT_4: &str = "4";
 /// local folder on which a disk is mounted, whether or not there is a base. `shown` is
 /// Dropbox's real-case name where it is not the folded one, `local` the local name where it is not
 /// `shown`, `lower` the server's own folded path where it is not the key; `arrived` the pass in
-/// which a file last came to be where none was, negative if it came back.
+/// which a file last came to be where none was, negative if it came back; `mode`, `uid` and `gid`
+/// who may do what with the file or folder of the base.
 ///
 /// [`CREATE_REFUSALS`] makes the rest.
 pub const CREATE: &str = "
@@ -29,6 +33,7 @@ CREATE TABLE entry (
     racy INTEGER NOT NULL, arrived INTEGER NOT NULL,
     rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER, rtime INTEGER,
     sum INTEGER NOT NULL,
+    mode INTEGER, uid INTEGER, gid INTEGER,
     PRIMARY KEY (dir, name)
 ) WITHOUT ROWID;
 CREATE INDEX entry_pending ON entry (dir, name) WHERE rkind <> 0;
@@ -39,6 +44,13 @@ CREATE TABLE staged (
     rkind INTEGER NOT NULL, rrev TEXT, rhash BLOB, rsize INTEGER, rtime INTEGER,
     sum INTEGER NOT NULL
 );
+";
+
+/// Makes room for who may do what with the base.
+pub const ADD_RIGHTS: &str = "
+ALTER TABLE entry ADD COLUMN mode INTEGER;
+ALTER TABLE entry ADD COLUMN uid INTEGER;
+ALTER TABLE entry ADD COLUMN gid INTEGER;
 ";
 
 /// Makes the table of what could not be done, which is empty nearly always: `seen` is what was
@@ -55,7 +67,7 @@ CREATE TABLE refusal (
 macro_rules! columns {
     () => {
         "dir, name, shown, local, lower, kind, mount, rev, hash, size, mtime, ctime, inode, racy, \
-         arrived, rkind, rrev, rhash, rsize, rtime, sum"
+         arrived, rkind, rrev, rhash, rsize, rtime, sum, mode, uid, gid"
     };
 }
 
@@ -83,8 +95,8 @@ pub const SELECT_PENDING_IN_DIR: &str = concat!(
 
 /// The next rows of a directory, of each as much as tells a file that is in step.
 pub const SELECT_SUMMARIES: &str = "
-SELECT name, shown, kind = 2 AND rkind = 0 AND racy = 0, size, mtime, ctime, inode, arrived,
-       kind = 0 AND rkind = 3
+SELECT name, shown, kind = 2 AND rkind = 0 AND racy = 0 AND mode IS NOT NULL,
+       size, mtime, ctime, inode, arrived, kind = 0 AND rkind = 3
 FROM entry WHERE dir = ? AND name > ? ORDER BY name LIMIT ?";
 
 /// The next rows of the whole index, in order of directory and name.
@@ -155,7 +167,7 @@ pub const SELECT_KEYED_OTHERWISE: &str = concat!(
 pub const UPSERT: &str = concat!(
     "INSERT OR REPLACE INTO entry (",
     columns!(),
-    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 );
 
 /// The next directory with pending rows.

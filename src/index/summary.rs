@@ -92,6 +92,7 @@ impl RowSummaries<'_> {
                     mtime_ns: sql.get(4)?,
                     ctime_ns: sql.get(5)?,
                     inode: from_sql(sql.get(6)?),
+                    rights: None,
                 }),
             };
             Ok(RowSummary {

@@ -179,7 +179,7 @@ pub struct RealDisks;
 
 impl Disks for RealDisks {
     fn content(&self, dir: &Path) -> std::io::Result<Box<dyn Disk>> {
-        Ok(Box::new(RealDisk::open(dir)?))
+        Ok(Box::new(RealDisk::open_content(dir)?))
     }
 
     fn state(&self, dir: &Path) -> Result<Box<dyn Disk>> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::core::path::RelPath;
 use crate::error;
 use crate::io::listing::Listing;
-use crate::io::stat::Status;
+use crate::io::stat::{FileAccess, Rights, Status};
 pub use crate::io::tree_identity::TreeIdentity;
 
 /// LIMIT: a state file is a few KiB. What lies beyond is not read, so a larger file is cut and
@@ -27,8 +27,13 @@ pub trait ReadFile: Read {
 
 /// A new file open for writing. Dropping it leaves it where it is.
 pub trait WriteFile: Write {
-    /// Sets permission bits and, as root, owner and group.
-    fn set_owner(&mut self, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()>;
+    /// Gives it this owner, group, permission bits and access list; what may not be given makes it
+    /// narrower. It belongs to us, and nobody else may do anything with it yet. An error if
+    /// somebody has given it another name.
+    fn set_access(&mut self, access: &FileAccess) -> io::Result<()>;
+
+    /// Gives it this owner and group, as far as we may.
+    fn set_owner(&mut self, owner: &Rights) -> io::Result<()>;
 
     /// Sets the modification time in whole seconds since 1970.
     fn set_mtime(&mut self, seconds: i64) -> io::Result<()>;
@@ -39,6 +44,9 @@ pub trait WriteFile: Write {
     /// `fstat` of the new file.
     fn status(&self) -> io::Result<Status>;
 }
+
+/// A file of an earlier run: it is read from its start, and what is written goes to its end.
+pub trait TakenUp: ReadFile + WriteFile {}
 
 /// Who may read a new file from its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +86,13 @@ pub trait ReadDisk {
     /// Opens a regular file for reading without ever blocking.
     fn open(&self, path: &RelPath) -> io::Result<Box<dyn ReadFile>>;
 
+    /// Who may do what with a file at this moment, whether or not it can be read. Set-user-id and
+    /// set-group-id bits are left out.
+    fn access(&self, path: &RelPath) -> io::Result<FileAccess>;
+
+    /// The user under whose id files are made here.
+    fn user(&self) -> u32;
+
     /// Space on the filesystem of a directory.
     fn space(&self, dir: &RelPath) -> io::Result<Space>;
 
@@ -100,13 +115,10 @@ pub trait Disk: ReadDisk {
     /// Creates a file that must not exist yet.
     fn create(&self, path: &RelPath, access: Access) -> io::Result<Box<dyn WriteFile>>;
 
-    /// Opens a regular file to write at its end.
-    fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>>;
-
-    /// Gives a file of ours the owner, group, permission bits and access list that another has at
-    /// this moment; what may not be given makes it narrower. Set-user-id and set-group-id bits are
-    /// left out.
-    fn hand_over_access(&self, from: &RelPath, to: &RelPath) -> io::Result<()>;
+    /// Opens a file that an earlier run has left, to be read and continued; nothing if there is
+    /// none. An error unless it is a regular file of ours that has one name and that nobody else
+    /// may use: anybody may have put it there.
+    fn take_up(&self, path: &RelPath) -> io::Result<Option<Box<dyn TakenUp>>>;
 
     /// Renames, replacing a file that has the new name.
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()>;
@@ -114,9 +126,10 @@ pub trait Disk: ReadDisk {
     /// Renames to a name that must be free; `AlreadyExists` where it is not.
     fn rename_new(&self, from: &RelPath, to: &RelPath) -> io::Result<()>;
 
-    /// Makes one directory with the permissions the process umask leaves of 0777, owned like its
-    /// parent where the process may decide that.
-    fn make_dir(&self, path: &RelPath) -> io::Result<()>;
+    /// Makes one directory with these rights or narrower ones, but for its owner; without any with
+    /// the permissions the process umask leaves of 0777, owned like its parent where the process
+    /// may decide that.
+    fn make_dir(&self, path: &RelPath, rights: Option<&Rights>) -> io::Result<()>;
 
     /// Removes a file.
     fn remove_file(&self, path: &RelPath) -> io::Result<()>;

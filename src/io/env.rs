@@ -37,6 +37,29 @@ pub fn user_name(uid: u32) -> String {
         .map_or_else(|| format!("#{uid}"), |fields| fields[0].to_owned())
 }
 
+/// The group of a user and the other groups it is in; nothing where none is known.
+pub(super) fn groups_of(uid: u32) -> Option<(u32, Vec<u32>)> {
+    let number = uid.to_string();
+    let passwd = fs_err::read_to_string("/etc/passwd").ok()?;
+    let users = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let user = users
+        .into_iter()
+        .find(|fields| fields.len() >= 4 && fields[2] == number)?;
+    let own = user[3].parse().ok()?;
+    let groups = fs_err::read_to_string("/etc/group").unwrap_or_default();
+    let others = groups
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let others = others
+        .filter(|fields| fields.len() >= 4 && fields[3].split(',').any(|name| name == user[0]));
+    Some((
+        own,
+        others.filter_map(|fields| fields[2].parse().ok()).collect(),
+    ))
+}
+
 /// Whether stdin has more to read, or has ended, within this time.
 pub fn has_more_input(within: Duration) -> bool {
     let stdin = std::io::stdin();

@@ -17,10 +17,13 @@ use rustix::fs::{Gid, StatxFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::core::path::RelPath;
-use crate::io::access::hand_over;
-use crate::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TreeIdentity, WriteFile};
+use crate::io::access::{access_of, give, give_owner, rights_in, rights_of};
+use crate::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TreeIdentity};
+use crate::io::disk::{TakenUp, WriteFile};
+use crate::io::env::user_name;
+use crate::io::file_ids::{OwnerIds, TakenOn, reads_everything};
 use crate::io::listing::{DirHandle, Listing, Names, NotUtf8};
-use crate::io::stat::{Kind, Stamp, Status};
+use crate::io::stat::{FileAccess, Kind, Rights, Stamp, Status};
 
 /// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
 /// cifs, smb2 (magic numbers of `statfs(2)`).
@@ -49,7 +52,8 @@ pub struct RealDisk {
     /// Per device: whether inode and ctime are kept; and the device asked about last.
     keeps_inodes: RefCell<HashMap<u64, bool>>,
     last_device: Cell<Option<(u64, bool)>>,
-    is_root_user: bool,
+    /// Whose ids it is worked in under, if those are not ours.
+    owner: Option<OwnerIds>,
 }
 
 impl RealDisk {
@@ -67,8 +71,41 @@ impl RealDisk {
             has_openat2: Cell::new(true),
             keeps_inodes: RefCell::default(),
             last_device: Cell::new(None),
-            is_root_user: rustix::process::geteuid().is_root(),
+            owner: None,
         })
+    }
+
+    /// The same as a content dir: root works in it under the ids of its owner.
+    ///
+    /// # Errors
+    /// What the system says; that root may not take on those ids.
+    pub fn open_content(path: &Path) -> io::Result<RealDisk> {
+        let mut disk = RealDisk::open(path)?;
+        let stat = rustix::fs::fstat(&disk.root)
+            .map_err(|errno| said(errno, "stat", &path.display().to_string()))?;
+        disk.owner = OwnerIds::of(&rights_in(&stat))?;
+        Ok(disk)
+    }
+
+    /// Works under the ids of the owner until the answer is dropped.
+    fn as_owner(&self) -> Result<Option<TakenOn>, Errno> {
+        self.owner.as_ref().map(OwnerIds::take_on).transpose()
+    }
+
+    /// What the system said of something that the owner may not do, though root might.
+    fn denied(&self, errno: Errno, operation: &str, path: &RelPath) -> io::Error {
+        let error = said(errno, operation, &self.shown(path));
+        let Some(owner) = self.owner.as_ref().filter(|_| errno == Errno::ACCESS) else {
+            return error;
+        };
+        io::Error::new(
+            error.kind(),
+            format!(
+                "{error}: root works here as the owner of the content dir, {}: give it to that \
+                 user, or exclude it",
+                user_name(owner.uid())
+            ),
+        )
     }
 
     /// The same tree, resolved without `openat2`, as on kernels before 5.6.
@@ -187,7 +224,44 @@ impl RealDisk {
         }))
     }
 
+    /// Refuses a file that somebody may have linked here who could not read it: it has other names,
+    /// and belongs to another user than its directory, and we could read whatever there is.
+    fn check_link(&self, path: &RelPath, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let wrap = |errno| said(errno, "stat", &self.shown(path));
+        let stat = rustix::fs::fstat(fd).map_err(wrap)?;
+        if stat.st_nlink <= 1 || self.owner.is_some() || !reads_everything() {
+            return Ok(());
+        }
+        let dir = self.in_parent(path, |dir, _| {
+            rustix::fs::statat(dir, ".", AtFlags::SYMLINK_NOFOLLOW)
+        });
+        if dir.map_err(wrap)?.st_uid == stat.st_uid {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "cannot open {}: it is a hard link to a file of {}, who does not own the directory \
+                 it is in; put a copy there",
+                self.shown(path),
+                user_name(stat.st_uid)
+            ),
+        ))
+    }
+
+    /// The directory we have just made, if the name still stands for it: one of ours that is empty
+    /// is worth nothing to whoever exchanges it.
+    fn new_dir(&self, parent: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let made = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+        if rustix::fs::fstat(&made)?.st_uid == self.user() && is_empty(&made)? {
+            return Ok(made);
+        }
+        Err(Errno::EXIST)
+    }
+
     fn rename(&self, from: &RelPath, to: &RelPath, flags: RenameFlags) -> Result<(), Errno> {
+        let _as_owner = self.as_owner()?;
         self.in_parent(from, |from_dir, from_name| {
             self.in_parent(to, |to_dir, to_name| {
                 if flags.is_empty() {
@@ -253,10 +327,12 @@ impl ReadDisk for RealDisk {
     }
 
     fn list(&self, dir: &RelPath) -> io::Result<Listing<'_>> {
-        let wrap = |errno| said(errno, "read directory", &self.shown(dir));
+        let wrap = |errno| self.denied(errno, "read directory", dir);
+        let as_owner = self.as_owner().map_err(wrap)?;
         let fd = self
             .open_quietly(dir, OFlags::DIRECTORY | OFlags::RDONLY)
             .map_err(wrap)?;
+        drop(as_owner);
         let mut names = Names::default();
         let mut not_utf8 = Vec::new();
         let mut buffer = Vec::with_capacity(LIST_BYTES);
@@ -301,12 +377,35 @@ impl ReadDisk for RealDisk {
     }
 
     fn open(&self, path: &RelPath) -> io::Result<Box<dyn ReadFile>> {
-        let shown = self.shown(path);
+        let wrap = |errno| self.denied(errno, "open", path);
+        let as_owner = self.as_owner().map_err(wrap)?;
         // NONBLOCK: a fifo swapped in must not hang the pass.
         let fd = self
             .open_quietly(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
-            .map_err(|errno| said(errno, "open", &shown))?;
-        Ok(self.regular(fd, shown)?)
+            .map_err(wrap)?;
+        drop(as_owner);
+        let file = self.regular(fd, self.shown(path))?;
+        self.check_link(path, file.file.as_fd())?;
+        Ok(file)
+    }
+
+    fn access(&self, path: &RelPath) -> io::Result<FileAccess> {
+        let wrap = |errno| self.denied(errno, "open", path);
+        let as_owner = self.as_owner().map_err(wrap)?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = match self.open_quietly(path, flags) {
+            // Its bits can be looked at all the same.
+            Err(Errno::ACCESS) => self.open_at(path, OFlags::PATH, Mode::empty()),
+            answer => answer,
+        };
+        let fd = fd.map_err(wrap)?;
+        drop(as_owner);
+        access_of(fd.as_fd()).map_err(wrap)
+    }
+
+    fn user(&self) -> u32 {
+        let ours = || rustix::process::geteuid().as_raw();
+        self.owner.as_ref().map_or_else(ours, OwnerIds::uid)
     }
 
     fn space(&self, dir: &RelPath) -> io::Result<Space> {
@@ -328,74 +427,90 @@ impl Disk for RealDisk {
             Access::Private => Mode::from_raw_mode(0o600),
             Access::Shared => Mode::from_raw_mode(0o666),
         };
-        let shown = self.shown(path);
+        let wrap = |errno| self.denied(errno, "create", path);
+        let as_owner = self.as_owner().map_err(wrap)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let fd = self
-            .open_at(path, flags, mode)
-            .map_err(|e| said(e, "create", &shown))?;
-        Ok(self.regular(fd, shown)?)
+        let fd = self.open_at(path, flags, mode).map_err(wrap)?;
+        drop(as_owner);
+        Ok(self.regular(fd, self.shown(path))?)
     }
 
-    fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>> {
-        let shown = self.shown(path);
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = self
-            .open_at(path, flags, Mode::empty())
-            .map_err(|e| said(e, "open", &shown))?;
-        Ok(self.regular(fd, shown)?)
-    }
-
-    fn hand_over_access(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let from_fd = match self.open_quietly(from, OFlags::RDONLY | flags) {
-            // Its bits can be looked at all the same.
-            Err(Errno::ACCESS) => self.open_at(from, OFlags::PATH, Mode::empty()),
-            answer => answer,
+    fn take_up(&self, path: &RelPath) -> io::Result<Option<Box<dyn TakenUp>>> {
+        let wrap = |errno| said(errno, "open", &self.shown(path));
+        let as_owner = self.as_owner().map_err(wrap)?;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = match self.open_at(path, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            answer => answer.map_err(wrap)?,
         };
-        let from_fd = from_fd.map_err(|errno| said(errno, "open", &self.shown(from)))?;
-        let to_fd = self
-            .open_at(to, OFlags::WRONLY | flags, Mode::empty())
-            .map_err(|errno| said(errno, "open", &self.shown(to)))?;
-        hand_over(from_fd.as_fd(), to_fd.as_fd())
-            .map_err(|errno| said(errno, "change the mode of", &self.shown(to)))
+        drop(as_owner);
+        let file = self.regular(fd, self.shown(path))?;
+        let stat = rustix::fs::fstat(&file.file).map_err(wrap)?;
+        let is_ours =
+            stat.st_uid == self.user() && stat.st_nlink == 1 && stat.st_mode & 0o7077 == 0;
+        if is_ours || !file.keeps_inodes {
+            return Ok(Some(file));
+        }
+        Err(io::Error::other(format!(
+            "{} is not what we have left there: it belongs to another, has other names, or others \
+             may use it",
+            file.shown
+        )))
     }
 
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
         self.rename(from, to, RenameFlags::empty())
-            .map_err(|errno| said(errno, "rename to", &self.shown(to)))
+            .map_err(|errno| self.denied(errno, "rename to", to))
     }
 
     fn rename_new(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
         self.rename(from, to, RenameFlags::NOREPLACE)
-            .map_err(|errno| said(errno, "rename to", &self.shown(to)))
+            .map_err(|errno| self.denied(errno, "rename to", to))
     }
 
-    fn make_dir(&self, path: &RelPath) -> io::Result<()> {
-        self.in_parent(path, |dir, name| {
-            rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777))?;
-            if self.is_root_user {
-                let parent = rustix::fs::statat(dir, ".", AtFlags::SYMLINK_NOFOLLOW)?;
-                let (uid, gid) = (Uid::from_raw(parent.st_uid), Gid::from_raw(parent.st_gid));
-                let flags = AtFlags::SYMLINK_NOFOLLOW;
-                rustix::fs::chownat(dir, name, Some(uid), Some(gid), flags)?;
-            }
-            Ok(())
-        })
-        .map_err(|errno| said(errno, "make directory", &self.shown(path)))
+    fn make_dir(&self, path: &RelPath, rights: Option<&Rights>) -> io::Result<()> {
+        let mode = match rights {
+            Some(_) => 0o700,
+            None => 0o777,
+        };
+        let made = self.as_owner().and_then(|_as_owner| {
+            self.in_parent(path, |dir, name| {
+                rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(mode))?;
+                if let Some(rights) = rights {
+                    return Ok(Some((self.new_dir(dir, name)?, *rights)));
+                }
+                let parent = rights_in(&rustix::fs::statat(dir, ".", AtFlags::SYMLINK_NOFOLLOW)?);
+                if self.user() != 0 || (parent.uid, parent.gid) == (0, 0) {
+                    return Ok(None);
+                }
+                let made = self.new_dir(dir, name)?;
+                let mode = rustix::fs::fstat(&made)?.st_mode & 0o777;
+                Ok(Some((made, Rights { mode, ..parent })))
+            })
+        });
+        let given = made.and_then(|made| match made {
+            Some((made, rights)) => give_dir(&made, &rights, self.user()),
+            None => Ok(()),
+        });
+        given.map_err(|errno| self.denied(errno, "make directory", path))
     }
 
     fn remove_file(&self, path: &RelPath) -> io::Result<()> {
-        self.in_parent(path, |dir, name| {
-            rustix::fs::unlinkat(dir, name, AtFlags::empty())
-        })
-        .map_err(|errno| said(errno, "remove", &self.shown(path)))
+        let removed = self.as_owner().and_then(|_as_owner| {
+            self.in_parent(path, |dir, name| {
+                rustix::fs::unlinkat(dir, name, AtFlags::empty())
+            })
+        });
+        removed.map_err(|errno| self.denied(errno, "remove", path))
     }
 
     fn remove_dir(&self, path: &RelPath) -> io::Result<()> {
-        self.in_parent(path, |dir, name| {
-            rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
-        })
-        .map_err(|errno| said(errno, "remove directory", &self.shown(path)))
+        let removed = self.as_owner().and_then(|_as_owner| {
+            self.in_parent(path, |dir, name| {
+                rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
+            })
+        });
+        removed.map_err(|errno| self.denied(errno, "remove directory", path))
     }
 
     fn sync_dir(&self, dir: &RelPath) -> io::Result<()> {
@@ -438,6 +553,7 @@ impl RealFile {
         let stat =
             rustix::fs::fstat(&self.file).map_err(|errno| said(errno, "stat", &self.shown))?;
         let mut status = status_of(&stat);
+        status.stamp.rights = Some(rights_of(self.file.as_fd(), &stat));
         if !self.keeps_inodes {
             status.stamp.ctime_ns = 0;
             status.stamp.inode = 0;
@@ -464,6 +580,8 @@ impl ReadFile for RealFile {
     }
 }
 
+impl TakenUp for RealFile {}
+
 impl Write for RealFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.file
@@ -477,17 +595,22 @@ impl Write for RealFile {
 }
 
 impl WriteFile for RealFile {
-    fn set_owner(&mut self, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
-        if let Some((uid, gid)) = owner {
-            rustix::fs::fchown(
-                &self.file,
-                Some(Uid::from_raw(uid)),
-                Some(Gid::from_raw(gid)),
-            )
-            .map_err(|errno| said(errno, "change the owner of", &self.shown))?;
+    fn set_access(&mut self, access: &FileAccess) -> io::Result<()> {
+        // Where no inode is kept, rights are those of the mount.
+        if !self.keeps_inodes {
+            return Ok(());
         }
-        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode & 0o777))
+        give(access, self.file.as_fd())
             .map_err(|errno| said(errno, "change the mode of", &self.shown))
+    }
+
+    fn set_owner(&mut self, owner: &Rights) -> io::Result<()> {
+        if !self.keeps_inodes {
+            return Ok(());
+        }
+        give_owner(owner, self.file.as_fd())
+            .map(drop)
+            .map_err(|errno| said(errno, "change the owner of", &self.shown))
     }
 
     fn set_mtime(&mut self, seconds: i64) -> io::Result<()> {
@@ -530,6 +653,7 @@ fn status_of(stat: &Stat) -> Status {
         mtime_ns: ns(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
         ctime_ns: ns(stat.st_ctime.into(), stat.st_ctime_nsec.into()),
         inode: stat.st_ino,
+        rights: Some(rights_in(stat)),
     };
     Status {
         kind,
@@ -539,6 +663,43 @@ fn status_of(stat: &Stat) -> Status {
         uid: stat.st_uid,
         gid: stat.st_gid,
     }
+}
+
+/// Gives a new directory these rights, or narrower ones where they may not be given. Its owner can
+/// use it, and stays who works in it, but for root.
+fn give_dir(made: &OwnedFd, rights: &Rights, user: u32) -> Result<(), Errno> {
+    let now = rustix::fs::fstat(made)?;
+    let uid = if user == 0 { rights.uid } else { user };
+    let mut mode = rights.mode & 0o777 | 0o700;
+    if (now.st_uid, now.st_gid) != (uid, rights.gid) {
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(rights.gid));
+        match rustix::fs::fchown(made, Some(uid), Some(gid)) {
+            Err(Errno::PERM) => mode &= !0o070 | ((mode & 0o007) << 3),
+            done => done?,
+        }
+    }
+    if now.st_mode & 0o777 == mode {
+        return Ok(());
+    }
+    // What its parent has given it for the group of files in it stays.
+    let mode = Mode::from_raw_mode(mode | (now.st_mode & 0o2000));
+    match rustix::fs::fchmod(made, mode) {
+        // Its filesystem keeps none.
+        Err(Errno::PERM) => Ok(()),
+        done => done,
+    }
+}
+
+/// Whether nothing is in a directory.
+fn is_empty(dir: &OwnedFd) -> Result<bool, Errno> {
+    let mut buffer = Vec::with_capacity(LIST_BYTES);
+    let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn keeps_inodes(fd: BorrowedFd<'_>) -> bool {
@@ -594,9 +755,9 @@ mod tests {
             assert!(disk.open(&known).is_err());
             assert!(disk.status(&known).is_err());
             assert!(disk.create(&fresh, Access::Shared).is_err());
-            assert!(disk.make_dir(&fresh).is_err());
+            assert!(disk.make_dir(&fresh, None).is_err());
             assert!(disk.remove_file(&known).is_err());
-            disk.make_dir(&plain).unwrap();
+            disk.make_dir(&plain, None).unwrap();
             drop(disk.create(&own, Access::Shared).unwrap());
             assert!(disk.replace(&own, &fresh).is_err());
             assert!(disk.status(&own).unwrap().is_some());

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ferrybox::core::path::Key;
 use ferrybox::index::{Base, BaseFile, Index, Meta, Remote, RemoteFile, Row, carry_over};
-use ferrybox::io::stat::Stamp;
+use ferrybox::io::stat::{Rights, Stamp};
 use ferrybox::report::Counts;
 use rusqlite::Connection;
 
@@ -15,6 +15,9 @@ use crate::world::{TempDir, World, world};
 /// Made by the binary of 0.1 (d2c8d0c) beside a stand-in: four files and three folders in step, one
 /// of them edited here since, one file gone in Dropbox and one new there.
 const OF_0_1: &[u8] = include_bytes!("../../fuzz/corpus/index_file/of_0_1");
+
+/// Of the format before the present one: every kind of base and remote, and a listing under way.
+const OF_5: &[u8] = include_bytes!("../../fuzz/corpus/index_file/of_5");
 
 /// All columns of all rows, as text, by path.
 fn columns(file: &Path) -> BTreeMap<String, Vec<String>> {
@@ -51,7 +54,7 @@ fn an_index_of_0_1_keeps_its_base_and_stamps() {
     assert_eq!(before.len(), 10);
     carry_over(&index).unwrap();
     index.check_totals().unwrap();
-    assert_eq!(index.meta(Meta::Format).unwrap().as_deref(), Some("5"));
+    assert_eq!(index.meta(Meta::Format).unwrap().as_deref(), Some("6"));
     assert_eq!(
         index.meta(Meta::LastGuardedPass).unwrap().as_deref(),
         Some("1")
@@ -75,8 +78,36 @@ fn an_index_of_0_1_keeps_its_base_and_stamps() {
 }
 
 #[test]
+fn an_index_of_format_5_keeps_its_base_and_the_listing_under_way() {
+    let temp = TempDir::new();
+    let file = temp.path().join("index.db");
+    fs::write(&file, OF_5).unwrap();
+    let index = Index::open(&file).unwrap().unwrap();
+    let before = columns(&file);
+    assert_eq!(before.len(), 9);
+    let staged = || {
+        let db = Connection::open(&file).unwrap();
+        let count = "SELECT count(*) FROM staged";
+        db.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(staged(), 9);
+    carry_over(&index).unwrap();
+    index.check_totals().unwrap();
+    assert_eq!(index.meta(Meta::Format).unwrap().as_deref(), Some("6"));
+    assert_eq!(columns(&file), before);
+    assert_eq!(staged(), 9);
+    for path in before.keys() {
+        let row = index.row(&Key::of(path.trim_start_matches('/'))).unwrap();
+        assert!(row.unwrap().intact, "{path}");
+    }
+    assert!(index.meta(Meta::RelistDue).unwrap().is_none());
+}
+
+#[test]
 fn a_row_gets_the_key_of_the_path_dropbox_told() {
-    let (_temp, index) = index_of_0_1();
+    let (temp, index) = index_of_0_1();
+    let path = temp.path().join("index.db");
+    carry_over(&index).unwrap();
     let base = Base::File(BaseFile {
         rev: "1".into(),
         hash: ferrybox::core::content_hash::ContentHash::of(b"x"),
@@ -85,6 +116,7 @@ fn a_row_gets_the_key_of_the_path_dropbox_told() {
             mtime_ns: 2,
             ctime_ns: 3,
             inode: 4,
+            rights: None,
         },
         racy: false,
         arrived_in_pass: 1,
@@ -109,9 +141,16 @@ fn a_row_gets_the_key_of_the_path_dropbox_told() {
         index.put(&file)?;
         index.put(&decomposed)?;
         index.remove(&Key::of("\u{a64b}\u{3c3}.txt"))?;
+        index.set_meta(Meta::Format, "4")?;
         index.clear_meta(Meta::RelistDue)
     };
     index.transaction(put).unwrap();
+    drop(index);
+    drop_rights(&path);
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("DROP TABLE refusal").unwrap();
+    drop(db);
+    let index = Index::open(&path).unwrap().unwrap();
     carry_over(&index).unwrap();
     index.check_totals().unwrap();
     for (path, lower, expected) in [
@@ -129,14 +168,77 @@ fn a_row_gets_the_key_of_the_path_dropbox_told() {
 
 /// Makes the index of a world one of 0.1.
 fn age(world: &World) {
+    age_to(world, "4");
+    let db = Connection::open(world.state().join("index.db")).unwrap();
+    db.execute_batch("DROP TABLE refusal").unwrap();
+}
+
+/// Makes it one of a format in which no base has rights.
+fn age_to(world: &World, format: &str) {
     let file = world.state().join("index.db");
     let index = Index::open(&file).unwrap().unwrap();
-    index
-        .transaction(|| index.set_meta(Meta::Format, "4"))
-        .unwrap();
+    let mut rows = Vec::new();
+    let mut dirs = vec![String::new()];
+    while let Some(dir) = dirs.pop() {
+        let mut in_dir = index.rows_in_dir(&dir);
+        while let Some(mut row) = in_dir.next().unwrap() {
+            if let Base::File(file) = &mut row.base {
+                file.stamp.rights = None;
+            }
+            row.folder_rights = None;
+            dirs.push(row.key.path());
+            rows.push(row);
+        }
+    }
+    let put = || {
+        rows.iter().try_for_each(|row| index.put(row))?;
+        index.set_meta(Meta::Format, format)
+    };
+    index.transaction(put).unwrap();
     drop(index);
-    let db = Connection::open(&file).unwrap();
-    db.execute_batch("DROP TABLE refusal").unwrap();
+    drop_rights(&file);
+}
+
+fn drop_rights(file: &Path) {
+    let db = Connection::open(file).unwrap();
+    for column in ["mode", "uid", "gid"] {
+        let drop = format!("ALTER TABLE entry DROP COLUMN {column}");
+        db.execute_batch(&drop).unwrap();
+    }
+}
+
+/// The rights that the base of a file remembers.
+fn rights(world: &World, path: &str) -> Option<Rights> {
+    let index = Index::open(&world.state().join("index.db")).unwrap();
+    let row = index.unwrap().row(&Key::of(path)).unwrap().unwrap();
+    assert!(row.intact, "{path}");
+    row.rights()
+}
+
+#[test]
+fn s4_an_index_without_rights_learns_them_in_one_pass_and_writes_no_more() {
+    for format in ["4", "5"] {
+        let world = World::in_mode("DROPBOX_TO_LOCAL");
+        world.dropbox.put("/d/secret", b"secret");
+        world.sync_ok();
+        world.hands().set_mode("d/secret", 0o600);
+        world.clock.advance(10);
+        world.sync_ok();
+        match format {
+            "4" => age(&world),
+            _ => age_to(&world, format),
+        }
+        let outcome = world.sync_ok();
+        assert_eq!(outcome.counts, Counts::default());
+        assert_eq!(rights(&world, "d/secret").unwrap().mode, 0o600);
+        assert!(rights(&world, "d").is_some());
+        let written = world.written();
+        world.sync_ok();
+        assert_eq!(world.written(), written, "an idle pass writes nothing");
+        world.remove("d/secret");
+        world.sync_ok();
+        assert_eq!(world.hands().mode("d/secret"), 0o600);
+    }
 }
 
 #[test]

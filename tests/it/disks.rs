@@ -6,6 +6,7 @@
 //! below the root. In memory a fifo, a socket and a device are one thing, a link leads nowhere, and
 //! a name with U+FFFD stands for one that is not UTF-8.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 use ferrybox::core::path::RelPath;
 use ferrybox::io::RealDisk;
-use ferrybox::io::disk::{Access, Disk};
-use ferrybox::io::stat::{Kind, Stamp, Status};
+use ferrybox::io::disk::{Access, Disk, ReadFile};
+use ferrybox::io::stat::{AccessList, FileAccess, Kind, Rights, Stamp, Status};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 use crate::sim::disk::SimDisk;
@@ -128,6 +129,15 @@ impl Ground {
 
 fn at(path: &str) -> RelPath {
     RelPath::parse(path).unwrap()
+}
+
+/// Why a call was refused, whatever the text says.
+#[track_caller]
+fn why_any<T>(path: &str, result: io::Result<T>) -> ErrorKind {
+    match result {
+        Ok(_) => panic!("{path}: it was done"),
+        Err(error) => error.kind(),
+    }
 }
 
 /// Why a call was refused; the text names what was to be done, and the path.
@@ -440,7 +450,17 @@ fn mode_and_time_of_a_new_file_are_as_they_were_set() {
         let mut file = on.disk.create(&at("f"), Access::Private).unwrap();
         file.write_all(b"f").unwrap();
         // Bits beyond the nine are not for us to set.
-        file.set_owner(0o4750, None).unwrap();
+        let now = file.status().unwrap();
+        let wanted = FileAccess {
+            rights: Rights {
+                mode: 0o4750,
+                uid: now.uid,
+                gid: now.gid,
+            },
+            list: AccessList::AsMade,
+            is_alone: true,
+        };
+        file.set_access(&wanted).unwrap();
         assert_eq!(on.status("f").mode, 0o750);
         // 1969, and beyond what 32 bits of seconds can tell.
         for seconds in [0, -86_400, 1_750_000_000, 4_500_000_000] {
@@ -461,8 +481,12 @@ fn mode_and_time_of_a_new_file_are_as_they_were_set() {
 fn a10_access_is_handed_over_as_it_is_at_that_moment() {
     on_all(|on| {
         on.hands.put("old", b"old");
-        let hand_over = || on.disk.hand_over_access(&at("old"), &at("new"));
-        drop(on.disk.create(&at("new"), Access::Private).unwrap());
+        let new = on.disk.create(&at("new"), Access::Private).unwrap();
+        let new = RefCell::new(new);
+        let hand_over = || {
+            let old = on.disk.access(&at("old"))?;
+            new.borrow_mut().set_access(&old)
+        };
         for mode in [0o640, 0o600, 0o444, 0o4755] {
             on.hands.set_mode("old", mode);
             hand_over().unwrap();
@@ -488,30 +512,68 @@ fn a10_access_is_handed_over_as_it_is_at_that_moment() {
 }
 
 #[test]
-fn append_writes_at_the_end_wherever_that_is_by_then() {
+fn s2_what_is_taken_up_is_read_from_the_start_and_written_at_the_end() {
     on_all(|on| {
-        on.hands.put("f", b"1");
-        let mut file = on.disk.append(&at("f")).unwrap();
+        drop(on.disk.create(&at("f"), Access::Private).unwrap());
+        on.hands.append("f", b"1");
+        let mut file = on.disk.take_up(&at("f")).unwrap().unwrap();
+        let mut start = [0; 1];
+        file.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"1");
         file.write_all(b"2").unwrap();
         on.hands.append("f", b"3");
         file.write_all(b"4").unwrap();
-        assert_eq!(file.status().unwrap(), on.status("f"));
+        assert_eq!(ReadFile::status(&*file).unwrap(), on.status("f"));
         assert_eq!(on.content("f"), "1234");
+        assert!(on.disk.take_up(&at("gone")).unwrap().is_none());
+        assert!(!on.is_there("gone"));
     });
 }
 
 #[test]
-fn append_makes_nothing_and_writes_to_regular_files_only() {
+fn s2_nothing_is_taken_up_but_a_file_of_ours_alone() {
     on_all(|on| {
-        on.hands.put("f", b"");
+        let own = |path: &str| drop(on.disk.create(&at(path), Access::Private).unwrap());
+        own("f");
         on.hands.mkdir("d");
         on.hands.link("f", "link");
-        let append = |path: &str| why(path, on.disk.append(&at(path)));
-        assert_eq!(append("gone"), ErrorKind::NotFound);
-        assert_eq!(append("f/x"), ErrorKind::NotADirectory);
-        assert_eq!(append("d"), ErrorKind::IsADirectory);
-        append("link");
-        assert!(!on.is_there("gone"));
+        on.hands.make_socket("socket");
+        let take_up = |path: &str| why_any(path, on.disk.take_up(&at(path)));
+        assert_eq!(take_up("f/x"), ErrorKind::NotADirectory);
+        assert_eq!(take_up("d"), ErrorKind::IsADirectory);
+        take_up("link");
+        take_up("socket");
+        for mode in [0o601, 0o640, 0o4600] {
+            on.hands.set_mode("f", mode);
+            take_up("f");
+        }
+        on.hands.set_mode("f", 0o600);
+        assert!(on.disk.take_up(&at("f")).unwrap().is_some());
+        own("linked");
+        on.hands.hard_link("linked", "d/other name");
+        take_up("linked");
+        own("given");
+        if on.hands.set_owner("given", 4711) {
+            take_up("given");
+        }
+    });
+}
+
+#[test]
+fn s1_a_file_with_another_name_is_given_to_nobody() {
+    on_all(|on| {
+        if !matches!(on.hands, Hands::Real(_)) || !rustix::process::geteuid().is_root() {
+            return;
+        }
+        on.hands.put("old", b"old");
+        on.hands.set_owner("old", 4711);
+        let mut new = on.disk.create(&at("new"), Access::Private).unwrap();
+        on.hands.hard_link("new", "elsewhere");
+        let old = on.disk.access(&at("old")).unwrap();
+        assert!(new.set_access(&old).is_err());
+        assert!(new.set_owner(&old.rights).is_err());
+        assert_eq!(on.hands.owner("elsewhere"), (0, 0));
+        assert_eq!(on.hands.mode("elsewhere"), 0o600);
     });
 }
 
@@ -607,11 +669,11 @@ fn make_dir_makes_one_where_nothing_is() {
     on_all(|on| {
         on.hands.put("f", b"");
         on.hands.link("nowhere", "link");
-        on.disk.make_dir(&at("d")).unwrap();
-        on.disk.make_dir(&at("d/e")).unwrap();
+        on.disk.make_dir(&at("d"), None).unwrap();
+        on.disk.make_dir(&at("d/e"), None).unwrap();
         let made = on.status("d/e");
         assert_eq!((made.kind, made.mode & 0o700), (Kind::Folder, 0o700));
-        let make = |path: &str| why(path, on.disk.make_dir(&at(path)));
+        let make = |path: &str| why(path, on.disk.make_dir(&at(path), None));
         for taken in ["d", "f", "link"] {
             assert_eq!(make(taken), ErrorKind::AlreadyExists, "{taken}");
         }
@@ -775,9 +837,9 @@ fn a_directory_that_may_not_be_searched_hides_what_is_in_it() {
         for path in ["d/f", "d/gone"] {
             assert_eq!(why(path, on.disk.status(&at(path))), denied);
             assert_eq!(why(path, on.disk.open(&at(path))), denied);
-            assert_eq!(why(path, on.disk.append(&at(path))), denied);
+            assert_eq!(why(path, on.disk.take_up(&at(path))), denied);
             assert_eq!(why(path, on.disk.create(&at(path), Access::Shared)), denied);
-            assert_eq!(why(path, on.disk.make_dir(&at(path))), denied);
+            assert_eq!(why(path, on.disk.make_dir(&at(path), None)), denied);
             assert_eq!(why(path, on.disk.remove_file(&at(path))), denied);
             assert_eq!(why(path, on.disk.remove_dir(&at(path))), denied);
             assert_eq!(why(path, on.disk.replace(&at(path), &at(path))), denied);
@@ -799,7 +861,7 @@ fn in_a_directory_that_may_not_be_written_no_name_comes_or_goes() {
             why("d/new", on.disk.create(&at("d/new"), Access::Shared)),
             denied
         );
-        assert_eq!(why("d/new", on.disk.make_dir(&at("d/new"))), denied);
+        assert_eq!(why("d/new", on.disk.make_dir(&at("d/new"), None)), denied);
         assert_eq!(why("d/f", on.disk.remove_file(&at("d/f"))), denied);
         assert_eq!(why("d/sub", on.disk.remove_dir(&at("d/sub"))), denied);
         assert_eq!(why("d/f", on.disk.replace(&at("g"), &at("d/f"))), denied);
@@ -820,7 +882,9 @@ fn in_a_directory_that_may_not_be_written_no_name_comes_or_goes() {
             why("d/gone", on.disk.remove_file(&at("d/gone"))),
             ErrorKind::NotFound
         );
-        on.disk.append(&at("d/f")).unwrap().write_all(b"!").unwrap();
+        on.hands.set_mode("d/f", 0o600);
+        let mut file = on.disk.take_up(&at("d/f")).unwrap().unwrap();
+        file.write_all(b"!").unwrap();
         assert_eq!(on.content("d/f"), "f!");
         on.disk.sync_dir(&at("d")).unwrap();
         on.hands.set_mode("d", 0o700);
@@ -838,8 +902,9 @@ fn a_file_that_may_not_be_read_or_written_is_neither() {
         let denied = ErrorKind::PermissionDenied;
         assert_eq!(why("unreadable", on.disk.open(&at("unreadable"))), denied);
         assert_eq!(why("unreadable", on.disk.read(&at("unreadable"))), denied);
-        assert_eq!(why("unwritable", on.disk.append(&at("unwritable"))), denied);
-        on.disk.append(&at("unreadable")).unwrap();
+        for path in ["unreadable", "unwritable"] {
+            assert_eq!(why(path, on.disk.take_up(&at(path))), denied);
+        }
         assert_eq!(on.content("unwritable"), "");
         // Its bits do not keep its name.
         on.disk
@@ -864,11 +929,11 @@ fn no_verb_leads_through_a_link() {
         why("link/f", on.disk.status(&known));
         why("link/f", on.disk.open(&known));
         why("link/f", on.disk.read(&known));
-        why("link/f", on.disk.append(&known));
+        why("link/f", on.disk.take_up(&known));
         why("link/f", on.disk.remove_file(&known));
         why("link/f", on.disk.remove_dir(&known));
         why("link/new", on.disk.create(&fresh, Access::Shared));
-        why("link/new", on.disk.make_dir(&fresh));
+        why("link/new", on.disk.make_dir(&fresh, None));
         why("link/new", on.disk.replace(&at("plain/f"), &fresh));
         why("link/f", on.disk.replace(&at("plain/f"), &known));
         why("link/new", on.disk.rename_new(&at("plain/f"), &fresh));

@@ -368,3 +368,49 @@ fn a_remote_root_that_was_made_anew_is_listed_anew() {
     assert_eq!(world.read("d"), None, "it went with the old folder");
     assert_eq!(world.read("a").as_deref(), Some("a"));
 }
+
+/// Puts something in the place of the marker.
+type Plant<'p> = &'p dyn Fn(&World);
+
+/// Whoever may write to the content dir can put anything in the place of its marker.
+#[test]
+fn w8_a_marker_that_is_no_file_halts_and_says_what_to_remove() {
+    let plant: [(&str, Plant<'_>); 3] = [
+        ("a folder", &|world| world.mkdir(".ferrybox-root/d")),
+        ("a link", &|world| {
+            world.hands().link("elsewhere", ".ferrybox-root");
+        }),
+        ("a pipe, a socket or a device", &|world| {
+            world.hands().make_socket(".ferrybox-root");
+        }),
+    ];
+    for is_known in [false, true] {
+        for (what, plant) in &plant {
+            let world = world();
+            if is_known {
+                world.put("a", "a");
+                world.sync_ok();
+                world.remove(".ferrybox-root");
+            }
+            plant(&world);
+            let before = (world.hands().tree(), world.remote_tree());
+            for _ in 0..2 {
+                let outcome = world.sync();
+                assert_eq!(outcome.exit, ExitCode::Halted, "{what}: {outcome:?}");
+                let told = [what, "Remove it by: rm -r /", "/content/.ferrybox-root"];
+                for words in told {
+                    assert!(outcome.error.contains(words), "{outcome:?}");
+                }
+            }
+            assert_eq!((world.hands().tree(), world.remote_tree()), before);
+            world.remove(".ferrybox-root");
+            let outcome = world.sync();
+            let expected = if is_known {
+                ExitCode::Halted
+            } else {
+                ExitCode::Ok
+            };
+            assert_eq!(outcome.exit, expected, "{what}: {outcome:?}");
+        }
+    }
+}

@@ -41,6 +41,7 @@ mod names;
 mod refusals;
 mod renames;
 mod resume;
+mod rights;
 mod spelling;
 mod stable;
 mod state;

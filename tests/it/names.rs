@@ -82,7 +82,7 @@ fn renaming_by_case_alone_transfers_and_deletes_nothing() {
 #[test]
 fn a_name_dropbox_refuses_is_one_problem_and_costs_no_request() {
     let world = world();
-    world.put("line\nbreak", "x");
+    world.put("deleted\u{7f}", "x");
     world.put("back\\slash", "x");
     world.put("good", "g");
     let outcome = world.sync();
@@ -92,6 +92,36 @@ fn a_name_dropbox_refuses_is_one_problem_and_costs_no_request() {
     let again = world.sync();
     assert_eq!(again.calls, ["list_folder/continue"]);
     assert_eq!(again.problems.len(), 2, "it is said in every run");
+}
+
+#[test]
+fn w6_names_with_control_characters_travel_both_ways() {
+    let names = [
+        "line\nbreak",
+        "n\n<0>kernel: fake",
+        "a\rb",
+        "\u{1b}[2J",
+        "tab\t",
+    ];
+    let world = world();
+    for name in names {
+        world.dropbox.put(&format!("/down/{name}"), b"v1");
+        world.put(&format!("up/{name}"), "v1");
+    }
+    world.sync_ok();
+    for name in names {
+        assert_eq!(world.read(&format!("down/{name}")).as_deref(), Some("v1"));
+        world.put(&format!("down/{name}"), "v2");
+        world.dropbox.put(&format!("/up/{name}"), b"v2");
+    }
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.problems.len(), 0, "{outcome:?}");
+    for name in names {
+        assert_eq!(world.read(&format!("up/{name}")).as_deref(), Some("v2"));
+        let there = world.dropbox.read(&format!("/down/{name}"));
+        assert_eq!(there.as_deref(), Some(&b"v2"[..]));
+    }
+    world.check_settled();
 }
 
 /// Unclear: what systems and programs leave everywhere.

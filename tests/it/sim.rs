@@ -16,6 +16,7 @@ mod excluded;
 mod files;
 mod guards;
 mod history;
+mod intruder;
 pub mod machine;
 mod medium;
 mod oracle;

@@ -564,3 +564,20 @@ fn downloads_finished_before_the_line_broke_are_put_in_place() {
     world.dropbox.clear_faults();
     assert_eq!(world.sync_ok().counts.downloaded, 5);
 }
+
+#[test]
+fn w14_a_time_that_no_disk_keeps_becomes_the_nearest_that_travels() {
+    let world = world();
+    for (name, time) in [
+        ("early", "0001-01-01T00:00:00Z"),
+        ("late", "9999-12-31T23:59:59Z"),
+        ("now", "2026-01-01T00:00:00Z"),
+    ] {
+        world.dropbox.put_at(&format!("/{name}"), b"f", time);
+    }
+    world.sync_ok();
+    assert_eq!(world.hands().mtime("early"), 0);
+    assert_eq!(world.hands().mtime("late"), 4_102_444_799);
+    assert_eq!(world.hands().mtime("now"), 1_767_225_600);
+    world.check_settled();
+}

@@ -30,6 +30,7 @@ mod modes;
 mod mounts;
 mod network;
 mod power;
+mod root;
 mod running;
 mod secrets;
 mod unreadable;

@@ -1,8 +1,12 @@
 //! What the downloads of a pass hold while it lasts.
 
+use std::io;
+
 use super::staged::PublishQueue;
 use crate::core::decide::Action;
+use crate::core::path::RelPath;
 use crate::dropbox::api::Api;
+use crate::engine::context::Context;
 use crate::engine::durable::Durable;
 use crate::engine::item::{Item, Observed};
 use crate::io::disk::Disk;
@@ -28,4 +32,18 @@ impl<'a> Downloads<'a> {
             last: Vec::new(),
         }
     }
+
+    /// Removes a temporary file.
+    pub(super) fn discard(&self, temp: &RelPath) {
+        match self.disk.remove_file(temp) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => log::debug!("{error}"),
+            _ => {}
+        }
+    }
+}
+
+/// A path for a temporary file that nobody can guess.
+pub(super) fn fresh_temp(cx: &Context<'_>, dir: &RelPath) -> io::Result<RelPath> {
+    let name = cx.env.instance.temp_name(&cx.env.host.random_hex(8));
+    dir.join(&name).map_err(io::Error::other)
 }

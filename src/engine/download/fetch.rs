@@ -4,21 +4,18 @@
 use std::io::{self, Read};
 
 use super::archive_plan::{ArchiveBody, How};
-use super::downloads::Downloads;
+use super::downloads::{Downloads, fresh_temp};
 use super::partial::{PartialFile, is_kept, take_up};
-use super::staged::Existing;
 use crate::core::content_hash::ContentHash;
 use crate::core::path::RelPath;
-use crate::core::remote::Rev;
 use crate::dropbox::api::Download;
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Context;
-use crate::engine::item::{Item, Local};
+use crate::engine::item::Item;
 use crate::engine::stable_read::BUFFER_BYTES;
 use crate::index::RemoteFile;
 use crate::io::disk::{Access, WriteFile};
-use crate::io::stat::Status;
-use crate::timestamp::seconds_of;
+use crate::timestamp::{kept_seconds, seconds_of};
 
 /// Bytes of a download between two lines of progress.
 const PROGRESS_BYTES: u64 = 4 << 20;
@@ -34,6 +31,12 @@ pub(crate) enum DownloadError {
     Differs(String),
 }
 
+/// A verified file.
+pub(super) struct Fetched {
+    pub(super) hash: ContentHash,
+    pub(super) file: Box<dyn WriteFile>,
+}
+
 impl<'a> Downloads<'a> {
     /// Streams the file into `temp`, continuing where a broken connection left off.
     pub(super) fn fetch(
@@ -41,20 +44,19 @@ impl<'a> Downloads<'a> {
         cx: &Context<'a>,
         item: &Item,
         remote: &RemoteFile,
-        temp: &RelPath,
-        replaces: Existing,
+        temp: &mut RelPath,
+        access: Access,
         how: How<'_>,
-    ) -> Result<(Rev, ContentHash), DownloadError> {
+    ) -> Result<Fetched, DownloadError> {
         let mut nothing = None;
         let archive_body = match how {
             How::From(body) => body,
             How::Fetch | How::Count(_) => &mut nothing,
         };
-        let access = replaces.access();
         let mut why = String::new();
         for _ in 0..TRIES_MAX {
             let mut partial = self
-                .open_temp(temp, remote, access)
+                .open_temp(cx, temp, remote, access)
                 .map_err(DownloadError::Disk)?;
             let fetched = match archive_body.take_if(|body| body.is_of(&item.row.key)) {
                 Some(body) => take(body, remote, &mut partial),
@@ -62,9 +64,17 @@ impl<'a> Downloads<'a> {
             };
             match fetched {
                 Ok((hash, modified)) => {
-                    self.finish_file(cx, item, &mut *partial.file, modified)
-                        .map_err(DownloadError::Disk)?;
-                    return Ok((remote.rev.clone(), hash));
+                    let mut file = partial.file;
+                    if let Some(seconds) = modified {
+                        let kept = kept_seconds(seconds);
+                        if kept != seconds {
+                            let text = "in Dropbox it was last modified before 1970 or after 2099";
+                            let report = cx.env.report;
+                            report.remark(log::Level::Info, &item.display_path, text);
+                        }
+                        file.set_mtime(kept).map_err(DownloadError::Disk)?;
+                    }
+                    return Ok(Fetched { hash, file });
                 }
                 Err(DownloadError::Differs(text)) => {
                     log::debug!("{}: {text}", item.display_path);
@@ -78,10 +88,12 @@ impl<'a> Downloads<'a> {
         Err(DownloadError::Differs(why))
     }
 
-    /// The file a download goes to: what an earlier run has kept of it, or an empty one.
+    /// The file a download goes to: what an earlier run has kept of it, or an empty one, which has
+    /// another name where that one is taken.
     fn open_temp(
         &self,
-        temp: &RelPath,
+        cx: &Context<'_>,
+        temp: &mut RelPath,
         remote: &RemoteFile,
         access: Access,
     ) -> io::Result<PartialFile> {
@@ -94,7 +106,14 @@ impl<'a> Downloads<'a> {
             }
             self.discard(temp);
         }
-        disk.create(temp, access).map(PartialFile::empty)
+        let made = match disk.create(temp, access) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                *temp = fresh_temp(cx, &temp.parent())?;
+                disk.create(temp, access)
+            }
+            made => made,
+        };
+        made.map(PartialFile::empty)
     }
 
     fn fetch_once(
@@ -153,34 +172,6 @@ impl<'a> Downloads<'a> {
             ));
         }
         Ok((hash, modified))
-    }
-
-    /// Owner and time of the finished file. One that replaces another is its owner's alone until it
-    /// is put in place; a new one has the default permissions, and as root belongs to whom its
-    /// directory belongs to.
-    fn finish_file(
-        &self,
-        cx: &Context<'a>,
-        item: &Item,
-        file: &mut dyn WriteFile,
-        modified: Option<i64>,
-    ) -> io::Result<()> {
-        let is_root_user = cx.env.host.is_root();
-        let owner = |status: &Status| is_root_user.then_some((status.uid, status.gid));
-        match item.local {
-            Local::File(replaced) => file.set_owner(0o600, owner(&replaced))?,
-            Local::Gone | Local::Folder { .. } | Local::Unknown => {
-                if is_root_user {
-                    let mode = file.status()?.mode;
-                    let parent = self.disk.status(&item.dir)?;
-                    file.set_owner(mode, parent.as_ref().and_then(owner))?;
-                }
-            }
-        }
-        if let Some(seconds) = modified {
-            file.set_mtime(seconds)?;
-        }
-        Ok(())
     }
 }
 

@@ -5,11 +5,12 @@
 use std::io::{self, Read};
 
 use crate::core::content_hash::ContentHasher;
-use crate::core::own_names::Instance;
-use crate::core::path::RelPath;
+use crate::core::path::{RelPath, fold};
+use crate::engine::context::Context;
 use crate::engine::stable_read::BUFFER_BYTES;
-use crate::index::RemoteFile;
-use crate::io::disk::{Access, Disk, WriteFile};
+use crate::error::Result;
+use crate::index::{Meta, RemoteFile};
+use crate::io::disk::{Disk, ReadFile, WriteFile};
 use crate::io::stat::Kind;
 
 /// The beginning of a file larger than this is kept, in bytes.
@@ -42,18 +43,17 @@ pub(super) fn is_kept(remote: &RemoteFile) -> bool {
     remote.size > SMALL_MAX && is_name && remote.hash.is_some()
 }
 
-/// The name under which the beginning of a file waits for the rest; nothing for small ones. One
-/// that nobody else may read yet is not taken for another.
-pub(super) fn partial_name_of(
-    instance: &Instance,
-    remote: &RemoteFile,
-    access: Access,
-) -> Option<String> {
-    let rev = remote.rev.as_str();
-    is_kept(remote).then(|| match access {
-        Access::Shared => instance.partial_name(rev, false),
-        Access::Private => instance.partial_name(rev, true),
-    })
+/// The name under which the beginning of a revision waits in a directory for the rest.
+///
+/// # Errors
+/// What the index says.
+pub(super) fn partial_name(cx: &Context<'_>, dir: &RelPath, rev: &str) -> Result<String> {
+    // Nobody else may read it.
+    let secret = cx.env.index.meta(Meta::Id)?.unwrap_or_default();
+    Ok(cx
+        .env
+        .instance
+        .partial_name(&secret, &fold(dir.as_str()), rev))
 }
 
 /// How much has arrived, if anything has.
@@ -64,7 +64,8 @@ pub(super) fn bytes_here(disk: &dyn Disk, temp: &RelPath) -> u64 {
     }
 }
 
-/// Takes up what is there; nothing if there is nothing of use.
+/// Takes up what is there; nothing if there is nothing of use. It is opened once, and only what we
+/// have left there ourselves is written to.
 ///
 /// # Errors
 /// What the disk says.
@@ -73,14 +74,17 @@ pub(super) fn take_up(
     temp: &RelPath,
     size: u64,
 ) -> io::Result<Option<PartialFile>> {
-    let there = bytes_here(disk, temp);
+    let Some(mut file) = disk.take_up(temp)? else {
+        return Ok(None);
+    };
+    let there = ReadFile::status(&*file)?.stamp.size;
     if there == 0 || there > size {
         return Ok(None);
     }
     let mut hasher = ContentHasher::new();
     let mut offset = 0;
     let mut buffer = vec![0; BUFFER_BYTES];
-    let mut reader = disk.open(temp)?.take(there);
+    let mut reader = file.by_ref().take(there);
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => break,
@@ -92,8 +96,7 @@ pub(super) fn take_up(
             Err(error) => return Err(error),
         }
     }
-    let file = disk.append(temp)?;
-    let is_same = file.status()?.stamp.size == offset;
+    let is_same = ReadFile::status(&*file)?.stamp.size == offset;
     log::debug!("{temp}: {offset} bytes are here already");
     Ok(is_same.then_some(PartialFile {
         file,

@@ -11,7 +11,7 @@ use super::copy_name::{CopyName, report_conflict};
 use super::downloads::Downloads;
 use super::staged::{Existing, StagedFile};
 use crate::core::decide::Direction;
-use crate::core::path::RelPath;
+use crate::core::path::{Key, RelPath};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
 use crate::engine::stable_read;
@@ -21,8 +21,6 @@ use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
 use crate::report::{Change, in_brackets};
 
-/// The bits that let a program run as its owner or group.
-const SET_ID_BITS: u32 = 0o6000;
 /// Files that share one sync of the medium.
 const BATCH_FILES: usize = 64;
 
@@ -79,8 +77,7 @@ impl<'a> Downloads<'a> {
         self.publish_batch(cx)
     }
 
-    fn put_in_place(&mut self, cx: &mut Context<'a>, staged: StagedFile) -> io::Result<()> {
-        let disk = self.disk;
+    fn put_in_place(&mut self, cx: &mut Context<'a>, mut staged: StagedFile) -> io::Result<()> {
         let target = staged.item.path().map_err(io::Error::other)?;
         cx.check_device(&staged.item.dir, staged.item.device)?;
         if let Some(base) = self.base_if_equal(cx, &staged, &target) {
@@ -90,33 +87,18 @@ impl<'a> Downloads<'a> {
             self.publish_queue.renamed.push((staged.item, base));
             return Ok(());
         }
+        let placed = self.place(cx, &mut staged, &target);
         let StagedFile {
             item,
             temp,
+            file,
             rev,
             hash,
-            replaces,
+            ..
         } = staged;
-        let placed = match replaces {
-            Existing::Nothing => disk.rename_new(&temp, &target),
-            Existing::File(observed) => {
-                if self.still_is(&target, &observed)? {
-                    // RACE: an edit between the look at it and the rename is lost.
-                    self.take_over_access(cx, &item, &target, &temp)
-                        .and_then(|()| disk.replace(&temp, &target))
-                } else {
-                    Err(io::ErrorKind::AlreadyExists.into())
-                }
-            }
-            Existing::Kept(observed) => self.keep_copy(cx, &item, &target, &observed, &temp),
-            Existing::Tree => self.keep_tree(cx, &item, &target, &temp),
-        };
         match placed {
             Ok(()) => {
-                let stamp = disk
-                    .status(&target)?
-                    .map(|status| status.stamp)
-                    .unwrap_or_default();
+                let stamp = file.status()?.stamp;
                 let now_ns = cx.env.host.now_ns();
                 cx.file_clock.note_written(item.device, &stamp, now_ns);
                 let size = in_brackets(stamp.size);
@@ -141,6 +123,30 @@ impl<'a> Downloads<'a> {
         Ok(())
     }
 
+    fn place(
+        &mut self,
+        cx: &mut Context<'a>,
+        staged: &mut StagedFile,
+        target: &RelPath,
+    ) -> io::Result<()> {
+        match staged.replaces {
+            Existing::Nothing => {
+                self.give_rights(cx, staged, target)?;
+                self.disk.rename_new(&staged.temp, target)
+            }
+            Existing::File(observed) => {
+                if !self.still_is(target, &observed)? {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                // RACE: an edit between the look at it and the rename is lost.
+                self.give_rights(cx, staged, target)?;
+                self.disk.replace(&staged.temp, target)
+            }
+            Existing::Kept(observed) => self.keep_copy(cx, staged, target, &observed),
+            Existing::Tree => self.keep_tree(cx, staged, target),
+        }
+    }
+
     /// Where Dropbox stated no hash, only now it can be known that both sides hold the same.
     fn base_if_equal(
         &self,
@@ -162,33 +168,6 @@ impl<'a> Downloads<'a> {
         (found == staged.hash).then(|| cx.file_base(&staged.item, rev, found, stamp, read_at_ns))
     }
 
-    /// The new file may be read and written by whom the old one may at this moment; one that is not
-    /// there any more was changed meanwhile.
-    fn take_over_access(
-        &self,
-        cx: &Context<'_>,
-        item: &Item,
-        target: &RelPath,
-        temp: &RelPath,
-    ) -> io::Result<()> {
-        let Some(status) = self.disk.status(target)? else {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        };
-        if status.mode & SET_ID_BITS != 0 {
-            cx.env.report.remark(
-                log::Level::Warn,
-                &item.display_path,
-                "its set-user-id or set-group-id bit is not given to the version from Dropbox",
-            );
-        }
-        match self.disk.hand_over_access(target, temp) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(io::ErrorKind::AlreadyExists.into())
-            }
-            done => done,
-        }
-    }
-
     /// The target still holds what was decided about.
     fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
         let Some(status) = self.disk.status(target)? else {
@@ -205,18 +184,18 @@ impl<'a> Downloads<'a> {
     fn keep_copy(
         &mut self,
         cx: &mut Context<'a>,
-        item: &Item,
+        staged: &mut StagedFile,
         target: &RelPath,
         observed: &Observed,
-        temp: &RelPath,
     ) -> io::Result<()> {
         let disk = self.disk;
-        let copy = self.copy_name(cx, item, target, observed)?;
+        let copy = self.copy_name(cx, &staged.item, target, observed)?;
         // Choosing a name may have taken a while.
         if !self.still_is(target, observed)? {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.take_over_access(cx, item, target, temp)?;
+        self.give_rights(cx, staged, target)?;
+        let (item, temp) = (&staged.item, &staged.temp);
         match copy {
             CopyName::Free(copy) => {
                 disk.rename_new(target, &copy)?;
@@ -280,7 +259,7 @@ impl<'a> Downloads<'a> {
     }
 
     /// Makes a folder Dropbox has.
-    pub(crate) fn make_local_folder(&mut self, cx: &mut Context<'a>, item: Item) -> Result<()> {
+    pub(crate) fn make_local_folder(&mut self, cx: &mut Context<'a>, mut item: Item) -> Result<()> {
         let Some(path) = local_path(cx, &item) else {
             return Ok(());
         };
@@ -289,7 +268,7 @@ impl<'a> Downloads<'a> {
         }
         let made = cx
             .check_device(&item.dir, item.device)
-            .and_then(|()| self.disk.make_dir(&path));
+            .and_then(|()| self.disk.make_dir(&path, item.row.folder_rights.as_ref()));
         match made {
             Ok(()) => cx
                 .env
@@ -302,6 +281,9 @@ impl<'a> Downloads<'a> {
             }
         }
         self.durable.touch(&item.dir, item.device);
+        if let Ok(Some(status)) = self.disk.status(&path) {
+            item.row.folder_rights = cx.rights_now(item.row.folder_rights, Some(status.rights()));
+        }
         // Settled once it is durable: a lost folder must not look like a removed one.
         self.publish_queue.renamed.push((item, Base::Folder));
         self.publish_if_full(cx)
@@ -333,7 +315,9 @@ impl<'a> Downloads<'a> {
             let Ok(next) = dir.join(component) else {
                 return false;
             };
-            match self.disk.make_dir(&next) {
+            let row = cx.env.index.row(&Key::of(next.as_str())).ok().flatten();
+            let rights = row.and_then(|row| row.folder_rights);
+            match self.disk.make_dir(&next, rights.as_ref()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
@@ -344,13 +328,6 @@ impl<'a> Downloads<'a> {
             dir = next;
         }
         true
-    }
-
-    pub(super) fn discard(&self, temp: &RelPath) {
-        match self.disk.remove_file(temp) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => log::debug!("{error}"),
-            _ => {}
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::core::path::RelPath;
 use crate::core::remote::Rev;
 use crate::engine::item::{Item, Observed};
 use crate::index::Base;
-use crate::io::disk::Access;
+use crate::io::disk::{Access, WriteFile};
 
 /// Files on their way into place.
 #[derive(Default)]
@@ -29,6 +29,10 @@ impl PublishQueue {
 pub(crate) struct StagedFile {
     pub(crate) item: Item,
     pub(crate) temp: RelPath,
+    /// It is held open: what becomes of it is not asked of its name again.
+    pub(crate) file: Box<dyn WriteFile>,
+    /// Who may read it until it is put in place.
+    pub(crate) access: Access,
     pub(crate) rev: Rev,
     pub(crate) hash: ContentHash,
     /// What the target held when it was decided to replace it.
@@ -45,14 +49,4 @@ pub(crate) enum Existing {
     Kept(Observed),
     /// A folder that is kept as a conflict copy, with all in it.
     Tree,
-}
-
-impl Existing {
-    /// Who may read the new file before it takes over the permissions of the old one.
-    pub(crate) fn access(self) -> Access {
-        match self {
-            Existing::Nothing | Existing::Tree => Access::Shared,
-            Existing::File(_) | Existing::Kept(_) => Access::Private,
-        }
-    }
 }

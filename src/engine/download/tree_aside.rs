@@ -5,6 +5,7 @@ use std::io;
 
 use super::copy_name::report_conflict;
 use super::downloads::Downloads;
+use super::staged::StagedFile;
 use crate::core::decide::{Direction, Directions};
 use crate::core::own_names::{Owner, is_own_name};
 use crate::core::path::{DisplayPath, Key, RelPath};
@@ -36,10 +37,10 @@ impl<'a> Downloads<'a> {
     pub(super) fn keep_tree(
         &mut self,
         cx: &Context<'a>,
-        item: &Item,
+        staged: &mut StagedFile,
         target: &RelPath,
-        temp: &RelPath,
     ) -> io::Result<()> {
+        let item = &staged.item;
         // The download may have taken a while.
         if let Some(why) = unmanaged_in(cx, item)? {
             return Err(io::Error::other(said_of_unmanaged(&why)));
@@ -48,6 +49,8 @@ impl<'a> Downloads<'a> {
             return Err(io::ErrorKind::AlreadyExists.into());
         };
         let kept = self.tree_copy_name(cx, item, status.stamp.mtime_ns)?;
+        self.give_rights(cx, staged, target)?;
+        let (item, temp) = (&staged.item, &staged.temp);
         // RACE: what is put into it from here on, and is not synced, moves along.
         self.disk.rename_new(target, &kept)?;
         self.disk.rename_new(temp, target).map(|()| {
@@ -83,7 +86,7 @@ fn said_of_unmanaged(why: &str) -> String {
 /// Why a local folder makes no way: something in it is not synced under its name, and might be
 /// under another one.
 fn unmanaged_in(cx: &Context<'_>, item: &Item) -> io::Result<Option<String>> {
-    let Local::Folder { mount, device } = item.local else {
+    let Local::Folder { mount, device, .. } = item.local else {
         return Ok(None);
     };
     if mount {

@@ -39,6 +39,7 @@ impl SavedSession {
             mtime_ns,
             ctime_ns,
             inode,
+            rights: _,
         } = *stamp;
         self.key == key.path()
             && (self.size, self.mtime_ns) == (size, mtime_ns)

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use ferrybox::core::content_hash::ContentHash;
 use ferrybox::core::path::Key;
 use ferrybox::index::{Base, BaseFile, Index, Meta, Remote, RemoteEntry, RemoteFile, Row};
-use ferrybox::io::stat::Stamp;
+use ferrybox::io::stat::{Rights, Stamp};
 
 use crate::world::TempDir;
 
@@ -29,7 +29,14 @@ fn rows() -> Vec<Row> {
     let file = Base::File(BaseFile {
         rev: "1".into(),
         hash: ContentHash([7; 32]),
-        stamp: Stamp::default(),
+        stamp: Stamp {
+            rights: Some(Rights {
+                mode: 0o640,
+                uid: 1000,
+                gid: 33,
+            }),
+            ..Stamp::default()
+        },
         racy: true,
         arrived_in_pass: 1,
         reappeared: true,
@@ -51,6 +58,7 @@ fn rows() -> Vec<Row> {
         row("h", Base::Folder, Remote::Gone),
         row("i", Base::None, Remote::AsBase),
     ];
+    rows[3].folder_rights = rows[0].rights();
     rows[0].display_name = "A".to_owned();
     rows[0].local = Some("a".to_owned());
     rows[1].lower = Some("B".to_owned());
@@ -107,6 +115,7 @@ fn write_the_corpus_of_index_files() {
                   UPDATE entry SET local = '../../x' WHERE name = 'c'";
     let types = "UPDATE entry SET sum = 'x' WHERE name = 'a'; \
                  UPDATE entry SET hash = x'00', rev = 7 WHERE name = 'b'; \
+                 UPDATE entry SET mode = 'x', uid = -1 WHERE name = 'e'; \
                  UPDATE entry SET name = x'ff' WHERE name = 'c'";
     let seeds = [
         ("header", small[..24].to_vec()),

@@ -25,8 +25,8 @@ fn is_of_another(path: &str) -> bool {
     OF_ANOTHER.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
-/// Permissions and access list.
-type Rights = (u32, Option<Vec<u8>>);
+/// Permissions, access list, owner and group.
+type Rights = (u32, Option<Vec<u8>>, (u32, u32));
 
 /// A content dir right before a pass.
 pub struct Access {
@@ -38,7 +38,9 @@ impl Access {
         let tree = disk.tree();
         let entry = |(path, bytes): (String, Arc<Vec<u8>>)| {
             let found = tree.find(&path).ok()?;
-            let rights = (tree.status(found).mode & 0o777, tree.list_of(found));
+            let status = tree.status(found);
+            let owner = (status.uid, status.gid);
+            let rights = (status.mode & 0o777, tree.list_of(found), owner);
             Some((path, (rights, bytes)))
         };
         let files = tree.files().into_iter();
@@ -63,7 +65,16 @@ impl Access {
             let has_come = |(rights, bytes): &(Rights, Arc<Vec<u8>>)| {
                 rights == new_rights && bytes == new_bytes
             };
-            if rights != new_rights && !self.files.values().any(has_come) {
+            // Whoever put a file of his there lets nobody in, himself included.
+            let is_narrower = new_rights.0 & 0o022 == 0 && new_rights.0 & !rights.0 == 0;
+            if rights.2 != (0, 0) && new_bytes != bytes && !is_narrower {
+                return Some(format!(
+                    "{path}, once of {:?}, has {new_rights:?}",
+                    rights.2
+                ));
+            }
+            let may_change = rights.2 != (0, 0) && is_narrower;
+            if rights != new_rights && !may_change && !self.files.values().any(has_come) {
                 return Some(format!("{path} had {rights:?}, and has {new_rights:?} now"));
             }
         }

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ferrybox::core::path::{RelPath, join};
-use ferrybox::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TreeIdentity, WriteFile};
+use ferrybox::io::disk::WriteFile;
+use ferrybox::io::disk::{Access, Disk, Lock, ReadDisk, ReadFile, Space, TakenUp, TreeIdentity};
 use ferrybox::io::listing::{DirHandle, Listing, Names, NotUtf8};
-use ferrybox::io::stat::{Kind, Status};
+use ferrybox::io::stat::{AccessList, FileAccess, Kind, Rights, Status};
 
 use super::seam::{Op, Seam};
 use super::tree::{Content, Ino, ROOT, Tree};
@@ -127,6 +128,22 @@ impl SimDisk {
         tree.sync_path(path);
     }
 
+    /// Gives a file to another user.
+    pub fn set_owner(&self, path: &str, owner: (u32, u32)) {
+        let mut tree = self.tree();
+        let ino = tree.find(path).unwrap();
+        tree.set_owner(ino, owner);
+        tree.sync_path(path);
+    }
+
+    /// Gives a file one more name.
+    pub fn hard_link(&self, from: &str, to: &str) {
+        let mut tree = self.tree();
+        let ino = tree.find(from).unwrap();
+        tree.link(ino, to).unwrap();
+        tree.sync_path(to);
+    }
+
     /// Gives a file an access list, which counts like one of its kernel's.
     pub fn set_list(&self, path: &str, list: &[u8]) {
         let mut tree = self.tree();
@@ -240,6 +257,25 @@ impl ReadDisk for SimDisk {
         Ok(Box::new(SimFile::new(self, ino, path)))
     }
 
+    fn access(&self, path: &RelPath) -> io::Result<FileAccess> {
+        self.call(Op::Access, path)?;
+        let tree = self.tree();
+        let found = tree.find(path.as_str());
+        let ino = found.map_err(|error| named(error, "open", path))?;
+        Ok(FileAccess {
+            rights: tree.rights(ino),
+            list: match tree.list_of(ino) {
+                Some(list) => AccessList::Bytes(list),
+                None => AccessList::Nothing,
+            },
+            is_alone: tree.count_names(ino) == 1,
+        })
+    }
+
+    fn user(&self) -> u32 {
+        0
+    }
+
     fn space(&self, dir: &RelPath) -> io::Result<Space> {
         self.call(Op::Space, dir)?;
         let tree = self.tree();
@@ -267,41 +303,31 @@ impl Disk for SimDisk {
         Ok(Box::new(SimFile::new(self, ino, path)))
     }
 
-    fn append(&self, path: &RelPath) -> io::Result<Box<dyn WriteFile>> {
-        self.call(Op::Append, path)?;
+    fn take_up(&self, path: &RelPath) -> io::Result<Option<Box<dyn TakenUp>>> {
+        self.call(Op::TakeUp, path)?;
         let mut tree = self.tree();
         let wrap = |error| named(error, "open", path);
-        let ino = tree.find(path.as_str()).map_err(wrap)?;
+        let ino = match tree.find(path.as_str()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            found => found.map_err(wrap)?,
+        };
         let status = tree.status(ino);
         match status.kind {
-            Kind::File if status.mode & 0o200 == 0 => {
+            Kind::File if status.mode & 0o600 != 0o600 => {
                 return Err(wrap(ErrorKind::PermissionDenied.into()));
             }
-            Kind::File => {}
+            Kind::File if status.uid == 0 && status.mode & 0o7077 == 0 => {}
             Kind::Folder => return Err(wrap(ErrorKind::IsADirectory.into())),
-            Kind::Link | Kind::Special => {
-                return Err(io::Error::other(format!("cannot open {path}: not a file")));
+            Kind::File | Kind::Link | Kind::Special => {
+                return Err(io::Error::other(format!("cannot open {path}: not ours")));
             }
+        }
+        if tree.count_names(ino) != 1 {
+            return Err(io::Error::other(format!("cannot open {path}: a link")));
         }
         tree.opened(ino);
         drop(tree);
-        Ok(Box::new(SimFile::new(self, ino, path)))
-    }
-
-    fn hand_over_access(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
-        self.call(Op::HandOver, to)?;
-        let mut tree = self.tree();
-        let [from, to] = [from, to].map(|path| {
-            let found = tree.find(path.as_str());
-            found.map_err(|error| named(error, "open", path))
-        });
-        let (from, to) = (from?, to?);
-        let (status, list) = (tree.status(from), tree.list_of(from));
-        if tree.status(to).mode != status.mode & 0o777 || tree.list_of(to) != list {
-            tree.set_mode(to, status.mode & 0o777);
-            tree.set_list(to, list);
-        }
-        Ok(())
+        Ok(Some(Box::new(SimFile::new(self, ino, path))))
     }
 
     fn replace(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
@@ -316,11 +342,15 @@ impl Disk for SimDisk {
         renamed.map_err(|e| named(e, "rename to", to))
     }
 
-    fn make_dir(&self, path: &RelPath) -> io::Result<()> {
+    fn make_dir(&self, path: &RelPath, rights: Option<&Rights>) -> io::Result<()> {
         self.call(Op::MakeDir, path)?;
-        let made = self
-            .tree()
-            .make(path.as_str(), Content::Dir(BTreeMap::new()), 0o755);
+        let mut tree = self.tree();
+        let mode = rights.map_or(0o755, |rights| rights.mode | 0o700);
+        let made = tree.make(path.as_str(), Content::Dir(BTreeMap::new()), mode);
+        if let (Ok(ino), Some(rights)) = (&made, rights) {
+            tree.set_owner(*ino, (rights.uid, rights.gid));
+        }
+        drop(tree);
         made.map(drop).map_err(|e| named(e, "make directory", path))
     }
 
@@ -444,6 +474,8 @@ impl ReadFile for SimFile {
     }
 }
 
+impl TakenUp for SimFile {}
+
 impl Write for SimFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.call(Op::Write)?;
@@ -466,9 +498,30 @@ impl Write for SimFile {
 }
 
 impl WriteFile for SimFile {
-    fn set_owner(&mut self, mode: u32, _owner: Option<(u32, u32)>) -> io::Result<()> {
+    fn set_access(&mut self, access: &FileAccess) -> io::Result<()> {
+        self.call(Op::SetAccess)?;
+        let mut tree = self.disk.tree();
+        let FileAccess { rights, list, .. } = access;
+        let list = match list {
+            AccessList::AsMade => tree.list_of(self.ino),
+            AccessList::Nothing => None,
+            AccessList::Bytes(list) => Some(list.clone()),
+        };
+        if tree.rights(self.ino) != *rights || tree.list_of(self.ino) != list {
+            tree.set_owner(self.ino, (rights.uid, rights.gid));
+            tree.set_mode(self.ino, rights.mode & 0o777);
+            tree.set_list(self.ino, list);
+        }
+        Ok(())
+    }
+
+    fn set_owner(&mut self, owner: &Rights) -> io::Result<()> {
         self.call(Op::SetOwner)?;
-        self.disk.tree().set_mode(self.ino, mode & 0o777);
+        let mut tree = self.disk.tree();
+        let now = tree.rights(self.ino);
+        if (now.uid, now.gid) != (owner.uid, owner.gid) {
+            tree.set_owner(self.ino, (owner.uid, owner.gid));
+        }
         Ok(())
     }
 

@@ -26,6 +26,7 @@ use super::access::{Access, OF_ANOTHER};
 use super::disk::SimDisk;
 use super::excluded::Excluded;
 use super::guards::Watch;
+use super::intruder::{self, DEEDS, intrude};
 use super::machine::{End, Gateway};
 use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Way};
 use super::random::Random;
@@ -258,6 +259,7 @@ impl History {
             (run.edits.is_empty() && run.end.is_none()).then(|| Access::before(&gateway.content));
         let end = gateway.run(&config, &options, &report, Some(script));
         let let_in = access.and_then(|it| it.objection(&gateway.content));
+        let let_in = let_in.or_else(|| intruder::objection(&gateway.content));
         let leaked = excluded.and_then(|it| it.objection(&config, &gateway.content, &self.dropbox));
         let calls = gateway.seam.stop();
         let watch = self.scene.lock().unwrap().watch.take();
@@ -391,6 +393,9 @@ impl History {
             Event::Heal => self.scene.lock().unwrap().heal(),
             Event::Renumber(device) => gateway.content.tree().renumber(*device),
             Event::Neighbour(path) => move_in(&gateway.content, path),
+            Event::Intrude(path, deed) => {
+                intrude(&gateway.content, DEEDS[*deed], path, &mut random);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 
 use dropbox_standin::Effect;
 
+use super::intruder::DEEDS;
 use super::random::Random;
 
 /// Who does something: 0 is the person at Dropbox, 1 and up those at the gateways.
@@ -120,6 +121,8 @@ pub enum Event {
     Renumber(u64),
     /// Another instance has temporary files in a folder.
     Neighbour(&'static str),
+    /// Somebody means harm, at a path: one of [`DEEDS`].
+    Intrude(&'static str, usize),
 }
 
 /// What may be wrong with a path in Dropbox: the route, and what it answers.
@@ -401,7 +404,7 @@ impl Draw {
     }
 
     fn event(&self, random: &mut Random) -> Event {
-        match random.below(29) {
+        match random.below(32) {
             0 => Event::PowerCut,
             1 => Event::LoseCursor,
             2 => Event::LoseIndex,
@@ -443,7 +446,11 @@ impl Draw {
             }
             25 => Event::Heal,
             26 => Event::Renumber(1000 + random.below(1000)),
-            _ => Event::Neighbour(self.path(random)),
+            27 | 28 => Event::Neighbour(self.path(random)),
+            _ => {
+                let deed = random.below(DEEDS.len() as u64) as usize;
+                Event::Intrude(self.path(random), deed)
+            }
         }
     }
 }

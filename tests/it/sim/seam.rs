@@ -22,10 +22,11 @@ pub enum Op {
     Space,
     Lock,
     Create,
-    Append,
+    TakeUp,
     Write,
+    Access,
     SetOwner,
-    HandOver,
+    SetAccess,
     SetMtime,
     SyncFile,
     Replace,
@@ -49,13 +50,13 @@ impl Op {
 
     /// Whether the call changes a disk.
     pub fn changes(self) -> bool {
-        use Op::{Create, HandOver, MakeDir, RemoveDir, RemoveFile, RenameNew, Replace};
+        use Op::{Create, MakeDir, RemoveDir, RemoveFile, RenameNew, Replace, SetAccess};
         use Op::{SetMtime, SetOwner, SyncDir, SyncFile, SyncFilesystem, Write};
         match self {
-            Create | Write | SetOwner | HandOver | SetMtime | Replace | RenameNew | MakeDir
+            Create | Write | SetOwner | SetAccess | SetMtime | Replace | RenameNew | MakeDir
             | RemoveFile | RemoveDir | SyncFile | SyncDir | SyncFilesystem => true,
             Op::Root | Op::List | Op::Status | Op::Open | Op::Read | Op::Fstat | Op::Seek => false,
-            Op::Append => false,
+            Op::TakeUp | Op::Access => false,
             Op::Space | Op::Lock | Op::Request | Op::Answer | Op::Sleep => false,
         }
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use ferrybox::io::stat::{Kind, Stamp, Status};
+use ferrybox::io::stat::{Kind, Rights, Stamp, Status};
 
 /// Number of an inode.
 pub type Ino = u64;
@@ -34,6 +34,8 @@ pub enum Content {
 pub struct Node {
     pub content: Content,
     pub mode: u32,
+    /// Owner and group.
+    pub owner: (u32, u32),
     pub list: Option<Vec<u8>>,
     pub mtime_ns: i64,
     pub ctime_ns: i64,
@@ -45,6 +47,7 @@ impl Node {
         Node {
             content,
             mode,
+            owner: (0, 0),
             list: None,
             mtime_ns: now_ns,
             ctime_ns: now_ns,
@@ -224,12 +227,41 @@ impl Tree {
                 mtime_ns: node.mtime_ns,
                 ctime_ns: node.ctime_ns,
                 inode: ino,
+                rights: Some(self.rights(ino)),
             },
             device: node.device,
             mode: node.mode,
-            uid: 0,
-            gid: 0,
+            uid: node.owner.0,
+            gid: node.owner.1,
         }
+    }
+
+    /// Who may do what with it.
+    pub fn rights(&self, ino: Ino) -> Rights {
+        let node = self.node(ino);
+        Rights {
+            mode: node.mode & 0o777,
+            uid: node.owner.0,
+            gid: node.owner.1,
+        }
+    }
+
+    /// How many names it has.
+    pub fn count_names(&self, ino: Ino) -> usize {
+        let names = |node: &Node| match &node.content {
+            Content::Dir(entries) => entries.values().filter(|named| **named == ino).count(),
+            Content::File(_) | Content::Link | Content::Special => 0,
+        };
+        self.nodes.values().map(names).sum()
+    }
+
+    /// Gives an inode one more name.
+    pub fn link(&mut self, ino: Ino, path: &str) -> io::Result<()> {
+        let (dir, name) = self.place(path)?;
+        self.names(dir).insert(name.clone(), ino);
+        self.change(ino);
+        self.changes.push(Change::Link(dir, name, ino));
+        Ok(())
     }
 
     pub fn list(&self, path: &str) -> io::Result<Vec<(String, Status)>> {
@@ -309,6 +341,10 @@ impl Tree {
 
     pub fn set_mode(&mut self, ino: Ino, mode: u32) {
         self.change(ino).mode = mode;
+    }
+
+    pub fn set_owner(&mut self, ino: Ino, owner: (u32, u32)) {
+        self.change(ino).owner = owner;
     }
 
     /// The access list of a file.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -206,6 +206,41 @@ impl Hands {
                 fs::set_permissions(dir.join(path), mode).unwrap();
             }
             Hands::Sim(disk) => disk.set_mode(path, mode),
+        }
+    }
+
+    /// Gives a file to another user; says whether we may.
+    pub fn set_owner(&self, path: &str, user: u32) -> bool {
+        match self {
+            Hands::Real(dir) => {
+                std::os::unix::fs::chown(dir.join(path), Some(user), Some(user)).is_ok()
+            }
+            Hands::Sim(disk) => {
+                disk.set_owner(path, (user, user));
+                true
+            }
+        }
+    }
+
+    /// Owner and group of a file.
+    pub fn owner(&self, path: &str) -> (u32, u32) {
+        match self {
+            Hands::Real(dir) => {
+                let found = fs::metadata(dir.join(path)).unwrap();
+                (found.uid(), found.gid())
+            }
+            Hands::Sim(disk) => {
+                let found = disk.look(path).unwrap();
+                (found.uid, found.gid)
+            }
+        }
+    }
+
+    /// Gives a file one more name.
+    pub fn hard_link(&self, from: &str, to: &str) {
+        match self {
+            Hands::Real(dir) => fs::hard_link(dir.join(from), dir.join(to)).unwrap(),
+            Hands::Sim(disk) => disk.hard_link(from, to),
         }
     }
 

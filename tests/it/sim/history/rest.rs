@@ -7,6 +7,7 @@ use ferrybox::report::Counts;
 use super::{Fingerprint, History, Outcome, approval_in};
 use crate::sim::access::remove_neighbours;
 use crate::sim::files::Files;
+use crate::sim::intruder::leave;
 use crate::sim::oracle::shown;
 use crate::sim::plan::{Run, Side, Way};
 
@@ -28,6 +29,7 @@ impl History {
             // What was refused is offered once a day.
             device.gateway.seam.pass_time(DAY_NS);
             remove_neighbours(&device.gateway.content);
+            leave(&device.gateway.content);
             let mut tree = device.gateway.content.tree();
             tree.capacity = 1 << 34;
             tree.allow_all();
