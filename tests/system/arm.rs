@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use dropbox_standin::{Effect, Fault, Node, When};
 
+use crate::exchange::race;
 use crate::gateway::{Ended, Gateway, say};
 use crate::histories::{FIRST, TWO_WAY};
 use crate::needs;
@@ -323,4 +324,22 @@ fn armv6_sends_more_than_4_gib() {
     assert_eq!(*arrived, size);
     gateway.sync_ok();
     assert_eq!(gateway.dropbox.requests().len(), 1, "nothing is left");
+}
+
+/// The emulator knows no `openat2`: directories are gone through one by one.
+#[test]
+fn armv6_follows_no_directory_that_is_exchanged_for_a_link() {
+    let Some(gateway) = ARMV6.gateway("an exchange of directories") else {
+        return;
+    };
+    let is_root = match rustix::process::geteuid().is_root() {
+        true => Ok(()),
+        false => Err("root alone can be robbed".to_owned()),
+    };
+    if !needs::has("an exchange of directories", &is_root) {
+        return;
+    }
+    let ran = race(&gateway, &[], 2, Duration::from_secs(10));
+    say(&format!("arm: exchanges: {ran:?}"));
+    assert!(ran.is_telling(), "{ran:?}");
 }

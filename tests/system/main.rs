@@ -8,6 +8,8 @@
 //! - [`histories`] are disturbed on it at any system call ([`strace`]): [`kills`], [`errors`],
 //!   [`power`]; the last and [`mounts`] on filesystems of their own ([`images`]).
 //! - [`budgets`]: what a pass may cost ([`peak`] measures its memory).
+//! - Somebody means harm: [`root`] at work in his directory, [`exchange`] of what is looked at,
+//!   [`planted`] files, links, names and codes, [`impostor`]s for Dropbox and its proxy.
 //! - [`arm`]: the binaries for gateways, run by an emulator.
 //! - [`needs`] says where a machine cannot do one of these.
 
@@ -25,6 +27,7 @@ mod authentication;
 mod budgets;
 mod commands;
 mod errors;
+mod exchange;
 mod kills;
 mod modes;
 mod mounts;
