@@ -21,8 +21,10 @@ const MARKER: &str = ".ferrybox-root";
 /// What he does.
 #[derive(Clone, Copy, Debug)]
 pub enum Deed {
-    /// Whatever the agent has left is a link to the victim now.
+    /// Whatever the agent has left is a hard link to the victim now.
     Link,
+    /// It is a symbolic link.
+    Symlink,
     /// It belongs to the intruder, and everybody may write it.
     TakeOver,
     /// It is a folder.
@@ -33,8 +35,9 @@ pub enum Deed {
     Replace,
 }
 
-pub const DEEDS: [Deed; 5] = [
+pub const DEEDS: [Deed; 6] = [
     Deed::Link,
+    Deed::Symlink,
     Deed::TakeOver,
     Deed::Folder,
     Deed::Marker,
@@ -60,6 +63,12 @@ pub fn intrude(disk: &SimDisk, deed: Deed, path: &str, random: &mut Random) {
             for name in names {
                 unlink(disk, &name);
                 disk.hard_link(VICTIM, &name);
+            }
+        }
+        Deed::Symlink => {
+            for name in names {
+                unlink(disk, &name);
+                disk.put_special(&name, Content::Link);
             }
         }
         Deed::TakeOver => {

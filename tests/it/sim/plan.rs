@@ -31,6 +31,8 @@ pub enum EditKind {
     Hide(&'static str),
     /// Somebody else may read the file, by an access list.
     Share(&'static str),
+    /// Somebody lays something in the agent's way, while it is at work.
+    Intrude(&'static str, usize),
 }
 
 /// A deed of somebody.
@@ -335,7 +337,7 @@ impl Draw {
             self.gateway(random)
         };
         let path = self.path(random);
-        let kind = match random.below(100) {
+        let kind = match random.below(103) {
             0..40 => EditKind::Put(path),
             40..46 => EditKind::PutByRename(path),
             46..52 => EditKind::Append(path),
@@ -349,6 +351,7 @@ impl Draw {
             95 => EditKind::Hide(path),
             96 => EditKind::Share(path),
             97 => EditKind::Forbid(path),
+            100.. => EditKind::Intrude(path, random.below(DEEDS.len() as u64) as usize),
             _ => EditKind::Allow(path),
         };
         Edit {
