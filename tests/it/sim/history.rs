@@ -26,7 +26,7 @@ use super::access::{Access, OF_ANOTHER};
 use super::disk::SimDisk;
 use super::excluded::Excluded;
 use super::guards::Watch;
-use super::intruder::{self, DEEDS, intrude};
+use super::intruder::{self, DEEDS, Moment, intrude};
 use super::machine::{End, Gateway};
 use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Way};
 use super::random::Random;
@@ -394,7 +394,9 @@ impl History {
             Event::Renumber(device) => gateway.content.tree().renumber(*device),
             Event::Neighbour(path) => move_in(&gateway.content, path),
             Event::Intrude(path, deed) => {
-                intrude(&gateway.content, DEEDS[*deed], path, &mut random);
+                let index = gateway.index_file();
+                let when = Moment::AtRest(&index);
+                intrude(&gateway.content, DEEDS[*deed], path, when, &mut random);
             }
         }
     }

@@ -2,6 +2,11 @@
 //! and links where the agent keeps its own, and files of his in the place of what is in step. A
 //! file of another, to which he can make links, stands for all that lies outside.
 
+use std::path::Path;
+
+use ferrybox::core::path::Key;
+use ferrybox::index::Index;
+
 use super::disk::SimDisk;
 use super::files::is_own;
 use super::random::Random;
@@ -44,8 +49,19 @@ pub const DEEDS: [Deed; 6] = [
     Deed::Replace,
 ];
 
+/// When he does it.
+#[derive(Clone, Copy)]
+pub enum Moment<'a> {
+    /// Between passes; this is the index.
+    AtRest(&'a Path),
+    /// While a pass is at work. Whatever he puts in the place of a file on its way stays, as if he
+    /// had put it into the place of the file a moment later: he leaves these alone, but for what he
+    /// may do to the file itself.
+    AtWork,
+}
+
 /// Does it, as far as there is something to do it to.
-pub fn intrude(disk: &SimDisk, deed: Deed, path: &str, random: &mut Random) {
+pub fn intrude(disk: &SimDisk, deed: Deed, path: &str, when: Moment<'_>, random: &mut Random) {
     // There is nothing yet, or the disk is away.
     if disk.look(MARKER).is_none() {
         return;
@@ -57,6 +73,9 @@ pub fn intrude(disk: &SimDisk, deed: Deed, path: &str, random: &mut Random) {
     }
     let (folder, _) = path.rsplit_once('/').unwrap_or(("", path));
     let mut names = left_by_the_agent(disk);
+    if matches!(when, Moment::AtWork) {
+        names.retain(|name| name.ends_with(".part"));
+    }
     names.extend(FIXED.map(str::to_owned));
     match deed {
         Deed::Link => {
@@ -72,7 +91,12 @@ pub fn intrude(disk: &SimDisk, deed: Deed, path: &str, random: &mut Random) {
             }
         }
         Deed::TakeOver => {
-            for name in left_by_the_agent(disk) {
+            let is_alone = |name: &String| {
+                let tree = disk.tree();
+                tree.find(name)
+                    .is_ok_and(|found| tree.count_names(found) == 1)
+            };
+            for name in left_by_the_agent(disk).into_iter().filter(is_alone) {
                 disk.set_mode(&name, 0o666);
                 disk.set_owner(&name, INTRUDER);
             }
@@ -94,12 +118,33 @@ pub fn intrude(disk: &SimDisk, deed: Deed, path: &str, random: &mut Random) {
             let Some(bytes) = disk.content(path).filter(|_| !folder.starts_with('.')) else {
                 return;
             };
+            if !was_somebody_elses(when, path) {
+                return;
+            }
             disk.remove(path);
             disk.put(path, &bytes);
             disk.set_mode(path, 0o666);
             disk.set_owner(path, INTRUDER);
         }
     }
+}
+
+/// Whether a file is known as another's than the intruder's.
+fn was_somebody_elses(when: Moment<'_>, path: &str) -> bool {
+    let Moment::AtRest(index) = when else {
+        return false;
+    };
+    let row = match Index::open(index) {
+        Ok(Some(index)) => index.row(&Key::of(path)),
+        _ => return false,
+    };
+    let known = row
+        .ok()
+        .flatten()
+        .and_then(|row| row.base_file().map(|base| base.stamp.rights));
+    known
+        .flatten()
+        .is_some_and(|rights| (rights.uid, rights.gid) != INTRUDER)
 }
 
 /// He is gone, and what he put in the way as well. His files stay.

@@ -10,7 +10,7 @@ use ferrybox::core::path::{fold, nfc};
 use super::disk::SimDisk;
 use super::files::{Files, files_of, files_on, is_own};
 use super::guards::Watch;
-use super::intruder::{DEEDS, intrude};
+use super::intruder::{DEEDS, Moment, intrude};
 use super::oracle::{Oracle, shown};
 use super::plan::{Edit, EditKind, Mishap, Side, TROUBLES, Trouble};
 use super::random::Random;
@@ -208,7 +208,8 @@ impl Scene {
                 self.set_access(edit.side, path, &edit.kind);
             }
             EditKind::Intrude(path, deed) if edit.side > 0 => {
-                intrude(&self.disks[edit.side - 1], DEEDS[deed], path, &mut random);
+                let disk = &self.disks[edit.side - 1];
+                intrude(disk, DEEDS[deed], path, Moment::AtWork, &mut random);
             }
             _ => {}
         }
