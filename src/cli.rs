@@ -185,7 +185,7 @@ pub fn main() -> ProcessExit {
     if cli.json {
         print_json(&outcome, exit);
     } else if let Some(answer) = &outcome.answer {
-        let _ = writeln!(std::io::stdout(), "{answer}");
+        let _ = writeln!(std::io::stdout(), "{}", logging::shown(answer));
     }
     code(exit)
 }
