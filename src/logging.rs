@@ -4,7 +4,7 @@
 //! headers.
 
 mod apart;
-mod file;
+pub mod file;
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};

@@ -53,7 +53,7 @@ pub fn of_dir(dir: &Path, metadata: &Metadata) -> Option<Exposed> {
         return Some(Exposed {
             what: format!("can be replaced by another user (uid {owner}), who owns {shown}"),
             remedy: format!(
-                "run ferrybox as that user, name a place in another directory, or: chown {} {shown}",
+                "run ferrybox as that user, name another directory, or: chown {} {shown}",
                 user()
             ),
         });

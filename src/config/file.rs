@@ -15,8 +15,8 @@ const BYTES_MAX: u64 = 1 << 20;
 
 impl Config {
     /// Reads and checks a file. Refused is one that others than root and the user at work may
-    /// write or put another in the place of, a group but for a user's own among them, and one whose
-    /// certificates may be; and one that holds a token or app secret and may be written by any group.
+    /// write, or put another in the place of; a group counts, but for a user's own. So are such
+    /// certificates, and a token or app secret in a file that any group may write.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let (bytes, metadata) = read(path).map_err(|error| {
             // fs-err names the operation and the path; the path is printed before this already.

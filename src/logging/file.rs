@@ -24,7 +24,7 @@ const MMC_MAJOR: u32 = 179;
 const PENDING_MAX: usize = 32 * 1024;
 
 /// A file that lines are added to.
-pub(super) struct LogFile {
+pub struct LogFile {
     /// Where it is, for people.
     path: PathBuf,
     /// The directory it is in, opened once: whatever becomes of the path, it stays this one.
@@ -38,7 +38,7 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// The log at a path, in the directory of that path.
-    pub(super) fn in_dir(dir: File, path: &Path, max_bytes: u64, zone: TimeZone) -> LogFile {
+    fn in_dir(dir: File, path: &Path, max_bytes: u64, zone: TimeZone) -> LogFile {
         LogFile {
             path: path.to_owned(),
             dir,
@@ -50,7 +50,9 @@ impl LogFile {
         }
     }
 
-    pub(super) fn add(&mut self, level: Level, text: &str) {
+    /// Adds a text, with the time before each line of it. It is written at the end of the pass, or
+    /// once it is long.
+    pub fn add(&mut self, level: Level, text: &str) {
         let time = local_text(Timestamp::now(), &self.zone);
         let level = match level {
             Level::Error => "error: ",
@@ -67,7 +69,7 @@ impl LogFile {
     }
 
     /// Writes what waits, in one call. What cannot be written is lost, and that is said once.
-    pub(super) fn write(&mut self) {
+    pub fn write(&mut self) {
         if self.pending.is_empty() {
             return;
         }
@@ -124,7 +126,7 @@ pub fn old_generation(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// If it must not be there.
-pub(super) fn opened(
+pub fn opened(
     path: &Path,
     config: &Config,
     zone: TimeZone,
