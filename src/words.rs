@@ -49,6 +49,21 @@ pub fn printable(name: &str) -> String {
     escaped(name, |c| c != '\\' && is_seen(c))
 }
 
+/// JSON with what does not show as itself written as JSON escapes it: it says the same.
+pub fn visible_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_seen(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
+}
+
 fn escaped(text: &str, is_plain: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -113,6 +128,16 @@ mod tests {
         let plain = "/Zu\u{308}rich/\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f600}.items";
         assert_eq!(printable(plain), plain);
         assert!(UNSEEN.is_sorted() && UNSEEN.iter().all(|(first, last)| first <= last));
+    }
+
+    /// W5.
+    #[test]
+    fn w5_json_says_the_same_in_letters_that_show() {
+        let json = "[\"/\u{202e}\u{9b}\u{10fffd}\\u001b\u{e9}\"]";
+        let shown = "[\"/\\u202e\\u009b\\udbff\\udffd\\u001b\u{e9}\"]";
+        assert_eq!(visible_json(json), shown);
+        let read = |json: &str| serde_json::from_str::<Vec<String>>(json).unwrap();
+        assert_eq!(read(shown), read(json));
     }
 
     /// W5.

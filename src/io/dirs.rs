@@ -151,32 +151,39 @@ fn opened_state(dir: &Path) -> Result<Option<File>> {
         )));
     }
     // Of what was opened, wherever its path leads by now.
-    let parent = parent_of(&opened).map_err(wrap)?;
-    if let Some(exposed) = exposure::of_dir(above(dir), &parent) {
-        return Err(Error::Failed(format!(
-            "the state directory {} {}; {}, or name another with state.dir",
-            dir.display(),
-            exposed.what,
-            exposed.remedy
-        )));
-    }
+    check_above(dir, &parent_of(&opened).map_err(wrap)?)?;
     Ok(Some(opened))
 }
 
 /// Makes the state directory and what leads to it, for its owner alone.
 fn make_state(dir: &Path) -> Result<()> {
+    let wrap = |error: std::io::Error| state_error(&format!("make {}", dir.display()), &error);
     let mut private = std::fs::DirBuilder::new();
-    private.mode(0o700);
+    private.mode(0o700).recursive(true);
+    private.create(above(dir)).map_err(wrap)?;
+    check_above(dir, &fs_err::metadata(above(dir)).map_err(wrap)?)?;
     private
-        .recursive(true)
-        .create(above(dir))
-        .and_then(|()| private.recursive(false).create(dir))
+        .recursive(false)
+        .create(dir)
         .or_else(|error| match error.kind() {
             // What has come meanwhile is looked at like any other.
             ErrorKind::AlreadyExists => Ok(()),
             _ => Err(error),
         })
-        .map_err(|error| state_error(&format!("make {}", dir.display()), &error))
+        .map_err(wrap)
+}
+
+/// Refuses a state directory in one where others could put something else in its place.
+fn check_above(dir: &Path, parent: &Metadata) -> Result<()> {
+    match exposure::of_dir(above(dir), parent) {
+        None => Ok(()),
+        Some(exposed) => Err(Error::Failed(format!(
+            "the state directory {} {}; {}, or name another with state.dir",
+            dir.display(),
+            exposed.what,
+            exposed.remedy
+        ))),
+    }
 }
 
 /// The directory that this one is in.

@@ -75,6 +75,10 @@ fn w1_no_state_is_kept_where_others_could_put_something_in_its_place() {
     let state = temp.path().join("state");
     set_mode(temp.path(), 0o777);
     state_refused(&state, &["replaced by every user", "chmod o-w /"]);
+    assert!(!state.exists());
+    fs::create_dir(&state).unwrap();
+    state_refused(&state, &["replaced by every user", "chmod o-w /"]);
+    fs::remove_dir(&state).unwrap();
     set_mode(temp.path(), 0o755);
     if give(temp.path(), None, Some(SOMEBODY)) {
         set_mode(temp.path(), 0o775);

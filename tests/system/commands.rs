@@ -311,6 +311,8 @@ fn w5_names_show_as_what_they_are_and_json_has_them_as_they_are() {
     console.put(other, "x");
     let said = console.run(&["sync", "--dry-run", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let is_raw = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{2028}\u{200b}".contains(c));
+    assert!(!said.out.contains(is_raw), "{}", said.out);
     let line = format!("would upload /{other} (1 byte)");
     assert_eq!(json["plan"][0], line, "{}", said.out);
     let said = console.run(&["sync", "--dry-run"]);
