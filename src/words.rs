@@ -43,8 +43,8 @@ pub fn visible(text: &str) -> String {
     escaped(text, is_seen)
 }
 
-/// A name from outside as it stands in a text: as [`visible`], and a backslash is escaped as well, so
-/// that no two names look the same.
+/// A name from outside as it stands in a text: as [`visible`], and a backslash is escaped as well,
+/// so that no two names look the same.
 pub fn printable(name: &str) -> String {
     escaped(name, |c| c != '\\' && is_seen(c))
 }
@@ -122,7 +122,8 @@ mod tests {
     fn w5_what_does_not_show_as_itself_is_escaped() {
         let name =
             "/\u{202e}gnp.exe \u{2028}\u{200b}\u{f8ff}\u{ad}\u{e0041}\u{10fffd}\u{1b}[2J\n\u{9b}";
-        let shown = "/\\u{202e}gnp.exe \\u{2028}\\u{200b}\\u{f8ff}\\u{ad}\\u{e0041}\\u{10fffd}\\u{1b}[2J\\n\\u{9b}";
+        let shown = "/\\u{202e}gnp.exe \\u{2028}\\u{200b}\\u{f8ff}\\u{ad}\\u{e0041}\\u{10fffd}\
+                     \\u{1b}[2J\\n\\u{9b}";
         assert_eq!(printable(name), shown);
         assert_eq!(visible(name), shown);
         let plain = "/Zu\u{308}rich/\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f600}.items";

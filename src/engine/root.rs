@@ -193,7 +193,7 @@ fn unusable_marker(disk: &dyn ReadDisk, dir: &str, error: &io::Error) -> Error {
         _ => return state_error("read the content dir's marker", error),
     };
     Error::Halt(format!(
-        "{MARKER} in sync.content_dir is {what}, and not the file by which that directory is known; \
+        "{MARKER} in sync.content_dir is {what}, and not the file by which it is known; \
          nothing was changed. Remove it by: rm -r {}",
         quoted(&format!("{dir}/{MARKER}"))
     ))

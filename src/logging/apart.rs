@@ -1,5 +1,5 @@
-//! Whether the log would be another file of ours: lines in it would end a sign-in, damage the index or
-//! travel to Dropbox.
+//! Whether the log would be another file of ours: lines in it would end a sign-in, damage the index
+//! or travel to Dropbox.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

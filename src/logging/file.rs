@@ -121,8 +121,8 @@ pub fn old_generation(path: &Path) -> PathBuf {
 }
 
 /// The log of a configuration. A directory that is missing, as those below /run are after a start
-/// of the machine, is made; where that cannot be, or others could put something else in the place of
-/// the file, the work is done without a log.
+/// of the machine, is made; where that cannot be, or others could put something else in the place
+/// of the file, the work is done without a log.
 ///
 /// # Errors
 /// If it must not be there.

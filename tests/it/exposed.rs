@@ -1,5 +1,5 @@
-//! Other users of the gateway, and who hands over a configuration: what they could change or exchange
-//! is not used, is told with a remedy, and stays as it is.
+//! Other users of the gateway, and who hands over a configuration: what they could change or
+//! exchange is not used, is told with a remedy, and stays as it is.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
