@@ -470,5 +470,8 @@ fn w13_an_index_that_is_not_ours_alone_is_refused() {
         if give(&file, Some(SOMEBODY), None) {
             refused("another user (uid 4242)");
         }
+        fs::rename(&file, &link).unwrap();
+        symlink(&link, &file).unwrap();
+        refused("is not a regular file");
     }
 }

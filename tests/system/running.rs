@@ -448,7 +448,7 @@ fn the_same_problem_is_told_once() {
     until("more passes", || passes() >= 3);
     running.gateway.put("and\\another", "x");
     let line = lines.next().unwrap();
-    assert!(line.contains("/and\\another: "), "{line}");
+    assert!(line.contains("/and\\\\another: "), "{line}");
 }
 
 #[test]
