@@ -126,7 +126,8 @@ fn opened_state(dir: &Path) -> Result<Option<File>> {
         Ok(opened) => opened,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            let Ok(target) = std::fs::read_link(dir) else {
+            let named: PathBuf = dir.components().collect();
+            let Ok(target) = std::fs::read_link(named) else {
                 let dir = dir.display();
                 return Err(wrap(std::io::Error::new(
                     error.kind(),
@@ -202,7 +203,9 @@ fn above(dir: &Path) -> &Path {
 pub fn open_dir(dir: &Path) -> std::io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::open(dir, flags, Mode::empty())?))
+    // With a slash at its end, or a dot, a link would be followed all the same.
+    let dir: PathBuf = dir.components().collect();
+    Ok(File::from(rustix::fs::open(&dir, flags, Mode::empty())?))
 }
 
 /// What `stat` says of the directory that an open one is in.
