@@ -24,6 +24,7 @@ use crate::io::host::{Host, RealHost};
 use crate::io::proxy_text;
 use crate::logging::{self, WATCHER};
 use crate::report::{CLEAR_LINE, Counts, Problem, Report, ReportKind, counted};
+use crate::words::visible_json;
 
 /// Version of the `--json` envelope.
 const SCHEMA_VERSION: u32 = 1;
@@ -185,7 +186,7 @@ pub fn main() -> ProcessExit {
     if cli.json {
         print_json(&outcome, exit);
     } else if let Some(answer) = &outcome.answer {
-        let _ = writeln!(std::io::stdout(), "{answer}");
+        let _ = writeln!(std::io::stdout(), "{}", logging::shown(answer));
     }
     code(exit)
 }
@@ -468,7 +469,7 @@ fn print_json(outcome: &CommandOutcome, exit: ExitCode) {
         answer: outcome.answer.as_deref(),
     };
     if let Ok(json) = serde_json::to_string(&envelope) {
-        let _ = writeln!(std::io::stdout(), "{json}");
+        let _ = writeln!(std::io::stdout(), "{}", visible_json(&json));
     }
 }
 

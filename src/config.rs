@@ -19,6 +19,7 @@ use crate::core::schedule::{self, Schedule};
 
 mod document;
 mod error;
+pub mod exposure;
 mod file;
 mod filters;
 mod hosts;

@@ -32,7 +32,7 @@ mod totals;
 mod transaction;
 
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -48,6 +48,8 @@ pub use rows::{DirPath, HeldBy};
 pub use search::{SubtreeTotals, mounts};
 pub use summary::RowSummary;
 
+use crate::config::exposure;
+use crate::core::invocation::quoted;
 use crate::error::{Error, Result, state_error};
 
 impl Index {
@@ -57,18 +59,12 @@ impl Index {
     /// # Errors
     /// [`Error::Damaged`] if the file is no index of a known format.
     pub fn open(file: &Path) -> Result<Option<Index>> {
-        match fs_err::symlink_metadata(file) {
-            Ok(metadata) if metadata.is_file() => check_header(file)?,
-            // A fifo would be waited for, and what a link points to is not ours.
-            Ok(_) => {
-                let file = file.display();
-                return Err(Error::Failed(format!(
-                    "{file} is not a regular file; remove it: the index is only a cache"
-                )));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::Failed(error.to_string())),
+        if !is_ours_alone(file)? {
+            return Ok(None);
         }
+        // What is played back from it is in the index from then on.
+        is_ours_alone(&journal_of(file))?;
+        check_header(file)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let index = Index::over(Connection::open_with_flags(file, flags)?);
         index.tune()?;
@@ -100,8 +96,7 @@ impl Index {
     /// # Errors
     /// What the system says.
     pub fn remove_file(file: &Path) -> Result<()> {
-        let journal = file.with_extension("db-journal");
-        for file in [file, &journal] {
+        for file in [file, &journal_of(file)] {
             match std::fs::remove_file(file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     let doing = format!("remove {}", file.display());
@@ -189,6 +184,29 @@ impl Index {
         self.clear_meta(Meta::HeldUp)?;
         self.set_meta(Meta::RelistDue, "1")?;
         self.set_meta(Meta::ResetDue, "1")
+    }
+}
+
+/// Where SQLite keeps what was before the transaction that is open.
+fn journal_of(file: &Path) -> PathBuf {
+    file.with_extension("db-journal")
+}
+
+/// Whether there is such a file; it is refused if others could have written it, or if it may be
+/// another one by another name. A fifo would be waited for, and what a link points to is not ours.
+fn is_ours_alone(file: &Path) -> Result<bool> {
+    let metadata = match fs_err::symlink_metadata(file) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::Failed(error.to_string())),
+    };
+    match exposure::of_own_file(&metadata) {
+        None => Ok(true),
+        Some(what) => Err(Error::Failed(format!(
+            "{} {what}, so it is not used; remove it, the index is only a cache: rm -r {}",
+            file.display(),
+            quoted(&file.to_string_lossy())
+        ))),
     }
 }
 

@@ -189,14 +189,15 @@
 //!   what the process is told about itself. [`io::systemd`]: what the service manager is told.
 //!   [`io::time_zone`]: the time zone of the gateway.
 //!
-//! [`logging`] says where lines go; `logging::file` is the log file. [`report`] is what a pass
-//! tells people; `report::lines` how many lines of a kind. [`words`] has numbers, sizes and names
-//! as people read them, [`timestamp`] times as Dropbox writes them.
+//! [`logging`] says where lines go; [`logging::file`] is the log file, and `logging::apart` what it
+//! must not be. [`report`] is what a pass tells people; `report::lines` how many lines of a kind.
+//! [`words`] has numbers, sizes and names as people read them, [`timestamp`] times as Dropbox
+//! writes them.
 //!
 //! [`config`] is the configuration, read and checked in full before anything else:
 //! - `config::keys`: the one table of known keys. `config::document`: the file as a list of them.
-//! - `config::file`: where the file is, and whether it may be trusted. `config::error`: what is
-//!   wrong, as one line.
+//! - `config::file`: where the file is, and whether it may be trusted. [`config::exposure`]: who
+//!   else could change a file. `config::error`: what is wrong, as one line.
 //! - `config::openhab`: lines as openHAB's add-on had them, put right and told.
 //! - `config::filters`, `config::hosts`, `config::paths`: values of a kind. `config::tests`: claims
 //!   about whole files.

@@ -3,7 +3,8 @@
 //! Data never comes this way. Only our own lines do: at trace level the HTTP layer would print
 //! headers.
 
-mod file;
+mod apart;
+pub mod file;
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -13,7 +14,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use crate::config::{Config, ConfigError};
 use crate::io::env;
 use crate::io::time_zone::time_zone;
-use crate::report::CLEAR_LINE;
+use crate::report::{CLEAR_LINE, visible};
 use file::LogFile;
 pub use file::old_generation;
 
@@ -50,7 +51,7 @@ impl Log for Both {
             && is_ours
             && record.level() <= log::max_level()
         {
-            file.add(record.level(), &record.args().to_string());
+            file.add(record.level(), &shown(&record.args().to_string()));
         }
     }
 
@@ -88,12 +89,17 @@ pub fn start(verbose: u8) {
                 Level::Info | Level::Debug | Level::Trace => "",
             };
             let clear = if watched { CLEAR_LINE } else { "" };
-            writeln!(out, "{clear}{prefix}{}", record.args())
+            writeln!(out, "{clear}{prefix}{}", shown(&record.args().to_string()))
         })
         .build();
     if BOTH.stderr.set(stderr).is_ok() && log::set_logger(&BOTH).is_ok() {
         log::set_max_level(level);
     }
+}
+
+/// A text of one line or several, with nothing in them that steers a terminal, whoever wrote it.
+pub fn shown(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
 /// From now on lines go into the file of the configuration as well, what is done included.
@@ -102,14 +108,12 @@ pub fn start(verbose: u8) {
 /// Why the file cannot be where it is to be.
 pub fn to_file(config: &Config) -> Result<(), ConfigError> {
     let file = match &config.log.file {
-        Some(path) if file::is_usable(path, config)? => {
-            let max_bytes = config.log.max_kib * 1024;
-            let wanted = log::max_level().max(LevelFilter::Info);
-            log::set_max_level(wanted);
-            Some(LogFile::new(path, max_bytes, time_zone()))
-        }
-        _ => None,
+        Some(path) => file::opened(path, config, time_zone())?,
+        None => None,
     };
+    if file.is_some() {
+        log::set_max_level(log::max_level().max(LevelFilter::Info));
+    }
     flush();
     *BOTH.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
     Ok(())

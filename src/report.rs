@@ -14,7 +14,7 @@ use log::Level;
 use serde::Serialize;
 
 mod lines;
-pub use crate::words::{counted, grouped, in_brackets, printable, size_text};
+pub use crate::words::{counted, grouped, in_brackets, printable, size_text, visible};
 
 use lines::{Lines, Whole};
 
@@ -139,7 +139,7 @@ impl KnownProblems {
         let now = report.problems.borrow();
         let over = "no longer a problem";
         for path in self.problems.keys().filter(|path| !now.contains_key(*path)) {
-            let line = format!("{path}: {over}");
+            let line = format!("{}: {over}", printable(path));
             report.lines.say(Level::Info, Whole::Verbose, over, &line);
         }
         let is_new = now
@@ -178,8 +178,8 @@ pub struct Report {
 #[derive(Default)]
 struct HeldDeletes {
     count: u64,
-    /// All of them where somebody wants them, else the first.
-    shown: Vec<String>,
+    /// All of them where somebody wants them, else the first: what would be done, and the path.
+    shown: Vec<(String, String)>,
     wants_all: bool,
 }
 
@@ -241,7 +241,7 @@ impl Report {
         }
     }
 
-    /// Something was done to `path`, or would be; `more` is said after it.
+    /// Something was done to `path`, or would be; `more` is said after it, with names as they are.
     pub fn changed(&self, change: Change, path: &str, more: &str) {
         self.count(|counts| match change {
             Change::Upload => counts.uploaded += 1,
@@ -254,31 +254,28 @@ impl Report {
         });
         let (done, planned) = change.words();
         let space = if more.is_empty() { "" } else { " " };
-        let path = printable(path);
-        let more = printable(more);
+        let true_names = format!("{path}{space}{more}");
+        let names = format!("{}{space}{}", printable(path), printable(more));
         if change == Change::Conflict {
-            self.conflicts
-                .borrow_mut()
-                .push(format!("{path}{space}{more}"));
+            self.conflicts.borrow_mut().push(true_names.clone());
         }
         match self.kind {
             // A copy is something to look at, even for who only reads what cron mails.
             ReportKind::Changes if change == Change::Conflict => {
-                let line = format!("{done} {path}{space}{more}");
+                let line = format!("{done} {names}");
                 self.lines.say(Level::Warn, Whole::Json, "conflict", &line);
             }
             ReportKind::Changes => {
-                let line = format!("{done} {path}{space}{more}");
+                let line = format!("{done} {names}");
                 self.lines.say(Level::Info, Whole::Verbose, done, &line);
             }
             ReportKind::Plan => {
                 // A closed stdout is the reader's choice.
-                let _ = writeln!(std::io::stdout(), "{planned} {path}{space}{more}");
+                let _ = writeln!(std::io::stdout(), "{planned} {names}");
             }
             ReportKind::CollectedPlan => {
-                self.plan
-                    .borrow_mut()
-                    .push(format!("{planned} {path}{space}{more}"));
+                let mut plan = self.plan.borrow_mut();
+                plan.push(format!("{planned} {true_names}"));
             }
         }
     }
@@ -291,23 +288,21 @@ impl Report {
     /// A path changed while it was being handled; the next pass sees to it.
     pub fn deferred(&self, path: &str, why: &str) {
         self.count(|counts| counts.deferred += 1);
-        let (path, why) = (printable(path), printable(why));
+        let (path, why) = (printable(path), visible(why));
         let line = format!("left for the next run: {path}: {why}");
         let kind = format!("left for the next run: {why}");
         self.lines.say(Level::Info, Whole::Verbose, &kind, &line);
     }
 
-    /// A path could not be handled. The first that is said of a path counts.
+    /// A path could not be handled. The first that is said of a path counts. Other names in the
+    /// text are [`printable`].
     pub fn problem(&self, path: &str, text: &str) {
-        let (path, text) = (printable(path), printable(text));
-        if let Entry::Vacant(problem) = self.problems.borrow_mut().entry(path) {
-            let path = problem.key();
+        let text = visible(text);
+        if let Entry::Vacant(problem) = self.problems.borrow_mut().entry(path.to_owned()) {
+            let line = format!("{}: {text}", printable(path));
             match self.known.get(path) == Some(&text) {
-                true => log::debug!("{path}: {text}"),
-                false => {
-                    let line = format!("{path}: {text}");
-                    self.lines.say(Level::Warn, Whole::Json, &text, &line);
-                }
+                true => log::debug!("{line}"),
+                false => self.lines.say(Level::Warn, Whole::Json, &text, &line),
             }
             problem.insert(text);
         }
@@ -316,7 +311,7 @@ impl Report {
     /// Something about a path that is worth a line and changes nothing. `text` is the same for all
     /// paths of a kind.
     pub fn remark(&self, level: Level, path: &str, text: &str) {
-        let line = format!("{}: {}", printable(path), printable(text));
+        let line = format!("{}: {}", printable(path), visible(text));
         self.lines.say(level, Whole::Verbose, text, &line);
     }
 
@@ -326,20 +321,25 @@ impl Report {
         held.count += 1;
         if held.wants_all || held.shown.len() < HELD_SAID {
             held.shown
-                .push(format!("would delete {place} {}", printable(path)));
+                .push((format!("would delete {place}"), path.to_owned()));
         }
     }
 
     /// All that a halt keeps from being deleted, if somebody wants all of it, else the first.
     pub fn held_deletes(&self) -> Vec<String> {
-        self.held.borrow().shown.clone()
+        let held = self.held.borrow();
+        let lines = held
+            .shown
+            .iter()
+            .map(|(what, path)| format!("{what} {path}"));
+        lines.collect()
     }
 
     /// Says what a halt keeps from being deleted.
     pub fn tell_held(&self) {
         let held = self.held.borrow();
-        for line in held.shown.iter().take(HELD_SAID) {
-            log::warn!("{line}");
+        for (what, path) in held.shown.iter().take(HELD_SAID) {
+            log::warn!("{what} {}", printable(path));
         }
         let more = held.count.saturating_sub(HELD_SAID as u64);
         if more > 0 {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::words::visible;
+
 /// A fault in the configuration: exit code 78. Prints as `FILE:LINE: KEY: what; remedy`, and
 /// what else is wrong on lines of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +48,7 @@ impl ConfigError {
         }
         line.push_str(&format!(": {}; {}", self.what, self.remedy));
         // One line, whatever the file holds, and nothing that steers a terminal.
-        let escaped = |c: char| -> String {
-            match c.is_control() {
-                true => c.escape_default().collect(),
-                false => c.to_string(),
-            }
-        };
-        line.chars().map(escaped).collect()
+        visible(&line)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::exposure::{self, Exposed};
 use super::{Config, ConfigError};
 use crate::core::invocation::quoted;
 
@@ -13,9 +14,9 @@ use crate::core::invocation::quoted;
 const BYTES_MAX: u64 = 1 << 20;
 
 impl Config {
-    /// Reads and checks a file. Refused are a file that anyone or another user than root may
-    /// write, one in a directory where anyone may put another in its place, and one that holds a
-    /// token or app secret and may be written by a group.
+    /// Reads and checks a file. Refused is one that others than root and the user at work may
+    /// write, or put another in the place of; a group counts, but for a user's own. So are such
+    /// certificates, and a token or app secret in a file that any group may write.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let (bytes, metadata) = read(path).map_err(|error| {
             // fs-err names the operation and the path; the path is printed before this already.
@@ -41,8 +42,10 @@ impl Config {
             }
         })?;
         let mode = metadata.permissions().mode();
-        check_writers(path, &metadata)?;
+        check_writers(path, &metadata)
+            .map_err(|(path, exposed)| fault(&path, &exposed.what, &exposed.remedy))?;
         let mut config = Config::parse(path, &text)?;
+        check_ca_file(&config)?;
         let dropbox = &config.dropbox;
         let shown = quoted(&path.to_string_lossy());
         let has_password = |url: &String| url.contains('@');
@@ -126,34 +129,47 @@ impl Config {
     }
 }
 
-/// Whoever can change the configuration decides what is uploaded, and where to.
-fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
-    let shown = quoted(&path.to_string_lossy());
-    if metadata.mode() & 0o002 != 0 {
-        let what = "can be changed by every user of this machine";
-        return Err(fault(path, what, &format!("chmod o-w {shown}")));
+/// Whoever can change this file, or put another in its place, decides what is uploaded, and where
+/// to. It lies in the directory it is named in and, where that is a link, in another one as well.
+fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), (PathBuf, Exposed)> {
+    if let Some(exposed) = exposure::of_file(path, metadata) {
+        return Err((path.to_owned(), exposed));
     }
-    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    if owner != 0 && owner != user {
-        let what = format!("belongs to another user (uid {owner}), who can change it");
-        let remedy = format!("run ferrybox as that user, or: chown {user} {shown}");
-        return Err(fault(path, &what, &remedy));
-    }
-    let dir = match path.parent() {
-        Some(dir) if dir.as_os_str().is_empty() => Path::new("."),
-        Some(dir) => dir,
-        None => return Ok(()),
-    };
-    // With the sticky bit, as on /tmp, nobody can put another file in its place.
-    if std::fs::metadata(dir).is_ok_and(|dir| dir.mode() & 0o1002 == 0o002) {
-        let what = "can be replaced by every user of this machine";
-        return Err(fault(
-            path,
-            what,
-            &format!("chmod o-w {}", quoted(&dir.to_string_lossy())),
-        ));
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    for path in [path, &real] {
+        let dir = match path.parent() {
+            Some(dir) if dir.as_os_str().is_empty() => Path::new("."),
+            Some(dir) => dir,
+            None => continue,
+        };
+        let metadata = std::fs::metadata(dir);
+        if let Some(exposed) = metadata
+            .ok()
+            .and_then(|dir_is| exposure::of_dir(dir, &dir_is))
+        {
+            return Err((path.to_owned(), exposed));
+        }
     }
     Ok(())
+}
+
+/// Certificates that are trusted decide whom the sign-in is sent to. A file that cannot be read is
+/// told of where it is.
+fn check_ca_file(config: &Config) -> Result<(), ConfigError> {
+    let Some(file) = &config.network.ca_file else {
+        return Ok(());
+    };
+    let Ok(metadata) = std::fs::metadata(file) else {
+        return Ok(());
+    };
+    check_writers(file, &metadata).map_err(|(file, exposed)| ConfigError {
+        key: Some("network.ca_file".to_owned()),
+        ..fault(
+            &config.path,
+            &format!("{} {}", file.display(), exposed.what),
+            &exposed.remedy,
+        )
+    })
 }
 
 /// Whether a file is a configuration of ferrybox, usable or not: it sets a content dir.

@@ -32,6 +32,7 @@ use crate::engine::remembered::reason_of;
 use crate::error::Result;
 use crate::index::{Reason, RemoteFile};
 use crate::io::disk::Access;
+use crate::report::printable;
 use crate::report::size_text;
 
 /// Free space a download leaves, in bytes, where that is more than [`RESERVE_SHARE`].
@@ -167,7 +168,10 @@ impl<'a> Downloads<'a> {
             }
             if let Ok(path) = dir.join(name) {
                 match self.disk.remove_file(&path) {
-                    Ok(()) => log::debug!("removed a leftover of an earlier run: {path}"),
+                    Ok(()) => {
+                        let path = printable(path.as_str());
+                        log::debug!("removed a leftover of an earlier run: {path}");
+                    }
                     Err(error) => log::debug!("{error}"),
                 }
             }

@@ -11,6 +11,7 @@ use crate::engine::stable_read::Unread;
 use crate::engine::survey::Survey;
 use crate::error::Result;
 use crate::index::{Base, BaseFile, Remote};
+use crate::report::printable;
 
 /// Looks at one item and does what is to be done; `how` says where a file's bytes come from.
 pub(crate) fn visit<'a>(
@@ -202,7 +203,7 @@ fn tell_not_downloadable(cx: &Context<'_>, walk: Walk, item: &Item) {
             "Dropbox has a web document or a link of this name, which cannot be downloaded; \
              both are left alone: rename one",
         ),
-        (Walk::All, _) => log::debug!("{}: cannot be downloaded", item.display_path),
+        (Walk::All, _) => log::debug!("{}: cannot be downloaded", printable(&item.display_path)),
         (Walk::Pending, _) => {}
     }
 }

@@ -35,6 +35,7 @@ use crate::engine::survey::Survey;
 use crate::error::{Result, state_error};
 use crate::index::{Base, HeldBy, Remote, Row, RowSummary};
 use crate::io::stat::Kind;
+use crate::report::printable;
 
 /// Walks the whole tree.
 ///
@@ -420,7 +421,7 @@ fn is_left_out<'a>(cx: &mut Context<'a>, actions: &mut dyn Actions<'a>, item: &I
 fn tell_clash(cx: &Context<'_>, dir: &RelPath, found: &[LocalEntry]) {
     for entry in found {
         let others: Vec<_> = found.iter().filter(|e| e.name != entry.name).collect();
-        let other = others.first().map_or("", |e| e.name.as_str());
+        let other = printable(others.first().map_or("", |e| e.name.as_str()));
         cx.env.report.problem(
             &spelling(dir, &entry.name),
             &format!("Dropbox would take it for the same name as {other}: rename one of them"),

@@ -1,18 +1,36 @@
 //! Where our own things are on this machine: the state and the runtime directory.
 
-use std::io::IsTerminal;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::config::exposure;
 use crate::core::invocation::Invocation;
 use crate::error::{Error, Result, state_error};
 use crate::io::RealDisk;
 use crate::io::disk::{Disk, Disks};
 use crate::io::env::{env, home, user_name};
+use crate::words::printable;
 
 /// `statfs` magic number of tmpfs.
 const TMPFS_MAGIC: i128 = 0x0102_1994;
+
+/// The sign-in in the state directory.
+const SIGN_IN_FILE: &str = "token.json";
+/// What is in a state directory, and what a filesystem of its own has in it.
+const STATE_FILES: [&str; 7] = [
+    SIGN_IN_FILE,
+    "pending-auth.json",
+    "personal-account.json",
+    "cursor.json",
+    "index.db",
+    "index.db-journal",
+    "lost+found",
+];
+/// A file that is just being written has this behind its name.
+const UNFINISHED: &str = ".new";
 
 /// Users of services, by convention.
 const SYSTEM_USERS: std::ops::Range<u32> = 1..1000;
@@ -66,24 +84,66 @@ pub fn invocation(config: &Config, named: Option<&Path>) -> Invocation {
     Invocation::new(owner.as_deref(), state, named)
 }
 
-/// Opens the state directory; made private if it is new or still empty of secrets.
+/// Opens the state directory, which is made if there is none, and made private if it is only ours.
+///
+/// It is what was opened that is asked and changed, never what a path stands for: a link is not
+/// followed, and where others could put one in its place it is not used.
 ///
 /// # Errors
-/// What the system says.
+/// What the system says; [`Error::Failed`] if it is or may become somebody else's.
 pub fn open_state(dir: &Path) -> Result<RealDisk> {
     let wrap = |error: std::io::Error| state_error("use the state directory (state.dir)", &error);
-    if !dir.exists() {
-        if let Some(parent) = dir.parent() {
-            fs_err::create_dir_all(parent).map_err(wrap)?;
+    let opened = match opened_state(dir)? {
+        Some(opened) => opened,
+        None => {
+            make_state(dir)?;
+            opened_state(dir)?.ok_or_else(|| wrap(ErrorKind::NotFound.into()))?
         }
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(dir)
-            .map_err(|error| Error::Failed(format!("cannot make {}: {error}", dir.display())))?;
+    };
+    let mode = opened.metadata().map_err(wrap)?.mode();
+    // Beside a sign-in that others could read, the mode is told of where that is read.
+    if mode & 0o077 != 0 && !dir.join(SIGN_IN_FILE).exists() {
+        if let Some(name) = foreign_name(dir).map_err(wrap)? {
+            return Err(Error::Failed(format!(
+                "the state directory {} is open to others (mode {:04o}) and holds {}, which is not \
+                 ferrybox's: name a directory of its own with state.dir",
+                dir.display(),
+                mode & 0o7777,
+                printable(&name)
+            )));
+        }
+        let private = std::fs::Permissions::from_mode(0o700);
+        opened.set_permissions(private).map_err(wrap)?;
     }
-    let metadata = fs_err::metadata(dir).map_err(wrap)?;
-    let user = rustix::process::geteuid().as_raw();
-    if metadata.uid() != user {
+    Ok(RealDisk::over(dir, opened))
+}
+
+/// The state directory, if there is one, and it is ours: what was opened, not what its path stands
+/// for at another time.
+fn opened_state(dir: &Path) -> Result<Option<File>> {
+    let wrap = |error: std::io::Error| state_error("use the state directory (state.dir)", &error);
+    let opened = match open_dir(dir) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            let named: PathBuf = dir.components().collect();
+            let Ok(target) = std::fs::read_link(named) else {
+                let dir = dir.display();
+                return Err(wrap(std::io::Error::new(
+                    error.kind(),
+                    format!("{dir}: {error}"),
+                )));
+            };
+            return Err(Error::Failed(format!(
+                "the state directory {} is a link to {}, which could be anybody's: name the \
+                 directory itself with state.dir",
+                dir.display(),
+                target.display()
+            )));
+        }
+    };
+    let metadata = opened.metadata().map_err(wrap)?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(Error::Failed(format!(
             "the state directory {} belongs to another user ({}); run ferrybox as that user, or \
              name another with state.dir",
@@ -91,11 +151,80 @@ pub fn open_state(dir: &Path) -> Result<RealDisk> {
             user_name(metadata.uid())
         )));
     }
-    if metadata.permissions().mode() & 0o077 != 0 && !dir.join("token.json").exists() {
-        let private = std::fs::Permissions::from_mode(0o700);
-        fs_err::set_permissions(dir, private).map_err(wrap)?;
+    // Of what was opened, wherever its path leads by now.
+    check_above(dir, &parent_of(&opened).map_err(wrap)?)?;
+    Ok(Some(opened))
+}
+
+/// Makes the state directory and what leads to it, for its owner alone.
+fn make_state(dir: &Path) -> Result<()> {
+    let wrap = |error: std::io::Error| state_error(&format!("make {}", dir.display()), &error);
+    let mut private = std::fs::DirBuilder::new();
+    private.mode(0o700).recursive(true);
+    private.create(above(dir)).map_err(wrap)?;
+    check_above(dir, &fs_err::metadata(above(dir)).map_err(wrap)?)?;
+    private
+        .recursive(false)
+        .create(dir)
+        .or_else(|error| match error.kind() {
+            // What has come meanwhile is looked at like any other.
+            ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(error),
+        })
+        .map_err(wrap)
+}
+
+/// Refuses a state directory in one where others could put something else in its place.
+fn check_above(dir: &Path, parent: &Metadata) -> Result<()> {
+    match exposure::of_dir(above(dir), parent) {
+        None => Ok(()),
+        Some(exposed) => Err(Error::Failed(format!(
+            "the state directory {} {}; {}, or name another with state.dir",
+            dir.display(),
+            exposed.what,
+            exposed.remedy
+        ))),
     }
-    RealDisk::open(dir).map_err(wrap)
+}
+
+/// The directory that this one is in.
+fn above(dir: &Path) -> &Path {
+    match dir.parent() {
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => dir,
+    }
+}
+
+/// Opens a directory, and no link to one.
+///
+/// # Errors
+/// What the system says.
+pub fn open_dir(dir: &Path) -> std::io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+    // With a slash at its end, or a dot, a link would be followed all the same.
+    let dir: PathBuf = dir.components().collect();
+    Ok(File::from(rustix::fs::open(&dir, flags, Mode::empty())?))
+}
+
+/// What `stat` says of the directory that an open one is in.
+fn parent_of(dir: &File) -> std::io::Result<Metadata> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+    File::from(rustix::fs::openat(dir, "..", flags, Mode::empty())?).metadata()
+}
+
+/// A name in the state directory that is none of ours.
+fn foreign_name(dir: &Path) -> std::io::Result<Option<String>> {
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let known = name.strip_suffix(UNFINISHED).unwrap_or(&name);
+        if !STATE_FILES.contains(&known) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Where configurations are: beside this one, and where they are looked for.
@@ -187,11 +316,8 @@ impl Disks for RealDisks {
     }
 
     fn state_as_it_is(&self, dir: &Path) -> Result<Option<Box<dyn Disk>>> {
-        if !dir.exists() {
-            return Ok(None);
-        }
-        let wrap = |error: std::io::Error| state_error("use the state directory", &error);
-        Ok(Some(Box::new(RealDisk::open(dir).map_err(wrap)?)))
+        let opened = opened_state(dir)?;
+        Ok(opened.map(|opened| Box::new(RealDisk::over(dir, opened)) as Box<dyn Disk>))
     }
 
     fn runtime(&self) -> Option<Box<dyn Disk>> {

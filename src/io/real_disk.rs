@@ -24,6 +24,7 @@ use crate::io::env::user_name;
 use crate::io::file_ids::{OwnerIds, TakenOn, reads_everything};
 use crate::io::listing::{DirHandle, Listing, Names, NotUtf8};
 use crate::io::stat::{FileAccess, Kind, Rights, Stamp, Status};
+use crate::words::printable;
 
 /// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
 /// cifs, smb2 (magic numbers of `statfs(2)`).
@@ -65,14 +66,19 @@ impl RealDisk {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| said(errno, "open", &path.display().to_string()))?;
-        Ok(RealDisk {
+        Ok(RealDisk::over(path, root))
+    }
+
+    /// The tree below a directory that is open; `path` is for messages.
+    pub fn over(path: &Path, root: impl Into<OwnedFd>) -> RealDisk {
+        RealDisk {
             path: path.to_owned(),
-            root,
+            root: root.into(),
             has_openat2: Cell::new(true),
             keeps_inodes: RefCell::default(),
             last_device: Cell::new(None),
             owner: None,
-        })
+        }
     }
 
     /// The same as a content dir: root works in it under the ids of its owner.
@@ -119,7 +125,7 @@ impl RealDisk {
         if path.is_root() {
             self.path.display().to_string()
         } else {
-            self.path.join(path.as_str()).display().to_string()
+            printable(&self.path.join(path.as_str()).display().to_string())
         }
     }
 

@@ -8,6 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
 use crate::io::env::env;
+use crate::words::visible;
 
 /// Signs of life are not sent more often than this.
 const BEAT_EVERY: Duration = Duration::from_secs(30);
@@ -45,7 +46,7 @@ impl Systemd {
 
     /// One line about what is being done.
     pub fn status(&self, text: &str) {
-        self.tell(&format!("STATUS={text}"));
+        self.tell(&format!("STATUS={}", visible(text)));
     }
 
     /// A sign of life.

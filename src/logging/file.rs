@@ -1,16 +1,21 @@
 //! The log file: written once a pass, kept small, and not where it wears out a card.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::Level;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 
+use super::apart;
+use crate::config::exposure;
 use crate::config::{Config, ConfigError};
+use crate::io::dirs::open_dir;
+use crate::report::visible;
 use crate::timestamp::local_text;
 
 /// Major number of the devices of SD cards and eMMC (devices.txt of Linux).
@@ -19,8 +24,12 @@ const MMC_MAJOR: u32 = 179;
 const PENDING_MAX: usize = 32 * 1024;
 
 /// A file that lines are added to.
-pub(super) struct LogFile {
+pub struct LogFile {
+    /// Where it is, for people.
     path: PathBuf,
+    /// The directory it is in, opened once: whatever becomes of the path, it stays this one.
+    dir: File,
+    name: OsString,
     max_bytes: u64,
     zone: TimeZone,
     pending: String,
@@ -28,9 +37,12 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    pub(super) fn new(path: &Path, max_bytes: u64, zone: TimeZone) -> LogFile {
+    /// The log at a path, in the directory of that path.
+    fn in_dir(dir: File, path: &Path, max_bytes: u64, zone: TimeZone) -> LogFile {
         LogFile {
             path: path.to_owned(),
+            dir,
+            name: path.file_name().unwrap_or_default().to_owned(),
             max_bytes,
             zone,
             pending: String::new(),
@@ -38,7 +50,9 @@ impl LogFile {
         }
     }
 
-    pub(super) fn add(&mut self, level: Level, text: &str) {
+    /// Adds a text, with the time before each line of it. It is written at the end of the pass, or
+    /// once it is long.
+    pub fn add(&mut self, level: Level, text: &str) {
         let time = local_text(Timestamp::now(), &self.zone);
         let level = match level {
             Level::Error => "error: ",
@@ -55,7 +69,7 @@ impl LogFile {
     }
 
     /// Writes what waits, in one call. What cannot be written is lost, and that is said once.
-    pub(super) fn write(&mut self) {
+    pub fn write(&mut self) {
         if self.pending.is_empty() {
             return;
         }
@@ -65,27 +79,37 @@ impl LogFile {
         {
             let path = self.path.display();
             // The log itself cannot be used for it.
-            let _ = writeln!(io::stderr(), "warning: cannot write to {path}: {error}");
+            let line = format!("warning: no log.file: cannot write to {path}: {error}");
+            let _ = writeln!(io::stderr(), "{}", visible(&line));
         }
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        let size = std::fs::symlink_metadata(&self.path).map_or(0, |file| file.size());
+        let mut file = self.open()?;
+        let size = file.metadata()?.size();
         if size > 0 && size + bytes.len() as u64 > self.max_bytes {
-            std::fs::rename(&self.path, old_generation(&self.path))?;
-        }
-        // Not to wait for a reader, should it be a pipe.
-        let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or(0);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .custom_flags(flags)
-            .open(&self.path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no file"));
+            let old = old_generation(Path::new(&self.name));
+            rustix::fs::renameat(&self.dir, &self.name, &self.dir, &old)?;
+            file = self.open()?;
         }
         file.write_all(bytes)
+    }
+
+    /// Opens the file, or makes it. It is ours alone: by another name it would be another file.
+    fn open(&self) -> io::Result<File> {
+        // Not to wait for a reader, should it be a pipe.
+        let flags = OFlags::WRONLY
+            | OFlags::APPEND
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = File::from(rustix::fs::openat(&self.dir, &self.name, flags, mode)?);
+        match exposure::of_own_file(&file.metadata()?) {
+            None => Ok(file),
+            Some(what) => Err(io::Error::other(format!("it {what}"))),
+        }
     }
 }
 
@@ -96,52 +120,74 @@ pub fn old_generation(path: &Path) -> PathBuf {
     old.into()
 }
 
-/// Whether there can be a log. A directory that is missing, as those below /run are after a start
-/// of the machine, is made; where that cannot be, the work is done without a log.
+/// The log of a configuration. A directory that is missing, as those below /run are after a start
+/// of the machine, is made; where that cannot be, or others could put something else in the place
+/// of the file, the work is done without a log.
 ///
 /// # Errors
 /// If it must not be there.
-pub(super) fn is_usable(path: &Path, config: &Config) -> Result<bool, ConfigError> {
+pub fn opened(
+    path: &Path,
+    config: &Config,
+    zone: TimeZone,
+) -> Result<Option<LogFile>, ConfigError> {
+    let refused = |what: String, remedy: &str| ConfigError {
+        file: config.path.clone(),
+        line: None,
+        key: Some("log.file".to_owned()),
+        what,
+        remedy: remedy.to_owned(),
+        next: None,
+    };
+    if let Some(what) = apart::taken_for(path, config) {
+        let what = format!("{} is {what}", path.display());
+        let remedy = "name a file that is nothing else's, such as /run/ferrybox/ferrybox.log";
+        return Err(refused(what, remedy));
+    }
     let dir = path.parent().unwrap_or(Path::new("/"));
-    let made = match std::fs::metadata(dir) {
+    let made = match open_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => DirBuilder::new()
             .mode(0o700)
             .create(dir)
-            .and_then(|()| std::fs::metadata(dir)),
+            .and_then(|()| open_dir(dir)),
         found => found,
     };
-    let device = match made {
-        Ok(dir) => dir.dev(),
+    let found = made.and_then(|dir| dir.metadata().map(|metadata| (dir, metadata)));
+    let (opened, metadata) = match found {
+        Ok(found) => found,
         Err(error) => {
             log::warn!("no log.file: {}: {error}", dir.display());
-            return Ok(false);
+            return Ok(None);
         }
     };
     let root = std::fs::metadata("/").map_or(0, |root| root.dev());
-    let is_card = rustix::fs::major(device) == MMC_MAJOR || device == root;
+    let is_card = rustix::fs::major(metadata.dev()) == MMC_MAJOR || metadata.dev() == root;
     if is_card && !config.log.force {
-        return Err(ConfigError {
-            file: config.path.clone(),
-            line: None,
-            key: Some("log.file".to_owned()),
-            what: format!("{} is on the card this machine runs from", path.display()),
-            remedy: "a log wears it out: name a file below /run, or set log.force = true"
-                .to_owned(),
-            next: None,
-        });
+        let what = format!("{} is on the card this machine runs from", path.display());
+        let remedy = "a log wears it out: name a file below /run, or set log.force = true";
+        return Err(refused(what, remedy));
     }
-    Ok(true)
+    if let Some(exposed) = exposure::of_dir(dir, &metadata) {
+        let (what, remedy) = (exposed.what, exposed.remedy);
+        log::warn!("no log.file: {} {what}; {remedy}", path.display());
+        return Ok(None);
+    }
+    let max_bytes = config.log.max_kib * 1024;
+    Ok(Some(LogFile::in_dir(opened, path, max_bytes, zone)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn log(name: &str, max_bytes: u64) -> (PathBuf, LogFile) {
         let dir = std::env::temp_dir().join(format!("ferrybox-log-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join("ferrybox.log");
-        let log = LogFile::new(&path, max_bytes, TimeZone::UTC);
+        let opened = open_dir(&dir).unwrap();
+        let log = LogFile::in_dir(opened, &path, max_bytes, TimeZone::UTC);
         (path, log)
     }
 
@@ -208,5 +254,65 @@ mod tests {
         log.write();
         assert!(!victim.exists());
         done(&path);
+    }
+
+    /// W3: what others could write to, or what may be another file, gets no line.
+    #[test]
+    fn w3_a_file_that_is_not_ours_alone_is_left_alone() {
+        let (path, mut log) = log("own", 1000);
+        let other = path.with_extension("other");
+        let mut refused = |why: &str| {
+            let before = std::fs::read(&path).unwrap();
+            log.add(Level::Info, "hello");
+            let error = log.append(b"hello").unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+            log.write();
+            assert_eq!(std::fs::read(&path).unwrap(), before, "{why}");
+        };
+        std::fs::write(&other, "victim").unwrap();
+        std::fs::hard_link(&other, &path).unwrap();
+        refused("has another name");
+        std::fs::remove_file(&other).unwrap();
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&path, mode(0o666)).unwrap();
+        refused("can be changed by others (mode 0666)");
+        std::fs::set_permissions(&path, mode(0o600)).unwrap();
+        if std::os::unix::fs::chown(&path, Some(4242), None).is_ok() {
+            refused("belongs to another user (uid 4242)");
+        }
+        assert!(log.is_told, "once");
+        done(&path);
+    }
+
+    /// W3: the directory is the one that was opened, and so a full file is renamed in it.
+    #[test]
+    fn w3_a_directory_that_is_exchanged_gets_and_loses_nothing() {
+        let (path, mut log) = log("exchanged", 1000);
+        let dir = path.parent().unwrap();
+        let aside = dir.with_extension("aside");
+        let victim = dir.with_extension("victim");
+        std::fs::create_dir(&victim).unwrap();
+        let old = victim.join("ferrybox.log.1");
+        std::fs::write(&old, "theirs").unwrap();
+        std::fs::write(victim.join("ferrybox.log"), "x".repeat(990)).unwrap();
+        std::fs::rename(dir, &aside).unwrap();
+        std::os::unix::fs::symlink(&victim, dir).unwrap();
+        for _ in 0..30 {
+            log.add(Level::Info, &"y".repeat(100));
+            log.write();
+        }
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "theirs");
+        assert_eq!(
+            std::fs::metadata(victim.join("ferrybox.log"))
+                .unwrap()
+                .len(),
+            990
+        );
+        assert!(aside.join("ferrybox.log.1").exists());
+        assert!(open_dir(dir).is_err(), "a link is no directory");
+        for made in [&aside, &victim] {
+            std::fs::remove_dir_all(made).unwrap();
+        }
+        std::fs::remove_file(dir).unwrap();
     }
 }

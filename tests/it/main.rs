@@ -28,6 +28,7 @@ mod deletes;
 mod disks;
 mod dry_run;
 mod excluded;
+mod exposed;
 mod filters;
 mod folders;
 mod halts;

@@ -1,12 +1,13 @@
 //! The style of the source, where a test can hold it: who may import whom ([`layers`]), how large
 //! things may become ([`sizes`]), what they are called ([`names`]), and that what the docs say of
-//! files is true ([`docs`]).
+//! files is true ([`docs`]) and of tests ([`threats`]).
 
 mod docs;
 mod layers;
 mod names;
 mod sizes;
 mod source;
+mod threats;
 
 use source::{sources, text_of};
 

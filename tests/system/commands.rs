@@ -71,7 +71,7 @@ fn problems_are_said_even_in_cron_with_one_summary_line() {
     assert_eq!(said.code, 3);
     let lines: Vec<_> = said.err.lines().collect();
     assert_eq!(lines.len(), 2, "{}", said.err);
-    assert!(lines[0].contains("/back\\slash: "), "{}", said.err);
+    assert!(lines[0].contains("/back\\\\slash: "), "{}", said.err);
     assert!(
         lines[1].contains("1 uploaded, 1 with a problem"),
         "{}",
@@ -286,6 +286,40 @@ fn the_configuration_is_found_by_its_variable_and_after_the_command() {
     assert_eq!(said(command.output().unwrap()).code, 0);
 }
 
+/// W5: a name looks like no other one, and like nothing that is no name; JSON has it as it is.
+#[test]
+fn w5_names_show_as_what_they_are_and_json_has_them_as_they_are() {
+    let console = ready();
+    let name = "\u{202e}gnp\u{2028}\u{200b}\\u{1b}";
+    let shown = "/\\u{202e}gnp\\u{2028}\\u{200b}\\\\u{1b}: ";
+    console.put(name, "x");
+    let log = console.path("f.log");
+    console.write_config(&format!(
+        "{}[log]\nfile = \"{}\"\nforce = true\n",
+        console.config_text(),
+        log.display()
+    ));
+    let said = console.run(&["sync", "-v"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains(shown), "{}", said.err);
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains(shown), "{log}");
+    let said = console.run(&["sync", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(json["problems"][0]["path"], format!("/{name}"));
+    let other = "b\u{202e}\u{1b}[2J";
+    console.put(other, "x");
+    let said = console.run(&["sync", "--dry-run", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let is_raw = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{2028}\u{200b}".contains(c));
+    assert!(!said.out.contains(is_raw), "{}", said.out);
+    let line = format!("would upload /{other} (1 byte)");
+    assert_eq!(json["plan"][0], line, "{}", said.out);
+    let said = console.run(&["sync", "--dry-run"]);
+    let line = "would upload /b\\u{202e}\\u{1b}[2J (1 byte)\n";
+    assert_eq!(said.out, line);
+}
+
 #[test]
 fn under_journald_lines_carry_their_priority() {
     let console = ready();
@@ -297,7 +331,7 @@ fn under_journald_lines_carry_their_priority() {
         "{}",
         said.err
     );
-    assert!(said.err.contains("<4>/back\\slash: "), "{}", said.err);
+    assert!(said.err.contains("<4>/back\\\\slash: "), "{}", said.err);
 }
 
 #[test]

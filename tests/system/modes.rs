@@ -80,16 +80,48 @@ fn state_is_private_and_downloads_obey_the_umask() {
     }
 }
 
+/// W1.
 #[test]
-fn a_linked_state_directory_is_followed_and_made_private_itself() {
+fn w1_a_linked_state_directory_is_refused_and_what_it_leads_to_stays_as_it_is() {
     let console = Console::new();
-    fs::create_dir(console.path("elsewhere")).unwrap();
-    set_mode(&console.path("elsewhere"), 0o755);
-    symlink(console.path("elsewhere"), console.state()).unwrap();
-    console.authenticate();
-    assert_eq!(console.run(&["sync"]).code, 0);
-    assert_eq!(mode(&console.path("elsewhere")), 0o700);
-    assert!(console.path("elsewhere/token.json").exists());
+    let elsewhere = console.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    set_mode(&elsewhere, 0o755);
+    symlink(&elsewhere, console.state()).unwrap();
+    for command in ["login", "logout", "sync", "sync --dry-run"] {
+        let args: Vec<_> = command.split(' ').collect();
+        let words = ["is a link to", "elsewhere", "with state.dir"];
+        refused(&console.run(&args), 1, &words);
+    }
+    assert_eq!(mode(&elsewhere), 0o755);
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
+
+/// W1: as `StateDirectory=` of a unit, and by the defaults.
+#[test]
+fn w1_the_same_goes_for_every_way_to_name_it() {
+    let console = Console::new();
+    let text = console.config_text();
+    let named = format!("[state]\ndir = \"{}\"\n", console.state().display());
+    console.write_config(&text.replace(&named, ""));
+    let elsewhere = console.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    set_mode(&elsewhere, 0o755);
+    let above = console.path("home/.local/state");
+    fs::create_dir_all(&above).unwrap();
+    symlink(&elsewhere, above.join("ferrybox")).unwrap();
+    let mut by_systemd = console.command(&["login"]);
+    by_systemd.env("STATE_DIRECTORY", above.join("ferrybox"));
+    let mut commands = vec![by_systemd];
+    if !is_root() {
+        let mut by_default = console.command(&["login"]);
+        by_default.env("XDG_STATE_HOME", &above);
+        commands.extend([by_default, console.command(&["login"])]);
+    }
+    for mut command in commands {
+        refused(&said(command.output().unwrap()), 1, &["is a link to"]);
+        assert_eq!(mode(&elsewhere), 0o755);
+    }
 }
 
 #[test]

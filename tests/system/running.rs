@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -441,13 +442,13 @@ fn the_same_problem_is_told_once() {
     let schedule = "upload_interval = '0/2 * * * * ?'\ndownload_interval = '1/2 * * * * ?'";
     let mut running = Running::with(gateway, schedule, |_| {});
     let mut lines = running.lines();
-    assert!(lines.next().unwrap().contains("/back\\slash: "));
+    assert!(lines.next().unwrap().contains("/back\\\\slash: "));
     assert!(lines.next().unwrap().contains("1 with a problem"));
     let passes = || running.calls_of("files/list_folder/continue");
     until("more passes", || passes() >= 3);
     running.gateway.put("and\\another", "x");
     let line = lines.next().unwrap();
-    assert!(line.contains("/and\\another: "), "{line}");
+    assert!(line.contains("/and\\\\another: "), "{line}");
 }
 
 #[test]
@@ -694,24 +695,63 @@ fn a_large_file_goes_up_by_passes_with_an_end() {
     assert!(gateway.dropbox.read("/large").unwrap() == content.as_bytes());
 }
 
+/// W2: a log named by mistake destroys nothing.
 #[test]
-fn a_log_in_the_content_dir_is_no_change() {
+fn w2_a_log_that_names_a_file_of_ours_is_refused() {
     let gateway = Gateway::new();
-    let log = gateway.content.join("ferrybox.log");
+    gateway.put("a", "a");
+    gateway.sync_ok();
+    let state = |name: &str| gateway.state.join(name);
+    let config = gateway.home.join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    for (log, what) in [
+        (state("index.db"), "the state directory"),
+        (state("cursor.json"), "the state directory"),
+        (state("my.log"), "the state directory"),
+        (config.clone(), "the configuration"),
+        (gateway.content.join("my.log"), "sync.content_dir"),
+    ] {
+        let section = format!("[log]\nfile = \"{}\"\n", log.display());
+        fs::write(&config, format!("{text}{section}")).unwrap();
+        let before = fs::read(&log).ok();
+        let ended = gateway.sync();
+        assert_eq!(ended.code, Some(78), "{ended:?}");
+        assert!(ended.err.contains("log.file"), "{ended:?}");
+        assert!(ended.err.contains(what), "{ended:?}");
+        assert_eq!(fs::read(&log).ok(), before, "{}", log.display());
+    }
+}
+
+/// W3: who may write where the log is gets no line into a file of somebody else; all else goes on.
+#[test]
+fn w3_a_log_that_others_could_exchange_is_not_written_and_stops_nothing() {
+    let gateway = Gateway::new();
+    let dir = gateway.home.join("logs");
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+    let log = dir.join("f.log");
     gateway.configure_also(&format!("[log]\nfile = \"{}\"\n", log.display()));
-    let schedule = format!("{NEVER}\nwatch = true\nsettle_s = 1");
-    let running = Running::with(gateway, &schedule, |_| {});
-    running.listens();
-    running.gateway.put("a", "a");
-    until("it goes up", || {
-        running.gateway.dropbox.read("/a").is_some()
-    });
-    std::thread::sleep(Duration::from_secs(3));
-    assert!(fs::read_to_string(&log).unwrap().contains("uploaded /a"));
-    assert!(running.gateway.dropbox.read("/ferrybox.log").is_none());
-    let before = running.gateway.dropbox.requests().len();
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(running.gateway.dropbox.requests().len(), before);
+    gateway.put("a", "a");
+    let ended = gateway.sync();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.err.matches("no log.file").count(), 1, "{ended:?}");
+    assert!(ended.err.contains("chmod o-w"), "{ended:?}");
+    assert!(!log.exists() && gateway.dropbox.read("/a").is_some());
+    // The sticky bit keeps what is ours, and so what is not ours.
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)).unwrap();
+    let victim = gateway.home.join("victim");
+    fs::write(&victim, "theirs").unwrap();
+    fs::hard_link(&victim, &log).unwrap();
+    gateway.put("b", "b");
+    let ended = gateway.sync();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.err.matches("no log.file").count(), 1, "{ended:?}");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
+    assert!(gateway.dropbox.read("/b").is_some());
+    fs::remove_file(&log).unwrap();
+    gateway.put("c", "c");
+    gateway.sync_ok();
+    assert!(fs::read_to_string(&log).unwrap().contains("uploaded /c"));
 }
 
 #[test]

@@ -344,16 +344,12 @@ fn neither_a_core_dump_nor_proc_shows_a_secret() {
     }
 }
 
-/// Syncs `content_dir`, with a log file below `home`, and says what Dropbox holds afterwards.
+/// Syncs `content_dir`, and says what Dropbox holds afterwards.
 fn synced(console: &Console, content_dir: &Path) -> Vec<String> {
     let text = console.config_text();
     let content = format!("content_dir = \"{}\"", console.content().display());
     let other = format!("content_dir = \"{}\"", content_dir.display());
-    let log = format!(
-        "[log]\nforce = true\nfile = \"{}\"\n",
-        console.path("logs/link/f.log").display()
-    );
-    console.write_config(&(text.replace(&content, &other) + &log));
+    console.write_config(&text.replace(&content, &other));
     for _ in 0..3 {
         let said = console.run(&["sync"]);
         assert_eq!(said.code, 0, "{}", said.err);
@@ -366,8 +362,6 @@ fn synced(console: &Console, content_dir: &Path) -> Vec<String> {
 fn a18_no_file_of_ours_is_synced_wherever_it_lies() {
     for through_link in [false, true] {
         let console = Console::new();
-        fs::create_dir_all(console.path("logs/real")).unwrap();
-        symlink("real", console.path("logs/link")).unwrap();
         console.authenticate();
         console.put("mine", "mine");
         let home = console.path(".");
@@ -377,7 +371,7 @@ fn a18_no_file_of_ours_is_synced_wherever_it_lies() {
         fs::remove_file(&link).unwrap();
         let cached = fs::read_dir(console.path("run/ferrybox")).unwrap().count();
         assert_eq!(cached, 1, "an access token is there to be synced");
-        let expected = ["/content", "/content/mine", "/logs", "/logs/real", "/run"];
+        let expected = ["/content", "/content/mine", "/run"];
         assert_eq!(all, expected, "through a link: {through_link}");
     }
 }
@@ -385,7 +379,6 @@ fn a18_no_file_of_ours_is_synced_wherever_it_lies() {
 #[test]
 fn a18_a_runtime_directory_that_is_the_content_dir_gets_no_token_and_gives_none() {
     let console = Console::new();
-    fs::create_dir_all(console.path("logs/link")).unwrap();
     console.authenticate();
     console.put("mine", "mine");
     assert_eq!(console.run(&["sync"]).code, 0);

@@ -15,6 +15,7 @@ use crate::engine::item::Item;
 use crate::engine::stable_read::BUFFER_BYTES;
 use crate::index::RemoteFile;
 use crate::io::disk::{Access, WriteFile};
+use crate::report::printable;
 use crate::timestamp::{kept_seconds, seconds_of};
 
 /// Bytes of a download between two lines of progress.
@@ -77,7 +78,7 @@ impl<'a> Downloads<'a> {
                     return Ok(Fetched { hash, file });
                 }
                 Err(DownloadError::Differs(text)) => {
-                    log::debug!("{}: {text}", item.display_path);
+                    log::debug!("{}: {text}", printable(&item.display_path));
                     why = text;
                 }
                 Err(failed) => return Err(failed),

@@ -14,6 +14,7 @@ use crate::engine::item::{Item, Local, spelling};
 use crate::error::Result;
 use crate::index::{Base, Row};
 use crate::io::stat::{Kind, Status};
+use crate::report::printable;
 
 impl<'a> Downloads<'a> {
     /// Whether a folder can make way for the file that Dropbox has. Deletes come first, which may
@@ -96,7 +97,7 @@ fn unmanaged_in(cx: &Context<'_>, item: &Item) -> io::Result<Option<String>> {
     let mut dirs = vec![(top, item.display_path.clone(), item.row.key.path())];
     while let Some((path, display_path, key)) = dirs.pop() {
         let not_synced = |name: &str| {
-            let path = spelling(&path, name);
+            let path = printable(&spelling(&path, name));
             format!("the folder here holds {path}, which is not synced")
         };
         let listing = cx.env.disk.list(&path)?;
@@ -109,7 +110,7 @@ fn unmanaged_in(cx: &Context<'_>, item: &Item) -> io::Result<Option<String>> {
                 continue;
             };
             if status.device != device {
-                let path = spelling(&path, name);
+                let path = printable(&spelling(&path, name));
                 return Ok(Some(format!("a disk is mounted on {path} here")));
             }
             let display_path = display_path.join(name);

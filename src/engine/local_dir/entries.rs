@@ -11,6 +11,7 @@ use crate::engine::local_dir::state_files::{is_state_file, state_files};
 use crate::index::{Base, HeldBy, Row};
 use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Status};
+use crate::report::printable;
 
 /// What ext filesystems keep for repairs, in their topmost directory, which has this inode number.
 const LOST_AND_FOUND: (&str, u64) = ("lost+found", 2);
@@ -224,7 +225,7 @@ pub(crate) fn one_of(found: &[LocalEntry], row: &Row, device: u64) -> (Local, St
             if local == Local::Unknown {
                 log::debug!(
                     "{}: not a file or folder: skipped",
-                    join(&row.key.dir, &entry.name)
+                    printable(&join(&row.key.dir, &entry.name))
                 );
             }
             (local, entry.name.clone())

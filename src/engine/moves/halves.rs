@@ -17,6 +17,7 @@ use crate::engine::upload::folders_above::FoldersAbove;
 use crate::error::Result;
 use crate::index::Base;
 use crate::io::stat::{Kind, Stamp};
+use crate::report::printable;
 
 /// Deletes that wait.
 #[derive(Default)]
@@ -281,16 +282,17 @@ fn tell(cx: &Context<'_>, delete: &Delete, other: &Other) {
         (Direction::Up, Other::Content(new) | Other::Edited(new)) => format!(
             "it is {} here now, which has not arrived in Dropbox: until it has, it stays there \
              under its old name",
-            new.display_path
+            printable(&new.display_path)
         ),
         (Direction::Down, Other::Content(new) | Other::Edited(new)) => format!(
             "it is {} in Dropbox now, which has not arrived here: until it has, it stays here \
              under its old name",
-            new.display_path
+            printable(&new.display_path)
         ),
         (_, Other::Unseen(place)) => format!(
-            "it may be in {place} now, which cannot be looked at: until that can be, or is \
-             excluded, it stays in Dropbox"
+            "it may be in {} now, which cannot be looked at: until that can be, or is excluded, it \
+             stays in Dropbox",
+            printable(place)
         ),
     };
     cx.env.report.problem(&delete.item.display_path, &text);

@@ -14,6 +14,7 @@ use crate::engine::item::Item;
 use crate::error::Result;
 use crate::index::{Base, RemoteFile};
 use crate::io::stat::Stamp;
+use crate::report::printable;
 use crate::report::{Change, in_brackets};
 
 impl<'a> Renames<'a> {
@@ -54,7 +55,7 @@ impl<'a> Renames<'a> {
                 Ok(true)
             }
             Err(error) => {
-                log::debug!("{}: not moved: {error}", item.display_path);
+                log::debug!("{}: not moved: {error}", printable(&item.display_path));
                 Ok(false)
             }
         }

@@ -18,6 +18,7 @@ use crate::engine::upload::sent::Sent;
 use crate::engine::upload::settled::stored_row;
 use crate::error::Result;
 use crate::index::{Base, Remote, RemoteFile};
+use crate::report::printable;
 use crate::report::{Change, in_brackets};
 
 impl<'a> Renames<'a> {
@@ -71,7 +72,7 @@ impl<'a> Renames<'a> {
                 match outcome {
                     Ok(file) => self.relocated(cx, uploads, renamed, file)?,
                     Err(error) => {
-                        let path = &renamed.file.item.display_path;
+                        let path = printable(&renamed.file.item.display_path);
                         log::debug!(
                             "{path}: not {}: {}",
                             renamed.relocation.done(),

@@ -19,6 +19,7 @@ use crate::engine::context::Context;
 use crate::error::Result;
 use crate::io::stat::Kind;
 use crate::report::counted;
+use crate::report::printable;
 use crate::timestamp::timestamp_of;
 
 /// Below this `append_batch` is given up.
@@ -295,7 +296,7 @@ impl<'a> Uploads<'a> {
             }
             // The session is lost, or used up by a commit whose answer was lost.
             Err(error) => {
-                log::debug!("{}: {}", upload.item.display_path, error.text());
+                log::debug!("{}: {}", printable(&upload.item.display_path), error.text());
                 return Ok(Some(upload));
             }
         }

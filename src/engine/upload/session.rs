@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::index::Meta;
 use crate::io::disk::ReadFile;
 use crate::io::stat::Stamp;
+use crate::report::printable;
 
 /// How often Dropbox may move the offset of one file's session, in one run.
 const STEPS_BACK_MAX: u32 = 16;
@@ -111,7 +112,7 @@ impl<'a> Uploads<'a> {
         };
         source.hash_to(arrived)?;
         source.advance_to(arrived);
-        log::debug!("{}: going on at byte {arrived}", key.path());
+        log::debug!("{}: going on at byte {arrived}", printable(&key.path()));
         Ok(Some(saved_session.session_id))
     }
 

@@ -16,6 +16,7 @@ use crate::engine::remote_root::Location;
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::{DirPath, Reason, Row};
+use crate::report::printable;
 use crate::report::{Change, in_brackets};
 use crate::timestamp::is_sendable;
 
@@ -173,7 +174,7 @@ impl<'a> Uploads<'a> {
             let text = format!(
                 "Dropbox has {} under this name, which the filters leave out or which is spelt so \
                  that it is not taken for the same: rename or exclude one of them",
-                file.name
+                printable(&file.name)
             );
             cx.env.report.problem(&item.display_path, &text);
             return Ok(());

@@ -15,6 +15,7 @@ use crate::engine::item::{Item, Observed};
 use crate::error::Result;
 use crate::io::disk::ReadFile;
 use crate::io::stat::Stamp;
+use crate::report::printable;
 use crate::timestamp::timestamp_of;
 
 /// Largest file held in memory, so that its hash is known before it is sent, in bytes.
@@ -88,7 +89,7 @@ impl<'a> Uploads<'a> {
                 }
                 // The next try begins a session anew.
                 Err(UploadError::Call(CallError::Refused(error))) if is_session_gone(&error) => {
-                    log::debug!("{}: {}", item.display_path, error.text());
+                    log::debug!("{}: {}", printable(&item.display_path), error.text());
                     failed = UploadError::Call(CallError::Refused(error));
                 }
                 // Our own damaged upload is the version to replace now.

@@ -24,6 +24,7 @@ use crate::engine::phases::Phases;
 use crate::engine::reconcile::visit;
 use crate::error::Result;
 use crate::index::{Remote, Row};
+use crate::report::printable;
 
 /// Fewer files are fetched one by one.
 const FILES_MIN: u64 = 8;
@@ -97,7 +98,7 @@ fn fetch_archive<'a>(
             return Ok(ArchiveAnswer::TooLarge);
         }
         Err(error) => {
-            log::debug!("no archive of {path}: {error:?}");
+            log::debug!("no archive of {}: {error:?}", printable(path.as_str()));
             return Ok(ArchiveAnswer::Refused);
         }
     };
@@ -121,7 +122,10 @@ fn fetch_archive<'a>(
     };
     phases.finish_walk(cx)?;
     if let Err(error) = read {
-        log::debug!("the archive of {path} is left: {error}");
+        log::debug!(
+            "the archive of {} is left: {error}",
+            printable(path.as_str())
+        );
     }
     Ok(ArchiveAnswer::Taken)
 }

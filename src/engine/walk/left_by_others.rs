@@ -7,6 +7,7 @@ use crate::engine::context::Context;
 use crate::error::Result;
 use crate::index::Meta;
 use crate::io::stat::Status;
+use crate::report::printable;
 
 /// How long such a file waits for its instance before it is told of, in nanoseconds: as long as an
 /// upload session of Dropbox lives. The clock is only asked for what people are told.
@@ -27,7 +28,8 @@ pub(super) fn count_left_by_others(cx: &Context<'_>, dir: &RelPath, own_names: &
         let is_old = |status: Status| i128::from(status.stamp.mtime_ns) < now_ns - LONG_NS;
         let is_old = matches!(status, Ok(Ok(Some(status))) if is_old(status));
         if is_old {
-            log::debug!("left by another instance: {}/{name}", dir.slashed());
+            let dir = printable(&dir.slashed());
+            log::debug!("left by another instance: {dir}/{}", printable(name));
         }
         is_old
     };

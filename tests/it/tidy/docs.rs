@@ -3,11 +3,12 @@
 use super::source::{is_word, sources, text_of, top};
 
 /// Pages for people.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "docs/threats.md",
     "cross/README.md",
     "benches/RESULTS.md",
 ];

@@ -53,7 +53,7 @@ const KNOWN_BY_FEW: [(&str, &[&str]); 15] = [
     ("rusqlite", &["index", "error"]),
     (
         "rustix",
-        &["io", "daemon", "logging/file", "config/file", "cli"],
+        &["io", "daemon", "logging/file", "config/exposure", "cli"],
     ),
     (
         "ureq",
