@@ -59,12 +59,12 @@ pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> (Filter, 
             };
             // Each alone, so that all that are wrong are told.
             if let Err(error) = Filter::new(std::slice::from_ref(pattern), &[], &[], false) {
-                let what = format!("pattern '{}': {}", error.pattern, error.what);
+                let what = format!("pattern '{}': {}", shown(&error.pattern), error.what);
                 let is_torn = setting.is_text() && is_torn(&error.pattern);
                 let remedy = if is_torn { LIST_REMEDY } else { &error.remedy };
                 note(at(setting.error(&what, remedy)));
             } else if let Some((why, remedy)) = matches_nothing(pattern) {
-                let what = format!("pattern '{pattern}' matches no path: {why}");
+                let what = format!("pattern '{}' matches no path: {why}", shown(pattern));
                 warnings.push(at(setting.error(&what, remedy)));
             }
         }
@@ -135,6 +135,18 @@ fn is_torn(pattern: &str) -> bool {
 
 /// Why a pattern can match nothing and what was probably meant. Only what is certain: a filter
 /// that silently does nothing costs a backup, but a false alarm costs trust.
+/// Letters of a pattern that are shown; nobody finds a mistake in more.
+const PATTERN_CHARS_MAX: usize = 120;
+
+/// A pattern in a message.
+fn shown(pattern: &str) -> String {
+    if pattern.chars().count() <= PATTERN_CHARS_MAX {
+        return pattern.to_owned();
+    }
+    let start: String = pattern.chars().take(PATTERN_CHARS_MAX).collect();
+    format!("{start}...")
+}
+
 fn matches_nothing(pattern: &str) -> Option<(&'static str, &'static str)> {
     let mut chars = pattern.strip_prefix('^').unwrap_or(pattern).chars();
     let first = chars.next();
