@@ -460,17 +460,17 @@ fn b3_an_unknown_id_is_told_and_ends_with_2() {
     let console = ready();
     console.put("a", "a");
     for option in ["--approve", "--keep"] {
-        let said = console.run(&["sync", option, "0123456789ab"]);
+        let said = console.run(&["sync", option, "0123456789abcdef"]);
         assert_eq!(said.code, 2, "{}", said.err);
         assert!(
             said.err
-                .contains("0123456789ab is not what this pass would do"),
+                .contains("0123456789abcdef is not what this pass would do"),
             "{}",
             said.err
         );
     }
     assert!(console.dropbox.read("/a").is_some(), "the pass has run");
-    let said = console.run(&["--json", "sync", "--approve", "0123456789ab"]);
+    let said = console.run(&["--json", "sync", "--approve", "0123456789abcdef"]);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(json["error"]["code"], "usage");
 }
