@@ -113,7 +113,7 @@ impl<'a> Actions<'a> for Phases<'a> {
         item: Item,
         observed: Observed,
         action: Action,
-        how: How<'_>,
+        how: How<'_, '_>,
     ) -> Result<()> {
         cx.note_under_way(Direction::Down, &item);
         if cx.is_refused(&item) {

@@ -168,7 +168,7 @@ impl<'a> Actions<'a> for Planner<'a> {
         item: Item,
         observed: Observed,
         action: Action,
-        _how: How<'_>,
+        _how: How<'_, '_>,
     ) -> Result<()> {
         if cx.is_refused(&item) {
             return Ok(());

@@ -42,6 +42,7 @@ mod refusals;
 mod renames;
 mod resume;
 mod rights;
+mod slow;
 mod spelling;
 mod stable;
 mod state;

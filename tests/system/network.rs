@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::gateway::{Ended, Gateway};
 
@@ -118,4 +119,50 @@ fn b9_an_unknown_ca_names_the_proxy_and_the_key_to_set() {
             "the proxy http://",
         ],
     );
+}
+
+/// S5: whose bodies come byte by byte, ten a second; its address. Heads never come where `bodies`
+/// is false.
+fn trickling(bodies: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            if bodies {
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n";
+                let _ = stream.write_all(head.as_bytes());
+            }
+            let mut left = if bodies { 100_000 } else { 0 };
+            while left > 0 && stream.write_all(b" ").is_ok() {
+                left -= 1;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            // Until the other side gives it up.
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    };
+    let thread = std::thread::Builder::new().name("trickle".to_owned());
+    thread.spawn(serve).unwrap();
+    format!("http://{address}")
+}
+
+/// S5.
+#[test]
+fn s5_a_pass_with_an_end_ends_although_an_answer_trickles_or_never_comes() {
+    for bodies in [true, false] {
+        let gateway = Gateway::new();
+        let file = gateway.home.join("config.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let (before, _) = text.split_once("[endpoints]").unwrap();
+        let url = trickling(bodies);
+        let endpoints = format!("api = \"{url}\"\ncontent = \"{url}\"\nnotify = \"{url}\"");
+        fs::write(file, format!("{before}[endpoints]\n{endpoints}\n")).unwrap();
+        let start = Instant::now();
+        let ended = gateway.run(&[], &["sync", "--max-time", "2s"]);
+        check(&ended, &["--max-time"]);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(6), "{took:?}");
+    }
 }
