@@ -99,7 +99,12 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     };
     let runtime = dirs::open_runtime();
     let access = AccessTokens::new(
-        credential(&pending, secret, &refresh_token),
+        credential(
+            &pending,
+            secret,
+            &refresh_token,
+            answer.account_id.as_deref(),
+        ),
         runtime.as_ref().map(|disk| disk as &dyn Disk),
         true,
     )
@@ -185,11 +190,17 @@ fn show_account(api: &Api<'_>, token: &mut StoredToken) -> Result<String> {
     }
 }
 
-fn credential(pending: &Pending, secret: Option<&Secret>, refresh_token: &str) -> Credential {
+fn credential(
+    pending: &Pending,
+    secret: Option<&Secret>,
+    refresh_token: &str,
+    account_id: Option<&str>,
+) -> Credential {
     Credential::Refresh {
         app_key: pending.app_key.clone(),
         app_secret: secret.cloned(),
         refresh_token: Secret::new(refresh_token),
+        account_id: account_id.unwrap_or_default().to_owned(),
     }
 }
 

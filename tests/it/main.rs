@@ -48,6 +48,7 @@ mod stable;
 mod state;
 mod strangers;
 mod tidy;
+mod tokens;
 mod transfers;
 mod unknown;
 mod weeks;

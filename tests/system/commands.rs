@@ -273,7 +273,7 @@ fn the_configuration_is_found_by_its_variable_and_after_the_command() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
     command
         .env_clear()
-        .env("XDG_RUNTIME_DIR", console.path("run"));
+        .env("RUNTIME_DIRECTORY", console.runtime());
     command
         .env("FERRYBOX_CONFIG", console.path("config.toml"))
         .arg("sync");
@@ -400,7 +400,7 @@ fn paste(console: &Console, command: &str) -> Said {
     let mut shell = Command::new("/bin/sh");
     let binary = Path::new(env!("CARGO_BIN_EXE_ferrybox"));
     shell.env_clear().env("PATH", binary.parent().unwrap());
-    shell.env("XDG_RUNTIME_DIR", console.path("run"));
+    shell.env("RUNTIME_DIRECTORY", console.runtime());
     shell.args(["-c", command]).stdin(Stdio::null());
     said(shell.output().unwrap())
 }
@@ -416,7 +416,7 @@ fn b3_printed_commands_can_be_pasted() {
             let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
             command
                 .env_clear()
-                .env("XDG_RUNTIME_DIR", console.path("run"));
+                .env("RUNTIME_DIRECTORY", console.runtime());
             match by_variable {
                 true => command.env("FERRYBOX_CONFIG", &odd),
                 false => command.arg("--config").arg(&odd),
