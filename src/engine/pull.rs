@@ -110,8 +110,8 @@ impl Puller<'_> {
         Ok(root)
     }
 
-    /// Asks whose account the token opens: where the cursor of an index is refused, nothing else says
-    /// that a listing is of the same files. Only what has a base can be deleted by one.
+    /// Asks whose account the token opens: where the cursor of an index is refused, nothing else
+    /// says that a listing is of the same files. Only what has a base can be deleted by one.
     ///
     /// # Errors
     /// [`Error::Halt`] if it is another account; what Dropbox says.
