@@ -247,9 +247,7 @@ impl Puller<'_> {
                     };
                     match refused(error, asked)? {
                         Listened::Reset | Listened::NoCursor if resets < 3 && cursor.is_some() => {
-                            if resets == 0 {
-                                self.check_account()?;
-                            }
+                            self.check_account()?;
                             resets += 1;
                             cursor = None;
                             continue;

@@ -1,5 +1,5 @@
-//! Waiting for bytes, above TLS: for so long in all, whatever is read for them from below, and, where
-//! it may take minutes, without missing what happens meanwhile.
+//! Waiting for bytes, above TLS: for so long in all, whatever is read for them from below. Where it
+//! may take minutes, nothing that happens meanwhile is missed.
 
 use std::fmt;
 use std::io;

@@ -1,5 +1,5 @@
-//! The body of an answer, which has to get on: whoever is on the way can let any answer trickle, and
-//! would hold a pass for as long as they like.
+//! The body of an answer, which has to get on: whoever is on the way can let any answer trickle,
+//! and would hold a pass for as long as they like.
 //!
 //! Only time spent waiting for bytes counts, not what is done with them. It never reads ahead and
 //! keeps no bytes.
