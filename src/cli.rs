@@ -162,7 +162,12 @@ fn guard_memory() {
 /// Keeps whatever is made out of the hands of all other users, whatever umask we were started with.
 fn guard_files() {
     let umask = rustix::process::umask(Mode::empty());
-    rustix::process::umask(umask | Mode::WOTH);
+    rustix::process::umask(Mode::from_raw_mode(narrowed(umask.as_raw_mode())));
+}
+
+/// A umask that lets nobody change what everybody may read.
+pub fn narrowed(umask: u32) -> u32 {
+    umask | 0o002
 }
 
 /// Runs the program.

@@ -1,5 +1,6 @@
 //! Where our own things are on this machine: the state and the runtime directory.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -143,8 +144,8 @@ pub fn open_runtime() -> Option<RealDisk> {
         return RealDisk::open_own(&dir, 0o022).ok();
     }
     let is_root = rustix::process::geteuid().is_root();
-    let dir = match env("XDG_RUNTIME_DIR").filter(|_| !is_root) {
-        Some(dir) => Path::new(&dir).join("ferrybox"),
+    let dir = match session_dir(env("XDG_RUNTIME_DIR"), is_root) {
+        Some(dir) => dir,
         None if is_root && is_in_memory("/run") => PathBuf::from(RUNTIME_OF_ROOT),
         None if is_in_memory("/dev/shm") => shared_runtime_dir(),
         None => return None,
@@ -152,6 +153,13 @@ pub fn open_runtime() -> Option<RealDisk> {
     // Whoever made it first: it counts only if it is ours alone, and no link.
     let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
     RealDisk::open_own(&dir, 0o077).ok()
+}
+
+/// The directory in that of a session. Root has none: the session may be that of whoever called `su`,
+/// who can exchange what is in it.
+pub fn session_dir(xdg: Option<OsString>, is_root: bool) -> Option<PathBuf> {
+    let of_us = xdg.filter(|_| !is_root)?;
+    Some(Path::new(&of_us).join("ferrybox"))
 }
 
 fn is_in_memory(dir: &str) -> bool {

@@ -10,6 +10,7 @@ use ferrybox::dropbox::tokens::{AccessTokens, Credential, hash_hex};
 use ferrybox::dropbox::wire::TokenAnswer;
 use ferrybox::error::ExitCode;
 use ferrybox::io::RealDisk;
+use ferrybox::io::dirs::session_dir;
 use ferrybox::io::disk::Disk;
 
 use crate::sim::disk::SimDisk;
@@ -139,6 +140,15 @@ fn s3_a_runtime_directory_is_ours_and_no_link() {
         std::os::unix::fs::chown(&dir, Some(1234), None).unwrap();
         assert!(RealDisk::open_own(&dir, 0o022).is_err(), "of another");
     }
+}
+
+#[test]
+fn s3_root_does_not_use_the_runtime_directory_of_a_session() {
+    let xdg = || Some("/run/user/1234".into());
+    assert_eq!(session_dir(xdg(), true), None);
+    let ours = session_dir(xdg(), false).unwrap();
+    assert_eq!(ours.to_str(), Some("/run/user/1234/ferrybox"));
+    assert_eq!(session_dir(None, false), None);
 }
 
 /// A directory that is exchanged after it was looked at is not written to.

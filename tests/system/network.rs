@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::gateway::{Ended, Gateway};
@@ -164,5 +164,54 @@ fn s5_a_pass_with_an_end_ends_although_an_answer_trickles_or_never_comes() {
         check(&ended, &["--max-time"]);
         let took = start.elapsed();
         assert!(took < Duration::from_secs(6), "{took:?}");
+    }
+}
+
+/// S5: in front of this proxy, and lets what comes back from it trickle after so many bytes.
+fn slowed(proxy: String, fast_bytes: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        for stream in listener.incoming() {
+            let (mut down, mut from) = (stream.unwrap(), TcpStream::connect(&proxy).unwrap());
+            let (mut up, mut to) = (down.try_clone().unwrap(), from.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut up, &mut to));
+            std::thread::spawn(move || {
+                let (mut byte, mut count) = ([0], 0);
+                while from.read(&mut byte).is_ok_and(|read| read > 0) {
+                    count += 1;
+                    if count > fast_bytes {
+                        std::thread::sleep(Duration::from_millis(100));
+                    }
+                    if down.write_all(&byte).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    };
+    let thread = std::thread::Builder::new().name("slowed".to_owned());
+    thread.spawn(serve).unwrap();
+    format!("http://{address}")
+}
+
+/// S5: TLS reads until it has a record, whatever a single read of it may take.
+#[test]
+fn s5_a_pass_with_an_end_ends_although_tls_trickles() {
+    // In the handshake, and in what comes after it.
+    for fast_bytes in [200, 1400] {
+        let gateway = Gateway::new().over_tls();
+        let file = gateway.home.join("config.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let proxy = text.split("proxy = \"http://").nth(1).unwrap();
+        let proxy = proxy.split('"').next().unwrap().to_owned();
+        let before = format!("http://{proxy}");
+        let slowed = slowed(proxy.rsplit('@').next().unwrap().to_owned(), fast_bytes);
+        fs::write(file, text.replace(&before, &slowed)).unwrap();
+        let start = Instant::now();
+        let ended = gateway.run(&[], &["sync", "--max-time", "2s"]);
+        check(&ended, &["--max-time"]);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(6), "{fast_bytes}: {took:?}");
     }
 }
