@@ -155,8 +155,8 @@ pub fn open_runtime() -> Option<RealDisk> {
     RealDisk::open_own(&dir, 0o077).ok()
 }
 
-/// The directory in that of a session. Root has none: the session may be that of whoever called `su`,
-/// who can exchange what is in it.
+/// The directory in that of a session. Root has none: the session may be that of whoever called
+/// `su`, who can exchange what is in it.
 pub fn session_dir(xdg: Option<OsString>, is_root: bool) -> Option<PathBuf> {
     let of_us = xdg.filter(|_| !is_root)?;
     Some(Path::new(&of_us).join("ferrybox"))
