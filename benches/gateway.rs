@@ -66,7 +66,7 @@ impl Gateway {
             .arg("sync")
             .env_clear()
             .env("HOME", self.home.join("home"))
-            .env("XDG_RUNTIME_DIR", self.home.join("run"));
+            .env("RUNTIME_DIRECTORY", self.home.join("run"));
         run(&mut command)
     }
 

@@ -219,11 +219,11 @@ impl Stage {
             .args(words.split(' '))
             .current_dir(&self.dir)
             .env(AS_AGENT, "1")
-            .env("XDG_RUNTIME_DIR", self.dir.join("run"))
+            .env("RUNTIME_DIRECTORY", self.dir.join("run"))
             .stdin(Stdio::piped())
             .stdout(writer.try_clone()?)
             .stderr(writer);
-        for name in ["FERRYBOX_CONFIG", "RUNTIME_DIRECTORY", "JOURNAL_STREAM"] {
+        for name in ["FERRYBOX_CONFIG", "XDG_RUNTIME_DIR", "JOURNAL_STREAM"] {
             command.env_remove(name);
         }
         let mut child = command.spawn()?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
+use rustix::fs::Mode;
 use serde::Serialize;
 
 use crate::commands::{authentication, sync};
@@ -159,9 +160,21 @@ fn guard_memory() {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
+/// Keeps whatever is made out of the hands of all other users, whatever umask we were started with.
+fn guard_files() {
+    let umask = rustix::process::umask(Mode::empty());
+    rustix::process::umask(Mode::from_raw_mode(narrowed(umask.as_raw_mode())));
+}
+
+/// A umask that lets nobody change what everybody may read.
+pub fn narrowed(umask: u32) -> u32 {
+    umask | 0o002
+}
+
 /// Runs the program.
 pub fn main() -> ProcessExit {
     guard_memory();
+    guard_files();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

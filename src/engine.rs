@@ -42,7 +42,7 @@ use crate::engine::cursor::CursorFile;
 use crate::engine::pass::Writers;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
-use crate::index::{Index, carry_over};
+use crate::index::{Index, UNKEPT, carry_over};
 use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::{Disk, Disks, Lock};
@@ -170,7 +170,7 @@ fn attempt(
         (Some(index), Some(_)) => carried_over(index)?,
         (None, Some(_)) => Index::create(&index_file, &host.random_hex(16))?,
         (Some(index), None) => carried_over(index.copy_in_memory()?)?,
-        (None, None) => Index::in_memory("dry run")?,
+        (None, None) => Index::in_memory(UNKEPT)?,
     };
     let runtime = runtime(seams, config);
     let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some())

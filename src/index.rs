@@ -41,7 +41,7 @@ pub use carry_over::carry_over;
 pub use database::Index;
 use database::RowTotals;
 pub use listing::RemoteEntry;
-pub use meta::{Meta, SyncIdentity};
+pub use meta::{Meta, SyncIdentity, UNKEPT, approval_id, is_unkept};
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::{DirPath, HeldBy};

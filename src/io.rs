@@ -12,6 +12,7 @@ mod file_ids;
 pub mod host;
 pub mod http;
 mod interruptible;
+pub mod limited_body;
 pub mod listing;
 mod proxy;
 mod real_disk;

@@ -183,8 +183,9 @@
 //!   `io::access`: who may do what with a file of it, and `io::file_ids`: as whom root works
 //!   in a content dir.
 //! - [`io::http`]: one request, one answer. `io::real_http`: the network itself.
-//!   `io::interruptible`: a wait for an answer that a wake-up can end. `io::addresses`: one address
-//!   of a host after the other. `io::proxy`: the proxy, of the configuration or the environment.
+//!   [`io::limited_body`]: a body has to get on. `io::interruptible`: a wait that ends in time, and
+//!   that a wake-up can end. `io::addresses`: one address of a host after the other. `io::proxy`:
+//!   the proxy, of the configuration or the environment.
 //! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:
 //!   what the process is told about itself. [`io::systemd`]: what the service manager is told.
 //!   [`io::time_zone`]: the time zone of the gateway.

@@ -9,6 +9,7 @@ use crate::dropbox::api::Api;
 use crate::dropbox::auth;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::{AccessTokens, Credential, Pending, StoredToken, TokenFiles};
+use crate::dropbox::wire::TokenAnswer;
 use crate::engine::credential::refreshed;
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
@@ -99,7 +100,7 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
     };
     let runtime = dirs::open_runtime();
     let access = AccessTokens::new(
-        credential(&pending, secret, &refresh_token),
+        credential(&pending, secret, &refresh_token, &answer),
         runtime.as_ref().map(|disk| disk as &dyn Disk),
         true,
     )
@@ -185,11 +186,17 @@ fn show_account(api: &Api<'_>, token: &mut StoredToken) -> Result<String> {
     }
 }
 
-fn credential(pending: &Pending, secret: Option<&Secret>, refresh_token: &str) -> Credential {
+fn credential(
+    pending: &Pending,
+    secret: Option<&Secret>,
+    refresh_token: &str,
+    answer: &TokenAnswer,
+) -> Credential {
     Credential::Refresh {
         app_key: pending.app_key.clone(),
         app_secret: secret.cloned(),
         refresh_token: Secret::new(refresh_token),
+        account_id: answer.account_id.clone().unwrap_or_default(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! When a pass must stop and ask a person before it deletes.
 //!
 //! The limits are counted per direction. The approval id is a hash of the very list that would be
-//! carried out, so that approving one set never lets another through.
+//! carried out, so that approving one set never lets another through. It begins with what only this
+//! gateway knows, so that nobody who writes to Dropbox can look for two lists of one id.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -107,9 +108,11 @@ pub fn place_of(direction: Direction) -> &'static str {
 pub struct ApprovalId(Context);
 
 impl ApprovalId {
-    /// An id of nothing yet; `purpose` keeps lists of different kinds apart.
-    pub fn new(purpose: &str) -> ApprovalId {
+    /// An id of nothing yet. `index_id` is random, and nobody outside knows it; `purpose` keeps
+    /// lists of different kinds apart.
+    pub fn new(index_id: &str, purpose: &str) -> ApprovalId {
         let mut id = ApprovalId(Context::new(&SHA256));
+        id.field(index_id);
         id.field(purpose);
         id
     }
@@ -131,10 +134,10 @@ impl ApprovalId {
         self.0.update(text.as_bytes());
     }
 
-    /// The id: 12 hexadecimal digits.
+    /// The id: 16 hexadecimal digits.
     pub fn finish(self) -> String {
         let digest = self.0.finish();
-        digest.as_ref()[..6]
+        digest.as_ref()[..8]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
@@ -290,7 +293,7 @@ mod tests {
     #[test]
     fn an_id_stands_for_exactly_one_ordered_list() {
         let id = |list: &[(Direction, &str, &str)]| {
-            let mut id = ApprovalId::new("deletes");
+            let mut id = ApprovalId::new("index", "deletes");
             list.iter()
                 .for_each(|(direction, key, rev)| id.delete(*direction, key, rev));
             id.finish()
@@ -305,8 +308,16 @@ mod tests {
             id(&[(up, "a", "1")]),
         ];
         for (i, one) in ids.iter().enumerate() {
-            assert_eq!(one.len(), 12);
+            assert_eq!(one.len(), 16);
             assert!(ids[i + 1..].iter().all(|other| other != one));
         }
+    }
+
+    /// W9.
+    #[test]
+    fn w9_an_id_cannot_be_computed_without_the_id_of_the_index() {
+        let id = |index_id| ApprovalId::new(index_id, "deletes").finish();
+        assert_ne!(id("one"), id("another"));
+        assert_eq!(id("one"), id("one"));
     }
 }

@@ -241,7 +241,7 @@ impl Gateway {
             }
         };
         let now = Instant::now();
-        match longpoll(&self.http, &cursor) {
+        match longpoll(&self.http, &self.host, &cursor) {
             Ok(news) => {
                 if news.changes {
                     // Told again for the same cursor, a pass found nothing that is ours.

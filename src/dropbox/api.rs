@@ -1,6 +1,6 @@
 //! One method per route, typed, with retries and token renewal inside.
 
-use std::io::Read;
+use std::io::{ErrorKind::TimedOut, Read};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,10 +22,12 @@ use crate::error::Error;
 use crate::io::deadline::Deadline;
 use crate::io::host::Host;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
+use crate::io::limited_body::{BodyLimits, LimitedBody};
 
-/// Longest answer that is read into memory, in bytes (listings and downloads are streamed): that of
-/// a batch has up to a thousand entries with two paths each.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
+/// LIMIT: longest answer that is read into memory, in bytes (listings and downloads are streamed):
+/// that of a batch has up to a thousand entries with two paths each. One that is longer counts as
+/// cut short, and a smaller batch is tried.
+const ANSWER_BYTES_MAX: u64 = 4 << 20;
 
 /// LIMIT: longest error that is read, in bytes; Dropbox's own have a few hundred.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
@@ -51,13 +53,13 @@ pub trait Upload {
 }
 
 /// A download whose body has not been read yet.
-pub struct Download {
+pub struct Download<'a> {
     /// What Dropbox says it sends.
     pub metadata: FileMetadata,
     /// Whether the bytes start at the offset asked for; else they start at the beginning.
     pub resumed: bool,
     /// The bytes.
-    pub body: Box<dyn Read>,
+    pub body: LimitedBody<'a>,
 }
 
 /// The Dropbox API for one account.
@@ -100,9 +102,10 @@ impl<'a> Api<'a> {
         invocation: &Invocation,
     ) -> Result<TokenAnswer, Error> {
         let refused = |refusal: &OAuthRefusal| auth::code_refused(refusal, invocation);
-        let mut attempt = || token_call(http, form, &refused);
+        let deadline = Deadline::none(host);
+        let mut attempt = || token_call(http, host, &deadline, form, &refused);
         let refresh = || Ok(());
-        Retry::new(host, &Deadline::none(host))
+        Retry::new(host, &deadline)
             .run(&refresh, &mut attempt)
             .map_err(|error| error.into_error("redeem the code"))
     }
@@ -297,7 +300,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn download(&self, rev: &Rev, offset: u64) -> Call<Download> {
+    pub fn download(&self, rev: &Rev, offset: u64) -> Call<Download<'a>> {
         let argument = header_json(&json!({ "path": format!("rev:{rev}") }));
         self.run(&mut || {
             let mut headers = vec![("dropbox-api-arg", argument.clone())];
@@ -318,7 +321,7 @@ impl<'a> Api<'a> {
             Ok(Download {
                 metadata,
                 resumed,
-                body: response.body,
+                body: self.limited(response.body, BodyLimits::CONTENT),
             })
         })
     }
@@ -328,13 +331,13 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// [`CallError`]; `too_large` and `too_many_files` are refusals.
-    pub fn download_zip(&self, path: &RemotePath) -> Call<Option<Box<dyn Read>>> {
+    pub fn download_zip(&self, path: &RemotePath) -> Call<Option<LimitedBody<'a>>> {
         let argument = header_json(&json!({ "path": path }));
         self.run(&mut || {
             let headers = vec![("dropbox-api-arg", argument.clone())];
             let path = "/2/files/download_zip";
             match self.once(Endpoint::Content, path, headers, Body::Empty) {
-                Ok(response) => Ok(Some(response.body)),
+                Ok(response) => Ok(Some(self.limited(response.body, BodyLimits::CONTENT))),
                 Err(Failure::Broken(text) | Failure::ServerError(text)) => {
                     log::debug!("no archive: {text}");
                     Ok(None)
@@ -358,7 +361,7 @@ impl<'a> Api<'a> {
         let headers = vec![("content-type", "application/json".to_owned())];
         let path = format!("/2/{route}");
         let response = self.once(Endpoint::Api, &path, headers, body)?;
-        read_json(response.body)
+        read_json(self.limited(response.body, BodyLimits::JSON))
     }
 
     pub(super) fn send<T: DeserializeOwned>(
@@ -379,7 +382,7 @@ impl<'a> Api<'a> {
             if let Some(error) = bytes.failure() {
                 return Err(Failure::Local(error));
             }
-            read_json(answer?.body)
+            read_json(self.limited(answer?.body, BodyLimits::JSON))
         })
     }
 
@@ -390,8 +393,12 @@ impl<'a> Api<'a> {
             let body = Body::Bytes(json.as_bytes());
             let headers = vec![("content-type", "application/json".to_owned())];
             let response = self.once(Endpoint::Api, &format!("/2/{route}"), headers, body)?;
-            let page = read_page(response.body, &mut |entry| sink.entry(entry));
+            let body = self.limited(response.body, BodyLimits::JSON);
+            let page = read_page(body, &mut |entry| sink.entry(entry));
             page.map_err(|error| match error {
+                PageError::Malformed(error) if error.io_error_kind() == Some(TimedOut) => {
+                    server_error(&format!("a listing broke off: {error}"))
+                }
                 PageError::Malformed(error) => {
                     log::debug!("{route}: {error}");
                     server_error(&format!("a listing makes no sense, so {STRANGER}"))
@@ -399,6 +406,11 @@ impl<'a> Api<'a> {
                 PageError::Sink(error) => Failure::Final(error),
             })
         })
+    }
+
+    /// The body of an answer: there is no other way to one.
+    fn limited(&self, body: Box<dyn Read>, limits: BodyLimits) -> LimitedBody<'a> {
+        LimitedBody::new(body, limits, self.host, Some(self.deadline))
     }
 
     pub(super) fn run<T>(&self, attempt: &mut dyn FnMut() -> Result<T, Failure>) -> Call<T> {
@@ -412,7 +424,7 @@ impl<'a> Api<'a> {
         };
         let invocation = self.access.invocation();
         let refused = |refusal: &OAuthRefusal| auth::refresh_refused(refusal, invocation);
-        let mut attempt = || token_call(self.http, &form, &refused);
+        let mut attempt = || token_call(self.http, self.host, self.deadline, &form, &refused);
         let answer = self
             .retry
             .run(&|| Ok(()), &mut attempt)
@@ -441,6 +453,7 @@ impl<'a> Api<'a> {
                 path,
                 headers,
                 body,
+                patience: self.deadline.left(),
             })
             .map_err(transport_failure)?;
         log::debug!("POST {path}: {}", response.status);
@@ -453,7 +466,8 @@ impl<'a> Api<'a> {
     /// What an answer that is no success means.
     fn sort(&self, path: &str, response: Response) -> Failure {
         let head = AnswerHead::of(&response);
-        let Ok(mut bytes) = read_error(response) else {
+        let body = self.limited(response.body, BodyLimits::JSON);
+        let Ok(mut bytes) = read_error(body) else {
             return server_error(&format!("the answer to {path} broke off"));
         };
         if let Some(token) = self.access.token_at_hand(self.host) {
@@ -468,9 +482,9 @@ impl<'a> Api<'a> {
 }
 
 /// The body of an answer that is no success.
-fn read_error(response: Response) -> std::io::Result<Vec<u8>> {
+fn read_error(body: LimitedBody<'_>) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut body = response.body.take(ERROR_BYTES_MAX);
+    let mut body = body.take(ERROR_BYTES_MAX);
     body.read_to_end(&mut bytes).map(|_| bytes)
 }
 
@@ -491,6 +505,8 @@ pub trait PageSink {
 
 fn token_call(
     http: &dyn Http,
+    host: &dyn Host,
+    deadline: &Deadline<'_>,
     form: &str,
     refused: &dyn Fn(&OAuthRefusal) -> Error,
 ) -> Result<TokenAnswer, Failure> {
@@ -502,13 +518,15 @@ fn token_call(
             "application/x-www-form-urlencoded".to_owned(),
         )],
         body: Body::Bytes(form.as_bytes()),
+        patience: deadline.left(),
     };
     let response = http.send(request).map_err(transport_failure)?;
     let head = AnswerHead::of(&response);
+    let body = LimitedBody::new(response.body, BodyLimits::JSON, host, Some(deadline));
     if head.status == 200 {
-        return read_json(response.body);
+        return read_json(body);
     }
-    let Ok(body) = read_error(response) else {
+    let Ok(body) = read_error(body) else {
         return Err(server_error("the answer of the token endpoint broke off"));
     };
     // The values of the form, but for the first, which names the grant.
@@ -531,7 +549,7 @@ pub(super) fn server_error(text: &str) -> Failure {
     Failure::ServerError(text.to_owned())
 }
 
-fn read_json<T: DeserializeOwned>(body: Box<dyn Read>) -> Result<T, Failure> {
+fn read_json<T: DeserializeOwned>(body: LimitedBody<'_>) -> Result<T, Failure> {
     let mut bytes = Vec::new();
     if let Err(error) = body.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes) {
         return Err(server_error(&format!(

@@ -153,6 +153,7 @@ pub fn refresh_form(credential: &Credential) -> Option<String> {
         app_key,
         app_secret,
         refresh_token,
+        account_id: _,
     } = credential
     else {
         return None;

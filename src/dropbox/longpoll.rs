@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::core::remote::Cursor;
 use crate::dropbox::retry::retry_after_s;
 use crate::dropbox::verdict::{OWN_TEXT, STRANGER};
+use crate::io::host::Host;
 use crate::io::http::{Body, Endpoint, Http, Request};
+use crate::io::limited_body::{BodyLimits, LimitedBody};
 
 /// Seconds Dropbox waits for changes: the most it takes. It adds up to 90 of its own choice.
 pub const TIMEOUT_S: u64 = 480;
@@ -38,7 +40,7 @@ struct Answer {
 ///
 /// # Errors
 /// Why there is no usable answer: it is to be asked again later.
-pub fn longpoll(http: &dyn Http, cursor: &Cursor) -> Result<News, String> {
+pub fn longpoll(http: &dyn Http, host: &dyn Host, cursor: &Cursor) -> Result<News, String> {
     let argument = json!({ "cursor": cursor, "timeout": TIMEOUT_S }).to_string();
     let response = http
         .send(Request {
@@ -46,6 +48,7 @@ pub fn longpoll(http: &dyn Http, cursor: &Cursor) -> Result<News, String> {
             path: "/2/files/list_folder/longpoll",
             headers: vec![("content-type", "application/json".to_owned())],
             body: Body::Bytes(argument.as_bytes()),
+            patience: None,
         })
         .map_err(|error| error.to_string())?;
     let (status, asked_s) = (
@@ -53,8 +56,9 @@ pub fn longpoll(http: &dyn Http, cursor: &Cursor) -> Result<News, String> {
         retry_after_s(response.header("retry-after")),
     );
     let mut bytes = Vec::new();
-    let body = response.body.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
-    body.map_err(|error| format!("the answer broke off: {error}"))?;
+    let body = LimitedBody::new(response.body, BodyLimits::LONGPOLL, host, None);
+    let read = body.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
+    read.map_err(|error| format!("the answer broke off: {error}"))?;
     let nothing = News {
         changes: false,
         is_reset: false,

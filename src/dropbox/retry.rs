@@ -136,6 +136,7 @@ impl<'a> Retry<'a> {
                     refresh().map_err(CallError::End)?;
                 }
                 Err(Failure::Broken(text) | Failure::TokenDoubtful(text)) => {
+                    self.deadline.check().map_err(CallError::End)?;
                     broken += 1;
                     let waited = host.elapsed().saturating_sub(start);
                     if broken >= self.tries_max.get() || waited >= OFFLINE_AFTER {
@@ -146,6 +147,7 @@ impl<'a> Retry<'a> {
                     self.sleep(jittered(host, Duration::from_secs(1 << broken)))?;
                 }
                 Err(Failure::ServerError(text)) => {
+                    self.deadline.check().map_err(CallError::End)?;
                     broken += 1;
                     if broken >= self.tries_max.get() {
                         return Err(CallError::ServerError(text));

@@ -2,11 +2,13 @@
 //!
 //! The refresh token is the only secret on the card, in `token.json` (0600, in a 0700 directory),
 //! and refused when others can read it. The 4-hour access token is cached in a tmpfs directory
-//! where there is one, so that a run from cron needs no refresh, and never written to the card.
+//! where there is one, so that a run from cron needs no refresh, and never written to the card. It
+//! is believed only where it proves that a run wrote it that knew the refresh token.
 
 use std::cell::RefCell;
 
 use ring::digest::{SHA256, digest};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
@@ -66,10 +68,53 @@ pub struct PersonalAccount {
     pub root_namespace_id: String,
 }
 
+/// An access token that a run has kept, and the proof that it was one of ours.
 #[derive(Serialize, Deserialize)]
 struct CachedAccess {
     access_token: String,
     expires_at_s: i64,
+    /// The account it opens.
+    #[serde(default)]
+    account_id: String,
+    /// Over all of this, keyed by the refresh token, as hexadecimal digits.
+    #[serde(default)]
+    mac: String,
+}
+
+/// What is keyed here by a refresh token.
+const MAC_PURPOSE: &[u8] = b"ferrybox: an access token that is kept";
+
+impl CachedAccess {
+    fn key(refresh_token: &Secret) -> hmac::Key {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, refresh_token.expose().as_bytes());
+        let derived = hmac::sign(&secret, MAC_PURPOSE);
+        hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+    }
+
+    /// Every field but the proof, its length before it: neighbours cannot run into each other.
+    fn signed(&self) -> Vec<u8> {
+        let expires_at = self.expires_at_s.to_string();
+        let mut all = Vec::new();
+        for field in [&self.access_token, &expires_at, &self.account_id] {
+            all.extend((field.len() as u64).to_be_bytes());
+            all.extend(field.as_bytes());
+        }
+        all
+    }
+
+    fn sign(self, refresh_token: &Secret) -> CachedAccess {
+        let mac = hmac::sign(&CachedAccess::key(refresh_token), &self.signed());
+        CachedAccess {
+            mac: hex(mac.as_ref()),
+            ..self
+        }
+    }
+
+    fn is_signed(&self, refresh_token: &Secret) -> bool {
+        let mac = bytes_of_hex(&self.mac).unwrap_or_default();
+        let key = CachedAccess::key(refresh_token);
+        hmac::verify(&key, &self.signed(), &mac).is_ok()
+    }
 }
 
 /// The private files of the authentication, in the state directory.
@@ -278,6 +323,8 @@ pub enum Credential {
         app_secret: Option<Secret>,
         /// The long-lived secret.
         refresh_token: Secret,
+        /// The account it opens; empty where that is not known yet.
+        account_id: String,
     },
 }
 
@@ -345,10 +392,21 @@ impl<'a> AccessTokens<'a> {
         else {
             return;
         };
+        let Credential::Refresh {
+            refresh_token,
+            account_id,
+            ..
+        } = &self.credential
+        else {
+            return;
+        };
         let cached = CachedAccess {
             access_token: answer.access_token.clone(),
             expires_at_s: host.now_s().saturating_add(answer.expires_in.unwrap_or(0)),
+            account_id: account_id.clone(),
+            mac: String::new(),
         };
+        let cached = cached.sign(refresh_token);
         // A cache that cannot be written costs one refresh in the next run.
         if let Ok(json) = serde_json::to_vec(&cached) {
             let _ = runtime.write(&path, &json);
@@ -363,13 +421,38 @@ impl<'a> AccessTokens<'a> {
         }
     }
 
+    /// What an earlier run has kept, if one of ours did. Whatever is wrong with it costs a refresh.
     fn cached(&self, host: &dyn Host) -> Option<String> {
+        let Credential::Refresh {
+            refresh_token,
+            account_id,
+            ..
+        } = &self.credential
+        else {
+            return None;
+        };
         let (runtime, path) = (self.runtime?, self.cache_path()?);
         let status = runtime.status(&path).ok()??;
+        let ignored = |why: &str| {
+            log::debug!("the access token in {path} is ignored: {why}");
+            None
+        };
         if status.kind != Kind::File || status.mode & 0o077 != 0 {
-            return None;
+            return ignored("others can use the file");
         }
-        let cached: CachedAccess = serde_json::from_slice(&runtime.read(&path).ok()??).ok()?;
+        if status.uid != runtime.user() {
+            return ignored("the file belongs to another user");
+        }
+        let read = runtime.read(&path).ok()??;
+        let Ok(cached) = serde_json::from_slice::<CachedAccess>(&read) else {
+            return ignored("it is damaged");
+        };
+        if !cached.is_signed(refresh_token) {
+            return ignored("no run with this sign-in has written it");
+        }
+        if cached.account_id != *account_id {
+            return ignored("it is for another account");
+        }
         let left_s = cached.expires_at_s.saturating_sub(host.now_s());
         (left_s > RENEW_BEFORE_S).then_some(cached.access_token)
     }
@@ -403,9 +486,18 @@ pub fn holds_access(bytes: &[u8]) -> bool {
 
 /// Hash of a secret, to tell one from another without keeping it.
 pub fn hash_hex(secret: &str) -> String {
-    digest(&SHA256, secret.as_bytes())
-        .as_ref()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    hex(digest(&SHA256, secret.as_bytes()).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+        _ => None,
+    });
+    pairs.collect()
 }

@@ -29,7 +29,7 @@ pub trait Actions<'a> {
         item: Item,
         observed: Observed,
         action: Action,
-        how: How<'_>,
+        how: How<'_, '_>,
     ) -> Result<()>;
 
     /// Keeps a local file as a conflict copy and makes the folder Dropbox has in its place.

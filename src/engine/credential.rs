@@ -168,5 +168,6 @@ pub(crate) fn refreshed(config: &Config, stored: &StoredToken) -> Credential {
         app_key: stored.app_key.clone(),
         app_secret: config.dropbox.app_secret.clone(),
         refresh_token: Secret::new(stored.refresh_token.clone()),
+        account_id: stored.account_id.clone(),
     }
 }

@@ -51,7 +51,7 @@ impl<'a> Downloads<'a> {
         item: Item,
         observed: Observed,
         action: Action,
-        how: How<'_>,
+        how: How<'_, '_>,
     ) -> Result<()> {
         let Some(remote) = item.row.remote_file() else {
             return Ok(());

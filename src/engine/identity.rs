@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
-use crate::core::guard::ApprovalId;
 use crate::core::path::fold;
 use crate::dropbox::api::Api;
 use crate::dropbox::retry::CallError;
@@ -13,7 +12,7 @@ use crate::engine::pull::Puller;
 use crate::engine::remote_root::RootState;
 use crate::engine::root::FoundRoot;
 use crate::error::{Error, Result};
-use crate::index::{Meta, SyncIdentity};
+use crate::index::{Meta, SyncIdentity, approval_id};
 use crate::io::dirs;
 use crate::report::Change;
 
@@ -88,7 +87,7 @@ pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentit
     };
     let has_base = env.index.has_base()?;
     if before.account_id != now.account_id && has_base {
-        let mut id = ApprovalId::new("account");
+        let mut id = approval_id(env.index, "account")?;
         id.field(&now.account_id);
         let id = id.finish();
         if !options.approved.contains(&id) {
@@ -145,7 +144,7 @@ pub(crate) fn pull(
         RootState::Listed => Ok(()),
         RootState::IsFile => config_error("Dropbox has a file at this path", "name a folder"),
         RootState::Missing if env.index.has_base()? => {
-            let mut id = ApprovalId::new("remote root");
+            let mut id = approval_id(env.index, "remote root")?;
             id.field(remote_root);
             let id = id.finish();
             if options.approved.contains(&id) {

@@ -55,7 +55,7 @@ impl<'a> Phases<'a> {
     /// Whatever ends the pass.
     pub(crate) fn decide_undecided(&mut self, cx: &mut Context<'a>) -> Result<()> {
         let undecided = std::mem::take(&mut self.uploads.undecided);
-        for (item, observed) in approved(cx, undecided) {
+        for (item, observed) in approved(cx, undecided)? {
             if let Some(remote) = item.row.remote_file() {
                 let mode = WriteMode::Update(remote.rev.clone());
                 self.upload(cx, item, &observed, mode, Some(remote.rev))?;
@@ -113,7 +113,7 @@ impl<'a> Actions<'a> for Phases<'a> {
         item: Item,
         observed: Observed,
         action: Action,
-        how: How<'_>,
+        how: How<'_, '_>,
     ) -> Result<()> {
         cx.note_under_way(Direction::Down, &item);
         if cx.is_refused(&item) {

@@ -60,7 +60,7 @@ impl<'a> Planner<'a> {
     /// What the index says.
     pub(crate) fn conclude(&mut self, cx: &mut Context<'a>) -> Result<Option<Error>> {
         let undecided = std::mem::take(&mut self.undecided);
-        for (item, observed) in approved(cx, undecided) {
+        for (item, observed) in approved(cx, undecided)? {
             let rev = item.row.remote_file().map(|file| file.rev);
             let mode = rev.clone().map_or(WriteMode::Add, WriteMode::Update);
             self.upload(cx, item, &observed, mode, rev)?;
@@ -168,7 +168,7 @@ impl<'a> Actions<'a> for Planner<'a> {
         item: Item,
         observed: Observed,
         action: Action,
-        _how: How<'_>,
+        _how: How<'_, '_>,
     ) -> Result<()> {
         if cx.is_refused(&item) {
             return Ok(());

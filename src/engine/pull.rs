@@ -9,6 +9,7 @@ use crate::core::filter::Filter;
 use crate::core::remote::Cursor;
 use crate::dropbox::api::{Api, PageSink};
 use crate::dropbox::retry::CallError;
+use crate::dropbox::tokens::Credential;
 use crate::dropbox::wire::Metadata;
 use crate::engine::cursor::CursorFile;
 use crate::engine::remote_root::{Location, RemoteRoot, RootState};
@@ -75,11 +76,13 @@ impl Puller<'_> {
             }
             Some(Listened::NoRoot(root)) => return Ok(root),
             Some(Listened::Reset) => {
+                self.check_account()?;
                 log::info!("Dropbox asks to start over: listing everything again");
                 self.index
                     .transaction(|| self.index.set_meta(Meta::ResetDue, "1"))?;
             }
             Some(Listened::NoCursor) => {
+                self.check_account()?;
                 log::info!("Dropbox does not accept the cursor: listing everything again");
             }
             Some(Listened::Incomplete) => {
@@ -105,6 +108,39 @@ impl Puller<'_> {
         let root = self.list_all()?;
         self.note_token()?;
         Ok(root)
+    }
+
+    /// Asks whose account the token opens: where the cursor of an index is refused, nothing else
+    /// says that a listing is of the same files. Only what has a base can be deleted by one.
+    ///
+    /// # Errors
+    /// [`Error::Halt`] if it is another account; what Dropbox says.
+    fn check_account(&self) -> Result<()> {
+        if !self.index.has_base()? {
+            return Ok(());
+        }
+        let opened = self.api.current_account();
+        let opened = opened.map_err(|error| error.into_error("show the account"))?;
+        if opened.account_id == self.identity.account_id {
+            return Ok(());
+        }
+        let access = self.api.access();
+        access.forget();
+        let remedy = match access.credential() {
+            Credential::Personal(_) => {
+                "remove personal-account.json from the state directory, so that the next run asks \
+                 whose it is"
+                    .to_owned()
+            }
+            Credential::Refresh { .. } => format!(
+                "it is dropped, and the next run gets a new one; if this comes again, run: {}",
+                access.invocation().command("startAuthentication")
+            ),
+        };
+        Err(Error::Halt(format!(
+            "Dropbox does not know how far this account was read, and the access token opens \
+             another one than it is kept for; nothing was changed: {remedy}"
+        )))
     }
 
     fn merge_staged(&self) -> Result<()> {
@@ -211,6 +247,7 @@ impl Puller<'_> {
                     };
                     match refused(error, asked)? {
                         Listened::Reset | Listened::NoCursor if resets < 3 && cursor.is_some() => {
+                            self.check_account()?;
                             resets += 1;
                             cursor = None;
                             continue;

@@ -19,7 +19,7 @@ pub(crate) fn visit<'a>(
     actions: &mut dyn Actions<'a>,
     walk: Walk,
     mut item: Item,
-    how: How<'_>,
+    how: How<'_, '_>,
 ) -> Result<()> {
     if !item.row.intact {
         cx.note_blocked(&item);
@@ -121,7 +121,7 @@ fn bring_down<'a>(
     action: Action,
     item: Item,
     observed: Observed,
-    how: How<'_>,
+    how: How<'_, '_>,
 ) -> Result<()> {
     match action {
         Action::Nothing => refresh_stamp(cx, actions, item, &observed),
@@ -153,7 +153,7 @@ fn act<'a>(
     action: Action,
     item: Item,
     observed: Observed,
-    how: How<'_>,
+    how: How<'_, '_>,
 ) -> Result<()> {
     match action {
         Action::Download | Action::Conflict | Action::SetAside | Action::MakeLocalFolder

@@ -6,13 +6,13 @@
 
 use std::io;
 
-use crate::core::guard::{ApprovalId, Approvals};
+use crate::core::guard::Approvals;
 use crate::core::invocation::quoted;
 use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
 use crate::engine::file_clock::FileClock;
 use crate::error::{Error, Result, state_error};
-use crate::index::{Index, Meta};
+use crate::index::{Index, Meta, approval_id};
 use crate::io::disk::{Disk, ReadDisk, TreeIdentity};
 use crate::io::host::Host;
 use crate::io::stat::{Kind, Status};
@@ -96,7 +96,7 @@ pub fn check(
     }
     let identity = found.identity.to_string();
     if !found.is_known && index.has_base()? {
-        let mut id = ApprovalId::new("content dir");
+        let mut id = approval_id(index, "content dir")?;
         id.field(found.marker.as_deref().unwrap_or(&identity));
         let id = id.finish();
         if !approved.contains(&id) {

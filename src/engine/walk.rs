@@ -306,7 +306,7 @@ fn walk_key<'a>(
     }
     if has_lost_mount(cx, &item.row, &item.local)? {
         cx.note_blocked(&item);
-        tell_lost_mount(cx, &item);
+        tell_lost_mount(cx, &item)?;
         return Ok(());
     }
     if is_left_out(cx, actions, &item) {

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Index;
 use super::row::checksum_of_fields;
+use crate::core::guard::ApprovalId;
 use crate::error::{Error, Result};
 
 /// The named values of the index.
@@ -122,6 +123,27 @@ impl SyncIdentity {
         } = self;
         format!("{account_id}\n{app_key}\n{root_namespace}\n{remote_root}\n{filters}")
     }
+}
+
+/// The id of an index that is not kept, as a dry run makes one where there is none.
+pub const UNKEPT: &str = "not kept";
+
+/// Begins the id of a halt over what this index knows; `purpose` keeps halts of different kinds
+/// apart.
+///
+/// # Errors
+/// What SQLite says.
+pub fn approval_id(index: &Index, purpose: &str) -> Result<ApprovalId> {
+    let index_id = index.meta(Meta::Id)?.unwrap_or_default();
+    Ok(ApprovalId::new(&index_id, purpose))
+}
+
+/// Whether a run after this one will know it by another id, and so have other approval ids.
+///
+/// # Errors
+/// What SQLite says.
+pub fn is_unkept(index: &Index) -> Result<bool> {
+    Ok(index.meta(Meta::Id)?.as_deref() == Some(UNKEPT))
 }
 
 impl Index {

@@ -62,6 +62,17 @@ impl<'a> Deadline<'a> {
         self.check_after(Duration::ZERO)
     }
 
+    /// Whether the time is over for what is under way, too.
+    pub fn is_over(&self) -> bool {
+        !self.is_held.get() && self.check_after(Duration::ZERO).is_err()
+    }
+
+    /// How long an answer may be waited for, if the pass has an end that counts now.
+    pub fn left(&self) -> Option<Duration> {
+        let (_, end) = self.end.filter(|_| !self.is_held.get())?;
+        Some(end.saturating_sub(self.host.elapsed()))
+    }
+
     /// Whether the pass would still go on after a wait.
     ///
     /// # Errors

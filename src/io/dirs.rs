@@ -1,5 +1,6 @@
 //! Where our own things are on this machine: the state and the runtime directory.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -237,52 +238,61 @@ pub fn config_dirs(config: &Path) -> Vec<PathBuf> {
     above.into_iter().chain(user).chain([system]).collect()
 }
 
-/// Where runs with any environment keep what is short-lived, the place of this one first: under
-/// systemd, in a session, and without either.
+/// Where root keeps what is short-lived: its environment may be that of another user.
+const RUNTIME_OF_ROOT: &str = "/run/ferrybox";
+
+/// Where runs with any environment keep what is short-lived: under systemd, in a session, as root,
+/// and without any of these.
 pub fn runtime_dirs() -> Vec<PathBuf> {
     let uid = rustix::process::geteuid().as_raw();
-    let mut dirs = Vec::new();
-    if let Some(all) = env("RUNTIME_DIRECTORY") {
-        dirs.extend(all.to_string_lossy().split(':').map(PathBuf::from));
-    }
     let session = |dir: &Path| dir.join("ferrybox");
+    let mut dirs = services_runtime_dirs();
     dirs.extend(env("XDG_RUNTIME_DIR").map(|dir| session(Path::new(&dir))));
     dirs.push(session(Path::new(&format!("/run/user/{uid}"))));
-    dirs.push(PathBuf::from(format!("/dev/shm/ferrybox-{uid}")));
+    dirs.push(PathBuf::from(RUNTIME_OF_ROOT));
+    dirs.push(shared_runtime_dir());
     dirs
+}
+
+fn services_runtime_dirs() -> Vec<PathBuf> {
+    let all = env("RUNTIME_DIRECTORY").unwrap_or_default();
+    let all = all.to_string_lossy().into_owned();
+    let dirs = all.split(':').filter(|dir| !dir.is_empty());
+    dirs.map(PathBuf::from).collect()
+}
+
+fn shared_runtime_dir() -> PathBuf {
+    let uid = rustix::process::geteuid().as_raw();
+    PathBuf::from(format!("/dev/shm/ferrybox-{uid}"))
 }
 
 /// A private directory in memory for the short-lived access token, if the machine has one.
 pub fn open_runtime() -> Option<RealDisk> {
-    if let Some(dir) = env("RUNTIME_DIRECTORY") {
-        let first = dir.to_string_lossy().split(':').next().map(PathBuf::from)?;
+    if let Some(dir) = services_runtime_dirs().into_iter().next() {
         // systemd makes it 0755 by default; the files in it are private.
-        return is_ours(&first, 0o022).then(|| RealDisk::open(&first).ok())?;
+        return RealDisk::open_own(&dir, 0o022).ok();
     }
-    let dir = match env("XDG_RUNTIME_DIR") {
-        Some(_) => runtime_dirs().into_iter().next()?,
-        None => {
-            let shm = rustix::fs::statfs("/dev/shm").ok()?;
-            if i128::from(shm.f_type) != TMPFS_MAGIC {
-                return None;
-            }
-            runtime_dirs().pop()?
-        }
+    let is_root = rustix::process::geteuid().is_root();
+    let dir = match session_dir(env("XDG_RUNTIME_DIR"), is_root) {
+        Some(dir) => dir,
+        None if is_root && is_in_memory("/run") => PathBuf::from(RUNTIME_OF_ROOT),
+        None if is_in_memory("/dev/shm") => shared_runtime_dir(),
+        None => return None,
     };
     // Whoever made it first: it counts only if it is ours alone, and no link.
-    if std::fs::symlink_metadata(&dir).is_err() {
-        let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
-    }
-    is_ours(&dir, 0o077).then(|| RealDisk::open(&dir).ok())?
+    let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    RealDisk::open_own(&dir, 0o077).ok()
 }
 
-/// Whether this is a directory of ours, and no link, without the permissions `denied`.
-fn is_ours(dir: &Path, denied: u32) -> bool {
-    std::fs::symlink_metadata(dir).is_ok_and(|metadata| {
-        metadata.is_dir()
-            && metadata.uid() == rustix::process::geteuid().as_raw()
-            && metadata.permissions().mode() & denied == 0
-    })
+/// The directory in that of a session. Root has none: the session may be that of whoever called
+/// `su`, who can exchange what is in it.
+pub fn session_dir(xdg: Option<OsString>, is_root: bool) -> Option<PathBuf> {
+    let of_us = xdg.filter(|_| !is_root)?;
+    Some(Path::new(&of_us).join("ferrybox"))
+}
+
+fn is_in_memory(dir: &str) -> bool {
+    rustix::fs::statfs(dir).is_ok_and(|stat| i128::from(stat.f_type) == TMPFS_MAGIC)
 }
 
 /// The path without links, as far as it exists; the rest of it as it is written.

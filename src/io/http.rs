@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::time::Duration;
 
 /// The hosts of the Dropbox API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +43,12 @@ pub struct Request<'a> {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body<'a>,
+    /// How long the answer is waited for at most, head and body, beside what the transport itself
+    /// allows. It does not count for a streamed body: what is sent is brought to its end.
+    pub patience: Option<Duration>,
 }
 
-/// The answer, its body not yet read.
+/// The answer, its body not yet read: by way of a [`crate::io::limited_body`].
 pub struct Response {
     /// HTTP status.
     pub status: u16,

@@ -63,7 +63,11 @@ impl RealDisk {
     /// # Errors
     /// What the system says, with the path.
     pub fn open(path: &Path) -> io::Result<RealDisk> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        RealDisk::open_as(path, OFlags::empty())
+    }
+
+    fn open_as(path: &Path, how: OFlags) -> io::Result<RealDisk> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | how;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| said(errno, "open", &path.display().to_string()))?;
         Ok(RealDisk::over(path, root))
@@ -79,6 +83,26 @@ impl RealDisk {
             last_device: Cell::new(None),
             owner: None,
         }
+    }
+
+    /// Opens a directory of ours that is no link, and on which nobody has one of the permissions
+    /// `denied`. What was looked at is what is opened: its name is never used again.
+    ///
+    /// # Errors
+    /// What the system says; that it is not such a directory.
+    pub fn open_own(path: &Path, denied: u32) -> io::Result<RealDisk> {
+        let disk = RealDisk::open_as(path, OFlags::NOFOLLOW)?;
+        let shown = path.display();
+        let stat = rustix::fs::fstat(&disk.root)
+            .map_err(|errno| said(errno, "stat", &shown.to_string()))?;
+        let refused = |why: &str| Err(io::Error::other(format!("{shown} {why}")));
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return refused("belongs to another user");
+        }
+        if stat.st_mode & denied != 0 {
+            return refused("can be used by others");
+        }
+        Ok(disk)
     }
 
     /// The same as a content dir: root works in it under the ids of its owner.

@@ -1,5 +1,6 @@
 //! HTTP/1.1 over rustls: https only outside loopback, no redirects, no cookies, one connection kept
-//! alive per host, time limits on every single read and write but none on a whole body.
+//! alive per host, time limits on every single read and write. How long a whole body may take is
+//! for [`crate::io::limited_body`] to say, and for the patience of a request.
 
 use std::io::Read;
 use std::path::Path;
@@ -106,11 +107,12 @@ impl RealHttp {
         };
         let addresses = AddressByAddress::new();
         let interruptible = stop.map(|stop| {
-            let connector = connector(addresses.clone()).chain(Interruptible(stop));
+            let connector = connector(addresses.clone()).chain(Interruptible(Some(stop)));
             let settings = settings(idle.max(PATIENCE));
             Agent::with_parts(settings, connector, DefaultResolver::default())
         });
-        let (connector, resolver) = (connector(addresses), DefaultResolver::default());
+        let connector = connector(addresses).chain(Interruptible(None));
+        let resolver = DefaultResolver::default();
         Ok(RealHttp {
             agent: Agent::with_parts(settings(idle), connector, resolver),
             proxy: proxy.map(|chosen| (chosen.shown, chosen.by)),
@@ -137,9 +139,13 @@ impl Http for RealHttp {
             builder = builder.header(*name, value);
         }
         let hopeless = |error: ureq::http::Error| HttpError::Permanent(error.to_string());
+        let patient = |asked: ureq::http::Request<&[u8]>| match request.patience {
+            None => agent.run(asked),
+            left => agent.run(agent.configure_request(asked).timeout_global(left).build()),
+        };
         let answer = match request.body {
-            Body::Empty => agent.run(builder.body(&[][..]).map_err(hopeless)?),
-            Body::Bytes(bytes) => agent.run(builder.body(bytes).map_err(hopeless)?),
+            Body::Empty => patient(builder.body(&[][..]).map_err(hopeless)?),
+            Body::Bytes(bytes) => patient(builder.body(bytes).map_err(hopeless)?),
             Body::Stream { len, reader } => {
                 let mut exact = Records(reader.take(len));
                 let body = SendBody::from_reader(&mut exact);

@@ -1,5 +1,7 @@
 //! The decision tables, end to end: every cell with two real sides.
 
+use ferrybox::io::host::Host;
+
 use crate::world::{World, world};
 
 /// A world in which `f` was in step with the content "base" and `other` keeps the guards quiet.
@@ -142,6 +144,37 @@ fn upload_only_leaves_undecided_files_alone_until_a_person_approves() {
     assert_eq!(approved.exit, ferrybox::error::ExitCode::Ok, "{approved:?}");
     world.check_both(&[("f", "ours")]);
     assert_ne!(world.dropbox.rev("/f").unwrap(), rev);
+}
+
+/// W9: the id of a halt belongs to the index, which a first dry run does not keep.
+#[test]
+fn w9_a_first_dry_run_gives_no_id_that_a_sync_would_not_take() {
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    world.put("f", "ours");
+    world.dropbox.put("/f", b"theirs, other");
+    let planned = world.dry_run();
+    let text = &planned.problems["/f"];
+    assert!(text.contains("A sync says by which command"), "{text}");
+    assert!(!text.contains("--approve"), "{text}");
+    let told = world.sync().problems["/f"].clone();
+    assert_eq!(world.dry_run().problems["/f"], told, "an index is there");
+    assert_eq!(world.approve(&told).exit, ferrybox::error::ExitCode::Ok);
+}
+
+/// W9: who knows the files alone cannot look for two lists of one id.
+#[test]
+fn w9_two_gateways_with_the_same_files_ask_for_different_ids() {
+    let ids = [1, 2].map(|randomness| {
+        let world = World::in_mode("LOCAL_TO_DROPBOX");
+        for _ in 0..randomness {
+            world.clock.random(&mut [0; 16]);
+        }
+        world.put("f", "ours");
+        world.dropbox.put("/f", b"theirs, other");
+        let id = crate::world::approval_in(&world.sync().problems["/f"]);
+        id.expect("16 digits")
+    });
+    assert_ne!(ids[0], ids[1]);
 }
 
 #[test]

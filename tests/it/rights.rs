@@ -316,3 +316,11 @@ fn s2_a_name_that_is_not_sealed_by_us_is_cleared_away() {
     comes_whole(&world);
     assert_eq!(parts(&world), BTreeSet::new());
 }
+
+/// W10: what the program makes of the umask it is started with; `tests/system` has the files.
+#[test]
+fn w10_nothing_is_made_that_every_user_may_change() {
+    for (umask, is) in [(0, 0o002), (0o022, 0o022), (0o077, 0o077), (0o055, 0o057)] {
+        assert_eq!(ferrybox::cli::narrowed(umask), is, "{umask:03o}");
+    }
+}

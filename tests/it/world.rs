@@ -93,7 +93,7 @@ impl Drop for World {
 pub fn approval_in(error: &str) -> Option<String> {
     let (_, id) = error.rsplit_once("--approve ")?;
     let id: String = id.chars().take_while(char::is_ascii_hexdigit).collect();
-    (id.len() == 12).then_some(id)
+    (id.len() == 16).then_some(id)
 }
 
 /// A world in the two-way mode.

@@ -273,7 +273,7 @@ fn the_configuration_is_found_by_its_variable_and_after_the_command() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
     command
         .env_clear()
-        .env("XDG_RUNTIME_DIR", console.path("run"));
+        .env("RUNTIME_DIRECTORY", console.runtime());
     command
         .env("FERRYBOX_CONFIG", console.path("config.toml"))
         .arg("sync");
@@ -434,7 +434,7 @@ fn paste(console: &Console, command: &str) -> Said {
     let mut shell = Command::new("/bin/sh");
     let binary = Path::new(env!("CARGO_BIN_EXE_ferrybox"));
     shell.env_clear().env("PATH", binary.parent().unwrap());
-    shell.env("XDG_RUNTIME_DIR", console.path("run"));
+    shell.env("RUNTIME_DIRECTORY", console.runtime());
     shell.args(["-c", command]).stdin(Stdio::null());
     said(shell.output().unwrap())
 }
@@ -450,7 +450,7 @@ fn b3_printed_commands_can_be_pasted() {
             let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
             command
                 .env_clear()
-                .env("XDG_RUNTIME_DIR", console.path("run"));
+                .env("RUNTIME_DIRECTORY", console.runtime());
             match by_variable {
                 true => command.env("FERRYBOX_CONFIG", &odd),
                 false => command.arg("--config").arg(&odd),
@@ -494,17 +494,17 @@ fn b3_an_unknown_id_is_told_and_ends_with_2() {
     let console = ready();
     console.put("a", "a");
     for option in ["--approve", "--keep"] {
-        let said = console.run(&["sync", option, "0123456789ab"]);
+        let said = console.run(&["sync", option, "0123456789abcdef"]);
         assert_eq!(said.code, 2, "{}", said.err);
         assert!(
             said.err
-                .contains("0123456789ab is not what this pass would do"),
+                .contains("0123456789abcdef is not what this pass would do"),
             "{}",
             said.err
         );
     }
     assert!(console.dropbox.read("/a").is_some(), "the pass has run");
-    let said = console.run(&["--json", "sync", "--approve", "0123456789ab"]);
+    let said = console.run(&["--json", "sync", "--approve", "0123456789abcdef"]);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(json["error"]["code"], "usage");
 }

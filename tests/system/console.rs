@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -44,6 +45,11 @@ impl Console {
         self.home.join(name)
     }
 
+    /// The runtime directory, made as systemd makes it, where there is none.
+    pub fn runtime(&self) -> PathBuf {
+        made(self.path("run/ferrybox"))
+    }
+
     pub fn content(&self) -> PathBuf {
         self.path("content")
     }
@@ -80,7 +86,8 @@ impl Console {
     /// A command with this configuration and nothing of the caller's environment.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
-        command.env_clear().env("XDG_RUNTIME_DIR", self.path("run"));
+        command.env_clear();
+        command.env("RUNTIME_DIRECTORY", self.runtime());
         command.env("HOME", self.path("home"));
         command
             .arg("--config")
@@ -150,6 +157,13 @@ impl Console {
     pub fn put(&self, name: &str, content: &str) {
         fs::write(self.content().join(name), content).unwrap();
     }
+}
+
+/// A private directory, made unless something has that name.
+pub fn made(dir: PathBuf) -> PathBuf {
+    let mut private = fs::DirBuilder::new();
+    let _ = DirBuilderExt::mode(&mut private, 0o700).create(&dir);
+    dir
 }
 
 /// The link in the banner.

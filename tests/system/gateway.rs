@@ -12,6 +12,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use dropbox_standin::{Endpoint, Link, Listeners, Node, Standin};
 
+use crate::console::made;
+
 /// Files with their contents; folders end with a slash and hold nothing.
 pub type Tree = BTreeMap<String, Vec<u8>>;
 
@@ -200,7 +202,7 @@ impl Gateway {
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("XDG_RUNTIME_DIR", self.home.join("run"))
+            .env("RUNTIME_DIRECTORY", made(self.home.join("run/ferrybox")))
             .env("HOME", self.home.join("home"))
             .stdin(Stdio::null());
         command

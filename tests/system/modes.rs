@@ -50,7 +50,10 @@ fn under_umask(console: &Console, umask: &str, args: &[&str]) -> Said {
 #[test]
 fn state_is_private_and_downloads_obey_the_umask() {
     for (umask, file, folder) in [
-        ("000", 0o666, 0o777),
+        // W10: what everybody could change would be everybody's.
+        ("000", 0o664, 0o775),
+        ("002", 0o664, 0o775),
+        ("022", 0o644, 0o755),
         ("077", 0o600, 0o700),
         ("027", 0o640, 0o750),
     ] {
@@ -235,7 +238,7 @@ fn an_access_token_is_never_kept_where_others_have_been() {
                 symlink(console.path("trap"), &runtime).unwrap();
             }
             1 => fs::create_dir(&runtime)
-                .map(|()| set_mode(&runtime, 0o755))
+                .map(|()| set_mode(&runtime, 0o775))
                 .unwrap(),
             2 => fs::write(&runtime, "").unwrap(),
             _ if is_root() => {
@@ -252,6 +255,68 @@ fn an_access_token_is_never_kept_where_others_have_been() {
             assert_eq!(kept, 0, "{make}: a token was kept");
         }
     }
+}
+
+/// S3: a token that somebody else has put there, or that was altered, opens no account.
+#[test]
+fn s3_a_cached_token_that_is_not_ours_is_not_used() {
+    let console = Console::new();
+    console.authenticate();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    let cached = fs::read_dir(console.runtime()).unwrap().next().unwrap();
+    let cached = cached.unwrap().path();
+    let ours = fs::read_to_string(&cached).unwrap();
+    let stranger = console.dropbox.personal_access_token();
+    let token = ours.split('"').nth(3).unwrap();
+    let refreshes = |how: &str| {
+        console.dropbox.clear_requests();
+        let said = console.run(&["sync", "-vv"]);
+        assert_eq!(said.code, 0, "{how}: {}", said.err);
+        let requests = console.dropbox.requests();
+        let refreshed = requests
+            .iter()
+            .any(|call| call.route.contains("oauth2/token"));
+        assert_eq!(
+            refreshed,
+            said.err.contains(" is ignored: "),
+            "{}",
+            said.err
+        );
+        refreshed
+    };
+    assert!(!refreshes("ours"));
+    fs::write(&cached, ours.replace(token, &stranger)).unwrap();
+    assert!(refreshes("the token of a stranger"));
+    assert!(!refreshes("ours is there again"));
+    let unsigned = format!(r#"{{"access_token":"{stranger}","expires_at_s":99999999999}}"#);
+    fs::write(&cached, unsigned).unwrap();
+    assert!(refreshes("one without a proof"));
+    set_mode(&cached, 0o644);
+    assert!(refreshes("one that others can read"));
+    if is_root() {
+        chown(&cached, Some(NOBODY), None).unwrap();
+        assert!(refreshes("one of another user"));
+    }
+}
+
+/// S3: it may be that of whoever has called `su` or `sudo -E`.
+#[test]
+fn s3_root_does_not_use_the_runtime_directory_of_a_session() {
+    if !is_root() {
+        return;
+    }
+    let console = Console::new();
+    console.authenticate();
+    let session = console.path("session");
+    fs::create_dir(&session).unwrap();
+    let mut command = console.command(&["sync"]);
+    command.env_remove("RUNTIME_DIRECTORY");
+    let said = said(command.env("XDG_RUNTIME_DIR", &session).output().unwrap());
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(fs::read_dir(&session).unwrap().count(), 0);
+    // What it has kept elsewhere goes with the sign-in.
+    let mut logout = console.command(&["logout"]);
+    logout.env_remove("RUNTIME_DIRECTORY").output().unwrap();
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use crate::gateway::{Ended, Gateway};
 
@@ -118,4 +119,99 @@ fn b9_an_unknown_ca_names_the_proxy_and_the_key_to_set() {
             "the proxy http://",
         ],
     );
+}
+
+/// S5: whose bodies come byte by byte, ten a second; its address. Heads never come where `bodies`
+/// is false.
+fn trickling(bodies: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            if bodies {
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n";
+                let _ = stream.write_all(head.as_bytes());
+            }
+            let mut left = if bodies { 100_000 } else { 0 };
+            while left > 0 && stream.write_all(b" ").is_ok() {
+                left -= 1;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            // Until the other side gives it up.
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    };
+    let thread = std::thread::Builder::new().name("trickle".to_owned());
+    thread.spawn(serve).unwrap();
+    format!("http://{address}")
+}
+
+/// S5.
+#[test]
+fn s5_a_pass_with_an_end_ends_although_an_answer_trickles_or_never_comes() {
+    for bodies in [true, false] {
+        let gateway = Gateway::new();
+        let file = gateway.home.join("config.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let (before, _) = text.split_once("[endpoints]").unwrap();
+        let url = trickling(bodies);
+        let endpoints = format!("api = \"{url}\"\ncontent = \"{url}\"\nnotify = \"{url}\"");
+        fs::write(file, format!("{before}[endpoints]\n{endpoints}\n")).unwrap();
+        let start = Instant::now();
+        let ended = gateway.run(&[], &["sync", "--max-time", "2s"]);
+        check(&ended, &["--max-time"]);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(6), "{took:?}");
+    }
+}
+
+/// S5: in front of this proxy, and lets what comes back from it trickle after so many bytes.
+fn slowed(proxy: String, fast_bytes: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        for stream in listener.incoming() {
+            let (mut down, mut from) = (stream.unwrap(), TcpStream::connect(&proxy).unwrap());
+            let (mut up, mut to) = (down.try_clone().unwrap(), from.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut up, &mut to));
+            std::thread::spawn(move || {
+                let (mut byte, mut count) = ([0], 0);
+                while from.read(&mut byte).is_ok_and(|read| read > 0) {
+                    count += 1;
+                    if count > fast_bytes {
+                        std::thread::sleep(Duration::from_millis(100));
+                    }
+                    if down.write_all(&byte).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    };
+    let thread = std::thread::Builder::new().name("slowed".to_owned());
+    thread.spawn(serve).unwrap();
+    format!("http://{address}")
+}
+
+/// S5: TLS reads until it has a record, whatever a single read of it may take.
+#[test]
+fn s5_a_pass_with_an_end_ends_although_tls_trickles() {
+    // In the handshake, and in what comes after it.
+    for fast_bytes in [200, 1400] {
+        let gateway = Gateway::new().over_tls();
+        let file = gateway.home.join("config.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let proxy = text.split("proxy = \"http://").nth(1).unwrap();
+        let proxy = proxy.split('"').next().unwrap().to_owned();
+        let before = format!("http://{proxy}");
+        let slowed = slowed(proxy.rsplit('@').next().unwrap().to_owned(), fast_bytes);
+        fs::write(file, text.replace(&before, &slowed)).unwrap();
+        let start = Instant::now();
+        let ended = gateway.run(&[], &["sync", "--max-time", "2s"]);
+        check(&ended, &["--max-time"]);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(6), "{fast_bytes}: {took:?}");
+    }
 }

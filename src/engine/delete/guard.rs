@@ -2,12 +2,12 @@
 
 use crate::core::arrived_content::ArrivedContent;
 use crate::core::decide::{Direction, Mode};
-use crate::core::guard::{ApprovalId, Limits, Tally, objection, place_of, standing_objection};
+use crate::core::guard::{Limits, Tally, objection, place_of, standing_objection};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
 use crate::engine::survey::{Survey, Unseen};
 use crate::error::{Error, Result};
-use crate::index::Meta;
+use crate::index::{Meta, approval_id};
 
 /// Deletes that wait for the end of the walks. LIMIT: about 750 bytes for each of one pass.
 #[derive(Default)]
@@ -150,7 +150,7 @@ fn rule(
     let Some(objection) = objection else {
         return Ok(Ruling::Go);
     };
-    let mut id = ApprovalId::new("deletes");
+    let mut id = approval_id(cx.env.index, "deletes")?;
     for delete in deletes.iter().filter(|one| one.direction == direction) {
         let row = &delete.item.row;
         let rev = row.base_file().map_or("", |base| base.rev.as_str());

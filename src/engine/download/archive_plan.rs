@@ -15,13 +15,13 @@ pub(crate) const FILE_BYTES_MAX: u64 = 4 << 20;
 const DIRS_MAX: usize = 20_000;
 
 /// How a file comes down.
-pub enum How<'h> {
+pub enum How<'h, 'a> {
     /// It is asked for.
     Fetch,
     /// Not now: it is counted, to find out which folders are to come as archives.
     Count(&'h mut ArchiveCandidates),
     /// Its bytes are here, if they have not been taken yet.
-    From(&'h mut Option<ArchiveBody>),
+    From(&'h mut Option<ArchiveBody<'a>>),
 }
 
 /// What is to come down in small files, by directory.
@@ -83,15 +83,15 @@ impl ArchiveCandidates {
 }
 
 /// The content of one file, taken from an archive.
-pub struct ArchiveBody {
+pub struct ArchiveBody<'a> {
     key: Key,
     /// It is at the entry of this file.
-    archive: Rc<RefCell<Archive>>,
+    archive: Rc<RefCell<Archive<'a>>>,
 }
 
-impl ArchiveBody {
+impl<'a> ArchiveBody<'a> {
     /// The entry that `archive` is at.
-    pub(crate) fn new(key: Key, archive: Rc<RefCell<Archive>>) -> ArchiveBody {
+    pub(crate) fn new(key: Key, archive: Rc<RefCell<Archive<'a>>>) -> ArchiveBody<'a> {
         ArchiveBody { key, archive }
     }
 
@@ -101,7 +101,7 @@ impl ArchiveBody {
     }
 }
 
-impl Read for ArchiveBody {
+impl Read for ArchiveBody<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         self.archive.borrow_mut().read(out)
     }

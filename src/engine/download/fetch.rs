@@ -15,6 +15,7 @@ use crate::engine::item::Item;
 use crate::engine::stable_read::BUFFER_BYTES;
 use crate::index::RemoteFile;
 use crate::io::disk::{Access, WriteFile};
+use crate::io::limited_body::gets_on;
 use crate::report::printable;
 use crate::timestamp::{kept_seconds, seconds_of};
 
@@ -47,7 +48,7 @@ impl<'a> Downloads<'a> {
         remote: &RemoteFile,
         temp: &mut RelPath,
         access: Access,
-        how: How<'_>,
+        how: How<'_, '_>,
     ) -> Result<Fetched, DownloadError> {
         let mut nothing = None;
         let archive_body = match how {
@@ -128,7 +129,7 @@ impl<'a> Downloads<'a> {
         let mut modified = remote.modified;
         let mut announced = remote.hash;
         while partial.offset < remote.size || remote.size == 0 {
-            let offset = partial.offset;
+            let (offset, start) = (partial.offset, cx.env.host.elapsed());
             let Download {
                 metadata,
                 resumed,
@@ -150,13 +151,15 @@ impl<'a> Downloads<'a> {
                 report.progress(&item.display_path, done, remote.size);
                 deadline.check().is_ok()
             };
-            let whole = copy(&mut *body, partial, remote.size, &mut progress)?;
+            let whole = copy(&mut body, partial, remote.size, &mut progress)?;
             modified = seconds_of(&metadata.client_modified).or(modified);
             announced = announced.or_else(|| metadata.hash());
             if whole {
                 break;
             }
-            stalls = if partial.offset > offset {
+            // One that is given up for its slowness has brought something, too.
+            let took = cx.env.host.elapsed().saturating_sub(start);
+            stalls = if gets_on(partial.offset.saturating_sub(offset), took) {
                 0
             } else {
                 stalls + 1
@@ -178,7 +181,7 @@ impl<'a> Downloads<'a> {
 
 /// Takes a file from the archive it is in; what is wrong with that is no reason to do without it.
 fn take(
-    mut body: ArchiveBody,
+    mut body: ArchiveBody<'_>,
     remote: &RemoteFile,
     partial: &mut PartialFile,
 ) -> Result<(ContentHash, Option<i64>), DownloadError> {

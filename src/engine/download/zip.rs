@@ -33,8 +33,8 @@ pub struct Head {
 }
 
 /// An archive under way.
-pub struct Archive {
-    input: Box<dyn Read>,
+pub struct Archive<'a> {
+    input: Box<dyn Read + 'a>,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -56,9 +56,9 @@ struct ZipEntry {
     is_over: bool,
 }
 
-impl Archive {
+impl<'a> Archive<'a> {
     /// The archive that arrives through `input`.
-    pub fn new(input: Box<dyn Read>) -> Archive {
+    pub fn new(input: Box<dyn Read + 'a>) -> Archive<'a> {
         Archive {
             input,
             buffer: vec![0; BUFFER_BYTES],
@@ -262,7 +262,7 @@ impl Archive {
 }
 
 /// The content of the entry at hand, and nothing behind it.
-impl Read for Archive {
+impl Read for Archive<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let Some(entry) = &self.entry else {
             return Ok(0);

@@ -103,7 +103,7 @@ fn fetch_archive<'a>(
         }
     };
     let mut reading = Reading {
-        archive: Rc::new(RefCell::new(Archive::new(body))),
+        archive: Rc::new(RefCell::new(Archive::new(Box::new(body)))),
         dir,
         top: fold(path.as_str().rsplit('/').next().unwrap_or_default()),
         opened: None,
@@ -225,7 +225,7 @@ enum ArchiveAnswer {
 
 /// An archive being read.
 struct Reading<'a, 'd> {
-    archive: Rc<RefCell<Archive>>,
+    archive: Rc<RefCell<Archive<'d>>>,
     /// The key of the folder.
     dir: &'a str,
     /// Its folded name.

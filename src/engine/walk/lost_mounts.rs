@@ -1,13 +1,12 @@
 //! Disks that were mounted within the content dir and are not any more: nothing at or below such a
 //! folder is touched, until the disk is back or a person says that the folder is meant as it is.
 
-use crate::core::guard::ApprovalId;
 use crate::core::path::Key;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local};
 use crate::engine::local_dir::{item_at, open_dir};
 use crate::error::Result;
-use crate::index::{Base, HeldBy, Row, mounts};
+use crate::index::{Base, HeldBy, Row, approval_id, mounts};
 use crate::report::printable;
 
 /// A folder that was a mount point and now lies on its parent's device. One that does not travel
@@ -24,15 +23,20 @@ pub(super) fn has_lost_mount(cx: &Context<'_>, row: &Row, local: &Local) -> Resu
 }
 
 /// Says what is not mounted, and how to go on without it.
-pub(super) fn tell_lost_mount(cx: &mut Context<'_>, item: &Item) {
+///
+/// # Errors
+/// What the index says.
+pub(super) fn tell_lost_mount(cx: &mut Context<'_>, item: &Item) -> Result<()> {
     cx.note_incomplete_view();
-    let command = cx.again(&format!("--approve {}", approval_id(&item.row.key)));
+    let id = mount_approval_id(cx, &item.row.key)?;
+    let command = cx.again(&format!("--approve {id}"));
     let text = format!(
         "a disk was mounted here and is not any more; nothing below is touched: mount it, or \
          remove the folder if it is meant to be empty, or go on with what is in it now, which \
          deletes nothing, by: {command}"
     );
     cx.env.report.problem(&item.display_path, &text);
+    Ok(())
 }
 
 /// Makes ordinary folders of those whose disk a person has given up: without a base nothing below
@@ -49,7 +53,7 @@ pub(crate) fn give_up_mounts(cx: &mut Context<'_>) -> Result<()> {
         let Some(mut row) = find_lost(cx, &key)? else {
             continue;
         };
-        if !cx.options.approved.contains(&approval_id(&key)) {
+        if !cx.options.approved.contains(&mount_approval_id(cx, &key)?) {
             continue;
         }
         log::info!(
@@ -86,8 +90,8 @@ fn find_lost(cx: &mut Context<'_>, key: &Key) -> Result<Option<Row>> {
     Ok(is_lost.then_some(item.row))
 }
 
-fn approval_id(key: &Key) -> String {
-    let mut id = ApprovalId::new("mount");
+fn mount_approval_id(cx: &Context<'_>, key: &Key) -> Result<String> {
+    let mut id = approval_id(cx.env.index, "mount")?;
     id.field(&key.path());
-    id.finish()
+    Ok(id.finish())
 }

@@ -377,6 +377,7 @@ pub fn state_file(data: &[u8]) {
         app_key: text("app"),
         app_secret: None,
         refresh_token,
+        account_id: text("account"),
     };
     let host = Asleep(std::cell::Cell::default());
     let _ = AccessTokens::new(credential, Some(&disk), true).token_at_hand(&host);
