@@ -2,12 +2,6 @@
 
 use super::source::{sources, text_of, top};
 
-/// Files of `tests/system` that are on their way.
-const TO_COME: [&str; 3] = ["exchange", "impostor", "planted"];
-
-/// Where tests are, as modules of a test binary.
-const BINARIES: [&str; 2] = ["it", "system"];
-
 /// The part of the page in which each item is a promise.
 fn promises() -> Vec<String> {
     let page = text_of("docs/threats.md");
@@ -24,17 +18,12 @@ fn named(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).map(str::trim).collect()
 }
 
-/// Whether a name is that of a test, of a file of tests, or of a script; nothing if it is none of
-/// these by its looks.
+/// Whether a name is that of a test or of a script; nothing if it is none of these by its looks.
 fn is_there(name: &str, tests: &[(String, String)]) -> Option<bool> {
     if name.starts_with("tests/") {
         return Some(top().join(name).exists());
     }
     let (module, test) = name.rsplit_once("::")?;
-    if BINARIES.contains(&module) {
-        let has_file = top().join(format!("tests/{module}/{test}.rs")).exists();
-        return Some(has_file || TO_COME.contains(&test));
-    }
     let is_it = |(of, name): &(String, String)| of == module && name == test;
     Some(tests.iter().any(is_it))
 }
