@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::clock::Clock;
+use crate::encoding::ascii_json;
 use crate::errors::{LookupError, WriteError};
 use crate::faults::Fault;
+use crate::habits::{Habits, ResultHeader};
 use crate::jobs::{Job, Launch};
 use crate::names;
 use crate::oauth::OAuth;
@@ -20,6 +24,15 @@ pub enum Access {
     AppFolder,
     /// Everything.
     Full,
+}
+
+/// What the paths of a call begin in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// The folder of the member, or of the account.
+    Home,
+    /// The space of the team.
+    Team,
 }
 
 /// Everything the stand-in remembers.
@@ -42,6 +55,11 @@ pub(crate) struct Account {
     pub(crate) keep_contents: bool,
     pub(crate) zip_style: ZipStyle,
     pub(crate) zip_limits: ZipLimits,
+    pub(crate) habits: Habits,
+    /// What was before the last write, and how many looks still see it.
+    pub(crate) before: Option<(Box<Tree>, u32)>,
+    /// The space of the team, and its namespace; the member's own is the home.
+    pub(crate) team: Option<(String, Box<Tree>)>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) log: Vec<Logged>,
     pub(crate) seed: u64,
@@ -67,10 +85,28 @@ impl Account {
             keep_contents: true,
             zip_style: ZipStyle::default(),
             zip_limits: ZipLimits::default(),
+            habits: Habits::default(),
+            before: None,
+            team: None,
             faults: Vec::new(),
             log: Vec::new(),
             seed,
             answered: 0,
+        }
+    }
+
+    /// Goes over into another space, and the next time back: the trees change places.
+    pub(crate) fn enter(&mut self, space: Space) {
+        if let (Space::Team, Some((_, tree))) = (space, &mut self.team) {
+            std::mem::swap(&mut self.tree, tree);
+        }
+    }
+
+    /// A result as it stands in its header.
+    pub(crate) fn result_header(&self, result: &Value) -> String {
+        match self.habits.result_header {
+            ResultHeader::Utf8 => result.to_string(),
+            ResultHeader::Ascii | ResultHeader::Missing => ascii_json(result),
         }
     }
 
@@ -98,6 +134,9 @@ impl Account {
     /// decomposed name finds nothing. Empty components and trailing slashes are malformed.
     pub(crate) fn lookup_key(&self, path: &str) -> Result<String, LookupError> {
         let path = self.spelled(path)?;
+        if self.habits.app_folder_is_gone {
+            return Err(LookupError::NotFound);
+        }
         if !path.is_empty() && !names::is_well_formed(&path) {
             return Err(LookupError::MalformedPath);
         }
@@ -109,6 +148,9 @@ impl Account {
         let path = self.spelled(path).map_err(|_| WriteError::MalformedPath)?;
         let path = names::composed(&path);
         names::check(&path)?;
+        if self.habits.refuses_beyond_bmp && path.chars().any(|c| c > '\u{ffff}') {
+            return Err(WriteError::MalformedPath);
+        }
         Ok(path)
     }
 

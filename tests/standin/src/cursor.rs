@@ -18,6 +18,9 @@ pub(crate) struct Cursor {
     pub(crate) listed_to: Option<String>,
     /// The position of the journal up to which everything was told.
     pub(crate) position: u64,
+    /// How many pages without entries have just been told.
+    #[serde(default)]
+    pub(crate) empty_pages: u32,
 }
 
 /// What a listing covers, fixed by the arguments of `list_folder`.

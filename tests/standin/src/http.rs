@@ -111,6 +111,8 @@ pub struct Response {
     pub body: Body,
     /// How it arrives.
     pub delivery: Delivery,
+    /// The reason phrase, if it is not the usual one of the status.
+    pub reason: Option<String>,
 }
 
 impl Response {
@@ -120,6 +122,7 @@ impl Response {
             headers: vec![("Content-Type".into(), content_type.into())],
             body: body.into(),
             delivery: Delivery::Whole,
+            reason: None,
         }
     }
 

@@ -15,9 +15,9 @@ use crate::account::Account;
 /// Whether a batch is answered at once or becomes a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Launch {
-    /// As the spec says: `delete_batch` is a job, `create_folder_batch` is one if it is large or
-    /// if that is asked for. Where it leaves the choice to the server (`copy_batch_v2`,
-    /// `move_batch_v2`), more than one entry makes a job.
+    /// As the service was seen to do it: `delete_batch`, `copy_batch_v2` and `move_batch_v2` are
+    /// jobs, of one entry as well; `create_folder_batch` is one if it is large or if that is asked
+    /// for.
     #[default]
     AsDocumented,
     /// Every batch is `complete` at once, as the unions of all routes allow.

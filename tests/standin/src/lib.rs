@@ -11,7 +11,7 @@
 //! get_latest_cursor and longpoll, get_metadata, list_revisions, restore, download,
 //! download_zip, upload, upload sessions one by one and in batches, folders, delete, move and
 //! copy, the last four one by one and in batches, which may be jobs; path roots, rate limits,
-//! quota, read-only shared folders, files that cannot be downloaded, symbolic links. The rules
+//! quota, a team's space beside one's own, read-only shared folders, files that cannot be downloaded, symbolic links. The rules
 //! are those of the public specification (`files.stone` and its neighbours); where it is silent
 //! the choice is noted at the code.
 //!
@@ -38,6 +38,7 @@ mod cursor;
 mod encoding;
 mod errors;
 mod faults;
+mod habits;
 mod http;
 mod jobs;
 mod journal;
@@ -60,6 +61,7 @@ pub use blob::{Body, seeded_bytes};
 pub use command::serve;
 pub use content_hash::{BLOCK, content_hash};
 pub use faults::{Effect, Fault, When};
+pub use habits::{Habits, ResultHeader};
 pub use http::{Delivery, Endpoint, Request, Response};
 pub use jobs::Launch;
 pub use server::Listeners;

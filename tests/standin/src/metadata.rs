@@ -102,6 +102,9 @@ pub(crate) fn of_folder(tree: &Tree, key: &str, node: &Node, frame: Frame) -> Va
             field: shared_id(root),
         });
         fields.insert("sharing_info".into(), sharing);
+        if root == key {
+            fields.insert("shared_folder_id".into(), json!(shared_id(root)));
+        }
     }
     Value::Object(fields)
 }

@@ -17,10 +17,9 @@ mod users;
 
 use serde_json::{Value, json};
 
-use crate::account::Account;
+use crate::account::{Account, Space};
 use crate::blob::Body;
 use crate::content_hash::BlockHasher;
-use crate::encoding::ascii_json;
 use crate::errors::{Failure, summary, tag};
 use crate::http::{Endpoint, Request, Response};
 use crate::oauth::Grant;
@@ -267,7 +266,7 @@ pub(crate) fn dispatch(
             headers,
         }) => {
             let mut response = Response::new(status, "application/octet-stream", Vec::new())
-                .with("Dropbox-API-Result", ascii_json(&result));
+                .with("Dropbox-API-Result", account.result_header(&result));
             for (name, value) in headers {
                 response = response.having(name, value);
             }
@@ -333,7 +332,7 @@ fn call(
         ));
     }
     let (token, grant) = authenticate(account, &request, route.auth)?;
-    check_path_root(account, &request)?;
+    let space = check_path_root(account, &request)?;
     if let (Some(grant), Some(scope)) = (&grant, route.scope)
         && !grant.scopes.contains(scope)
     {
@@ -349,6 +348,7 @@ fn call(
         Vec::new()
     };
     let headers = request.headers;
+    account.enter(space);
     let mut call = Call {
         account,
         grant,
@@ -358,10 +358,37 @@ fn call(
         hashed,
         headers,
     };
-    (route.run)(&mut call).map_err(|failure| match failure {
+    let answer = call.run(route);
+    account.enter(space);
+    answer.map_err(|failure| match failure {
         Failure::Argument(text) => Failure::Argument(format!("{place}: {text}")),
         other => other,
     })
+}
+
+impl Call<'_> {
+    /// Runs the route; what it tells may be what was before the last write.
+    fn run(&mut self, route: &Route) -> Result<Answer, Failure> {
+        let looks = route.scope == Some(LIST) && route.endpoint == Endpoint::Api;
+        if looks && let Some((tree, looks)) = self.account.before.take() {
+            let now = std::mem::replace(&mut self.account.tree, *tree);
+            let answer = (route.run)(self);
+            let tree = Box::new(std::mem::replace(&mut self.account.tree, now));
+            self.account.before = (looks > 1).then_some((tree, looks - 1));
+            return answer;
+        }
+        let lag = self.account.habits.lag;
+        if route.scope != Some(WRITE) || lag == 0 {
+            return (route.run)(self);
+        }
+        let before = Box::new(self.account.tree.clone());
+        let position = before.journal.position();
+        let answer = (route.run)(self);
+        if self.account.tree.journal.position() != position {
+            self.account.before = Some((before, lag));
+        }
+        answer
+    }
 }
 
 fn authenticate(
@@ -416,19 +443,27 @@ fn authenticate(
     Ok((token.to_owned(), Some(grant.clone())))
 }
 
-fn check_path_root(account: &Account, request: &Request) -> Result<(), Failure> {
+/// Which tree a call is about, by its path root.
+fn check_path_root(account: &Account, request: &Request) -> Result<Space, Failure> {
     let Some(header) = request.header("Dropbox-API-Path-Root") else {
-        return Ok(());
+        return Ok(Space::Home);
     };
     let malformed =
         || Failure::Call("Invalid \"Dropbox-API-Path-Root\" header: could not decode.".into());
     let root: Value = serde_json::from_str(header).map_err(|_| malformed())?;
     let tag_name = root.as_str().or_else(|| root.get(".tag")?.as_str());
-    let own = |name: &str| root.get(name).and_then(Value::as_str) == Some(&account.namespace);
+    let named = |name: &str| root.get(name).and_then(Value::as_str).map(str::to_owned);
+    let own = |name: &str| named(name).as_ref() == Some(&account.namespace);
+    let team = |name: &str| {
+        let namespace = account.team.as_ref().map(|(namespace, _)| namespace);
+        named(name).is_some_and(|it| namespace == Some(&it))
+    };
     match tag_name {
-        Some("home") => Ok(()),
-        Some("root") if own("root") => Ok(()),
-        Some("namespace_id") if own("namespace_id") => Ok(()),
+        Some("home") => Ok(Space::Home),
+        Some("root") if team("root") => Ok(Space::Team),
+        Some("root") if account.team.is_none() && own("root") => Ok(Space::Home),
+        Some("namespace_id") if team("namespace_id") => Ok(Space::Team),
+        Some("namespace_id") if own("namespace_id") => Ok(Space::Home),
         Some("root") => Err(Failure::PathRoot(json!({
             ".tag": "invalid_root",
             "invalid_root": users::root_info(account),

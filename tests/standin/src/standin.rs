@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::account::{Access, Account};
+use crate::account::{Access, Account, Space};
 use crate::content_hash::BlockHasher;
 use crate::faults::{self, Effect, Fault};
+use crate::habits::Habits;
 use crate::http::{Delivery, Endpoint, Request, Response};
 use crate::jobs::Launch;
 use crate::oauth::{all_scopes, scopes_of};
 use crate::routes;
 use crate::server::Listeners;
+use crate::tree::Tree;
 use crate::zip::{ZipLimits, ZipStyle};
 
 /// What a test may run before each request.
@@ -212,6 +214,7 @@ impl Standin {
                 response
             }
         };
+        account.habits.shape(&mut response);
         if let Some(effect) = effect {
             faults::after(&effect, &mut response);
         }
@@ -356,6 +359,27 @@ impl Standin {
     /// Makes the account another one, with the same tree.
     pub fn set_account_id(&self, account_id: &str) {
         self.edit(|account| account_id.clone_into(&mut account.account_id));
+    }
+
+    /// How the service behaves where it is known to vary.
+    pub fn set_habits(&self, habits: Habits) {
+        self.edit(|account| account.habits = habits);
+    }
+
+    /// Makes the account that of a member of a team, whose space has this namespace and is empty.
+    pub fn join_team(&self, namespace: &str) {
+        self.edit(|account| {
+            let tree = Box::new(Tree::new(account.seed.wrapping_add(1)));
+            account.team = Some((namespace.to_owned(), tree));
+        });
+    }
+
+    /// What a person does or sees in the space of the team.
+    pub fn in_team_space<T>(&self, act: impl FnOnce(&Self) -> T) -> T {
+        self.edit(|account| account.enter(Space::Team));
+        let done = act(self);
+        self.edit(|account| account.enter(Space::Team));
+        done
     }
 
     /// Changes the namespace that is both root and home of the account.

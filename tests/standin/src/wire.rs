@@ -262,7 +262,8 @@ pub(crate) fn write_response(
     keep_alive: bool,
 ) -> io::Result<bool> {
     let status = response.status;
-    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+    let phrase = response.reason.as_deref();
+    let mut head = format!("HTTP/1.1 {status} {}\r\n", phrase.unwrap_or(reason(status)));
     for (name, value) in &response.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

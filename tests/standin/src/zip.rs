@@ -4,7 +4,8 @@
 //! while they are sent, so that the answer has no `Content-Length` (SwiftyDropbox issue 220); the
 //! files lie in a folder with the name of the one asked for (scripts that unpack them rely on
 //! it); files carry their own times; archives of the web site begin with an entry `/`, carry the
-//! time of the download for it, and have no top folder (libarchive issue 982). The default here
+//! time of the download for it, and have no top folder (libarchive issue 982); a program that
+//! reads them in a browser takes contents as they stand in the archive. The default here
 //! is what follows from that for the API; the rest can be switched, so that readers are tried
 //! with all of it. The format is that of PKWARE's APPNOTE 6.3.
 
@@ -42,7 +43,7 @@ pub struct ZipStyle {
 impl Default for ZipStyle {
     fn default() -> Self {
         Self {
-            packing: Packing::Deflated,
+            packing: Packing::Stored,
             sizes: Sizes::Descriptor,
             folders: Folders::Empty,
             top_folder: true,

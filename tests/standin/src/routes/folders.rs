@@ -15,8 +15,8 @@ use crate::metadata::{Frame, Wanted, of_folder, of_node};
 use crate::names;
 use crate::tree::Actor;
 
-/// More paths than this are created asynchronously.
-const SYNCHRONOUS_MAX: usize = 1000;
+/// As many paths as this, and more, are created asynchronously: the least that was seen to be.
+const JOB_MIN: usize = 100;
 
 pub(super) fn create(call: &mut Call) -> Result<Answer, Failure> {
     let args = Args::of(&call.arg, &["path", "autorename"])?;
@@ -67,7 +67,7 @@ pub(super) fn create_batch(call: &mut Call) -> Result<Answer, Failure> {
         })?);
     }
     let autorename = args.flag("autorename", false)?;
-    let as_job = args.flag("force_async", false)? || paths.len() > SYNCHRONOUS_MAX;
+    let as_job = args.flag("force_async", false)? || paths.len() >= JOB_MIN;
     let work: Work = Arc::new(move |account| create_all(account, &paths, autorename));
     let route = "files/create_folder_batch";
     Ok(call.account.batch(route, as_job, work).into())

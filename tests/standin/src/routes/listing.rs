@@ -95,6 +95,7 @@ fn first_cursor(call: &Call, listed_to: Option<String>) -> Result<Cursor, Failur
         scope,
         listed_to,
         position: call.account.tree.journal.position(),
+        empty_pages: 0,
     })
 }
 
@@ -114,7 +115,11 @@ fn check_root(tree: &Tree, root: &str) -> Result<(), Failure> {
 /// Reads a cursor; it must be of this account and, unless nobody is logged in, of this app.
 fn open(call: &Call, text: &str) -> Result<Cursor, Failure> {
     let refuse = |why: &str| Failure::Call(format!("Invalid \"cursor\" parameter: {why}"));
-    let cursor = Cursor::opened(text).ok_or_else(|| refuse("the cursor is malformed."))?;
+    let cursor = Cursor::opened(text).ok_or_else(|| match call.grant {
+        Some(_) => refuse("the cursor is malformed."),
+        // Longpoll's, who asks for no token.
+        None => Failure::Call("request body: cursor: unsupported cursor type".into()),
+    })?;
     if call
         .grant
         .as_ref()
@@ -146,6 +151,9 @@ fn standing(account: &Account, cursor: &Cursor) -> Result<(), Failure> {
 }
 
 fn page(account: &Account, cursor: &mut Cursor) -> Value {
+    if let Some(page) = empty_page(account, cursor) {
+        return page;
+    }
     let limit = cursor
         .scope
         .limit
@@ -168,6 +176,13 @@ fn page(account: &Account, cursor: &mut Cursor) -> Value {
         None => changes(tree, cursor, limit),
     };
     json!({"entries": entries, "cursor": cursor.sealed(), "has_more": has_more})
+}
+
+/// A page without entries before one that has some, if the service makes such.
+fn empty_page(account: &Account, cursor: &mut Cursor) -> Option<Value> {
+    let is_due = cursor.empty_pages < account.habits.empty_pages && has_news(&account.tree, cursor);
+    cursor.empty_pages = if is_due { cursor.empty_pages + 1 } else { 0 };
+    is_due.then(|| json!({"entries": [], "cursor": cursor.sealed(), "has_more": true}))
 }
 
 /// The next changes of the journal, moving the cursor past them.

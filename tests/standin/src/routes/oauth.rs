@@ -215,7 +215,8 @@ fn token(account: &mut Account, request: &Request) -> Response {
     if let Some(refresh_token) = issued.refresh_token {
         answer["refresh_token"] = json!(refresh_token);
     }
-    Response::json(200, &answer)
+    // The service says so of this route alone.
+    Response::new(200, "text/javascript", answer.to_string().into_bytes())
 }
 
 /// The user and password of HTTP basic authentication.

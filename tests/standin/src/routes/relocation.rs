@@ -104,9 +104,8 @@ fn run_batch(call: &mut Call, kind: Kind) -> Result<Answer, Failure> {
     }
     let autorename = args.flag("autorename", false)?;
     args.flag("allow_ownership_transfer", false)?;
-    let as_job = entries.len() > 1;
     let work: Work = Arc::new(move |account| transfer_all(account, &entries, autorename, kind));
-    let answer = call.account.batch(kind.batch_route(), as_job, work);
+    let answer = call.account.batch(kind.batch_route(), true, work);
     Ok(answer.into())
 }
 

@@ -77,7 +77,11 @@ pub(super) fn append_legacy(call: &mut Call) -> Result<Answer, Failure> {
 
 fn add(call: &mut Call, at: &At, payload: Payload, close: bool) -> Result<Answer, Failure> {
     let (app, now) = (call.app(), call.now());
+    let checks = call.account.habits.checks_empty_appends || !payload.bytes.is_empty();
     let session = call.account.sessions.find(&at.session_id, &app, now);
+    if session.is_ok() && !checks && !close {
+        return Ok(Value::Null.into());
+    }
     session
         .and_then(|session| session.append(at.offset, payload, close))
         .map_err(|error| Failure::Route(error.into()))?;

@@ -16,11 +16,19 @@ fn expect_void(arg: &Value) -> Result<(), Failure> {
 }
 
 pub(super) fn root_info(account: &Account) -> Value {
-    json!({
-        ".tag": "user",
-        "root_namespace_id": account.namespace,
-        "home_namespace_id": account.namespace,
-    })
+    match &account.team {
+        Some((namespace, _)) => json!({
+            ".tag": "team",
+            "root_namespace_id": namespace,
+            "home_namespace_id": account.namespace,
+            "home_path": "/Gate Keeper",
+        }),
+        None => json!({
+            ".tag": "user",
+            "root_namespace_id": account.namespace,
+            "home_namespace_id": account.namespace,
+        }),
+    }
 }
 
 pub(super) fn current_account(call: &mut Call) -> Result<Answer, Failure> {

@@ -168,7 +168,7 @@ fn archive_has_the_folder_with_everything_in_real_case() {
     ];
     assert_eq!(names(&archive), all);
     let items = &archive.entries()[2];
-    assert_eq!((items.flags, items.method), (0x0808, 8));
+    assert_eq!((items.flags, items.method), (0x0808, 0));
     assert_eq!(
         (items.time, items.date),
         (7 << 11 | 8 << 5 | 5, 44 << 9 | 5 << 5 | 6)

@@ -11,6 +11,7 @@ mod jobs;
 mod listing;
 mod metadata;
 mod oauth;
+mod recorded;
 mod secure;
 mod sessions;
 mod sockets;
