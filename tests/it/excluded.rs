@@ -25,7 +25,9 @@ fn each(check: impl Fn(World, &str, &'static str)) {
         for (folder, keys) in FOLDERS {
             for parents_folded in [false, true] {
                 let world = World::in_mode(mode);
-                world.dropbox.set_shows_parents_folded(parents_folded);
+                world
+                    .dropbox
+                    .change_habits(|it| it.shows_parents_folded = parents_folded);
                 check(world, folder, keys);
             }
         }
@@ -204,7 +206,9 @@ fn a_folder_beside_it_is_synced() {
     for (folder, keys) in FOLDERS {
         for parents_folded in [false, true] {
             let world = World::in_mode("BIDIRECTIONAL");
-            world.dropbox.set_shows_parents_folded(parents_folded);
+            world
+                .dropbox
+                .change_habits(|it| it.shows_parents_folded = parents_folded);
             shut(&world, keys);
             world.dropbox.put(&format!("/{folder}/no"), b"no");
             world.dropbox.put("/Docs/Open/Here", b"yes");
@@ -249,7 +253,9 @@ fn a_folder_that_comes_back_in_another_case_is_asked_about_by_its_new_name() {
 fn a_file_told_of_before_its_folder_waits_for_the_name_of_the_folder() {
     for seed in 0..6 {
         let world = World::in_mode("BIDIRECTIONAL");
-        world.dropbox.set_shows_parents_folded(true);
+        world
+            .dropbox
+            .change_habits(|it| it.shows_parents_folded = true);
         shut(&world, "exclude = ['/Private']");
         world.sync_ok();
         world.dropbox.put("/Private/a", b"theirs");

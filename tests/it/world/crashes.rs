@@ -135,7 +135,9 @@ impl World {
             }
         }
         self.go_back(&start);
-        self.dropbox.put_hook(hook);
+        if let Some(hook) = hook {
+            self.dropbox.on_request(hook);
+        }
     }
 
     fn crash_at(&self, start: &Moment, config: &Config, args: &SyncArgs, at: u64, way: Way) {

@@ -15,7 +15,6 @@ use crate::oauth::OAuth;
 use crate::sessions::Sessions;
 use crate::standin::Logged;
 use crate::tree::{Revision, Tree};
-use crate::zip::{ZipLimits, ZipStyle};
 
 /// How much of the account an app sees; fixed when the app is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +49,7 @@ pub(crate) struct Account {
     /// How many further requests it takes until a job is carried out.
     pub(crate) job_delay: u32,
     pub(crate) cursor_epoch: u64,
-    pub(crate) page_limit: Option<usize>,
-    pub(crate) listing_names_its_root: bool,
     pub(crate) keep_contents: bool,
-    pub(crate) zip_style: ZipStyle,
-    pub(crate) zip_limits: ZipLimits,
     pub(crate) habits: Habits,
     /// What was before the last write, and how many looks still see it.
     pub(crate) before: Option<(Box<Tree>, u32)>,
@@ -80,11 +75,7 @@ impl Account {
             launch: Launch::default(),
             job_delay: 0,
             cursor_epoch: 0,
-            page_limit: None,
-            listing_names_its_root: true,
             keep_contents: true,
-            zip_style: ZipStyle::default(),
-            zip_limits: ZipLimits::default(),
             habits: Habits::default(),
             before: None,
             team: None,

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::http::Response;
+use crate::zip::{ZipLimits, ZipStyle};
 
 /// How the result of a download stands in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +17,24 @@ pub enum ResultHeader {
     Missing,
 }
 
-/// The ways that can be switched, as [`Standin::set_habits`](crate::Standin::set_habits) takes them.
+/// The ways that can be switched, for [`Standin::change_habits`](crate::Standin::change_habits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "they are independent switches"
 )]
 pub struct Habits {
+    /// Pages of listings have at most this many entries, whatever the call allows.
+    pub page_limit: Option<usize>,
+    /// Whether a recursive listing of a folder starts with an entry for the folder itself.
+    pub listing_names_its_root: bool,
+    /// Whether `path_display` has all parents in lower case: only the case of its last component
+    /// is promised.
+    pub shows_parents_folded: bool,
+    /// How archives are written.
+    pub zip_style: ZipStyle,
+    /// From which size on a folder is refused as an archive.
+    pub zip_limits: ZipLimits,
     /// Whether an append of no bytes must name the right offset, as any other.
     pub checks_empty_appends: bool,
     /// Whether the reason phrase of an error is its summary, as it was until 2019.
@@ -44,6 +56,11 @@ pub struct Habits {
 impl Default for Habits {
     fn default() -> Self {
         Self {
+            page_limit: None,
+            listing_names_its_root: true,
+            shows_parents_folded: false,
+            zip_style: ZipStyle::default(),
+            zip_limits: ZipLimits::default(),
             checks_empty_appends: true,
             summary_as_reason: false,
             refuses_beyond_bmp: false,

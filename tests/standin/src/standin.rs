@@ -240,11 +240,6 @@ impl Standin {
         self.shared.hook_slot().take()
     }
 
-    /// Puts a hook back that was taken away.
-    pub fn put_hook(&self, hook: Option<Hook>) {
-        *self.shared.hook_slot() = hook;
-    }
-
     /// What a person gets who opens the URL and clicks Allow: the code. The browser's requests
     /// are neither logged nor struck by faults, and do not run the hook.
     ///
@@ -361,9 +356,12 @@ impl Standin {
         self.edit(|account| account_id.clone_into(&mut account.account_id));
     }
 
-    /// How the service behaves where it is known to vary.
-    pub fn set_habits(&self, habits: Habits) {
-        self.edit(|account| account.habits = habits);
+    /// Changes how the service behaves where it is known to vary.
+    pub fn change_habits(&self, change: impl FnOnce(&mut Habits)) {
+        self.edit(|account| {
+            change(&mut account.habits);
+            account.tree.shows_parents_folded = account.habits.shows_parents_folded;
+        });
     }
 
     /// Makes the account that of a member of a team, whose space has this namespace and is empty.
@@ -398,18 +396,7 @@ impl Standin {
 
     /// Pages of listings have at most this many entries, whatever the call allows.
     pub fn set_page_limit(&self, entries: usize) {
-        self.account().page_limit = Some(entries.max(1));
-    }
-
-    /// Whether a recursive listing of a folder starts with an entry for the folder itself.
-    pub fn set_listing_names_its_root(&self, names_its_root: bool) {
-        self.account().listing_names_its_root = names_its_root;
-    }
-
-    /// Whether `path_display` has all parents in lower case: only the case of its last component is
-    /// promised.
-    pub fn set_shows_parents_folded(&self, folded: bool) {
-        self.account().tree.shows_parents_folded = folded;
+        self.account().habits.page_limit = Some(entries.max(1));
     }
 
     /// Whether the contents of files that are uploaded from now on are kept. If not, only their
@@ -422,12 +409,12 @@ impl Standin {
 
     /// How the archives of `files/download_zip` are written from now on.
     pub fn set_zip_style(&self, style: ZipStyle) {
-        self.account().zip_style = style;
+        self.account().habits.zip_style = style;
     }
 
     /// From which size on a folder is refused by `files/download_zip`.
     pub fn set_zip_limits(&self, limits: ZipLimits) {
-        self.account().zip_limits = limits;
+        self.account().habits.zip_limits = limits;
     }
 
     /// Which batches become jobs, and after how many further requests of any kind a job is

@@ -30,7 +30,7 @@ pub(super) fn download_zip(call: &mut Call) -> Result<Answer, Failure> {
     if files.any(|file| matches!(file.content, Blob::Forgotten(_))) {
         return Err(forgotten());
     }
-    let (tree, style) = (&account.tree, account.zip_style);
+    let (tree, style) = (&account.tree, account.habits.zip_style);
     let metadata = tree
         .live(&key)
         .map(|node| of_folder(tree, &key, node, Frame::Plain));
@@ -63,7 +63,7 @@ fn folder_key(account: &Account, path: &str) -> Result<String, LookupError> {
 }
 
 fn check_limits(account: &Account, key: &str) -> Result<(), Value> {
-    let (tree, limits) = (&account.tree, account.zip_limits);
+    let (tree, limits) = (&account.tree, account.habits.zip_limits);
     let below = tree.below(key);
     if below.len() + 1 >= limits.entries {
         return Err(tag("too_many_files"));
@@ -78,7 +78,7 @@ fn check_limits(account: &Account, key: &str) -> Result<(), Value> {
 
 /// The entries of the archive: parents before what is in them, every component in its own case.
 fn items<'a>(account: &'a Account, root: &str) -> Vec<Item<'a>> {
-    let (tree, style) = (&account.tree, account.zip_style);
+    let (tree, style) = (&account.tree, account.habits.zip_style);
     let now = timestamp(account.clock.now());
     let folder = |name: String| Item {
         name,

@@ -157,10 +157,10 @@ fn page(account: &Account, cursor: &mut Cursor) -> Value {
     let limit = cursor
         .scope
         .limit
-        .min(account.page_limit.unwrap_or(usize::MAX))
+        .min(account.habits.page_limit.unwrap_or(usize::MAX))
         .max(1);
     let tree = &account.tree;
-    let names_root = account.listing_names_its_root && cursor.scope.recursive;
+    let names_root = account.habits.listing_names_its_root && cursor.scope.recursive;
     let (entries, has_more) = match cursor.listed_to.take() {
         Some(listed_to) => {
             let walk = Walk::new(tree, &cursor.scope, listed_to, names_root);

@@ -47,7 +47,9 @@ fn recursive_listing_of_a_folder_names_it_unless_told_otherwise() {
         lines(&entries),
         ["folder /Docs/Sub", "file /Docs/Sub/b.txt"]
     );
-    client.standin.set_listing_names_its_root(false);
+    client
+        .standin
+        .change_habits(|habits| habits.listing_names_its_root = false);
     let (entries, _) = client.list(arg);
     assert_eq!(lines(&entries), ["file /Docs/Sub/b.txt"]);
 }

@@ -143,6 +143,40 @@ fn prepare(name: &str, calls: &[Exchange]) -> Stage {
             standin.put(path, b"second");
             standin.remove(path);
         }
+        "list_folder_continue/success" => {
+            standin.mkdir("/ivy");
+            let listed = stage
+                .client
+                .rpc("files/list_folder", json!({ "path": "/ivy" }))
+                .ok();
+            stage.stands_for(&arg["cursor"], &listed["cursor"]);
+        }
+        "list_folder_longpoll/success" => {
+            standin.mkdir("/attic/lemon");
+            let listed = json!({ "path": "/attic/lemon" });
+            let listed = stage.client.rpc("files/list_folder", listed).ok();
+            stage.stands_for(&arg["cursor"], &listed["cursor"]);
+            standin.put("/attic/lemon/other", b"x");
+        }
+        "list_folder_get_latest_cursor/success" => standin.mkdir("/ivy"),
+        "upload/success_add" | "upload/success_overwrite" | "upload/success_update" => {
+            standin.put(path, b"before");
+        }
+        _ => {
+            prepare_batch(name, &mut stage, &arg);
+            start_job(name, &mut stage, first);
+        }
+    }
+    if name.starts_with("list_folder") || name.starts_with("client") {
+        stage.list_what_was_listed(calls);
+    }
+    stage
+}
+
+/// What a batch finds.
+fn prepare_batch(name: &str, stage: &mut Stage, arg: &Value) {
+    let standin = stage.client.standin.clone();
+    match name {
         "copy_batch/success" | "copy_batch/autorename_success" => {
             standin.put(arg["entries"][0]["from_path"].as_str().unwrap(), b"x");
         }
@@ -158,6 +192,15 @@ fn prepare(name: &str, calls: &[Exchange]) -> Stage {
             let rev = stage.rev_of("/oak/pine.docx");
             stage.stands_for(&arg["entries"][0]["parent_rev"], &rev);
         }
+        _ => {}
+    }
+}
+
+/// The job that a check asks about.
+fn start_job(name: &str, stage: &mut Stage, first: &Exchange) {
+    let standin = stage.client.standin.clone();
+    let entries = parsed(&first.response["body"])["entries"].clone();
+    match name {
         "copy_batch_check/complete" => {
             standin.mkdir("/a");
             standin.put("/f", b"x");
@@ -166,7 +209,6 @@ fn prepare(name: &str, calls: &[Exchange]) -> Stage {
             stage.job(first, "files/copy_batch_v2", json!({ "entries": entries }));
         }
         "create_folder_batch_check/mixed_entries" => {
-            let entries = parsed(&first.response["body"])["entries"].clone();
             let name = |(at, entry): (usize, &Value)| {
                 if entry["failure"]["path"][".tag"] == "malformed_path" {
                     return format!("/{}", "d".repeat(300 + at));
@@ -182,7 +224,6 @@ fn prepare(name: &str, calls: &[Exchange]) -> Stage {
             stage.job(first, "files/create_folder_batch", arg);
         }
         "delete_batch_check/mixed_entries" => {
-            let entries = parsed(&first.response["body"])["entries"].clone();
             let entry = |(at, entry): (usize, &Value)| {
                 let path = format!("/d{at}");
                 match entry["failure"][".tag"].as_str() {
@@ -212,31 +253,8 @@ fn prepare(name: &str, calls: &[Exchange]) -> Stage {
                 .collect();
             stage.job(first, "files/delete_batch", json!({ "entries": list }));
         }
-        "list_folder_continue/success" => {
-            standin.mkdir("/ivy");
-            let listed = stage
-                .client
-                .rpc("files/list_folder", json!({ "path": "/ivy" }))
-                .ok();
-            stage.stands_for(&arg["cursor"], &listed["cursor"]);
-        }
-        "list_folder_longpoll/success" => {
-            standin.mkdir("/attic/lemon");
-            let listed = json!({ "path": "/attic/lemon" });
-            let listed = stage.client.rpc("files/list_folder", listed).ok();
-            stage.stands_for(&arg["cursor"], &listed["cursor"]);
-            standin.put("/attic/lemon/other", b"x");
-        }
-        "list_folder_get_latest_cursor/success" => standin.mkdir("/ivy"),
-        "upload/success_add" | "upload/success_overwrite" | "upload/success_update" => {
-            standin.put(path, b"before");
-        }
         _ => {}
     }
-    if name.starts_with("list_folder") || name.starts_with("client") {
-        stage.list_what_was_listed(calls);
-    }
-    stage
 }
 
 impl Stage {
@@ -362,12 +380,12 @@ fn differences(place: &str, recorded: &Value, ours: &Value, found: &mut Vec<Stri
         (Value::Array(recorded), Value::Array(ours)) => {
             // Listings hold what is there: one entry of a kind stands for all.
             for (at, value) in recorded.iter().enumerate() {
-                let same_tag = |our: &&Value| our[".tag"] == value[".tag"];
-                match ours
-                    .get(at)
-                    .filter(same_tag)
-                    .or_else(|| ours.iter().find(same_tag))
-                {
+                let is_like = |our: &&Value| {
+                    let names = (our.get("name"), value.get("name"));
+                    our[".tag"] == value[".tag"] && (names.0 == names.1 || value["name"].is_null())
+                };
+                let same = ours.get(at).filter(is_like);
+                match same.or_else(|| ours.iter().find(is_like)) {
                     Some(our) => differences(&format!("{place}[{at}]"), value, our, found),
                     None => found.push(format!("{place}[{at}] is missing")),
                 }
