@@ -215,6 +215,59 @@ fn what_the_filters_leave_out_of_an_archive_stays_in_dropbox() {
     assert_eq!(times(&outcome, "download"), 0);
 }
 
+/// R7: whatever of an archive is not due, the rest is taken from it, stored or deflated.
+#[test]
+fn r7_what_is_not_due_in_an_archive_costs_no_request_a_file() {
+    for packing in [Packing::Stored, Packing::Deflated, Packing::Alternating] {
+        for sizes in [Sizes::Header, Sizes::Descriptor, Sizes::BareDescriptor] {
+            for zip64 in [false, true] {
+                let world = many(60);
+                world.dropbox.set_zip_style(ZipStyle {
+                    packing,
+                    sizes,
+                    zip64,
+                    ..ZipStyle::default()
+                });
+                // Hidden, present, and excluded ones, and one that looks like an archive itself.
+                world.dropbox.put("/Conf/.hidden", b"dot");
+                world.dropbox.put("/Conf/.empty", b"");
+                let inner = b"PK\x03\x04PK\x07\x08PK\x01\x02PK\x05\x06".repeat(3000);
+                world.dropbox.put("/Conf/.zip", &inner);
+                for nth in 0..4 {
+                    world.put(&format!("Conf/Ü 00{nth}"), &content(nth));
+                }
+                *world.sync_keys.borrow_mut() = "exclude = [\"/Conf/sub\"]".to_owned();
+                let outcome = world.sync_ok();
+                let style = format!("{packing:?} {sizes:?} {zip64}");
+                assert_eq!(
+                    times(&outcome, "download"),
+                    0,
+                    "{style}: {:?}",
+                    outcome.calls
+                );
+                assert!(
+                    times(&outcome, "download_zip") <= 2,
+                    "{style}: {:?}",
+                    outcome.calls
+                );
+            }
+        }
+    }
+}
+
+/// R7: a connection that breaks in the middle of an archive leads to another archive.
+#[test]
+fn r7_an_archive_that_breaks_off_is_followed_by_another() {
+    let world = many(200);
+    for nth in 1..3 {
+        let cut = Fault::new("download_zip", When::Nth(nth), Effect::Truncate(9_000));
+        world.dropbox.inject(cut);
+    }
+    let outcome = world.sync_ok();
+    check_all_down(&world, &outcome, 200);
+    assert!(times(&outcome, "download") < 20, "{:?}", outcome.calls);
+}
+
 #[test]
 fn local_files_in_the_way_become_conflict_copies() {
     let world = many(24);

@@ -2,7 +2,8 @@
 //! comes last.
 //!
 //! Archives made on the fly state sizes behind the data. Deflated data tells its own end; stored
-//! data does not, so whoever reads it has to know its size from elsewhere.
+//! data does not, so whoever reads it has to know its size from elsewhere. What is only passed over
+//! ends where a descriptor says the length and the checksum of what was passed.
 
 use std::io::{self, Read};
 
@@ -15,8 +16,10 @@ const BUFFER_BYTES: usize = 16 * 1024;
 const BARREN_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of the fixed part of an entry's head; name and extra field follow.
 const HEAD_BYTES: usize = 30;
-/// Longest descriptor with the signature of what follows it, in bytes.
-const DESCRIPTOR_BYTES: usize = 28;
+/// Longest descriptor, in bytes.
+const DESCRIPTOR_BYTES: usize = 24;
+/// That, with the signature of what follows it.
+const ENDING_BYTES: usize = DESCRIPTOR_BYTES + 4;
 
 const ENTRY: u32 = 0x0403_4b50;
 const DESCRIPTOR: u32 = 0x0807_4b50;
@@ -100,6 +103,8 @@ impl<'a> Archive<'a> {
         let sizes_follow = flags & 8 != 0;
         let size = match (sizes_follow, wide) {
             _ if name.ends_with('/') && method == 0 => Some(0),
+            // Where it is known beforehand, it may stand here all the same.
+            (true, None) if method == 0 && size != 0 && size != u64::from(u32::MAX) => Some(size),
             (true, _) => None,
             (false, Some(wide)) if size == u64::from(u32::MAX) => Some(wide),
             (false, _) => Some(size),
@@ -131,12 +136,48 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// As those of reading; also if there is more.
     pub fn skip(&mut self, bytes_max: u64) -> io::Result<u64> {
+        let is_unbounded =
+            |entry: &ZipEntry| !entry.is_deflated && entry.size.is_none() && entry.done == 0;
+        if self.entry.as_ref().is_some_and(is_unbounded) {
+            return self.skip_stored(bytes_max);
+        }
         let left = bytes_max.saturating_add(1);
         let skipped = io::copy(&mut self.by_ref().take(left), &mut io::sink())?;
         if skipped > bytes_max {
             return Err(malformed("an entry is longer than is worth reading"));
         }
         Ok(skipped)
+    }
+
+    /// Passes over stored data of which nobody knows the length, to the descriptor that fits it.
+    fn skip_stored(&mut self, bytes_max: u64) -> io::Result<u64> {
+        let mut passed = Passed::default();
+        // So many of the bytes at hand were looked at for what follows an entry.
+        let mut looked_at = 0;
+        loop {
+            let ahead = self.peek(BUFFER_BYTES)?;
+            let found = (looked_at..ahead.len()).find(|at| is_next_part(ahead, *at));
+            // A descriptor would lie before what was found, or within what is not looked at yet.
+            let end = found.unwrap_or(ahead.len().saturating_sub(3));
+            let over = end.saturating_sub(DESCRIPTOR_BYTES);
+            passed.take(&ahead[..over]);
+            let rest = &ahead[over..end];
+            let length = found.and_then(|_| passed.descriptor_at_the_end_of(rest));
+            self.start += over;
+            if let Some(length) = length {
+                let size = passed.bytes + (end - over - length) as u64;
+                self.start += end - over;
+                self.entry = None;
+                return Ok(size);
+            }
+            if passed.bytes > bytes_max {
+                return Err(malformed("an entry is longer than is worth reading"));
+            }
+            if found.is_none() && over == 0 {
+                return Err(cut());
+            }
+            looked_at = end - over + usize::from(found.is_some());
+        }
     }
 
     /// At least so many of the next bytes, as far as there are any.
@@ -181,7 +222,7 @@ impl<'a> Archive<'a> {
         let Some(entry) = self.entry.take().filter(|entry| entry.sizes_follow) else {
             return Ok(());
         };
-        let ahead = self.peek(DESCRIPTOR_BYTES)?;
+        let ahead = self.peek(ENDING_BYTES)?;
         let fits = |signed: bool, wide: bool| {
             let from = if signed { 4 } else { 0 };
             let bytes = if wide { 8 } else { 4 };
@@ -287,6 +328,95 @@ impl Read for Archive<'_> {
         let left = size - entry.done;
         self.read_stored(out, left)
     }
+}
+
+/// Data that was passed over: how much, and its checksum.
+#[derive(Clone, Copy, Default)]
+struct Passed {
+    bytes: u64,
+    crc: Crc32,
+}
+
+impl Passed {
+    fn take(&mut self, data: &[u8]) {
+        self.bytes += data.len() as u64;
+        self.crc.update(data);
+    }
+
+    /// The length of the descriptor that ends `rest`, if one does that fits what was passed and
+    /// what of `rest` lies before it.
+    fn descriptor_at_the_end_of(&self, rest: &[u8]) -> Option<usize> {
+        [(true, 4), (false, 4), (true, 8), (false, 8)]
+            .into_iter()
+            .find_map(|(is_signed, bytes)| {
+                let from = if is_signed { 4 } else { 0 };
+                let length = from + 4 + 2 * bytes;
+                let (data, descriptor) = rest.split_at(rest.len().checked_sub(length)?);
+                let mut whole = *self;
+                whole.take(data);
+                let size = if bytes == 4 {
+                    whole.bytes & u64::from(u32::MAX)
+                } else {
+                    whole.bytes
+                };
+                let is_marked = number(descriptor, 0, 4) == Some(u64::from(DESCRIPTOR));
+                let fits = (!is_signed || is_marked)
+                    && number(descriptor, from, 4) == Some(u64::from(whole.crc.sum()))
+                    && number(descriptor, from + 4, bytes) == Some(size)
+                    && number(descriptor, from + 4 + bytes, bytes) == Some(size);
+                fits.then_some(length)
+            })
+    }
+}
+
+/// The checksum of APPNOTE 4.4.7, bit by bit, as it is passed through.
+#[derive(Clone, Copy)]
+struct Crc32(u32);
+
+impl Default for Crc32 {
+    fn default() -> Crc32 {
+        Crc32(u32::MAX)
+    }
+}
+
+/// What four bits do to it.
+const CRC_STEPS: [u32; 16] = crc_steps();
+
+const fn crc_steps() -> [u32; 16] {
+    let mut steps = [0; 16];
+    let mut at = 0;
+    while at < 16 {
+        let (mut step, mut bit) = (at as u32, 0);
+        while bit < 4 {
+            step = step >> 1 ^ if step & 1 == 1 { 0xedb8_8320 } else { 0 };
+            bit += 1;
+        }
+        steps[at] = step;
+        at += 1;
+    }
+    steps
+}
+
+impl Crc32 {
+    fn update(&mut self, data: &[u8]) {
+        for byte in data {
+            for nibble in [byte & 15, byte >> 4] {
+                let at = (self.0 ^ u32::from(nibble)) & 15;
+                self.0 = self.0 >> 4 ^ CRC_STEPS[at as usize];
+            }
+        }
+    }
+
+    fn sum(self) -> u32 {
+        !self.0
+    }
+}
+
+/// Whether an entry, or what comes after the last one, begins here.
+fn is_next_part(bytes: &[u8], at: usize) -> bool {
+    let found = number(bytes, at, 4);
+    let is = |signature: &u32| found == Some(u64::from(*signature));
+    is(&ENTRY) || DIRECTORY.iter().any(is)
 }
 
 /// A little-endian number of up to 8 bytes.

@@ -32,6 +32,8 @@ const FILES_MIN: u64 = 8;
 const ENTRIES_MAX: u64 = 10_000;
 /// Bytes of one archive stay below this: 20 GB (`files.stone`).
 const BYTES_MAX: u64 = 20_000_000_000;
+/// Archives of one pass that break off and are asked for again, as far as it goes.
+const BREAKS_MAX: u32 = 4;
 /// Bytes nobody asked for that are worth a round trip, per file that is due.
 const WASTE_PER_FILE: u64 = 64 << 10;
 
@@ -52,6 +54,7 @@ pub(crate) fn fetch_archives<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) 
     } else {
         vec![String::new()]
     };
+    let mut breaks = 0;
     while let Some(dir) = dirs.pop() {
         let (files, bytes) = candidates.below(&dir);
         if files < FILES_MIN {
@@ -61,6 +64,15 @@ pub(crate) fn fetch_archives<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) 
             && match fetch_archive(cx, phases, &dir, files)? {
                 ArchiveAnswer::Taken => true,
                 ArchiveAnswer::TooLarge => false,
+                // What is left of it is worth another one, or its folders are.
+                ArchiveAnswer::BrokenOff if breaks < BREAKS_MAX => {
+                    breaks += 1;
+                    candidates = ArchiveCandidates::default();
+                    walk_pending(cx, phases, Some(&mut candidates))?;
+                    dirs.push(dir);
+                    continue;
+                }
+                ArchiveAnswer::BrokenOff => true,
                 // It would be no better with another folder.
                 ArchiveAnswer::Refused => return Ok(true),
             };
@@ -121,13 +133,18 @@ fn fetch_archive<'a>(
         }
     };
     phases.finish_walk(cx)?;
-    if let Err(error) = read {
-        log::debug!(
-            "the archive of {} is left: {error}",
-            printable(path.as_str())
-        );
-    }
-    Ok(ArchiveAnswer::Taken)
+    let Err(error) = read else {
+        return Ok(ArchiveAnswer::Taken);
+    };
+    log::debug!(
+        "the archive of {} is left: {error}",
+        printable(path.as_str())
+    );
+    // One that cannot be read does not get better.
+    Ok(match error.kind() {
+        io::ErrorKind::InvalidData => ArchiveAnswer::Taken,
+        _ => ArchiveAnswer::BrokenOff,
+    })
 }
 
 /// Takes the next entry of an archive; false after the last one. The inner error is one of the
@@ -217,6 +234,8 @@ fn short(key: &Key) -> u64 {
 enum ArchiveAnswer {
     /// It was read, as far as it went.
     Taken,
+    /// It was read until the connection broke.
+    BrokenOff,
     /// Parts of the folder may be had.
     TooLarge,
     /// Dropbox gives no archives now.
