@@ -161,7 +161,8 @@ fn take_entry<'a>(
     };
     reading.entries += 1;
     if reading.entries > ENTRIES_MAX {
-        return Ok(Err(io::Error::other(
+        return Ok(Err(io::Error::new(
+            io::ErrorKind::InvalidData,
             "it has more entries than there can be",
         )));
     }
