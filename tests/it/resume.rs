@@ -88,6 +88,66 @@ fn an_upload_of_a_file_that_changed_between_two_runs_starts_over() {
     world.check_settled();
 }
 
+/// R6: whatever an append of no bytes says, the file arrives in this run: what Dropbox says of the
+/// offset later counts, and a session that is of no use is begun anew.
+#[test]
+fn r6_a_session_of_unknown_state_is_no_reason_to_wait() {
+    let odd = |tags: &str| Effect::refused(tags);
+    let answers: [(&str, Option<Effect>); 5] = [
+        ("success, unchecked", None),
+        ("an offset that is none", Some(odd("incorrect_offset"))),
+        ("another refusal", Some(odd("other"))),
+        ("too large", Some(odd("payload_too_large"))),
+        (
+            "no such call",
+            Some(Effect::Status(400, "Error in call to API function".into())),
+        ),
+    ];
+    for (what, answer) in answers {
+        let world = world();
+        let bytes = noise(40 * MIB);
+        world.put_bytes("big", &bytes);
+        broken_at(&world, "append_v2", 3);
+        world
+            .dropbox
+            .change_habits(|it| it.checks_empty_appends = false);
+        if let Some(answer) = answer {
+            world
+                .dropbox
+                .inject(Fault::new("append_v2", When::Nth(1), answer));
+        }
+        let sent = sent(&world);
+        world.sync_ok();
+        assert!(world.dropbox.read("/big").unwrap() == bytes, "{what}");
+        // At most all of it, and one chunk in vain.
+        let most = 48 * MIB as u64;
+        assert!(sent.load(Ordering::Relaxed) <= most, "{what}");
+        world.check_settled();
+    }
+}
+
+/// R6: nor is an offset that Dropbox never says right.
+#[test]
+fn r6_a_session_whose_offset_is_never_right_is_begun_anew() {
+    let world = world();
+    let bytes = noise(40 * MIB);
+    world.put_bytes("big", &bytes);
+    broken_at(&world, "append_v2", 3);
+    world.dropbox.inject(Fault::new(
+        "append_v2",
+        When::First(2),
+        Effect::refused("incorrect_offset"),
+    ));
+    let outcome = world.sync_ok();
+    let starts = outcome
+        .calls
+        .iter()
+        .filter(|call| *call == "upload_session/start");
+    assert_eq!(starts.count(), 2, "{outcome:?}");
+    assert!(world.dropbox.read("/big").unwrap() == bytes);
+    world.check_settled();
+}
+
 #[test]
 fn an_upload_session_that_is_too_old_is_begun_anew() {
     let world = world();
@@ -107,19 +167,12 @@ fn an_upload_session_that_is_too_old_is_begun_anew() {
 #[test]
 fn an_upload_session_that_dropbox_forgets_is_begun_anew_in_the_same_run() {
     let [append, finish] = ["not_found", "lookup_failed/not_found"];
-    // The call that finds it gone, and the question whether there is anything to go on with.
-    let first = [("append_v2", 1, append), ("append_v2", 2, append)];
-    let last = [("session/finish", 1, finish), ("append_v2", 3, append)];
-    for faults in [first, last] {
+    for (route, tags) in [("append_v2", append), ("session/finish", finish)] {
         let world = world();
         let bytes = noise(30 * MIB);
         world.put_bytes("big", &bytes);
-        for (route, nth, tags) in faults {
-            let gone = Effect::refused(tags);
-            world
-                .dropbox
-                .inject(Fault::new(route, When::Nth(nth), gone));
-        }
+        let gone = Effect::refused(tags);
+        world.dropbox.inject(Fault::new(route, When::Nth(1), gone));
         let outcome = world.sync_ok();
         let starts = |call: &&String| *call == "upload_session/start";
         assert_eq!(

@@ -222,9 +222,12 @@ fn go_on(
             if error.has("incorrect_offset") && *steps_back <= STEPS_BACK_MAX =>
         {
             let correct = error.number("correct_offset");
-            // Beyond what was read nothing can have arrived.
-            match correct.filter(|c| *c != source.offset() && *c <= source.read_to()) {
+            match correct.filter(|c| *c != source.offset() && *c <= source.stamp().size) {
                 Some(correct) => {
+                    // An earlier run has sent what this one has not read yet.
+                    if correct > source.read_to() {
+                        source.hash_to(correct)?;
+                    }
                     source.advance_to(correct);
                     Ok(())
                 }

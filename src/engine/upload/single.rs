@@ -23,9 +23,10 @@ const IN_MEMORY_MAX_BYTES: u64 = 64 << 10;
 /// Tries for a file that moves while it is read, or arrives damaged.
 const TRIES_MAX: u32 = 3;
 
-/// Whether Dropbox has forgotten the session that a file was being sent in.
-fn is_session_gone(error: &ApiError) -> bool {
-    ["not_found", "closed"]
+/// Whether the session that a file was being sent in is of no use any more: Dropbox has forgotten
+/// it, or has something else in it than what was sent.
+fn is_session_lost(error: &ApiError) -> bool {
+    ["not_found", "closed", "incorrect_offset"]
         .iter()
         .any(|tag| error.is(tag) || error.is(&format!("lookup_failed/{tag}")))
 }
@@ -88,7 +89,9 @@ impl<'a> Uploads<'a> {
                     failed = UploadError::KeepsChanging;
                 }
                 // The next try begins a session anew.
-                Err(UploadError::Call(CallError::Refused(error))) if is_session_gone(&error) => {
+                Err(UploadError::Call(CallError::Refused(error))) if is_session_lost(&error) => {
+                    // Where that fails, it is asked about once more.
+                    let _ = self.forget_session(cx, &item.row.key);
                     log::debug!("{}: {}", printable(&item.display_path), error.text());
                     failed = UploadError::Call(CallError::Refused(error));
                 }
