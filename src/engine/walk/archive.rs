@@ -140,9 +140,9 @@ fn fetch_archive<'a>(
         "the archive of {} is left: {error}",
         printable(path.as_str())
     );
-    // One that cannot be read does not get better.
+    // One that cannot be read does not get better, nor does one that hardly gets on.
     Ok(match error.kind() {
-        io::ErrorKind::InvalidData => ArchiveAnswer::Taken,
+        io::ErrorKind::InvalidData | io::ErrorKind::TimedOut => ArchiveAnswer::Taken,
         _ => ArchiveAnswer::BrokenOff,
     })
 }

@@ -11,10 +11,10 @@
 //! get_latest_cursor and longpoll, get_metadata, list_revisions, restore, download,
 //! download_zip, upload, upload sessions one by one and in batches, folders, delete, move and
 //! copy, the last four one by one and in batches, which may be jobs; path roots, rate limits,
-//! quota, a team's space beside one's own, read-only shared folders, files that cannot be downloaded,
-//! symbolic links. The rules
-//! are those of the public specification (`files.stone` and its neighbours); where it is silent
-//! the choice is noted at the code.
+//! quota, a team's space beside one's own, read-only shared folders, files that cannot be
+//! downloaded, symbolic links. The rules are those of the public specification (`files.stone` and
+//! its neighbours); where it is silent the choice is noted at the code. What the service was
+//! recorded to answer comes first.
 //!
 //! # What is not
 //! Teams, sharing, file properties, shared links, export, search, thumbnails, locks,
