@@ -54,8 +54,8 @@ pub trait Upload {
 
 /// A download whose body has not been read yet.
 pub struct Download<'a> {
-    /// What Dropbox says it sends.
-    pub metadata: FileMetadata,
+    /// What Dropbox says it sends, if that has come through.
+    pub metadata: Option<FileMetadata>,
     /// Whether the bytes start at the offset asked for; else they start at the beginning.
     pub resumed: bool,
     /// The bytes.
@@ -311,12 +311,13 @@ impl<'a> Api<'a> {
             let response = self.once(Endpoint::Content, path, headers, Body::Empty)?;
             let metadata = response
                 .header("dropbox-api-result")
-                .and_then(|json| serde_json::from_str(json).ok())
-                .ok_or_else(|| {
-                    server_error(&format!(
-                        "the answer to a download lacks its head, so {STRANGER}"
-                    ))
-                })?;
+                .and_then(|json| serde_json::from_str(json).ok());
+            let is_page = |text: &str| text.trim_start().starts_with("text/html");
+            if metadata.is_none() && response.header("content-type").is_some_and(is_page) {
+                return Err(server_error(&format!(
+                    "a download was answered with a page, so {STRANGER}"
+                )));
+            }
             let resumed = response.status == 206;
             Ok(Download {
                 metadata,

@@ -17,6 +17,10 @@ use crate::words::counted;
 const TRIES_MAX: u32 = 3;
 /// Time after which a broken connection is not tried again.
 const OFFLINE_AFTER: Duration = Duration::from_secs(60);
+/// Access tokens asked for within one call.
+const REFRESHES_MAX: u32 = 2;
+/// Time after which a new access token that was refused is taken for one that is not good.
+const TOKEN_LAG: Duration = Duration::from_secs(5);
 /// Time one pass spends waiting for rate limits.
 const RATE_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Longest single wait for a rate limit without a usable Retry-After.
@@ -100,7 +104,7 @@ impl<'a> Retry<'a> {
     }
 
     /// Repeats `attempt` until it succeeds, is refused, or has been repeated long enough. `refresh`
-    /// is asked once for a new access token.
+    /// is asked for a new access token, and once more after a while.
     ///
     /// # Errors
     /// The [`CallError`] that says how it ended.
@@ -112,12 +116,12 @@ impl<'a> Retry<'a> {
         let host = self.host;
         let start = host.elapsed();
         let (mut broken, mut limited) = (0, 0);
-        let mut refreshed = false;
+        let mut refreshes = 0;
         loop {
             self.deadline.check().map_err(CallError::End)?;
             let attempted = match attempt() {
                 // Asked for once; after that it is an answer that says nothing.
-                Err(Failure::TokenDoubtful(text)) if refreshed => Err(Failure::ServerError(text)),
+                Err(Failure::TokenDoubtful(text)) if refreshes > 0 => Err(Failure::ServerError(text)),
                 Err(Failure::TokenDoubtful(_)) => Err(Failure::TokenExpired),
                 attempted => attempted,
             };
@@ -127,12 +131,16 @@ impl<'a> Retry<'a> {
                 Err(Failure::Local(error)) => return Err(CallError::Local(error)),
                 Err(Failure::Final(error)) => return Err(CallError::End(error)),
                 Err(Failure::TokenExpired) => {
-                    if refreshed {
+                    if refreshes == REFRESHES_MAX {
                         return Err(CallError::End(Error::Authentication(
                             "Dropbox refuses the access token it has just given".to_owned(),
                         )));
                     }
-                    refreshed = true;
+                    if refreshes > 0 {
+                        // One part of Dropbox may not know yet what another has given out.
+                        self.sleep(jittered(host, TOKEN_LAG))?;
+                    }
+                    refreshes += 1;
                     refresh().map_err(CallError::End)?;
                 }
                 Err(Failure::Broken(text) | Failure::TokenDoubtful(text)) => {

@@ -3,7 +3,7 @@
 //! Source: files.stone, users.stone and auth.stone of the official API specification. Unknown
 //! fields and unknown tags are tolerated, as the specification asks of clients.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::core::content_hash::ContentHash;
@@ -233,11 +233,27 @@ pub struct ApiError {
     #[serde(default)]
     pub error: Value,
     /// A sentence Dropbox wrote for the user.
+    #[serde(default, deserialize_with = "told_to_user")]
     pub user_message: Option<UserMessage>,
 }
 
+/// What is said to the user: a `LocalizedText`, or a text as it is; anything else says nothing, and
+/// is no reason not to understand the error.
+fn told_to_user<'de, D: Deserializer<'de>>(from: D) -> Result<Option<UserMessage>, D::Error> {
+    let text = match Value::deserialize(from)? {
+        Value::String(text) => text,
+        Value::Object(mut fields) => match fields.remove("text") {
+            Some(Value::String(text)) => text,
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let is_blank = text.trim().is_empty();
+    Ok((!is_blank).then_some(UserMessage { text }))
+}
+
 /// `LocalizedText` of the error envelope.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct UserMessage {
     /// The text.
     pub text: String,

@@ -157,8 +157,9 @@ impl Http for RealHttp {
         let headers = answer
             .headers()
             .iter()
-            .filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                (name.as_str().to_owned(), value.into_owned())
             })
             .collect();
         let status = answer.status().as_u16();

@@ -143,7 +143,11 @@ impl<'a> Downloads<'a> {
                     "the download could not be continued".to_owned(),
                 ));
             }
-            if metadata.size != remote.size {
+            if metadata.is_none() && remote.hash.is_none() {
+                let text = "the answer to a download does not say what it is".to_owned();
+                return Err(DownloadError::Call(CallError::ServerError(text)));
+            }
+            if metadata.as_ref().is_some_and(|it| it.size != remote.size) {
                 return Err(DownloadError::Differs("its size is another one".to_owned()));
             }
             let (report, deadline) = (cx.env.report, cx.env.deadline);
@@ -152,8 +156,10 @@ impl<'a> Downloads<'a> {
                 deadline.check().is_ok()
             };
             let whole = copy(&mut body, partial, remote.size, &mut progress)?;
-            modified = seconds_of(&metadata.client_modified).or(modified);
-            announced = announced.or_else(|| metadata.hash());
+            if let Some(metadata) = metadata {
+                modified = seconds_of(&metadata.client_modified).or(modified);
+                announced = announced.or_else(|| metadata.hash());
+            }
             if whole {
                 break;
             }

@@ -332,7 +332,8 @@ impl Stage {
         };
         let code = approved(&self.client.standin, refreshable);
         let by_code = format!(
-            "client_id=standin-key&client_secret=standin-secret&grant_type=authorization_code&code={code}"
+            "client_id=standin-key&client_secret=standin-secret\
+             &grant_type=authorization_code&code={code}"
         );
         if name.starts_with("authenticator") {
             return by_code;
