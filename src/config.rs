@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::core::decide::Mode;
 use crate::core::filter::Filter;
 use crate::core::invocation::Invocation;
+use crate::core::remote::PathRoot;
 use crate::core::schedule::{self, Schedule};
 
 mod document;
@@ -81,6 +82,8 @@ pub struct DropboxSection {
     /// The Dropbox folder that mirrors the content dir: `""` (the default, all the app may see)
     /// or `/a/b`, without a trailing slash.
     pub remote_root: String,
+    /// Whether that begins in one's own folder, or in the space of a team.
+    pub root: PathRoot,
 }
 
 /// `[sync]`.
@@ -372,6 +375,7 @@ impl Reader {
             app_secret: self.optional(doc, "dropbox.app_secret", secret),
             personal_access_token,
             remote_root: self.value(doc, "dropbox.remote_root", paths::remote_root),
+            root: self.value(doc, "dropbox.root", path_root),
         }
     }
 
@@ -435,6 +439,17 @@ fn secret(setting: &Setting) -> Result<Secret, ConfigError> {
         what,
         "copy it again, in one piece and without blanks around it",
     ))
+}
+
+fn path_root(setting: &Setting) -> Result<PathRoot, ConfigError> {
+    match setting.text()? {
+        "home" => Ok(PathRoot::Home),
+        "team" => Ok(PathRoot::Team),
+        text => Err(setting.error(
+            &format!("'{}' is neither 'home' nor 'team'", short(text)),
+            "leave the key out for your own folder, or write \"team\" for the space of your team",
+        )),
+    }
 }
 
 /// The text of the error is the predecessor's.

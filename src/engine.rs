@@ -198,7 +198,11 @@ fn attempt(
         disk: &*disk,
         api: &api,
     });
-    pass::run(&env, options, &api, writers, &cursors, &identity)
+    let ended = pass::run(&env, options, &api, writers, &cursors, &identity);
+    if let Some(keeper) = keeper.filter(|_| api.has_moved()) {
+        keeper.forget_namespaces()?;
+    }
+    ended
 }
 
 fn token_files<'a>(disk: &'a dyn Disk, dir: &Path, config: &Config) -> TokenFiles<'a> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Secret};
 use crate::core::decide::Mode;
+use crate::core::remote::{Namespaces, PathRoot};
 use crate::dropbox::api::Api;
 use crate::dropbox::auth;
 use crate::dropbox::retry::CallError;
@@ -24,6 +25,10 @@ use crate::report::printable;
 const CODE_BYTES_MAX: u64 = 4096;
 /// Lines that come within this time of each other were pasted together.
 const TOGETHER: Duration = Duration::from_millis(300);
+
+/// What is said of a sign-in to another account.
+const OTHER_ACCOUNT: &str = "\nNote: this is another account than before; the next sync halts and \
+                             asks before it touches anything.";
 
 /// Prints the three steps with a fresh link.
 ///
@@ -114,24 +119,35 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
         refresh_token,
         app_key: pending.app_key,
         account_id: answer.account_id.unwrap_or_default(),
-        root_namespace_id: String::new(),
+        namespaces: Namespaces::default(),
         whose: String::new(),
     };
     let whose = show_account(&api, &mut token)?;
     files.store_token(&token)?;
     let other = before.is_some_and(|before| before.account_id != token.account_id);
-    let note = if other {
-        "\nNote: this is another account than before; the next sync halts and asks before it \
-         touches anything."
-    } else {
-        ""
-    };
+    let note = if other { OTHER_ACCOUNT } else { "" };
     let personal = personal_token_note(config);
+    let team = team_note(config, &token.namespaces);
     Ok(format!(
-        "{personal}Authenticated {whose}; the sign-in is kept in {}.\nNext: {}{note}",
+        "{personal}Authenticated {whose}; the sign-in is kept in {}.\n{team}Next: {}{note}",
         dir.display(),
         config.invocation.command("sync --dry-run")
     ))
+}
+
+/// Which of the two places of a member of a team is synced.
+fn team_note(config: &Config, namespaces: &Namespaces) -> &'static str {
+    match (namespaces.team(), config.dropbox.root) {
+        (None, _) => "",
+        (Some(_), PathRoot::Home) => {
+            "This account is one of a team: the member's own folder is synced, in which the team's \
+             folders are not.\nTo sync those, write root = \"team\" below [dropbox].\n"
+        }
+        (Some(_), PathRoot::Team) => {
+            "This account is one of a team: the space of the team is synced, as dropbox.com shows \
+             it.\n"
+        }
+    }
 }
 
 /// Whether anything is ever written to Dropbox by this configuration.
@@ -174,7 +190,7 @@ fn show_account(api: &Api<'_>, token: &mut StoredToken) -> Result<String> {
     match api.current_account() {
         Ok(account) => {
             token.account_id = account.account_id;
-            token.root_namespace_id = account.root_info.root_namespace_id;
+            token.namespaces = account.root_info;
             let name = printable(&account.name.display_name);
             token.whose = format!("{name} <{}>", printable(&account.email));
             Ok(format!("as {}", token.whose))

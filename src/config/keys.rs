@@ -58,7 +58,7 @@ const fn formerly(key: ConfigKey, alias: &'static str) -> ConfigKey {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [ConfigKey; 32] = [
+pub(super) const KEYS: [ConfigKey; 33] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -72,6 +72,7 @@ pub(super) const KEYS: [ConfigKey; 32] = [
         key("dropbox.remote_root", r#""""#),
         r#""/Gateways/kitchen""#,
     ),
+    key("dropbox.root", r#""home""#),
     formerly(unset("sync.content_dir", r#""/etc/openhab""#), "contentdir"),
     formerly(key("sync.mode", r#""LOCAL_TO_DROPBOX""#), "syncmode"),
     formerly(key("sync.fake_mode", "false"), "fakemode"),

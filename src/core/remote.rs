@@ -5,6 +5,40 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Where paths begin, for a member of a team: in the folder of their own, or in the space that the
+/// team shares, which holds that folder and the team's. They are one for everybody else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathRoot {
+    /// The member's own folder; what Dropbox takes where nothing is said.
+    #[default]
+    Home,
+    /// The space of the team.
+    Team,
+}
+
+/// The namespaces of an account; empty where they were not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// That of the account's root: of the team's space, for a member of a team that has one.
+    pub root_namespace_id: String,
+    /// That of the account's own folder.
+    #[serde(default)]
+    pub home_namespace_id: String,
+}
+
+impl Namespaces {
+    /// Whether they are known.
+    pub fn are_known(&self) -> bool {
+        !self.root_namespace_id.is_empty() && !self.home_namespace_id.is_empty()
+    }
+
+    /// The namespace of the team's space, if there is one beside the member's own folder.
+    pub fn team(&self) -> Option<&str> {
+        let has_team = self.are_known() && self.root_namespace_id != self.home_namespace_id;
+        has_team.then_some(&self.root_namespace_id)
+    }
+}
+
 macro_rules! opaque {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*

@@ -1,5 +1,6 @@
 //! One method per route, typed, with retries and token renewal inside.
 
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind::TimedOut, Read};
 
 use serde::de::DeserializeOwned;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::invocation::Invocation;
-use crate::core::remote::{Cursor, RemotePath, Rev};
+use crate::core::remote::{Cursor, Namespaces, PathRoot, RemotePath, Rev};
 use crate::dropbox::auth::{self, OAuthRefusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
 use crate::dropbox::retry::{CallError, Failure, Retry};
@@ -28,6 +29,11 @@ use crate::io::limited_body::{BodyLimits, LimitedBody};
 /// that of a batch has up to a thousand entries with two paths each. One that is longer counts as
 /// cut short, and a smaller batch is tried.
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
+
+/// What is said where the space of the team is not known to Dropbox as it was.
+const TEAM_HAS_MOVED: &str = "the space of the team is another one than before, or this account is \
+                              not in it any more; nothing was changed, and the next run asks \
+                              Dropbox for it anew";
 
 /// LIMIT: longest error that is read, in bytes; Dropbox's own have a few hundred.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
@@ -69,6 +75,11 @@ pub struct Api<'a> {
     pub(super) deadline: &'a Deadline<'a>,
     access: AccessTokens<'a>,
     retry: Retry<'a>,
+    /// Where paths begin, and the namespaces of the account as far as they are known.
+    root: Cell<PathRoot>,
+    namespaces: RefCell<Namespaces>,
+    /// Dropbox does not know the team's space by this namespace any more.
+    has_moved: Cell<bool>,
 }
 
 /// What a call comes to.
@@ -88,7 +99,46 @@ impl<'a> Api<'a> {
             deadline,
             access,
             retry: Retry::new(host, deadline),
+            root: Cell::default(),
+            namespaces: RefCell::default(),
+            has_moved: Cell::new(false),
         }
+    }
+
+    /// From now on paths begin in this space of the account.
+    pub fn begin_in(&self, root: PathRoot, namespaces: Namespaces) {
+        self.root.set(root);
+        self.namespaces.replace(namespaces);
+    }
+
+    /// Whether the account has the space of a team beside its own folder, in which paths begin.
+    pub fn is_beside_a_team(&self) -> bool {
+        self.root.get() == PathRoot::Home && self.namespaces.borrow().team().is_some()
+    }
+
+    /// Whether the namespaces of the account are others than were known.
+    pub fn has_moved(&self) -> bool {
+        self.has_moved.get()
+    }
+
+    /// What stands at a path of the team's space, as [`Api::metadata`] says it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn metadata_in_team_space(&self, path: &RemotePath) -> Call<Option<Metadata>> {
+        let root = self.root.replace(PathRoot::Team);
+        let found = self.metadata(path);
+        self.root.set(root);
+        found
+    }
+
+    /// `Dropbox-API-Path-Root`, where paths begin elsewhere than they do by themselves.
+    fn path_root(&self) -> Option<String> {
+        let namespaces = self.namespaces.borrow();
+        let root = namespaces
+            .team()
+            .filter(|_| self.root.get() == PathRoot::Team)?;
+        Some(header_json(&json!({ ".tag": "root", "root": root })))
     }
 
     /// Exchanges a pasted code (`/oauth2/token`); `form` is from [`auth::code_form`].
@@ -120,7 +170,12 @@ impl<'a> Api<'a> {
     /// # Errors
     /// [`CallError`].
     pub fn current_account(&self) -> Call<Account> {
-        self.rpc("users/get_current_account", &Value::Null)
+        let mut account: Account = self.rpc("users/get_current_account", &Value::Null)?;
+        let namespaces = &mut account.root_info;
+        if namespaces.home_namespace_id.is_empty() {
+            namespaces.home_namespace_id = namespaces.root_namespace_id.clone();
+        }
+        Ok(account)
     }
 
     /// From now on a call that fails is not tried again, as for what failed before; or is again.
@@ -446,6 +501,7 @@ impl<'a> Api<'a> {
             return Err(Failure::TokenExpired);
         };
         headers.push(("authorization", format!("Bearer {token}")));
+        headers.extend(self.path_root().map(|root| ("dropbox-api-path-root", root)));
         log::debug!("POST {path}");
         let response = self
             .http
@@ -477,6 +533,10 @@ impl<'a> Api<'a> {
         let (status, request_id) = (head.status, &head.request_id);
         let text = one_line(&String::from_utf8_lossy(&bytes));
         log::debug!("{path}: {status} {text} (request id {request_id})");
+        if status == 422 && self.path_root().is_some() {
+            self.has_moved.set(true);
+            return Failure::Final(Error::TryLater(TEAM_HAS_MOVED.to_owned()));
+        }
         let (credential, invocation) = (self.access.credential(), self.access.invocation());
         verdict::of_route(path, &head, &bytes, credential, invocation)
     }

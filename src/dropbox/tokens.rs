@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Secret;
 use crate::core::invocation::{Invocation, quoted};
 use crate::core::path::RelPath;
+use crate::core::remote::Namespaces;
 use crate::dropbox::wire::TokenAnswer;
 use crate::error::{Error, Result, state_error};
 use crate::io::disk::Disk;
@@ -41,8 +42,9 @@ pub struct StoredToken {
     pub app_key: String,
     /// The account it opens.
     pub account_id: String,
-    /// That account's root namespace.
-    pub root_namespace_id: String,
+    /// That account's namespaces.
+    #[serde(flatten)]
+    pub namespaces: Namespaces,
     /// Whose account it is, for people; empty where that was not asked.
     #[serde(default)]
     pub whose: String,
@@ -64,8 +66,9 @@ pub struct PersonalAccount {
     pub token_hash: String,
     /// The account it opens.
     pub account_id: String,
-    /// That account's root namespace.
-    pub root_namespace_id: String,
+    /// That account's namespaces.
+    #[serde(flatten)]
+    pub namespaces: Namespaces,
 }
 
 /// An access token that a run has kept, and the proof that it was one of ours.
@@ -216,6 +219,21 @@ impl<'a> TokenFiles<'a> {
     /// What the disk says.
     pub fn store_personal_account(&self, account: &PersonalAccount) -> Result<()> {
         self.write("personal-account.json", account)
+    }
+
+    /// Forgets the namespaces of the account, so that the next pass asks for them.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn forget_namespaces(&self) -> Result<()> {
+        self.remove("personal-account.json")?;
+        match self.token()? {
+            Some(token) => self.store_token(&StoredToken {
+                namespaces: Namespaces::default(),
+                ..token
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Removes all of them.

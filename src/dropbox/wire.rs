@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::core::content_hash::ContentHash;
-use crate::core::remote::{RemotePath, Rev};
+use crate::core::remote::{Namespaces, RemotePath, Rev};
 
 /// `FileMetadata`, the parts that are used.
 #[derive(Clone, Debug, Deserialize)]
@@ -89,7 +89,7 @@ pub struct Account {
     /// The address the account is known by.
     pub email: String,
     /// The namespaces of the account.
-    pub root_info: RootInfo,
+    pub root_info: Namespaces,
 }
 
 /// `Name`.
@@ -97,13 +97,6 @@ pub struct Account {
 pub struct AccountName {
     /// The name to show.
     pub display_name: String,
-}
-
-/// `RootInfo`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct RootInfo {
-    /// Namespace of the account's root.
-    pub root_namespace_id: String,
 }
 
 /// `SpaceUsage`, in bytes.

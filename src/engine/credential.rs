@@ -1,6 +1,7 @@
 //! Who we are: what proves it to Dropbox, and the account the base is agreed with.
 
 use crate::config::{Config, Secret};
+use crate::core::remote::PathRoot;
 use crate::dropbox::api::Api;
 use crate::dropbox::auth;
 use crate::dropbox::tokens::{Credential, PersonalAccount, StoredToken, TokenFiles, hash_hex};
@@ -72,23 +73,23 @@ pub(crate) fn identity(
     keeper: Option<&TokenFiles<'_>>,
     api: &Api<'_>,
 ) -> Result<SyncIdentity> {
-    let (account_id, app_key, root_namespace) = match api.access().credential() {
+    let (account_id, app_key, namespaces) = match api.access().credential() {
         Credential::Refresh { app_key, .. } => {
             let stored = files.map(TokenFiles::token).transpose()?.flatten();
             let mut stored =
                 stored.ok_or_else(|| unauthenticated(config, "the token is gone", None))?;
             // The authentication could not show the account: it is asked for now.
-            if stored.root_namespace_id.is_empty() {
+            if !stored.namespaces.are_known() {
                 let found = api
                     .current_account()
                     .map_err(|e| e.into_error("show the account"))?;
                 stored.account_id = found.account_id;
-                stored.root_namespace_id = found.root_info.root_namespace_id;
+                stored.namespaces = found.root_info;
                 if let Some(keeper) = keeper {
                     keeper.store_token(&stored)?;
                 }
             }
-            (stored.account_id, app_key.clone(), stored.root_namespace_id)
+            (stored.account_id, app_key.clone(), stored.namespaces)
         }
         Credential::Personal(token) => {
             let token_hash = hash_hex(token.expose());
@@ -96,7 +97,10 @@ pub(crate) fn identity(
                 .map(TokenFiles::personal_account)
                 .transpose()?
                 .flatten();
-            let account = match known.filter(|known| known.token_hash == token_hash) {
+            let is_of = |known: &PersonalAccount| {
+                known.token_hash == token_hash && known.namespaces.are_known()
+            };
+            let account = match known.filter(is_of) {
                 Some(account) => account,
                 None => {
                     let found = api
@@ -105,7 +109,7 @@ pub(crate) fn identity(
                     let account = PersonalAccount {
                         token_hash,
                         account_id: found.account_id,
-                        root_namespace_id: found.root_info.root_namespace_id,
+                        namespaces: found.root_info,
                     };
                     if let Some(keeper) = keeper {
                         keeper.store_personal_account(&account)?;
@@ -117,10 +121,16 @@ pub(crate) fn identity(
             (
                 account.account_id,
                 "personal access token".to_owned(),
-                account.root_namespace_id,
+                account.namespaces,
             )
         }
     };
+    let root_namespace = match (namespaces.team(), config.dropbox.root) {
+        // The same paths lead elsewhere there.
+        (Some(team), PathRoot::Team) => format!("{team} (team)"),
+        _ => namespaces.root_namespace_id.clone(),
+    };
+    api.begin_in(config.dropbox.root, namespaces);
     Ok(SyncIdentity {
         account_id,
         app_key,

@@ -7,6 +7,7 @@ use crate::core::decide::Mode;
 use crate::core::path::fold;
 use crate::dropbox::api::Api;
 use crate::dropbox::retry::CallError;
+use crate::dropbox::wire::Metadata;
 use crate::engine::context::{Env, Options};
 use crate::engine::pull::Puller;
 use crate::engine::remote_root::RootState;
@@ -15,6 +16,11 @@ use crate::error::{Error, Result};
 use crate::index::{Meta, SyncIdentity, approval_id};
 use crate::io::dirs;
 use crate::report::Change;
+
+/// What is said where Dropbox does not find the top of what the app may see.
+const APP_FOLDER_IS_GONE: &str = "Dropbox says that the folder of this app is not there; nothing \
+                                  was changed. Look for it in Apps and among the deleted files on \
+                                  dropbox.com, and restore it";
 
 /// One state directory is for one content dir and one Dropbox folder. Where both are others than
 /// before, it is another pair's: each would take the base of the other for its own.
@@ -127,9 +133,15 @@ pub(crate) fn pull(
     env: &Env<'_>,
     options: &Options,
     puller: &Puller<'_>,
+    api: &Api<'_>,
     writer: Option<&Api<'_>>,
 ) -> Result<()> {
     let remote_root = &env.config.dropbox.remote_root;
+    let place = if api.is_beside_a_team() {
+        " in the own folder of this member of a team"
+    } else {
+        ""
+    };
     let config_error = |what: &str, remedy: &str| {
         Err(Error::Config(ConfigError {
             file: env.config.path.clone(),
@@ -142,6 +154,9 @@ pub(crate) fn pull(
     };
     match puller.run()? {
         RootState::Listed => Ok(()),
+        RootState::Missing if env.remote_root.is_top() => {
+            Err(Error::TryLater(APP_FOLDER_IS_GONE.to_owned()))
+        }
         RootState::IsFile => config_error("Dropbox has a file at this path", "name a folder"),
         RootState::Missing if env.index.has_base()? => {
             let mut id = approval_id(env.index, "remote root")?;
@@ -152,17 +167,33 @@ pub(crate) fn pull(
                 return make_root(env, puller, writer);
             }
             Err(Error::Halt(format!(
-                "the Dropbox folder {remote_root} is gone; nothing was changed. Restore it on \
-                 dropbox.com, or make it anew from what is here by: {}",
+                "the Dropbox folder {remote_root} is gone{place}; nothing was changed. Restore it \
+                 on dropbox.com, or make it anew from what is here by: {}",
                 options.again(&env.config.invocation, &format!("--approve {id}"))
             )))
         }
+        RootState::Missing if is_in_team_space(env, api)? => config_error(
+            "there is no such folder in the own folder of this member of a team, and there is one \
+             in the space of the team",
+            "write root = \"team\" below [dropbox], or make a folder of that name in your own",
+        ),
         RootState::Missing if options.mode == Mode::DropboxToLocal => config_error(
-            "there is no such folder in Dropbox",
+            &format!("there is no such folder in Dropbox{place}"),
             "make it there or correct dropbox.remote_root",
         ),
         RootState::Missing => make_root(env, puller, writer),
     }
+}
+
+/// Whether a remote root that is missing in the member's own folder is one of the team's: nobody
+/// who reads its name on dropbox.com means another one.
+fn is_in_team_space(env: &Env<'_>, api: &Api<'_>) -> Result<bool> {
+    if !api.is_beside_a_team() {
+        return Ok(false);
+    }
+    let found = api.metadata_in_team_space(env.remote_root.path());
+    let found = found.map_err(|error| error.into_error("look into the space of the team"))?;
+    Ok(matches!(found, Some(Metadata::Folder(_))))
 }
 
 fn make_root(env: &Env<'_>, puller: &Puller<'_>, writer: Option<&Api<'_>>) -> Result<()> {

@@ -71,7 +71,7 @@ pub fn run<'a>(
         report: env.report,
     };
     let writer = writers.as_ref().map(|writers| writers.api);
-    pull(env, options, &puller, writer)?;
+    pull(env, options, &puller, api, writer)?;
     let mut cx = Context::new(env, options)?;
     let cx = &mut cx;
     give_up_mounts(cx)?;

@@ -39,6 +39,7 @@ mod idle;
 mod instants;
 mod moves;
 mod names;
+mod reality;
 mod refusals;
 mod renames;
 mod resume;

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use dropbox_standin::Standin;
 use ferrybox::commands::sync::SyncArgs;
 use ferrybox::config::Config;
+use ferrybox::core::remote::Namespaces;
 use ferrybox::dropbox::auth;
 use ferrybox::dropbox::tokens::{StoredToken, TokenFiles};
 use ferrybox::error::ExitCode;
@@ -174,7 +175,10 @@ impl History {
                 refresh_token: granted["refresh_token"].as_str().unwrap().to_owned(),
                 app_key: "standin-key".to_owned(),
                 account_id: account,
-                root_namespace_id: "3235641".to_owned(),
+                namespaces: Namespaces {
+                    root_namespace_id: "3235641".to_owned(),
+                    home_namespace_id: "3235641".to_owned(),
+                },
                 whose: String::new(),
             })
             .unwrap();

@@ -1,0 +1,211 @@
+//! What the service is known to do now and then, from recordings and from people's reports: each is
+//! got over, and told in words where a person must know.
+
+use dropbox_standin::ResultHeader;
+use ferrybox::error::ExitCode;
+
+use crate::world::{World, world};
+
+const TEAM: &str = "77001";
+
+/// Adds a line to `[dropbox]`.
+fn write(world: &World, line: &str) {
+    let mut keys = world.dropbox_keys.borrow_mut();
+    keys.push('\n');
+    keys.push_str(line);
+}
+
+/// R10: the browser shows the space of the team, and the agent is in the member's own folder.
+#[test]
+fn r10_a_remote_root_of_the_team_is_not_silently_made_at_home() {
+    let world = world();
+    world.dropbox.join_team(TEAM);
+    world
+        .dropbox
+        .in_team_space(|dropbox| dropbox.put("/Team Folder/kitchen/there", b"there"));
+    write(&world, "remote_root = \"/Team Folder/kitchen\"");
+    world.put("a", "a");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Config, "{outcome:?}");
+    for words in ["the space of the team", "root = \"team\" below [dropbox]"] {
+        assert!(outcome.error.contains(words), "{outcome:?}");
+    }
+    assert!(world.dropbox.tree().is_empty());
+}
+
+/// R10: with `root = "team"` all of it goes into the space of the team.
+#[test]
+fn r10_the_space_of_the_team_is_synced_where_that_is_written() {
+    let world = world();
+    world.dropbox.join_team(TEAM);
+    world.dropbox.in_team_space(|dropbox| {
+        dropbox.put("/Team Folder/there", b"there");
+        for nth in 0..12 {
+            dropbox.put(&format!("/Team Folder/many/{nth}"), b"many");
+        }
+    });
+    write(&world, "remote_root = \"/Team Folder\"");
+    write(&world, "root = \"team\"");
+    world.put("here", "here");
+    world.put_bytes("large", &vec![7; 9 << 20]);
+    world.sync_ok();
+    assert!(world.dropbox.tree().is_empty(), "nothing at home");
+    assert_eq!(world.read("there").as_deref(), Some("there"));
+    assert_eq!(world.read("many/11").as_deref(), Some("many"));
+    world.rename("here", "moved");
+    world.remove("there");
+    let outcome = world.sync_ok();
+    assert_eq!(outcome.counts.moved, 1, "{outcome:?}");
+    let there = |path: &str| {
+        let path = format!("/Team Folder/{path}");
+        world.dropbox.in_team_space(|dropbox| dropbox.read(&path))
+    };
+    assert_eq!(there("moved").as_deref(), Some(&b"here"[..]));
+    assert!(there("there").is_none() && there("here").is_none());
+    assert_eq!(there("large").map(|bytes| bytes.len()), Some(9 << 20));
+    assert_eq!(world.sync_ok().calls, ["list_folder/continue"]);
+}
+
+/// R10: another home or team than before is nobody's base.
+#[test]
+fn r10_going_over_to_the_team_deletes_nothing() {
+    let world = world();
+    world.dropbox.join_team(TEAM);
+    world.put("a", "a");
+    world.sync_ok();
+    write(&world, "root = \"team\"");
+    world.sync_ok();
+    let in_team = world.dropbox.in_team_space(|dropbox| dropbox.read("/a"));
+    assert_eq!(in_team.as_deref(), Some(&b"a"[..]));
+    assert_eq!(world.dropbox.read("/a").as_deref(), Some(&b"a"[..]));
+    assert_eq!(world.read("a").as_deref(), Some("a"));
+}
+
+/// R10: a 422 is neither a crash nor the end: the namespaces are asked for anew.
+#[test]
+fn r10_a_team_that_has_moved_is_asked_for_in_the_next_run() {
+    let world = world();
+    world.dropbox.join_team(TEAM);
+    write(&world, "root = \"team\"");
+    world.put("a", "a");
+    world.sync_ok();
+    world.dropbox.join_team("77002");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+    assert!(
+        outcome
+            .error
+            .contains("the next run asks Dropbox for it anew")
+    );
+    world.sync_ok();
+    let there = world.dropbox.in_team_space(|dropbox| dropbox.read("/a"));
+    assert_eq!(there.as_deref(), Some(&b"a"[..]));
+    assert_eq!(world.read("a").as_deref(), Some("a"));
+}
+
+/// R11: the bytes are checked against the listing; what stands in the header may be missing.
+#[test]
+fn r11_a_download_without_its_result_header_arrives() {
+    for header in [ResultHeader::Missing, ResultHeader::Utf8] {
+        let world = world();
+        world.refuse_batches();
+        world.dropbox.change_habits(|it| it.result_header = header);
+        world.dropbox.put("/Übung.txt", b"exercise");
+        world.dropbox.put("/empty", b"");
+        world.sync_ok();
+        assert_eq!(world.read("Übung.txt").as_deref(), Some("exercise"));
+        world.check_settled();
+    }
+}
+
+/// R11: what nobody has announced is not believed without it.
+#[test]
+fn r11_without_any_hash_the_header_is_needed() {
+    let world = world();
+    world.dropbox.put("/f", b"f");
+    world.dropbox.set_without_content_hash("/f");
+    world
+        .dropbox
+        .change_habits(|it| it.result_header = ResultHeader::Missing);
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert!(world.read("f").is_none());
+}
+
+/// R12: whatever `user_message` is, the reason beside it is understood.
+#[test]
+fn r12_a_message_for_the_user_of_any_type_hides_no_reason() {
+    let messages = [
+        serde_json::json!("in plain words"),
+        serde_json::json!(""),
+        serde_json::json!(null),
+        serde_json::json!(17),
+        serde_json::json!(["a"]),
+        serde_json::json!({"locale": "en"}),
+        serde_json::json!({"text": "in plain words", "locale": "en"}),
+    ];
+    for message in messages {
+        let world = world();
+        world.put("a", "a");
+        world.sync_ok();
+        let told = message.clone();
+        world
+            .dropbox
+            .change_habits(|it| it.user_message = Some(told));
+        world.dropbox.set_read_only("/others");
+        world.put("others/mine", "mine");
+        let outcome = world.sync();
+        let problem = &outcome.problems["/others/mine"];
+        let is_told = ["in plain words", "this account may not write there"];
+        let is_told = is_told.iter().any(|words| problem.contains(words));
+        assert!(is_told, "{message}: {outcome:?}");
+        world.sync();
+        assert!(world.dropbox.read("/a").is_some());
+    }
+}
+
+/// R12: the folder of an app is gone.
+#[test]
+fn r12_an_app_folder_that_is_gone_is_told_and_tried_later() {
+    for mode in ["BIDIRECTIONAL", "DROPBOX_TO_LOCAL", "LOCAL_TO_DROPBOX"] {
+        for is_known in [false, true] {
+            let world = World::in_mode(mode);
+            if is_known {
+                world.dropbox.put("/a", b"a");
+                world.sync_ok();
+            }
+            world
+                .dropbox
+                .change_habits(|it| it.app_folder_is_gone = true);
+            world.dropbox.reset_cursors();
+            let outcome = world.sync();
+            let what = format!("{mode} {is_known}: {outcome:?}");
+            assert_eq!(outcome.exit, ExitCode::TryLater, "{what}");
+            assert!(outcome.error.contains("the folder of this app"), "{what}");
+            world
+                .dropbox
+                .change_habits(|it| it.app_folder_is_gone = false);
+            world.sync_ok();
+        }
+    }
+}
+
+/// R8: a name that Dropbox refuses is not sent again in each pass, and holds nothing back.
+#[test]
+fn r8_a_name_beyond_what_dropbox_takes_is_sent_once() {
+    let world = world();
+    world
+        .dropbox
+        .change_habits(|it| it.refuses_beyond_bmp = true);
+    world.put("rocket \u{1f680}.txt", "to the moon");
+    for nth in 0..20 {
+        world.put(&format!("plain {nth}"), "plain");
+    }
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert_eq!(outcome.counts.uploaded, 20, "{outcome:?}");
+    let again = world.sync();
+    let sends = again.calls.iter().filter(|call| call.contains("upload"));
+    assert_eq!(sends.count(), 0, "{again:?}");
+    assert_eq!(again.problems.len(), 1, "{again:?}");
+}
