@@ -1,7 +1,7 @@
 //! Who we are: what proves it to Dropbox, and the account the base is agreed with.
 
 use crate::config::{Config, Secret};
-use crate::core::remote::PathRoot;
+use crate::core::remote::{Namespaces, PathRoot};
 use crate::dropbox::api::Api;
 use crate::dropbox::auth;
 use crate::dropbox::tokens::{Credential, PersonalAccount, StoredToken, TokenFiles, hash_hex};
@@ -125,11 +125,7 @@ pub(crate) fn identity(
             )
         }
     };
-    let root_namespace = match (namespaces.team(), config.dropbox.root) {
-        // The same paths lead elsewhere there.
-        (Some(team), PathRoot::Team) => format!("{team} (team)"),
-        _ => namespaces.root_namespace_id.clone(),
-    };
+    let root_namespace = root_namespace(config, &namespaces);
     api.begin_in(config.dropbox.root, namespaces);
     Ok(SyncIdentity {
         account_id,
@@ -138,6 +134,14 @@ pub(crate) fn identity(
         remote_root: config.dropbox.remote_root.clone(),
         filters: config.sync.filter.fingerprint(),
     })
+}
+
+/// What the base is agreed with of the namespaces: the same paths lead elsewhere in a team's space.
+fn root_namespace(config: &Config, namespaces: &Namespaces) -> String {
+    match (namespaces.team(), config.dropbox.root) {
+        (Some(team), PathRoot::Team) => format!("{team} (team)"),
+        _ => namespaces.root_namespace_id.clone(),
+    }
 }
 
 /// The steps to print when somebody must authenticate. A link printed before stays good.

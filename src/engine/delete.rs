@@ -9,7 +9,10 @@ mod fresh_look;
 pub mod guard;
 mod trees;
 
+use std::time::Duration;
+
 pub(crate) use deletes::Deletes;
+use deletes::Lag;
 use fresh_look::{FreshLook, as_seen};
 use guard::{Ruled, guard};
 
@@ -31,6 +34,20 @@ use crate::index::Base;
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
 use crate::report::Change;
+
+/// Time in which Dropbox comes to tell of what was deleted.
+const LAG_TIME: Duration = Duration::from_secs(2);
+
+/// What became of a folder that was to go from Dropbox.
+#[derive(Clone, Copy)]
+enum Emptied {
+    /// It was empty, and is gone.
+    Gone,
+    /// Something is in it.
+    Holds,
+    /// Dropbox tells of something in it that may be what this pass has just deleted.
+    MayHold,
+}
 
 impl<'a> Deletes<'a> {
     /// Carries out those of the collected deletes that the guards allow.
@@ -193,9 +210,16 @@ impl<'a> Deletes<'a> {
             return Ok(());
         }
         let path = cx.env.remote_root.of_row(&item.row);
-        match self.api.delete_empty_folder(&path) {
-            Ok(true) => return self.deleted_in_dropbox(cx, item, "(empty folder)"),
-            Ok(false) => {
+        match self.empty_folder_deleted(cx, &item, &path)? {
+            Ok(Emptied::MayHold) => {
+                // The next pass knows what is new in it, if it is that.
+                let text = "not empty in Dropbox yet: it is looked at again in the next run";
+                let report = cx.env.report;
+                report.remark(log::Level::Info, &item.display_path, text);
+                return Ok(());
+            }
+            Ok(Emptied::Gone) => return self.deleted_in_dropbox(cx, item, "(empty folder)"),
+            Ok(Emptied::Holds) => {
                 // Something unmanaged or new is in it, so it stays, and with it the folder here. A
                 // file here clashes with it from now on.
                 let (report, path) = (cx.env.report, &item.display_path);
@@ -224,6 +248,31 @@ impl<'a> Deletes<'a> {
         let mut row = item.row;
         row.settle(Base::None, &item.name);
         cx.settle(row)
+    }
+
+    /// Deletes a folder in Dropbox if it is empty there.
+    fn empty_folder_deleted(
+        &mut self,
+        cx: &mut Context<'a>,
+        item: &Item,
+        path: &RemotePath,
+    ) -> Result<std::result::Result<Emptied, CallError>> {
+        let or = |otherwise| move |is_gone| if is_gone { Emptied::Gone } else { otherwise };
+        match self.api.delete_empty_folder(path) {
+            Ok(false) if self.lag != Lag::None => {}
+            answer => return Ok(answer.map(or(Emptied::Holds))),
+        }
+        cx.flush_settles()?;
+        let known = cx.env.index.subtree_totals(&item.row.key.path())?;
+        if self.lag == Lag::WaitedFor {
+            return Ok(Ok(Emptied::MayHold));
+        }
+        if known.entries > 0 {
+            return Ok(Ok(Emptied::Holds));
+        }
+        self.lag = Lag::WaitedFor;
+        cx.env.deadline.sleep(LAG_TIME)?;
+        Ok(self.api.delete_empty_folder(path).map(or(Emptied::MayHold)))
     }
 
     fn delete_local_file(&mut self, cx: &mut Context<'a>, delete: Delete) {

@@ -15,6 +15,55 @@ fn write(world: &World, line: &str) {
     keys.push_str(line);
 }
 
+/// R9: what was just deleted is told of for a while, and the folder goes all the same.
+#[test]
+fn r9_a_folder_goes_though_dropbox_still_tells_of_what_was_in_it() {
+    for lag in [1, 2, 3] {
+        let world = world();
+        for path in ["d/a", "d/b", "d/sub/c", "d/sub/e", "stays"] {
+            world.put(path, path);
+        }
+        world.sync_ok();
+        world.sync_ok();
+        world.dropbox.change_habits(|it| it.lag = lag);
+        world.remove("d");
+        *world.guard_keys.borrow_mut() = "max_delete_count = 100".to_owned();
+        for _ in 0..6 {
+            world.sync_ok();
+            assert!(!world.local_tree().contains_key("d/"), "{lag}: it came back");
+        }
+        world.check_both(&[("stays", "stays")]);
+        let there = world.dropbox.tree();
+        assert!(!there.contains_key("/d"), "{lag}: {there:?}");
+        assert_eq!(world.sync_ok().calls, ["list_folder/continue"], "{lag}");
+    }
+}
+
+/// R9: what somebody else has put into it keeps the folder, here as well.
+#[test]
+fn r9_a_folder_with_something_new_in_it_stays() {
+    let world = world();
+    world.put("d/a", "a");
+    world.put("stays", "stays");
+    world.sync_ok();
+    world.sync_ok();
+    world.remove("d");
+    let mut has_come = false;
+    let dropbox = world.dropbox.clone();
+    world.on_request(move |request| {
+        if !has_come && request.target.contains("delete") {
+            has_come = true;
+            dropbox.put("/d/new", b"new");
+        }
+    });
+    world.sync_ok();
+    world.on_request_nothing();
+    for _ in 0..3 {
+        world.sync_ok();
+    }
+    world.check_both(&[("d/", ""), ("d/new", "new"), ("stays", "stays")]);
+}
+
 /// R10: the browser shows the space of the team, and the agent is in the member's own folder.
 #[test]
 fn r10_a_remote_root_of_the_team_is_not_silently_made_at_home() {

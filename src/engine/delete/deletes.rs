@@ -18,6 +18,19 @@ pub(crate) struct Deletes<'a> {
     pub(in crate::engine) collected: CollectedDeletes,
     /// Removed locally, not yet durable.
     pub(super) removed: Vec<Row>,
+    /// What was deleted in Dropbox may still be told of there.
+    pub(super) lag: Lag,
+}
+
+/// Dropbox may tell of what has just been deleted for a little longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lag {
+    /// Nothing was deleted.
+    None,
+    /// Something was.
+    Possible,
+    /// It was, and has been waited for.
+    WaitedFor,
 }
 
 impl<'a> Deletes<'a> {
@@ -29,6 +42,7 @@ impl<'a> Deletes<'a> {
             durable: Durable::new(disk),
             collected: CollectedDeletes::default(),
             removed: Vec::new(),
+            lag: Lag::None,
         }
     }
 
@@ -41,6 +55,9 @@ impl<'a> Deletes<'a> {
     ) -> Result<()> {
         cx.committed += 1;
         cx.server_errors = 0;
+        if self.lag == Lag::None {
+            self.lag = Lag::Possible;
+        }
         let report = cx.env.report;
         report.changed(Change::DeleteRemote, &item.display_path, more);
         let mut row = item.row;
