@@ -27,6 +27,7 @@ mod hosts;
 mod keys;
 mod openhab;
 mod paths;
+pub mod regular_file;
 #[cfg(test)]
 mod tests;
 

@@ -190,19 +190,23 @@ fn attempt(
         instance: instance(&state_dir),
         device: device_name(config),
     };
-    let cursors = CursorFile::new(
-        state.map(|disk| disk as _),
-        state.filter(|_| keeper.is_some()),
-    )?;
+    let kept_in = state.filter(|_| keeper.is_some());
+    let cursors = CursorFile::new(state.map(|disk| disk as _), kept_in)?;
     let writers = keeper.map(|_| Writers {
         disk: &*disk,
         api: &api,
     });
     let ended = pass::run(&env, options, &api, writers, &cursors, &identity);
-    if let Some(keeper) = keeper.filter(|_| api.has_moved()) {
-        keeper.forget_namespaces()?;
-    }
+    forget_what_has_moved(&api, keeper)?;
     ended
+}
+
+/// Namespaces that Dropbox does not know any more are asked for in the next pass.
+fn forget_what_has_moved(api: &Api<'_>, keeper: Option<&TokenFiles<'_>>) -> Result<()> {
+    match keeper.filter(|_| api.has_moved()) {
+        Some(keeper) => keeper.forget_namespaces(),
+        None => Ok(()),
+    }
 }
 
 fn token_files<'a>(disk: &'a dyn Disk, dir: &Path, config: &Config) -> TokenFiles<'a> {

@@ -21,6 +21,7 @@ pub mod stat;
 pub mod systemd;
 pub mod time_zone;
 mod tree_identity;
+mod way;
 
 pub use interruptible::Stop;
 pub use proxy::proxy_text;

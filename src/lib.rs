@@ -178,10 +178,10 @@
 //! [`io`] has the three seams to the world, which the simulator replaces, and their real sides:
 //! - [`io::host`]: the clock, waiting, randomness.
 //! - [`io::disk`]: the content dir and the small state files. [`io::listing`]: the names in a
-//!   directory, packed. [`io::stat`]: what `stat` says of a file. `io::tree_identity`: what
-//!   tells one directory tree from another. `io::real_disk`: the filesystem itself,
-//!   `io::access`: who may do what with a file of it, and `io::file_ids`: as whom root works
-//!   in a content dir.
+//!   directory, packed. [`io::stat`]: what `stat` says of a file. `io::tree_identity`: what tells
+//!   one directory tree from another. `io::real_disk`: the filesystem itself, `io::access`: who may
+//!   do what with a file of it. `io::way`: how root comes to a content dir, and `io::file_ids`: as
+//!   whom it works there.
 //! - [`io::http`]: one request, one answer. `io::real_http`: the network itself.
 //!   [`io::limited_body`]: a body has to get on. `io::interruptible`: a wait that ends in time, and
 //!   that a wake-up can end. `io::addresses`: one address of a host after the other. `io::proxy`:
@@ -198,7 +198,8 @@
 //! [`config`] is the configuration, read and checked in full before anything else:
 //! - `config::keys`: the one table of known keys. `config::document`: the file as a list of them.
 //! - `config::file`: where the file is, and whether it may be trusted. [`config::exposure`]: who
-//!   else could change a file. `config::error`: what is wrong, as one line.
+//!   else could change a file. [`config::regular_file`]: files that may be anything.
+//!   `config::error`: what is wrong, as one line.
 //! - `config::openhab`: lines as openHAB's add-on had them, put right and told.
 //! - `config::filters`, `config::hosts`, `config::paths`: values of a kind. `config::tests`: claims
 //!   about whole files.

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::exposure::{self, Exposed};
+use super::regular_file::{CA_FILE_BYTES_MAX, Links, read_regular, why_not};
 use super::{Config, ConfigError};
 use crate::core::invocation::quoted;
 
@@ -162,14 +163,15 @@ fn check_ca_file(config: &Config) -> Result<(), ConfigError> {
     let Ok(metadata) = std::fs::metadata(file) else {
         return Ok(());
     };
-    check_writers(file, &metadata).map_err(|(file, exposed)| ConfigError {
+    let of_key = |file: &Path, what: &str, remedy: &str| ConfigError {
         key: Some("network.ca_file".to_owned()),
-        ..fault(
-            &config.path,
-            &format!("{} {}", file.display(), exposed.what),
-            &exposed.remedy,
-        )
-    })
+        ..fault(&config.path, &format!("{} {what}", file.display()), remedy)
+    };
+    if let Some(why) = why_not(&metadata, CA_FILE_BYTES_MAX) {
+        return Err(of_key(file, &why, "name a PEM file of certificates"));
+    }
+    check_writers(file, &metadata)
+        .map_err(|(file, exposed)| of_key(&file, &exposed.what, &exposed.remedy))
 }
 
 /// Whether a file is a configuration of ferrybox, usable or not: it sets a content dir.
@@ -180,7 +182,7 @@ pub fn is_config(path: &Path) -> bool {
         Some(key.trim().to_owned())
     };
     let is_ours = |key: String| ["content_dir", "contentdir"].contains(&&*key);
-    read(path).is_ok_and(|(bytes, _)| {
+    read_regular(path, BYTES_MAX, Links::Refused).is_ok_and(|bytes| {
         let text = String::from_utf8_lossy(&bytes);
         text.lines().filter_map(key).any(is_ours)
     })

@@ -280,7 +280,7 @@ impl<'a> Deletes<'a> {
         let (Some(base), Ok(path)) = (item.row.base_file(), item.path()) else {
             return;
         };
-        match self.equals_base(&path, base.hash, item.local) {
+        match self.equals_base(cx, &path, base.hash, item.local) {
             Ok(true) => {}
             Ok(false) => {
                 let why = "it changed here meanwhile";
@@ -313,14 +313,21 @@ impl<'a> Deletes<'a> {
     }
 
     /// Whether the file at `path` still has the content of its base; one that is gone counts so.
-    fn equals_base(&self, path: &RelPath, hash: ContentHash, seen: Local) -> std::io::Result<bool> {
+    fn equals_base(
+        &self,
+        cx: &Context<'a>,
+        path: &RelPath,
+        hash: ContentHash,
+        seen: Local,
+    ) -> std::io::Result<bool> {
         let Some(status) = self.disk.status(path)? else {
             return Ok(true);
         };
         match (status.kind, seen) {
             (Kind::File, Local::File(before)) if before.stamp == status.stamp => Ok(true),
             (Kind::File, _) => {
-                Ok(stable_read::hash(self.disk, path).is_ok_and(|(now, _)| now == hash))
+                let now = stable_read::hash(self.disk, path, cx.env.deadline);
+                Ok(now.is_ok_and(|(now, _)| now == hash))
             }
             (Kind::Folder | Kind::Link | Kind::Special, _) => Ok(false),
         }

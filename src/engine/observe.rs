@@ -77,7 +77,7 @@ fn hash(cx: &Context<'_>, item: &Item) -> Result<(ContentHash, Stamp), Unread> {
     let path = item
         .path()
         .map_err(|error| Unread::Failed(std::io::Error::other(error)))?;
-    stable_read::hash(cx.env.disk, &path)
+    stable_read::hash(cx.env.disk, &path, cx.env.deadline)
 }
 
 fn equal(item: &Item, observed: &Observed) -> bool {

@@ -50,7 +50,8 @@ pub fn run<'a>(
     identity: &SyncIdentity,
 ) -> Result<ExitCode> {
     let content_dir = dirs::without_links(&env.config.sync.content_dir);
-    let found = root::look(env.disk, env.index, content_dir.display().to_string())?;
+    let path = content_dir.display().to_string();
+    let found = root::look(env.disk, env.index, path, env.host.is_root())?;
     check_pair(env, &found, identity)?;
     let disk = writers.as_ref().map(|writers| writers.disk);
     let again = |words: &str| options.again(&env.config.invocation, words);

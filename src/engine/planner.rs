@@ -320,6 +320,6 @@ fn planned_hash(cx: &Context<'_>, item: &Item, observed: &Observed) -> Option<Co
     if observed.hash.is_some() || !cx.had_base {
         return observed.hash;
     }
-    let read = stable_read::hash(cx.env.disk, &item.path().ok()?);
+    let read = stable_read::hash(cx.env.disk, &item.path().ok()?, cx.env.deadline);
     read.ok().map(|(hash, _)| hash)
 }

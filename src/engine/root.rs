@@ -41,14 +41,16 @@ impl FoundRoot {
     }
 }
 
-/// Looks at the content dir at `path`, which is written without links.
+/// Looks at the content dir at `path`, which is written without links. Where `is_root`, it counts
+/// whose the marker is.
 ///
 /// # Errors
 /// What the disk or the index says.
-pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoot> {
+pub fn look(disk: &dyn ReadDisk, index: &Index, path: String, is_root: bool) -> Result<FoundRoot> {
     let unusable = |error| unusable_marker(disk, &path, &error);
     let marker = disk.read(&marker_path()?).map_err(unusable)?;
     let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    let marker = marker.filter(|_| !is_root || is_trusted(disk));
     let identity = disk
         .identity()
         .map_err(|error| state_error("look at the content dir", &error))?;
@@ -72,6 +74,16 @@ pub fn look(disk: &dyn ReadDisk, index: &Index, path: String) -> Result<FoundRoo
         is_elsewhere,
         is_stale,
     })
+}
+
+/// Whether the marker was put there by the one under whose ids the content dir is worked in, or by
+/// root: anybody else who may write there can have brought a copy of it.
+fn is_trusted(disk: &dyn ReadDisk) -> bool {
+    let status = marker_path().map(|path| disk.status(&path));
+    match status {
+        Ok(Ok(Some(status))) => status.uid == disk.user() || status.uid == 0,
+        _ => false,
+    }
 }
 
 /// Compares the content dir with the one the base belongs to and marks a new one, if there is

@@ -8,6 +8,8 @@ use std::io;
 
 use crate::core::content_hash::{ContentHash, ContentHasher};
 use crate::core::path::RelPath;
+use crate::error::Error;
+use crate::io::deadline::Deadline;
 use crate::io::disk::{ReadDisk, ReadFile};
 use crate::io::stat::Stamp;
 
@@ -41,30 +43,50 @@ impl From<io::Error> for Unread {
 ///
 /// # Errors
 /// [`Unread`].
-pub fn hash(disk: &dyn ReadDisk, path: &RelPath) -> Result<(ContentHash, Stamp), Unread> {
+pub fn hash(
+    disk: &dyn ReadDisk,
+    path: &RelPath,
+    deadline: &Deadline<'_>,
+) -> Result<(ContentHash, Stamp), Unread> {
+    let mut goes_on = || still_in_time(deadline);
     for _ in 0..TRIES_MAX {
         let mut file = disk.open(path)?;
         let before = file.status()?.stamp;
-        let Some(hash) = hash_prefix(&mut *file, before.size)? else {
+        let Some(hash) = hash_prefix(&mut *file, before.size, &mut goes_on)? else {
             continue;
         };
         let after = file.status()?.stamp;
-        if after == before || (only_grew(&before, &after) && holds(&mut *file, &before, hash)?) {
+        if after == before
+            || (only_grew(&before, &after) && holds(&mut *file, &before, hash, &mut goes_on)?)
+        {
             return Ok((hash, before));
         }
     }
     Err(Unread::KeepsChanging)
 }
 
-/// The hash of the next `size` bytes; nothing if there are not that many.
+/// A sign of life; an error once the time of the pass is over: a file may be larger than any pass
+/// is long.
+fn still_in_time(deadline: &Deadline<'_>) -> io::Result<()> {
+    let over = |error: Error| io::Error::new(io::ErrorKind::TimedOut, error.to_string());
+    deadline.check().map_err(over)
+}
+
+/// The hash of the next `size` bytes; nothing if there are not that many. `goes_on` is asked
+/// before each piece.
 ///
 /// # Errors
-/// What the disk says.
-pub fn hash_prefix(file: &mut dyn ReadFile, size: u64) -> io::Result<Option<ContentHash>> {
+/// What the disk says, or `goes_on`.
+pub fn hash_prefix(
+    file: &mut dyn ReadFile,
+    size: u64,
+    goes_on: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<Option<ContentHash>> {
     let mut hasher = ContentHasher::new();
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut left = size;
     while left > 0 {
+        goes_on()?;
         let want = buffer
             .len()
             .min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -90,7 +112,12 @@ pub fn only_grew(before: &Stamp, now: &Stamp) -> bool {
 ///
 /// # Errors
 /// What the disk says.
-pub fn holds(file: &mut dyn ReadFile, before: &Stamp, hash: ContentHash) -> io::Result<bool> {
+pub fn holds(
+    file: &mut dyn ReadFile,
+    before: &Stamp,
+    hash: ContentHash,
+    goes_on: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<bool> {
     file.seek(0)?;
-    Ok(hash_prefix(file, before.size)? == Some(hash))
+    Ok(hash_prefix(file, before.size, goes_on)? == Some(hash))
 }

@@ -24,6 +24,7 @@ use crate::io::env::user_name;
 use crate::io::file_ids::{OwnerIds, TakenOn, reads_everything};
 use crate::io::listing::{DirHandle, Listing, Names, NotUtf8};
 use crate::io::stat::{FileAccess, Kind, Rights, Stamp, Status};
+use crate::io::way::open_as_root;
 use crate::words::printable;
 
 /// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
@@ -105,12 +106,16 @@ impl RealDisk {
         Ok(disk)
     }
 
-    /// The same as a content dir: root works in it under the ids of its owner.
+    /// The same as a content dir: root works in it under the ids of its owner, and follows no link
+    /// of anybody else on the way to it.
     ///
     /// # Errors
     /// What the system says; that root may not take on those ids.
     pub fn open_content(path: &Path) -> io::Result<RealDisk> {
-        let mut disk = RealDisk::open(path)?;
+        let mut disk = match rustix::process::geteuid().is_root() {
+            true => RealDisk::over(path, open_as_root(path)?),
+            false => RealDisk::open(path)?,
+        };
         let stat = rustix::fs::fstat(&disk.root)
             .map_err(|errno| said(errno, "stat", &path.display().to_string()))?;
         disk.owner = OwnerIds::of(&rights_in(&stat))?;

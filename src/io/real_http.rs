@@ -18,6 +18,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, SendBody};
 
+use crate::config::regular_file::{CA_FILE_BYTES_MAX, Links, read_regular};
 use crate::config::{Config, ConfigError};
 use crate::io::addresses::AddressByAddress;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
@@ -310,9 +311,7 @@ fn roots(config: &Config) -> Result<RootCerts, ConfigError> {
 }
 
 fn ca_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let mut pem = Vec::new();
-    fs_err::File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut pem))
+    let pem = read_regular(path, CA_FILE_BYTES_MAX, Links::Followed)
         .map_err(|error| error.to_string())?;
     let certificates: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -98,7 +98,7 @@ impl LogFile {
     /// Opens the file, or makes it. It is ours alone: by another name it would be another file.
     fn open(&self) -> io::Result<File> {
         // Not to wait for a reader, should it be a pipe.
-        let flags = OFlags::WRONLY
+        let flags = OFlags::RDWR
             | OFlags::APPEND
             | OFlags::CREATE
             | OFlags::NOFOLLOW
@@ -106,11 +106,26 @@ impl LogFile {
             | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         let file = File::from(rustix::fs::openat(&self.dir, &self.name, flags, mode)?);
-        match exposure::of_own_file(&file.metadata()?) {
-            None => Ok(file),
+        let found = file.metadata()?;
+        match exposure::of_own_file(&found) {
+            None if found.size() == 0 || is_log(&file) => Ok(file),
+            None => Err(io::Error::other(
+                "it is no log of ferrybox: name another file",
+            )),
             Some(what) => Err(io::Error::other(format!("it {what}"))),
         }
     }
+}
+
+/// Whether a file begins as every line of a log does, with a time.
+fn is_log(file: &File) -> bool {
+    const TIME: &[u8] = b"0000-00-00 00:00:00 ";
+    let mut start = [0; TIME.len()];
+    let is_like = |(byte, like): (&u8, &u8)| match like {
+        b'0' => byte.is_ascii_digit(),
+        like => byte == like,
+    };
+    file.read_exact_at(&mut start, 0).is_ok() && start.iter().zip(TIME).all(is_like)
 }
 
 /// Where the old generation of a log is.

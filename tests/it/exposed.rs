@@ -239,6 +239,8 @@ fn w4_certificates_that_others_can_change_are_not_trusted() {
     set_mode(&dir, 0o755);
     fs::write(&file, "").unwrap();
     set_mode(&file, 0o644);
+    config.refused(&["network.ca_file", "ca.pem is empty"]);
+    fs::write(&file, "-----BEGIN CERTIFICATE-----").unwrap();
     config.load().unwrap();
     set_mode(&file, 0o646);
     let words = [
@@ -257,6 +259,10 @@ fn w4_certificates_that_others_can_change_are_not_trusted() {
     if give(&file, Some(SOMEBODY), None) {
         config.refused(&["network.ca_file", "another user (uid 4242)", "chown 0 /"]);
     }
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    set_mode(&file, 0o755);
+    config.refused(&["network.ca_file", "ca.pem is not a regular file"]);
 }
 
 /// The log of a configuration.
@@ -475,5 +481,30 @@ fn w13_an_index_that_is_not_ours_alone_is_refused() {
         fs::rename(&file, &link).unwrap();
         symlink(&link, &file).unwrap();
         refused("is not a regular file");
+    }
+}
+
+/// W2, W3: a file that is no log is not added to, whoever names it.
+#[test]
+fn w3_a_file_that_is_no_log_stays_as_it_is() {
+    let config = log_to("logs/profile");
+    let file = config.at("logs/profile");
+    fs::write(&file, "PATH=/bin\n").unwrap();
+    set_mode(&file, 0o600);
+    let mut log = log_of(&config).unwrap().unwrap();
+    log.add(Level::Info, "$(id)");
+    log.write();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "PATH=/bin\n");
+    // One of ours is, and an empty one.
+    for before in ["2026-11-29 09:55:13 uploaded /a (1 byte)\n", ""] {
+        fs::write(&file, before).unwrap();
+        let mut log = log_of(&config).unwrap().unwrap();
+        log.add(Level::Info, "told");
+        log.write();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(
+            text.starts_with(before) && text.contains(" told\n"),
+            "{text}"
+        );
     }
 }

@@ -165,7 +165,7 @@ fn unmarked() -> (World, Index) {
 
 fn check_root(world: &World, index: &Index) -> Result<(), Error> {
     let disk = world.disk();
-    let found = root::look(&disk, index, "/content".to_owned())?;
+    let found = root::look(&disk, index, "/content".to_owned(), false)?;
     let (none, again) = (Approvals::default(), str::to_owned);
     root::check(found, index, &world.clock, &none, &again, Some(&disk))
 }

@@ -30,7 +30,10 @@ fn r9_a_folder_goes_though_dropbox_still_tells_of_what_was_in_it() {
         *world.guard_keys.borrow_mut() = "max_delete_count = 100".to_owned();
         for _ in 0..6 {
             world.sync_ok();
-            assert!(!world.local_tree().contains_key("d/"), "{lag}: it came back");
+            assert!(
+                !world.local_tree().contains_key("d/"),
+                "{lag}: it came back"
+            );
         }
         world.check_both(&[("stays", "stays")]);
         let there = world.dropbox.tree();

@@ -1,8 +1,10 @@
 //! A file goes up as one version of itself, never as a mixture of two, whatever is done to it
 //! while it is read; on a machine in memory, where it can be done between two reads.
 
+use ferrybox::io::deadline::Deadline;
+
 use crate::sim::seam::{Call, Op};
-use crate::world::World;
+use crate::world::{Clock, World};
 
 /// Sizes that are read whole, sent in one call, and sent in a session.
 const SIZES: [usize; 3] = [60_000, 300_000, 9 << 20];
@@ -137,7 +139,11 @@ fn a_hash_is_that_of_one_version() {
         let (hash, _) = world.meddled(
             second_read(),
             move |disk| disk.put("f", &written),
-            || ferrybox::engine::stable_read::hash(&disk, &path).unwrap(),
+            || {
+                let clock = Clock::default();
+                let deadline = Deadline::none(&clock);
+                ferrybox::engine::stable_read::hash(&disk, &path, &deadline).unwrap()
+            },
         );
         assert!(hashes.contains(&hash), "the hash of a mixture");
     }

@@ -563,3 +563,81 @@ fn a_configuration_of_somebody_else_is_refused() {
     let ended = Ended::from(command.output().unwrap());
     assert_eq!(ended.code, Some(78), "{ended:?}");
 }
+
+/// S5: a file that nobody can read to its end holds no pass.
+#[test]
+fn a_file_larger_than_any_pass_is_long_holds_nothing_up() {
+    for mode in ["DROPBOX_TO_LOCAL", "BIDIRECTIONAL"] {
+        let gateway = Gateway::new();
+        let config = gateway.home.join("config.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, text.replace("BIDIRECTIONAL", mode)).unwrap();
+        gateway.dropbox.put("/f", b"f");
+        gateway.sync_ok();
+        gateway.remove("f");
+        let file = fs::File::create(gateway.content.join("f")).unwrap();
+        if file.set_len(15 << 40).is_err() {
+            // The filesystem has no files of such a size.
+            continue;
+        }
+        gateway.dropbox.put("/f", b"edited");
+        gateway.dropbox.put("/h", b"h");
+        let began = Instant::now();
+        let wrapper = ["timeout", "-s", "KILL", "60"];
+        let ended = gateway.run(&wrapper, &["sync", "--max-time", "10s"]);
+        assert!(!ended.was_killed, "{mode}: {ended:?}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{mode}");
+        let f = fs::read(gateway.content.join("f")).unwrap();
+        let h = fs::read(gateway.content.join("h")).unwrap();
+        assert_eq!((&*f, &*h), (&b"edited"[..], &b"h"[..]), "{mode}: {ended:?}");
+        // What cannot go up is no reason for the rest to stay, and is told.
+        gateway.put("small", "small");
+        let ended = gateway.run(&wrapper, &["sync", "--max-time", "10s"]);
+        if mode == "BIDIRECTIONAL" {
+            assert!(matches!(ended.code, Some(3 | 8)), "{ended:?}");
+            assert!(ended.err.contains("not uploaded"), "{ended:?}");
+            assert_eq!(gateway.dropbox.read("/small").unwrap(), b"small");
+        }
+    }
+}
+
+/// A configuration, or what one names, that is no file to be read.
+#[test]
+fn what_is_no_file_of_certificates_is_refused_at_once() {
+    let gateway = Gateway::new();
+    let pipe = gateway.home.join("pipe");
+    fifo(&pipe);
+    let empty = gateway.home.join("empty");
+    fs::write(&empty, "").unwrap();
+    let config = gateway.home.join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    for file in [
+        pipe.as_path(),
+        &empty,
+        Path::new("/proc/kmsg"),
+        Path::new("/dev/zero"),
+    ] {
+        let line = format!("[network]\nca_file = \"{}\"", file.display());
+        fs::write(&config, text.replace("[network]", &line)).unwrap();
+        let ended = sync(&gateway);
+        assert_eq!(ended.code, Some(78), "{}: {ended:?}", file.display());
+    }
+    // Beside the configuration, where others are looked for.
+    let content = gateway.home.join("");
+    let text = text.replace(
+        &format!("content_dir = \"{}\"", gateway.content.display()),
+        &format!("content_dir = \"{}\"", content.join("x").display()),
+    );
+    fs::create_dir(gateway.home.join("x")).unwrap();
+    let config = gateway.home.join("x/ferrybox.toml");
+    fs::write(&config, text).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    fifo(&gateway.home.join("x/other.toml"));
+    symlink("/proc/kmsg", gateway.home.join("x/more.toml")).unwrap();
+    let mut command = std::process::Command::new("timeout");
+    command.args(["-s", "KILL", "60"]).arg(&gateway.binary);
+    command.env_clear().env("HOME", gateway.home.join("nobody"));
+    command.arg("--config").arg(&config).arg("sync");
+    let ended = Ended::from(command.output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}

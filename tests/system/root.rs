@@ -233,3 +233,86 @@ fn s2_root_neither_writes_to_what_is_planted_nor_gives_it_away() {
         assert_eq!(access(&big), (OWNER, OWNER, 0o644));
     }
 }
+
+/// What a content dir leads to is nobody's to say but root's.
+#[test]
+fn s1_a_content_dir_that_its_owner_makes_a_link_is_refused() {
+    if !is_root("a content dir that is a link") {
+        return;
+    }
+    let mut gateway = Gateway::new();
+    let his = gateway.home.join("home");
+    let content = his.join("sync");
+    fs::create_dir_all(&content).unwrap();
+    for dir in [&his, &content] {
+        chown(dir, Some(OWNER), Some(OWNER)).unwrap();
+    }
+    let config = gateway.home.join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let (old, new) = (gateway.content.display(), content.display());
+    fs::write(config, text.replace(&old.to_string(), &new.to_string())).unwrap();
+    gateway.content.clone_from(&content);
+    let roots = gateway.home.join("roots");
+    fs::create_dir(&roots).unwrap();
+    fs::set_permissions(&roots, fs::Permissions::from_mode(0o1777)).unwrap();
+    let own = secret(&roots.join("own"));
+    gateway.dropbox.put("/authorized_keys", b"evil");
+    let link = |target: &Path| {
+        std::os::unix::fs::symlink(target, &content).unwrap();
+        std::os::unix::fs::lchown(&content, Some(OWNER), Some(OWNER)).unwrap();
+    };
+    let refused = |how: &str| {
+        let ended = gateway.sync();
+        assert_ne!(ended.code, Some(0), "{how}: {ended:?}");
+        let told = "root follows no links of others";
+        assert!(ended.err.contains(told), "{how}: {ended:?}");
+        assert!(!gateway.remote_tree().contains_key("own"), "{how}");
+        assert!(!roots.join("authorized_keys").exists(), "{how}");
+        is_untouched(&own);
+    };
+    // Before a first pass.
+    fs::remove_dir(&content).unwrap();
+    link(&roots);
+    refused("at first");
+    // And after one, with a copy of the marker.
+    fs::remove_file(&content).unwrap();
+    fs::create_dir(&content).unwrap();
+    chown(&content, Some(OWNER), Some(OWNER)).unwrap();
+    gateway.dropbox.remove("/authorized_keys");
+    gateway.dropbox.put("/known", b"known");
+    gateway.sync_ok();
+    gateway.dropbox.put("/authorized_keys", b"evil");
+    let marker = roots.join(".ferrybox-root");
+    fs::copy(content.join(".ferrybox-root"), &marker).unwrap();
+    chown(&marker, Some(OWNER), Some(OWNER)).unwrap();
+    fs::rename(&content, his.join("sync2")).unwrap();
+    link(&roots);
+    refused("later");
+    // A directory of root's that is there instead has no marker that counts.
+    fs::remove_file(&content).unwrap();
+    fs::rename(&roots, &content).unwrap();
+    let ended = gateway.sync();
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(!content.join("authorized_keys").exists());
+    is_untouched(&content.join("own"));
+}
+
+/// Links of root's own lead where they lead.
+#[test]
+fn s1_roots_own_links_to_the_content_dir_are_followed() {
+    if !is_root("a link of root's own") {
+        return;
+    }
+    let gateway = Gateway::new();
+    let real = gateway.home.join("real");
+    fs::create_dir(&real).unwrap();
+    chown(&real, Some(OWNER), Some(OWNER)).unwrap();
+    fs::remove_dir(&gateway.content).unwrap();
+    // One after the other, in both forms.
+    std::os::unix::fs::symlink("./x/../real", gateway.home.join("link")).unwrap();
+    fs::create_dir(gateway.home.join("x")).unwrap();
+    std::os::unix::fs::symlink(gateway.home.join("link"), &gateway.content).unwrap();
+    gateway.dropbox.put("/f", b"f");
+    gateway.sync_ok();
+    assert_eq!(access(&real.join("f")).0, OWNER);
+}

@@ -14,6 +14,9 @@ use crate::index::Remote;
 use crate::report::Change;
 use crate::timestamp::date_of;
 
+/// The hash of what is to be kept, read when it is asked for.
+type HashOf<'h> = dyn FnMut() -> io::Result<ContentHash> + 'h;
+
 /// Where a conflict copy goes.
 pub(crate) enum CopyName {
     /// A free name.
@@ -31,15 +34,20 @@ impl<'a> Downloads<'a> {
         target: &RelPath,
         observed: &Observed,
     ) -> io::Result<CopyName> {
-        let hash = match observed.hash {
-            Some(hash) => hash,
-            None => match stable_read::hash(self.disk, target) {
-                Ok((hash, _)) => hash,
-                Err(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-            },
+        let mut known = observed.hash;
+        // Read only where it tells something: it may be a very large file.
+        let mut hash = || match known {
+            Some(hash) => Ok(hash),
+            None => {
+                let read = stable_read::hash(self.disk, target, cx.env.deadline);
+                let (hash, _) = read.map_err(|_| io::ErrorKind::AlreadyExists)?;
+                known = Some(hash);
+                io::Result::Ok(hash)
+            }
         };
         let date = date_of(observed.stamp.mtime_ns);
-        for digits in [None, Some(hash)] {
+        for is_plain in [true, false] {
+            let digits = if is_plain { None } else { Some(hash()?) };
             let name = conflict_name(&item.name, &cx.env.device, &date, digits);
             let key = Key::in_dir(&item.row.key.dir, &name);
             if key == item.row.key {
@@ -48,11 +56,11 @@ impl<'a> Downloads<'a> {
             let here = self.names_here(item, &key)?;
             for other in &here {
                 let copy = item.dir.join(other).map_err(io::Error::other)?;
-                if self.holds(&copy, observed.stamp.size, hash)? {
+                if self.holds(cx, &copy, observed.stamp.size, &mut hash)? {
                     return Ok(CopyName::Kept(copy));
                 }
             }
-            if here.is_empty() && is_free_there(cx, &key, Some(hash))? {
+            if here.is_empty() && is_free_there(cx, &key, Some(&mut hash))? {
                 let copy = item.dir.join(&name).map_err(io::Error::other)?;
                 return Ok(CopyName::Free(copy));
             }
@@ -90,10 +98,20 @@ impl<'a> Downloads<'a> {
             .collect())
     }
 
-    fn holds(&self, path: &RelPath, size: u64, hash: ContentHash) -> io::Result<bool> {
+    fn holds(
+        &self,
+        cx: &Context<'a>,
+        path: &RelPath,
+        size: u64,
+        hash: &mut HashOf<'_>,
+    ) -> io::Result<bool> {
         let status = self.disk.status(path)?;
-        Ok(status.is_some_and(|status| status.stamp.size == size)
-            && stable_read::hash(self.disk, path).is_ok_and(|(other, _)| other == hash))
+        if status.is_none_or(|status| status.stamp.size != size) {
+            return Ok(false);
+        }
+        let other = stable_read::hash(self.disk, path, cx.env.deadline);
+        let wanted = hash()?;
+        Ok(other.is_ok_and(|(other, _)| other == wanted))
     }
 }
 
@@ -109,13 +127,16 @@ fn both_taken() -> io::Error {
 }
 
 /// Whether Dropbox has nothing of this key but a file of this hash, as far as it has told.
-fn is_free_there(cx: &Context<'_>, key: &Key, hash: Option<ContentHash>) -> io::Result<bool> {
+fn is_free_there(cx: &Context<'_>, key: &Key, hash: Option<&mut HashOf<'_>>) -> io::Result<bool> {
     let row = cx.env.index.row(key).map_err(io::Error::other)?;
     Ok(match row {
         None => true,
         Some(row) => match row.remote_now() {
             Remote::Gone => true,
-            Remote::File(file) => hash.is_some() && file.hash == hash,
+            Remote::File(file) => match hash {
+                Some(hash) => file.hash == Some(hash()?),
+                None => false,
+            },
             Remote::AsBase | Remote::Folder | Remote::NotDownloadable => false,
         },
     })

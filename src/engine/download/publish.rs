@@ -135,7 +135,7 @@ impl<'a> Downloads<'a> {
                 self.disk.rename_new(&staged.temp, target)
             }
             Existing::File(observed) => {
-                if !self.still_is(target, &observed)? {
+                if !self.still_is(cx, target, &observed)? {
                     return Err(io::ErrorKind::AlreadyExists.into());
                 }
                 // RACE: an edit between the look at it and the rename is lost.
@@ -163,20 +163,29 @@ impl<'a> Downloads<'a> {
             return None;
         }
         let read_at_ns = cx.env.host.now_ns();
-        let (found, stamp) = stable_read::hash(self.disk, target).ok()?;
+        let (found, stamp) = stable_read::hash(self.disk, target, cx.env.deadline).ok()?;
         let rev = staged.rev.clone();
         (found == staged.hash).then(|| cx.file_base(&staged.item, rev, found, stamp, read_at_ns))
     }
 
     /// The target still holds what was decided about.
-    fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
+    fn still_is(
+        &self,
+        cx: &Context<'a>,
+        target: &RelPath,
+        observed: &Observed,
+    ) -> io::Result<bool> {
         let Some(status) = self.disk.status(target)? else {
             return Ok(false);
         };
         if status.stamp == observed.stamp {
             return Ok(true);
         }
-        let now = stable_read::hash(self.disk, target).ok();
+        // What is equal is as long; and it is not read where nothing is known to compare it with.
+        if observed.hash.is_none() || status.stamp.size != observed.stamp.size {
+            return Ok(false);
+        }
+        let now = stable_read::hash(self.disk, target, cx.env.deadline).ok();
         Ok(now.is_some_and(|(hash, _)| Some(hash) == observed.hash))
     }
 
@@ -191,7 +200,7 @@ impl<'a> Downloads<'a> {
         let disk = self.disk;
         let copy = self.copy_name(cx, &staged.item, target, observed)?;
         // Choosing a name may have taken a while.
-        if !self.still_is(target, observed)? {
+        if !self.still_is(cx, target, observed)? {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         self.give_rights(cx, staged, target)?;
@@ -224,7 +233,7 @@ impl<'a> Downloads<'a> {
     ) -> Result<()> {
         let moved = item.path().map_err(io::Error::other).and_then(|target| {
             let copy = self.copy_name(cx, &item, &target, &observed)?;
-            if !self.still_is(&target, &observed)? {
+            if !self.still_is(cx, &target, &observed)? {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             match copy {

@@ -252,7 +252,7 @@ impl OfSize {
     /// still there.
     fn find(&mut self, cx: &Context<'_>, hash: ContentHash, deleted: &Key) -> Option<Half> {
         for file in std::mem::take(&mut self.unread) {
-            let read = |path: &RelPath| stable_read::hash(cx.env.disk, path).ok();
+            let read = |path: &RelPath| stable_read::hash(cx.env.disk, path, cx.env.deadline).ok();
             let read = || Some(read(file.path.as_ref()?)?.0);
             let found = file.hash.or_else(read);
             let half = half_of(&file);

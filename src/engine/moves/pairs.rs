@@ -124,7 +124,8 @@ impl<'d> GoneLocally<'d> {
         }
         let candidates = gone.get_mut(&file.observed.stamp.size)?;
         let read_at_ns = cx.env.host.now_ns();
-        let (hash, stamp) = stable_read::hash(cx.env.disk, &file.item.path().ok()?).ok()?;
+        let (hash, stamp) =
+            stable_read::hash(cx.env.disk, &file.item.path().ok()?, cx.env.deadline).ok()?;
         let mut places: Vec<usize> = (0..candidates.len())
             .filter(|at| candidates[*at].hash() == Some(hash))
             .collect();

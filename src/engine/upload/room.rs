@@ -1,17 +1,18 @@
 //! Whether Dropbox has room for a file, so that nothing is sent in vain.
 
-use super::queue::PendingUpload;
+use super::queue::{PendingUpload, chunk_bytes};
 use super::uploads::Uploads;
 use crate::engine::context::{Context, Offer};
 use crate::report::size_text;
 
 impl<'a> Uploads<'a> {
     /// Whether Dropbox has no room for a file: it had none for one no larger, in this pass or for
-    /// this very one in an earlier pass. Then it is asked how much is free, once.
+    /// this very one in an earlier pass. Then it is asked how much is free, once, as it is before a
+    /// file is sent that takes more than one call.
     pub(super) fn has_no_room(&self, cx: &mut Context<'a>, file: &PendingUpload) -> bool {
         let size = file.observed.stamp.size;
         let refused = cx.refused_for_room(&file.item);
-        if refused.is_some() && cx.room.free.is_none() {
+        if (refused.is_some() || size > chunk_bytes(cx)) && cx.room.free.is_none() {
             cx.room.free = Some(self.api.free_space().ok());
         }
         let before = file.item.row.base_file().map_or(0, |base| base.stamp.size);

@@ -164,7 +164,9 @@ impl<'a> Uploads<'a> {
         };
         let read_at_ns = cx.env.host.now_ns();
         let ours = match (&item.local, item.path()) {
-            (Local::File(_), Ok(local)) => stable_read::hash(cx.env.disk, &local).ok(),
+            (Local::File(_), Ok(local)) => {
+                stable_read::hash(cx.env.disk, &local, cx.env.deadline).ok()
+            }
             _ => None,
         };
         if let Some(Metadata::File(file)) = &found

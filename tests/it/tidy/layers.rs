@@ -53,7 +53,14 @@ const KNOWN_BY_FEW: [(&str, &[&str]); 15] = [
     ("rusqlite", &["index", "error"]),
     (
         "rustix",
-        &["io", "daemon", "logging/file", "config/exposure", "cli"],
+        &[
+            "io",
+            "daemon",
+            "logging/file",
+            "config/exposure",
+            "config/regular_file",
+            "cli",
+        ],
     ),
     (
         "ureq",
