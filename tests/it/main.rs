@@ -40,6 +40,7 @@ mod instants;
 mod moves;
 mod names;
 mod reality;
+mod recorded;
 mod refusals;
 mod renames;
 mod resume;
