@@ -16,8 +16,8 @@ use crate::dropbox::retry::{CallError, Failure, Retry};
 use crate::dropbox::tokens::AccessTokens;
 use crate::dropbox::verdict::{self, AnswerHead, STRANGER};
 use crate::dropbox::wire::{
-    Account, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted, SpaceUsage,
-    TokenAnswer, header_json, one_line, without_secrets,
+    Account, Changed, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
+    SpaceUsage, TokenAnswer, header_json, one_line, without_secrets,
 };
 use crate::error::Error;
 use crate::io::deadline::Deadline;
@@ -207,8 +207,7 @@ impl<'a> Api<'a> {
     /// # Errors
     /// [`CallError`].
     pub fn revoke(&self) -> Call<()> {
-        self.rpc::<Value>("auth/token/revoke", &Value::Null)
-            .map(drop)
+        self.rpc::<()>("auth/token/revoke", &Value::Null)
     }
 
     /// `files/list_folder`, recursive, from the beginning.
@@ -253,7 +252,7 @@ impl<'a> Api<'a> {
     /// # Errors
     /// [`CallError`]; `path/conflict/folder` means that it is there already.
     pub fn create_folder(&self, path: &RemotePath) -> Call<()> {
-        self.rpc::<Value>("files/create_folder_v2", &json!({ "path": path }))
+        self.rpc::<Changed>("files/create_folder_v2", &json!({ "path": path }))
             .map(drop)
     }
 
@@ -263,7 +262,7 @@ impl<'a> Api<'a> {
     /// [`CallError`].
     pub fn delete_file(&self, path: &RemotePath, rev: &Rev) -> Call<()> {
         let argument = json!({ "path": path, "parent_rev": rev });
-        self.rpc::<Value>("files/delete_v2", &argument).map(drop)
+        self.rpc::<Changed>("files/delete_v2", &argument).map(drop)
     }
 
     /// Deletes a folder (`files/delete_v2`) if it holds nothing right now (`files/list_folder`,
@@ -288,7 +287,7 @@ impl<'a> Api<'a> {
             if !listing.entries.is_empty() || listing.has_more {
                 return Ok(false);
             }
-            self.rpc_once::<Value>("files/delete_v2", &delete)?;
+            self.rpc_once::<Changed>("files/delete_v2", &delete)?;
             Ok(true)
         })
     }
@@ -333,8 +332,7 @@ impl<'a> Api<'a> {
     /// [`CallError`]; `incorrect_offset` says how many bytes have arrived.
     pub fn session_append(&self, cursor: &SessionCursor<'_>, bytes: &mut dyn Upload) -> Call<()> {
         let argument = header_json(&json!({ "cursor": cursor, "close": false }));
-        self.send::<Value>("files/upload_session/append_v2", &argument, bytes)
-            .map(drop)
+        self.send::<()>("files/upload_session/append_v2", &argument, bytes)
     }
 
     /// `files/upload_session/finish` with the last bytes.

@@ -3,6 +3,7 @@
 //! Source: files.stone, users.stone and auth.stone of the official API specification. Unknown
 //! fields and unknown tags are tolerated, as the specification asks of clients.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -184,6 +185,15 @@ pub struct SessionCursor<'a> {
     pub session_id: &'a str,
     /// Bytes sent so far.
     pub offset: u64,
+}
+
+/// `CreateFolderResult` and `DeleteResult`, of which only matters that it is one: whatever else
+/// comes with 200 has changed nothing.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Changed {
+    /// What was made or deleted.
+    #[allow(dead_code, reason = "it has to be there")]
+    metadata: IgnoredAny,
 }
 
 /// `UploadSessionStartResult`.

@@ -29,6 +29,7 @@ mod disks;
 mod dry_run;
 mod excluded;
 mod exposed;
+mod fallbacks;
 mod filters;
 mod folders;
 mod halts;

@@ -24,6 +24,7 @@ use ferrybox::config::Config;
 use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::ExitCode;
 use ferrybox::io::dirs::RealDisks;
+use ferrybox::io::host::Host;
 use ferrybox::io::http::{Http, HttpError, Request, Response};
 use ferrybox::report::{Counts, Report, ReportKind};
 
@@ -591,7 +592,10 @@ impl Http for InProcess<'_> {
         let is_upload = request.path.contains("upload");
         let answer = match &self.world.sim {
             Some(sim) => sim.gateway.send(request),
-            None => ask(&self.world.dropbox, request).map(|answer| answer.response(None)),
+            None => ask(&self.world.dropbox, request).map(|answer| {
+                Host::sleep(&self.world.clock, answer.waited);
+                answer.response(None)
+            }),
         };
         let clock = &self.world.clock;
         if is_upload {

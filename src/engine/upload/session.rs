@@ -69,18 +69,23 @@ impl<'a> Uploads<'a> {
         let progress = |at| cx.env.report.progress(commit.path.as_str(), at, stamp.size);
         progress(source.offset());
         let mut steps_back = 0;
-        while stamp.size - source.offset() > chunk_bytes {
-            let cursor = SessionCursor {
-                session_id: &session,
-                offset: source.offset(),
-            };
-            match self.api.session_append(&cursor, &mut source) {
-                Ok(()) => source.advance_to(source.offset() + chunk_bytes),
-                Err(error) => go_on(&mut source, error, &mut steps_back)?,
+        loop {
+            while stamp.size - source.offset() > chunk_bytes {
+                let cursor = SessionCursor {
+                    session_id: &session,
+                    offset: source.offset(),
+                };
+                match self.api.session_append(&cursor, &mut source) {
+                    Ok(()) => source.advance_to(source.offset() + chunk_bytes),
+                    Err(error) => go_on(&mut source, error, &mut steps_back)?,
+                }
+                progress(source.offset());
             }
-            progress(source.offset());
+            // More than the last chunk may be missing there.
+            if let Some(sent) = self.finish(&session, &mut source, commit, &mut steps_back)? {
+                return verified(sent);
+            }
         }
-        self.finish(&session, source, commit)
     }
 
     /// Goes on with the session an earlier run has begun for this very file. The part that is in
@@ -147,49 +152,46 @@ impl<'a> Uploads<'a> {
         Ok(session)
     }
 
+    /// Sends the last chunk and commits the file; nothing if the session is somewhere else.
     fn finish(
         &self,
         session: &str,
-        mut source: Chunk<'_>,
+        source: &mut Chunk<'_>,
         commit: &CommitInfo<'_>,
-    ) -> std::result::Result<Sent, UploadError> {
+        steps_back: &mut u32,
+    ) -> std::result::Result<Option<Sent>, UploadError> {
         let api = self.api;
         let stamp = *source.stamp();
-        let mut steps_back = 0;
-        loop {
-            let cursor = SessionCursor {
-                session_id: session,
-                offset: source.offset(),
-            };
-            match api.session_finish(&cursor, commit, &mut source) {
-                Ok(metadata) => {
-                    let hash = source.hash();
-                    return verified(Sent {
-                        metadata,
-                        hash,
-                        stamp,
-                    });
-                }
-                Err(CallError::Refused(error)) if error.is("lookup_failed/incorrect_offset") => {
-                    go_on(&mut source, CallError::Refused(error), &mut steps_back)?;
-                }
-                // The finish whose answer was lost has used the session up.
-                Err(CallError::Refused(error)) if error.is("lookup_failed") => {
-                    let found = api.metadata(commit.path)?;
-                    let hash = source.hash();
-                    return match found {
-                        Some(Metadata::File(metadata)) if metadata.hash() == Some(hash) => {
-                            Ok(Sent {
-                                metadata,
-                                hash,
-                                stamp,
-                            })
-                        }
-                        _ => Err(UploadError::Call(CallError::Refused(error))),
-                    };
-                }
-                Err(error) => return Err(error.into()),
+        let cursor = SessionCursor {
+            session_id: session,
+            offset: source.offset(),
+        };
+        match api.session_finish(&cursor, commit, source) {
+            Ok(metadata) => Ok(Some(Sent {
+                metadata,
+                hash: source.hash(),
+                stamp,
+            })),
+            Err(CallError::Refused(error)) if error.is("lookup_failed/incorrect_offset") => {
+                go_on(source, CallError::Refused(error), steps_back)?;
+                Ok(None)
             }
+            // The finish whose answer was lost has used the session up.
+            Err(CallError::Refused(error)) if error.is("lookup_failed") => {
+                let found = api.metadata(commit.path)?;
+                let hash = source.hash();
+                match found {
+                    Some(Metadata::File(metadata)) if metadata.hash() == Some(hash) => {
+                        Ok(Some(Sent {
+                            metadata,
+                            hash,
+                            stamp,
+                        }))
+                    }
+                    _ => Err(UploadError::Call(CallError::Refused(error))),
+                }
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -228,6 +228,7 @@ impl Http for Gateway {
         let what = format!("{} {arg}", request.path);
         self.seam.call(Op::Request, "net", &what).map_err(broken)?;
         let answer = ask(&self.dropbox, request)?;
+        self.seam.pass_time(answer.waited.as_nanos() as u64);
         // The request is carried out; whether its answer arrives is another matter.
         let what = format!("{} {:x}", answer.status, simple_hash(&answer.body));
         self.seam.call(Op::Answer, "net", &what).map_err(broken)?;
@@ -240,12 +241,17 @@ fn simple_hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, step)
 }
 
+/// An answer that takes longer is given up: the default of `network.timeout_s`.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
 /// An answer as far as it was delivered.
 pub struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     breaks_off: bool,
+    /// How long it was waited for.
+    pub waited: Duration,
 }
 
 impl Answer {
@@ -301,15 +307,23 @@ pub fn ask(dropbox: &Standin, request: Request<'_>) -> Result<Answer, HttpError>
         Delivery::Whole => length,
         Delivery::Cut(count) => count.min(length),
         Delivery::NoAnswer => return Err(HttpError::Broken("no answer".to_owned())),
-        Delivery::Stall(_) => return Err(HttpError::Broken("timed out".to_owned())),
+        Delivery::Stall(time) if time >= TIMEOUT => {
+            return Err(HttpError::Broken("timed out".to_owned()));
+        }
+        Delivery::Stall(_) => length,
     };
     body.truncate(delivered);
+    let waited = match answer.delivery {
+        Delivery::Stall(time) => time,
+        _ => Duration::ZERO,
+    };
     let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
     Ok(Answer {
         status: answer.status,
         headers: answer.headers.into_iter().map(lower).collect(),
         body,
         breaks_off: delivered < length,
+        waited,
     })
 }
 

@@ -93,6 +93,8 @@ fn union(tags: &str) -> Value {
 #[derive(Clone, Debug)]
 pub struct Fault {
     route: String,
+    /// Only the route of that very name.
+    is_exact: bool,
     /// What the request has to contain, in a header or its body; anything if empty.
     about: Vec<u8>,
     when: When,
@@ -112,11 +114,21 @@ impl Fault {
         };
         Self {
             route: route.to_owned(),
+            is_exact: false,
             about: Vec::new(),
             when,
             effect,
             matched: 0,
             state,
+        }
+    }
+
+    /// A rule for the one route of this name.
+    #[must_use]
+    pub fn exactly(route: &str, when: When, effect: Effect) -> Self {
+        Self {
+            is_exact: true,
+            ..Self::new(route, when, effect)
         }
     }
 
@@ -132,7 +144,11 @@ impl Fault {
 
     /// Counts a request; the effect if the rule strikes it.
     pub(crate) fn strike(&mut self, route: &str, request: &Request) -> Option<Effect> {
-        if !route.contains(&self.route) || !self.is_about(request) {
+        let is_of = match self.is_exact {
+            true => route == self.route,
+            false => route.contains(&self.route),
+        };
+        if !is_of || !self.is_about(request) {
             return None;
         }
         self.matched += 1;
