@@ -29,7 +29,7 @@ use super::excluded::Excluded;
 use super::guards::Watch;
 use super::intruder::{self, DEEDS, Moment, intrude};
 use super::machine::{End, Gateway};
-use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Way};
+use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Way, choose_habits};
 use super::random::Random;
 use super::scene::{Scene, deletes_folder};
 use super::seam::{Call, Script, Verdict};
@@ -394,6 +394,10 @@ impl History {
             Event::Capacity(bytes) => gateway.content.tree().capacity = *bytes,
             Event::Quota(bytes) => self.dropbox.set_quota(*bytes),
             Event::Trouble(path, trouble) => self.scene.lock().unwrap().trouble(path, *trouble),
+            Event::Habits(number) => {
+                self.dropbox
+                    .change_habits(|habits| choose_habits(habits, *number));
+            }
             Event::Heal => self.scene.lock().unwrap().heal(),
             Event::Renumber(device) => gateway.content.tree().renumber(*device),
             Event::Neighbour(path) => move_in(&gateway.content, path),

@@ -3,7 +3,9 @@
 
 use std::io::ErrorKind;
 
-use dropbox_standin::Effect;
+use std::time::Duration;
+
+use dropbox_standin::{Effect, Habits, Packing, ResultHeader, Sizes, ZipStyle};
 
 use super::intruder::DEEDS;
 use super::random::Random;
@@ -125,6 +127,30 @@ pub enum Event {
     Neighbour(&'static str),
     /// Somebody means harm, at a path: one of [`DEEDS`].
     Intrude(&'static str, usize),
+    /// Dropbox does in another way what is done in several: chosen by this number.
+    Habits(u64),
+}
+
+/// The ways of Dropbox that a number stands for.
+pub fn choose_habits(habits: &mut Habits, number: u64) {
+    let mut random = Random::new(number);
+    habits.lag = *random.pick(&[0, 0, 1, 2]);
+    habits.empty_pages = *random.pick(&[0, 0, 1, 3]);
+    habits.checks_empty_appends = random.chance(50);
+    habits.listing_names_its_root = random.chance(50);
+    habits.shows_parents_folded = random.chance(20);
+    habits.result_header = *random.pick(&[
+        ResultHeader::Ascii,
+        ResultHeader::Utf8,
+        ResultHeader::Missing,
+    ]);
+    habits.user_message = random.chance(30).then(|| "in plain words".into());
+    habits.zip_style = ZipStyle {
+        packing: *random.pick(&[Packing::Stored, Packing::Deflated, Packing::Alternating]),
+        sizes: *random.pick(&[Sizes::Header, Sizes::Descriptor, Sizes::BareDescriptor]),
+        zip64: random.chance(30),
+        ..ZipStyle::default()
+    };
 }
 
 /// What may be wrong with a path in Dropbox: the route, and what it answers.
@@ -407,7 +433,7 @@ impl Draw {
     }
 
     fn event(&self, random: &mut Random) -> Event {
-        match random.below(32) {
+        match random.below(34) {
             0 => Event::PowerCut,
             1 => Event::LoseCursor,
             2 => Event::LoseIndex,
@@ -450,6 +476,7 @@ impl Draw {
             25 => Event::Heal,
             26 => Event::Renumber(1000 + random.below(1000)),
             27 | 28 => Event::Neighbour(self.path(random)),
+            32.. => Event::Habits(random.next()),
             _ => {
                 let deed = random.below(DEEDS.len() as u64) as usize;
                 Event::Intrude(self.path(random), deed)
@@ -478,7 +505,7 @@ fn mishap(random: &mut Random) -> Mishap {
         return Mishap::Disk { kind, lasts };
     }
     let retry_after = *random.pick(&[None, Some(0), Some(1), Some(300), Some(1_000_000)]);
-    let effect = match random.below(16) {
+    let effect = match random.below(18) {
         0 | 1 => Effect::CutBefore,
         2..5 => Effect::CutAfter,
         5 => Effect::Truncate(random.below(2000) as usize),
@@ -493,6 +520,8 @@ fn mishap(random: &mut Random) -> Mishap {
         11 => Effect::ExpireToken,
         12 => Effect::DuplicatePage,
         13 => Effect::ReorderPage(random.next()),
+        16 => Effect::Stall(Duration::from_secs(100)),
+        17 => Effect::Stall(Duration::from_secs(200)),
         14 => Effect::Status(500 + random.below(4) as u16, "oops".to_owned()),
         _ => Effect::Status(
             409,
