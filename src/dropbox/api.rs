@@ -1,6 +1,7 @@
 //! One method per route, typed, with retries and token renewal inside.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::io::{ErrorKind::TimedOut, Read};
 
 use serde::de::DeserializeOwned;
@@ -78,6 +79,8 @@ pub struct Api<'a> {
     /// Where paths begin, and the namespaces of the account as far as they are known.
     root: Cell<PathRoot>,
     namespaces: RefCell<Namespaces>,
+    /// What this version did not know, and has told.
+    unknown: RefCell<BTreeSet<String>>,
     /// Dropbox does not know the team's space by this namespace any more.
     has_moved: Cell<bool>,
 }
@@ -101,6 +104,7 @@ impl<'a> Api<'a> {
             retry: Retry::new(host, deadline),
             root: Cell::default(),
             namespaces: RefCell::default(),
+            unknown: RefCell::default(),
             has_moved: Cell::new(false),
         }
     }
@@ -365,6 +369,12 @@ impl<'a> Api<'a> {
             let metadata = response
                 .header("dropbox-api-result")
                 .and_then(|json| serde_json::from_str(json).ok());
+            if metadata.is_none() {
+                let header = response
+                    .header("dropbox-api-result")
+                    .map_or("no", |_| "an odd");
+                self.note_unknown(&format!("{path} was answered with {header} result header"));
+            }
             let is_page = |text: &str| text.trim_start().starts_with("text/html");
             if metadata.is_none() && response.header("content-type").is_some_and(is_page) {
                 return Err(server_error(&format!(
@@ -536,7 +546,20 @@ impl<'a> Api<'a> {
             return Failure::Final(Error::TryLater(TEAM_HAS_MOVED.to_owned()));
         }
         let (credential, invocation) = (self.access.credential(), self.access.invocation());
-        verdict::of_route(path, &head, &bytes, credential, invocation)
+        let failure = verdict::of_route(path, &head, &bytes, credential, invocation);
+        if let Failure::Refused(error) = &failure
+            && !error.is_known()
+        {
+            self.note_unknown(&format!("{path} was answered with {status}: {text}"));
+        }
+        failure
+    }
+
+    /// Tells once of what Dropbox does in a way that this version does not know.
+    fn note_unknown(&self, what: &str) {
+        if self.unknown.borrow_mut().insert(what.to_owned()) {
+            log::info!("not known to this version, and worth a report: {what}");
+        }
     }
 }
 

@@ -307,6 +307,13 @@ impl ApiError {
         self.tags().split('/').any(|t| t == tag)
     }
 
+    /// Whether this version knows what it means, or has another way where it comes.
+    pub fn is_known(&self) -> bool {
+        let tags = self.tags();
+        let last = tags.rsplit('/').next().unwrap_or_default();
+        meaning(last).is_some() || HANDLED.contains(&last)
+    }
+
     /// A number anywhere inside the union value, such as `correct_offset`.
     pub fn number(&self, field: &str) -> Option<u64> {
         fn find(value: &Value, field: &str) -> Option<u64> {
@@ -330,6 +337,28 @@ impl ApiError {
         }
     }
 }
+
+/// Tags that no person meets, because there is an answer to each.
+const HANDLED: [&str; 18] = [
+    "reset",
+    "incorrect_offset",
+    "closed",
+    "not_closed",
+    "content_hash_mismatch",
+    "too_large",
+    "too_many_requests",
+    "invalid_async_job_id",
+    "internal_error",
+    "duplicated_or_nested_paths",
+    "cant_copy_shared_folder",
+    "cant_nest_shared_folder",
+    "cant_move_folder_into_itself",
+    "expired_access_token",
+    "invalid_access_token",
+    "missing_scope",
+    "http_413",
+    "http_431",
+];
 
 /// What a tag means that a person may meet, from `files.WriteError`, `files.LookupError` and
 /// `files.RelocationError` of Dropbox's specification.
