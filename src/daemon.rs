@@ -4,6 +4,7 @@
 //! missed. Being killed is an ordinary way to stop, here as in a pass.
 
 pub mod gateway;
+pub mod listening;
 pub mod sign_in;
 pub mod timetable;
 pub mod wakeup;

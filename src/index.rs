@@ -19,6 +19,7 @@
 
 mod carry_over;
 mod database;
+mod folder_walk;
 mod listing;
 mod merge;
 mod meta;
@@ -40,6 +41,7 @@ use rusqlite::{Connection, OpenFlags};
 pub use carry_over::carry_over;
 pub use database::Index;
 use database::RowTotals;
+pub use folder_walk::{FolderWalk, PageMark, StagedFolders};
 pub use listing::RemoteEntry;
 pub use meta::{Meta, SyncIdentity, UNKEPT, approval_id, is_unkept};
 pub use refusals::{Reason, Refusal, Refusals};

@@ -79,7 +79,9 @@
 //! 2. [`engine::pass`] is the order of what follows, and nothing else. [`engine::context`] is what
 //!    all of it reads and notes.
 //! 3. [`engine::pull`] writes what Dropbox tells into the [`index`], then the cursor into the file
-//!    of [`engine::cursor`]. [`engine::remote_root`] says which paths lie below the remote root,
+//!    of [`engine::cursor`]; `engine::pull::pages` says how many there may be, and
+//!    `engine::pull::by_folder` lists folder by folder where Dropbox does not give the whole.
+//!    [`engine::remote_root`] says which paths lie below the remote root,
 //!    and how requests name them.
 //! 4. [`engine::walk`] goes over the whole tree, and merges each directory with its rows; before
 //!    it, where changes come down, `engine::walk::archive` brings whole folders of small files, and
@@ -150,7 +152,8 @@
 //! # Rooms beside the pass
 //! [`daemon`] is `ferrybox run`, which starts passes by a schedule: the loop itself.
 //! - [`daemon::gateway`]: the machine that loop drives. [`daemon::timetable`]: when passes start by
-//!   this configuration. [`daemon::wakeup`]: what ends a wait: SIGHUP, the clock, a sign-in
+//!   this configuration. [`daemon::listening`]: whether Dropbox tells of changes, and what is done
+//!   if not. [`daemon::wakeup`]: what ends a wait: SIGHUP, the clock, a sign-in
 //!   ([`daemon::sign_in`]), or the [`daemon::watcher`], which watches the content dir with inotify.
 //!
 //! [`index`] is the three trees on disk, in SQLite; the file itself opens, makes and empties it:
@@ -161,7 +164,8 @@
 //!   is committed, and counted.
 //! - `index::refusals`: what could not be done, kept from pass to pass.
 //! - `index::carry_over`: an index of an older format becomes one of this.
-//! - `index::listing`: what Dropbox tells, as changes or staged. `index::merge`: a complete listing
+//! - `index::listing`: what Dropbox tells, as changes or staged. `index::folder_walk`: how far a
+//!   listing has come that comes folder by folder. `index::merge`: a complete listing
 //!   merged into the rows.
 //! - `index::summary`: as much of a row as tells a file that is in step. `index::search`: questions
 //!   that are not about one key.

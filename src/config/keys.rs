@@ -98,7 +98,7 @@ pub(super) const KEYS: [ConfigKey; 33] = [
     unset("log.file", r#""/run/ferrybox/ferrybox.log""#),
     key("log.max_kib", "256"),
     key("log.force", "false"),
-    key("network.timeout_s", "60"),
+    key("network.timeout_s", "120"),
     unset("network.proxy", r#""http://proxy.lan:3128""#),
     unset("network.ca_file", r#""/etc/ssl/own-ca.pem""#),
     key("network.upload_chunk_mib", "32"),

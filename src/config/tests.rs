@@ -131,7 +131,7 @@ fn the_example_and_the_least_configuration_mean_the_same() {
             config.schedule.download_interval,
             DownloadInterval::At(every_five)
         );
-        assert_eq!((config.network.timeout_s, &config.state_dir), (60, &None));
+        assert_eq!((config.network.timeout_s, &config.state_dir), (120, &None));
         assert_eq!(config.endpoints.www, "https://www.dropbox.com");
     }
     assert_eq!(

@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::remote::Cursor;
 use crate::core::schedule::scheduler::{Due, Schedules};
+use crate::daemon::listening::{Listening, PollEnd, Told};
 use crate::daemon::sign_in::SignIn;
 use crate::daemon::timetable::{is_pushed, is_watched, schedules};
 use crate::daemon::wakeup::Wakeup;
@@ -30,16 +31,6 @@ use crate::io::host::{Host, RealHost};
 use crate::logging::{self, WATCHER};
 use crate::report::{KnownProblems, Report, ReportKind, counted};
 use crate::timestamp::local_text;
-
-/// First wait after Dropbox told of changes that were none, or could not be asked; it doubles.
-const BACKOFF_FIRST: Duration = Duration::from_secs(5);
-/// Longest such wait.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
-
-/// Dropbox waits longer than this for changes (30 seconds at least).
-const ANSWER_AT_ONCE: Duration = Duration::from_secs(10);
-/// Longest wait that Dropbox may ask for.
-const ASKED_MAX: Duration = Duration::from_secs(3600);
 
 /// What the command line of `run` asks of every pass.
 #[derive(Clone, Debug, Default)]
@@ -73,11 +64,7 @@ struct Gateway {
     known: KnownProblems,
     /// The error of the last pass, and how often it has come.
     failed: Option<(String, u32)>,
-    /// Dropbox is not asked before this.
-    ask_after: Option<Instant>,
-    idle_asks: u32,
-    /// The cursor Dropbox told of changes for.
-    told_of: Option<Cursor>,
+    listening: Listening,
 }
 
 impl Gateway {
@@ -94,9 +81,7 @@ impl Gateway {
             wakeup,
             known: KnownProblems::default(),
             failed: None,
-            ask_after: None,
-            idle_asks: 0,
-            told_of: None,
+            listening: Listening::default(),
         };
         gateway.watch();
         Ok(gateway)
@@ -223,61 +208,59 @@ impl Gateway {
     /// Waits for Dropbox to tell of changes, or for another reason to wake up.
     fn wait_for_changes(&mut self) -> Wake {
         let cursor = loop {
-            let now = Instant::now();
-            let left = self
-                .ask_after
-                .map(|after| after.saturating_duration_since(now));
+            let left = self.listening.is_put_off(Instant::now());
             let cursor = match left {
-                Some(left) if !left.is_zero() => None,
-                _ => self.cursor(),
+                Some(_) => None,
+                None => self.cursor(),
             };
             // Without a cursor, or before it is time to ask, there are only the others.
             match cursor {
                 Some(cursor) => break cursor,
-                None => match self.wakeup.wait_up_to(left.filter(|left| !left.is_zero())) {
-                    Some(wake) => return wake,
-                    None => self.ask_after = None,
-                },
+                None => {
+                    if let Some(wake) = self.wakeup.wait_up_to(left) {
+                        return wake;
+                    }
+                }
             }
         };
-        let now = Instant::now();
-        match longpoll(&self.http, &self.host, &cursor) {
-            Ok(news) => {
-                if news.changes {
-                    // Told again for the same cursor, a pass found nothing that is ours.
-                    let again = news.is_reset || self.told_of.as_ref() == Some(&cursor);
-                    self.idle_asks = if again { self.idle_asks + 1 } else { 0 };
-                    self.told_of = Some(cursor);
-                } else if now.elapsed() < ANSWER_AT_ONCE {
-                    self.idle_asks += 1;
-                } else {
-                    self.idle_asks = 0;
-                }
-                let wait = match self.idle_asks {
-                    0 => Duration::ZERO,
-                    _ => self.backoff(),
-                };
-                self.ask_after = Instant::now().checked_add(wait.max(news.backoff.min(ASKED_MAX)));
-                if news.changes {
-                    Wake::Remote
-                } else {
-                    self.wakeup.poll().unwrap_or(Wake::Time)
-                }
-            }
+        let begun = Instant::now();
+        self.wakeup.give_up_after(Some(self.listening.patience()));
+        let answer = longpoll(&self.http, &self.host, &cursor, self.listening.timeout_s());
+        self.wakeup.give_up_after(None);
+        let asked = match answer {
+            Ok(news) => PollEnd::Answered(news, begun.elapsed()),
             Err(text) => match self.wakeup.poll() {
-                Ok(wake) => wake,
-                Err(_) => {
-                    log::debug!("cannot ask for changes: {text}");
-                    self.idle_asks += 1;
-                    self.ask_after = Instant::now().checked_add(self.backoff());
-                    Wake::Time
+                // It was this that ended it.
+                Ok(wake) => return wake,
+                Err(_) if begun.elapsed() >= self.listening.patience() => {
+                    PollEnd::Failed("the connection has fallen silent".to_owned())
                 }
+                Err(_) => PollEnd::Failed(text),
             },
+        };
+        if let PollEnd::Failed(text) = &asked {
+            log::debug!("cannot ask for changes: {text}");
+        }
+        let heard = self.listening.heard(cursor, asked, Instant::now());
+        if let Some(told) = &heard.told {
+            self.tell_heard(told);
+        }
+        match heard.pass {
+            true => Wake::Remote,
+            false => self.wakeup.poll().unwrap_or(Wake::Time),
         }
     }
 
-    fn backoff(&self) -> Duration {
-        (BACKOFF_FIRST * (1 << self.idle_asks.min(7))).min(BACKOFF_MAX)
+    fn tell_heard(&self, told: &Told) {
+        match told {
+            Told::Deaf(text) => log::warn!(
+                "Dropbox cannot be asked to tell of changes ({text}): looking for them every few \
+                 minutes instead, until it can; schedule.download_interval = \"push\" needs {}",
+                self.config.endpoints.notify
+            ),
+            Told::Hears => log::warn!("Dropbox tells of changes again"),
+        }
+        logging::flush();
     }
 }
 
@@ -367,7 +350,10 @@ impl Gateway {
             None => "the schedule starts no further pass".to_owned(),
         };
         if is_pushed(&self.config) {
-            status.push_str(", or when Dropbox tells of a change");
+            status.push_str(match self.listening.is_deaf() {
+                true => ", and every few minutes, since Dropbox cannot tell of changes",
+                false => ", or when Dropbox tells of a change",
+            });
         }
         if let Some((text, _)) = &self.failed {
             status.push_str(&format!("; the last one failed: {text}"));
@@ -387,6 +373,7 @@ impl Gateway {
         self.schedules = schedules(&config);
         let invocation = self.config.invocation.clone();
         (self.config, self.http) = (config, http);
+        self.listening = Listening::default();
         self.config.invocation = invocation;
         self.watch();
         Ok(())
@@ -419,7 +406,7 @@ fn waits_for(error: &Error) -> Option<&'static str> {
 
 fn http(config: &Config, wakeup: &Arc<Wakeup>) -> std::result::Result<RealHttp, ConfigError> {
     let wakeup = Arc::clone(wakeup);
-    let stop: Stop = Arc::new(move || wakeup.is_ready());
+    let stop: Stop = Arc::new(move || wakeup.ends_an_answer());
     RealHttp::interruptible(config, stop)
 }
 

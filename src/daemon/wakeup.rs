@@ -56,6 +56,8 @@ pub struct Wakeup {
     wait: Mutex<Wait>,
     /// Found by who only asked whether there is one, and kept for who waits.
     pending: Mutex<Option<Wake>>,
+    /// An answer is not waited for beyond this.
+    give_up_at: Mutex<Option<Instant>>,
 }
 
 impl Wakeup {
@@ -73,6 +75,7 @@ impl Wakeup {
             sign_in: Mutex::new(None),
             wait: Mutex::new(Wait::until(None)),
             pending: Mutex::new(None),
+            give_up_at: Mutex::new(None),
         })
     }
 
@@ -104,6 +107,17 @@ impl Wakeup {
     /// A wait begins that is over then, as the clock on the wall has it.
     pub fn arm(&self, until: Option<Timestamp>) {
         *lock(&self.wait) = Wait::until(until);
+    }
+
+    /// An answer is waited for no longer than this from now on.
+    pub fn give_up_after(&self, patience: Option<Duration>) {
+        *lock(&self.give_up_at) = patience.and_then(|time| Instant::now().checked_add(time));
+    }
+
+    /// Whether an answer is to be waited for no longer: the wait is over, or it was too long.
+    pub fn ends_an_answer(&self) -> bool {
+        let is_late = lock(&self.give_up_at).is_some_and(|at| at <= Instant::now());
+        self.is_ready() || is_late
     }
 
     /// Whether the wait is over. It stays so until it is polled.
@@ -186,6 +200,19 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// R4: a connection that a router has forgotten says nothing more.
+    #[test]
+    fn r4_an_answer_is_waited_for_no_longer_than_there_is_patience() {
+        let wakeup = Wakeup::new().unwrap();
+        wakeup.give_up_after(Some(Duration::from_secs(600)));
+        assert!(!wakeup.ends_an_answer());
+        wakeup.give_up_after(Some(Duration::ZERO));
+        assert!(wakeup.ends_an_answer());
+        assert!(!wakeup.is_ready(), "nothing has happened for it");
+        wakeup.give_up_after(None);
+        assert!(!wakeup.ends_an_answer());
+    }
 
     #[test]
     fn a_wait_is_over_at_its_time_or_when_the_clock_was_set() {

@@ -13,7 +13,7 @@ use crate::core::invocation::Invocation;
 use crate::core::remote::{Cursor, Namespaces, PathRoot, RemotePath, Rev};
 use crate::dropbox::auth::{self, OAuthRefusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
-use crate::dropbox::retry::{CallError, Failure, Retry};
+use crate::dropbox::retry::{CallError, Failure, Retry, TRIES_MAX};
 use crate::dropbox::tokens::AccessTokens;
 use crate::dropbox::verdict::{self, AnswerHead, STRANGER};
 use crate::dropbox::wire::{
@@ -35,6 +35,19 @@ const ANSWER_BYTES_MAX: u64 = 4 << 20;
 const TEAM_HAS_MOVED: &str = "the space of the team is another one than before, or this account is \
                               not in it any more; nothing was changed, and the next run asks \
                               Dropbox for it anew";
+
+/// Most entries of a page, try by try: a listing that fails is asked for in smaller pages.
+const PAGE_LIMITS: [u32; 4] = [2000, 2000, 500, PAGE_LIMIT_LEAST];
+const PAGE_LIMIT_LEAST: u32 = 100;
+
+/// How much of a folder is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All below it.
+    Everything,
+    /// What lies in it itself.
+    OneFolder,
+}
 
 /// LIMIT: longest error that is read, in bytes; Dropbox's own have a few hundred.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
@@ -193,7 +206,10 @@ impl<'a> Api<'a> {
         let answer = self.rpc_once::<Value>("files/list_folder", r#"{"path":"","limit":1}"#);
         !matches!(
             answer,
-            Err(Failure::Broken(_) | Failure::ServerError(_) | Failure::TokenDoubtful(_))
+            Err(Failure::Unreachable(_)
+                | Failure::Broken(_)
+                | Failure::ServerError(_)
+                | Failure::TokenDoubtful(_))
         )
     }
 
@@ -214,17 +230,39 @@ impl<'a> Api<'a> {
         self.rpc::<()>("auth/token/revoke", &Value::Null)
     }
 
-    /// `files/list_folder`, recursive, from the beginning.
+    /// `files/list_folder` from the beginning. What fails is asked for in smaller pages.
     ///
     /// # Errors
     /// [`CallError`]; `path/not_found` and `path/not_folder` are refusals.
-    pub fn list_folder(&self, path: &RemotePath, sink: &mut dyn PageSink) -> Call<PageEnd> {
-        let argument = json!({
-            "path": path,
-            "recursive": true,
-            "limit": 2000,
-        });
-        self.page("files/list_folder", &argument, sink)
+    pub fn list_folder(
+        &self,
+        path: &RemotePath,
+        depth: Depth,
+        sink: &mut dyn PageSink,
+    ) -> Call<PageEnd> {
+        let mut limits = PAGE_LIMITS.iter();
+        let mut argument = || {
+            let limit = limits.next().unwrap_or(&PAGE_LIMIT_LEAST);
+            json!({ "path": path, "recursive": depth == Depth::Everything, "limit": limit })
+        };
+        let tries = PAGE_LIMITS.len() as u32;
+        self.page("files/list_folder", tries, &mut argument, sink)
+    }
+
+    /// `files/list_folder/get_latest_cursor`, recursive: behind it comes what changes from now on.
+    /// Asked for once.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn latest_cursor(&self, path: &RemotePath) -> Call<Cursor> {
+        #[derive(Deserialize)]
+        struct Latest {
+            cursor: Cursor,
+        }
+        let argument = json!({ "path": path, "recursive": true }).to_string();
+        let mut attempt = || self.rpc_once("files/list_folder/get_latest_cursor", &argument);
+        let latest: Latest = self.run_up_to(1, &mut attempt)?;
+        Ok(latest.cursor)
     }
 
     /// `files/list_folder/continue`.
@@ -232,11 +270,8 @@ impl<'a> Api<'a> {
     /// # Errors
     /// [`CallError`]; `reset` and `path/not_found` are refusals.
     pub fn list_folder_continue(&self, cursor: &Cursor, sink: &mut dyn PageSink) -> Call<PageEnd> {
-        self.page(
-            "files/list_folder/continue",
-            &json!({ "cursor": cursor }),
-            sink,
-        )
+        let mut argument = || json!({ "cursor": cursor });
+        self.page("files/list_folder/continue", TRIES_MAX, &mut argument, sink)
     }
 
     /// `files/get_metadata`; nothing if nothing is there.
@@ -402,7 +437,9 @@ impl<'a> Api<'a> {
             let path = "/2/files/download_zip";
             match self.once(Endpoint::Content, path, headers, Body::Empty) {
                 Ok(response) => Ok(Some(self.limited(response.body, BodyLimits::CONTENT))),
-                Err(Failure::Broken(text) | Failure::ServerError(text)) => {
+                Err(
+                    Failure::Unreachable(text) | Failure::Broken(text) | Failure::ServerError(text),
+                ) => {
                     log::debug!("no archive: {text}");
                     Ok(None)
                 }
@@ -450,9 +487,15 @@ impl<'a> Api<'a> {
         })
     }
 
-    fn page(&self, route: &str, argument: &Value, sink: &mut dyn PageSink) -> Call<PageEnd> {
-        let json = argument.to_string();
-        self.run(&mut || {
+    fn page(
+        &self,
+        route: &str,
+        tries: u32,
+        argument: &mut dyn FnMut() -> Value,
+        sink: &mut dyn PageSink,
+    ) -> Call<PageEnd> {
+        self.run_up_to(tries, &mut || {
+            let json = argument().to_string();
             sink.restart().map_err(Failure::Final)?;
             let body = Body::Bytes(json.as_bytes());
             let headers = vec![("content-type", "application/json".to_owned())];
@@ -479,6 +522,14 @@ impl<'a> Api<'a> {
 
     pub(super) fn run<T>(&self, attempt: &mut dyn FnMut() -> Result<T, Failure>) -> Call<T> {
         self.retry.run(&|| self.refresh(), attempt)
+    }
+
+    pub(super) fn run_up_to<T>(
+        &self,
+        tries: u32,
+        attempt: &mut dyn FnMut() -> Result<T, Failure>,
+    ) -> Call<T> {
+        self.retry.run_up_to(tries, &|| self.refresh(), attempt)
     }
 
     /// Fetches a new access token (`/oauth2/token`).
@@ -620,6 +671,9 @@ fn token_call(
 
 fn transport_failure(error: HttpError) -> Failure {
     match error {
+        HttpError::Unreachable(text) => {
+            Failure::Unreachable(format!("cannot reach Dropbox: {text}"))
+        }
         HttpError::Broken(text) => Failure::Broken(format!("cannot reach Dropbox: {text}")),
         HttpError::Permanent(text) => {
             Failure::Final(Error::TryLater(format!("cannot reach Dropbox: {text}")))

@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::remote::{RemotePath, Rev};
-use crate::dropbox::api::{Api, Call, PageSink, Upload, server_error};
-use crate::dropbox::retry::{CallError, Failure};
+use crate::dropbox::api::{Api, Call, Depth, PageSink, Upload, server_error};
+use crate::dropbox::retry::{CallError, Failure, TRIES_MAX};
 use crate::dropbox::wire::{ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor};
 
 /// Most entries of one batch of uploads, deletes or copies (`files.stone`).
 pub const ENTRIES_MAX: usize = 1000;
+/// Up to so many files a commit is tried again as it is: it is as small as it gets.
+pub const COMMIT_LEAST: usize = 60;
 /// First wait for a job; each further one is twice as long.
 const JOB_WAIT: Duration = Duration::from_millis(250);
 /// Longest wait between two looks at a job.
@@ -187,14 +189,19 @@ impl Api<'_> {
     }
 
     /// `files/upload_session/finish_batch_v2`. Entries that met a busy namespace are offered again
-    /// after a wait.
+    /// after a wait. A large one that gets no answer is not tried again: a smaller one may.
     ///
     /// # Errors
     /// [`CallError`].
     pub fn finish_batch(&self, entries: &[Finish<'_>]) -> Call<Vec<Outcome<FileMetadata>>> {
         let mut outcomes: Vec<Option<Outcome<FileMetadata>>> = Vec::new();
         outcomes.resize_with(entries.len(), || None);
-        self.run(&mut || {
+        let tries = if entries.len() > COMMIT_LEAST {
+            1
+        } else {
+            TRIES_MAX
+        };
+        self.run_up_to(tries, &mut || {
             let open: Vec<usize> = (0..entries.len())
                 .filter(|&at| outcomes[at].is_none())
                 .collect();
@@ -250,7 +257,9 @@ impl Api<'_> {
         look: &mut dyn Choice,
     ) -> Call<Vec<(RemotePath, Outcome<()>)>> {
         self.run(&mut || {
-            let mut end = self.list_folder(path, look).map_err(failure)?;
+            let mut end = self
+                .list_folder(path, Depth::Everything, look)
+                .map_err(failure)?;
             while end.has_more {
                 end = self
                     .list_folder_continue(&end.cursor, look)

@@ -13,8 +13,12 @@ use crate::io::host::Host;
 use crate::io::http::{Body, Endpoint, Http, Request};
 use crate::io::limited_body::{BodyLimits, LimitedBody};
 
-/// Seconds Dropbox waits for changes: the most it takes. It adds up to 90 of its own choice.
+/// Seconds Dropbox waits for changes: the most it takes.
 pub const TIMEOUT_S: u64 = 480;
+/// The same where a connection that says nothing may be lost.
+pub const TIMEOUT_S_LEAST: u64 = 60;
+/// Seconds it adds of its own choice, at most.
+pub const ADDED_MAX_S: u64 = 90;
 /// LIMIT: longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
@@ -36,12 +40,18 @@ struct Answer {
     backoff: Option<u64>,
 }
 
-/// Waits for changes after a cursor. The route takes no authorization, and refuses one.
+/// Waits for changes after a cursor, so many seconds. The route takes no authorization, and refuses
+/// one.
 ///
 /// # Errors
 /// Why there is no usable answer: it is to be asked again later.
-pub fn longpoll(http: &dyn Http, host: &dyn Host, cursor: &Cursor) -> Result<News, String> {
-    let argument = json!({ "cursor": cursor, "timeout": TIMEOUT_S }).to_string();
+pub fn longpoll(
+    http: &dyn Http,
+    host: &dyn Host,
+    cursor: &Cursor,
+    timeout_s: u64,
+) -> Result<News, String> {
+    let argument = json!({ "cursor": cursor, "timeout": timeout_s }).to_string();
     let response = http
         .send(Request {
             endpoint: Endpoint::Notify,

@@ -1,7 +1,8 @@
 //! What a failed call means, and when it is tried again.
 //!
-//! Broken connections and server faults get three tries within a minute; a rate limit is obeyed for
-//! as long as the pass may wait; everything else is answered at once.
+//! Broken connections, slow answers and server faults get three tries, connections that are not
+//! made no more than a minute; a rate limit is obeyed for as long as the pass may wait; everything
+//! else is answered at once.
 
 use std::cell::Cell;
 use std::io;
@@ -14,8 +15,8 @@ use crate::io::host::Host;
 use crate::words::counted;
 
 /// Tries in all for a broken connection or a server fault.
-const TRIES_MAX: u32 = 3;
-/// Time after which a broken connection is not tried again.
+pub(super) const TRIES_MAX: u32 = 3;
+/// Time spent on connections that were never made after which none is tried again.
 const OFFLINE_AFTER: Duration = Duration::from_secs(60);
 /// Access tokens asked for within one call.
 const REFRESHES_MAX: u32 = 2;
@@ -29,7 +30,9 @@ const BACKOFF_MAX_S: u64 = 30;
 /// Why one attempt failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The connection broke.
+    /// There was no connection.
+    Unreachable(String),
+    /// The connection broke, or no answer came on it.
     Broken(String),
     /// The server failed, or its answer was cut short or made no sense.
     ServerError(String),
@@ -113,12 +116,26 @@ impl<'a> Retry<'a> {
         refresh: &dyn Fn() -> Result<(), Error>,
         attempt: &mut dyn FnMut() -> Result<T, Failure>,
     ) -> Result<T, CallError> {
+        self.run_up_to(self.tries_max.get(), refresh, attempt)
+    }
+
+    /// The same, of so many tries.
+    ///
+    /// # Errors
+    /// As [`Retry::run`].
+    pub fn run_up_to<T>(
+        &self,
+        tries_max: u32,
+        refresh: &dyn Fn() -> Result<(), Error>,
+        attempt: &mut dyn FnMut() -> Result<T, Failure>,
+    ) -> Result<T, CallError> {
         let host = self.host;
-        let start = host.elapsed();
+        let mut offline = Duration::ZERO;
         let (mut broken, mut limited) = (0, 0);
         let mut refreshes = 0;
         loop {
             self.deadline.check().map_err(CallError::End)?;
+            let start = host.elapsed();
             let attempted = match attempt() {
                 // Asked for once; after that it is an answer that says nothing.
                 Err(Failure::TokenDoubtful(text)) if refreshes > 0 => {
@@ -145,21 +162,25 @@ impl<'a> Retry<'a> {
                     refreshes += 1;
                     refresh().map_err(CallError::End)?;
                 }
-                Err(Failure::Broken(text) | Failure::TokenDoubtful(text)) => {
+                Err(Failure::Unreachable(text)) => {
                     self.deadline.check().map_err(CallError::End)?;
                     broken += 1;
-                    let waited = host.elapsed().saturating_sub(start);
-                    if broken >= self.tries_max.get() || waited >= OFFLINE_AFTER {
-                        // Only a plain call tells whether it is this one or all.
+                    offline += host.elapsed().saturating_sub(start);
+                    if broken >= tries_max.min(TRIES_MAX) || offline >= OFFLINE_AFTER {
                         return Err(CallError::ServerError(text));
                     }
                     log::debug!("{text}; trying again");
                     self.sleep(jittered(host, Duration::from_secs(1 << broken)))?;
                 }
-                Err(Failure::ServerError(text)) => {
+                Err(
+                    Failure::Broken(text)
+                    | Failure::TokenDoubtful(text)
+                    | Failure::ServerError(text),
+                ) => {
                     self.deadline.check().map_err(CallError::End)?;
                     broken += 1;
-                    if broken >= self.tries_max.get() {
+                    if broken >= tries_max {
+                        // Only a plain call tells whether it is this one or all.
                         return Err(CallError::ServerError(text));
                     }
                     log::debug!("{text}; trying again");
@@ -260,6 +281,32 @@ mod tests {
         let end = run(&host, vec![broken(), broken(), broken()]);
         assert!(matches!(end, Err(CallError::ServerError(_))));
         assert!(host.elapsed() < Duration::from_secs(60));
+    }
+
+    /// What comes of failures of so many seconds each, and how many tries it took.
+    fn tries(failure: fn(String) -> Failure, seconds: u64) -> (Asleep, u32) {
+        let host = Asleep::default();
+        let deadline = Deadline::none(&host);
+        let mut calls = 0;
+        let mut attempt = || {
+            calls += 1;
+            host.sleep(Duration::from_secs(seconds));
+            Err::<(), _>(failure("it takes its time".to_owned()))
+        };
+        let end = Retry::new(&host, &deadline).run(&|| Ok(()), &mut attempt);
+        assert!(matches!(end, Err(CallError::ServerError(_))));
+        (host, calls)
+    }
+
+    /// R2: a slow answer is no sign of being offline.
+    #[test]
+    fn r2_a_slow_answer_gets_three_tries_and_no_connection_a_minute() {
+        assert_eq!(tries(Failure::Broken, 120).1, 3);
+        assert_eq!(tries(Failure::ServerError, 90).1, 3);
+        let (host, calls) = tries(Failure::Unreachable, 20);
+        assert_eq!(calls, 3);
+        assert!(host.elapsed() < Duration::from_secs(75));
+        assert_eq!(tries(Failure::Unreachable, 70).1, 1);
     }
 
     #[test]

@@ -3,26 +3,26 @@
 //! The cursor never runs ahead of the index: a page is committed first. A full listing is staged,
 //! resumes where it was interrupted, and causes nothing before its last page has arrived.
 
+mod by_folder;
+mod pages;
+
+use by_folder::{FolderLister, WalkEnd};
 use log::Level;
+pub use pages::PAGES_MAX;
+use pages::Pages;
 
 use crate::core::filter::Filter;
 use crate::core::remote::Cursor;
-use crate::dropbox::api::{Api, PageSink};
+use crate::dropbox::api::{Api, Call, Depth, PageSink};
+use crate::dropbox::page::PageEnd;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::Credential;
 use crate::dropbox::wire::Metadata;
 use crate::engine::cursor::CursorFile;
 use crate::engine::remote_root::{Location, RemoteRoot, RootState};
 use crate::error::{Error, Result};
-use crate::index::{Index, Meta, RemoteEntry, SyncIdentity};
+use crate::index::{FolderWalk, Index, Meta, RemoteEntry, StagedFolders, SyncIdentity};
 use crate::report::Report;
-
-/// Pages in a row that may bring nothing, or the same cursor, although more is promised.
-const EMPTY_PAGES_MAX: u32 = 100;
-
-/// LIMIT: pages of one pass, about 8 million entries as Dropbox fills them. A longer listing goes
-/// on in the next pass, so that one that never ends does not keep the lock for ever.
-pub const PAGES_MAX: u32 = 4000;
 
 /// Reads what Dropbox tells.
 pub struct Puller<'a> {
@@ -179,6 +179,8 @@ impl Puller<'_> {
 
     fn listen(&self, mut cursor: Cursor) -> Result<Listened> {
         let mut pages = Pages::default();
+        // Of what is stored.
+        let mut is_ahead = false;
         loop {
             let mut sink = IndexSink::new(self, Purpose::Apply);
             let end = match self.api.list_folder_continue(&cursor, &mut sink) {
@@ -200,15 +202,18 @@ impl Puller<'_> {
             if sink.entries > 0 && self.index.meta(Meta::RelistDue)?.is_some() {
                 return Ok(Listened::Incomplete);
             }
-            if sink.entries > 0 {
-                self.cursors.store(&end.cursor, self.index, self.identity)?;
-            }
-            let moved = sink.entries > 0 && end.cursor != cursor;
+            let moved = end.cursor != cursor;
+            // Many pages without entries are not read again by the next pass.
+            is_ahead |= moved && end.has_more;
             cursor = end.cursor;
+            if sink.entries > 0 || (is_ahead && !end.has_more) {
+                self.cursors.store(&cursor, self.index, self.identity)?;
+                is_ahead = false;
+            }
             if !end.has_more {
                 return Ok(Listened::UpToDate);
             }
-            if let Err(error) = pages.count(moved) {
+            if let Err(error) = pages.count(sink.entries, moved) {
                 // What is promised lies behind these pages: the next pass goes on from here.
                 self.cursors.store(&cursor, self.index, self.identity)?;
                 return Err(error);
@@ -225,20 +230,22 @@ impl Puller<'_> {
         // Half a listing of another folder, account or filter is of no use.
         let of = self.index.meta(Meta::StagingOf)?;
         let is_ours = of.as_deref() == Some(self.identity.text().as_str());
+        let walk = StagedFolders(self.index).walk()?;
+        if let (true, Some(walk)) = (is_ours, walk) {
+            return self.list_by_folder(walk);
+        }
         let cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
         let mut cursor = cursor.map(Cursor::from);
         let (mut pages, mut resets) = (Pages::default(), 0);
         loop {
             let mut sink = IndexSink::new(self, Purpose::Stage);
-            let answer = match &cursor {
-                Some(cursor) => self.api.list_folder_continue(cursor, &mut sink),
-                None => {
-                    sink.starts_over = true;
-                    self.api.list_folder(self.remote_root.path(), &mut sink)
-                }
-            };
-            let end = match answer {
+            let end = match self.stage_page(cursor.as_ref(), &mut sink) {
                 Ok(end) => end,
+                Err(CallError::ServerError(text)) => {
+                    self.index.roll_back();
+                    let walk = self.by_folder().begin(&text, &self.identity.text())?;
+                    return self.list_by_folder(walk);
+                }
                 Err(error) => {
                     self.index.roll_back();
                     let asked = match cursor {
@@ -256,12 +263,7 @@ impl Puller<'_> {
                         Listened::Reset
                         | Listened::NoCursor
                         | Listened::Incomplete
-                        | Listened::UpToDate => {
-                            return Err(Error::TryLater(
-                                "Dropbox keeps asking to list again from the start; try later"
-                                    .to_owned(),
-                            ));
-                        }
+                        | Listened::UpToDate => return Err(again_and_again()),
                     }
                 }
             };
@@ -273,18 +275,73 @@ impl Puller<'_> {
                 self.index
                     .note_staging(end.cursor.as_str(), &self.identity.text())?;
                 self.index.commit()?;
-                let moved = sink.entries > 0 && cursor.as_ref() != Some(&end.cursor);
-                pages.count(moved)?;
+                pages.count(sink.entries, cursor.as_ref() != Some(&end.cursor))?;
                 cursor = Some(end.cursor);
             } else {
-                self.merge_staged()?;
-                self.index.set_identity(self.identity)?;
-                self.index.commit()?;
-                self.cursors.store(&end.cursor, self.index, self.identity)?;
+                self.take_over(&end.cursor)?;
                 return Ok(RootState::Listed);
             }
         }
     }
+
+    /// The next page of a full listing.
+    fn stage_page(&self, cursor: Option<&Cursor>, sink: &mut IndexSink<'_>) -> Call<PageEnd> {
+        match cursor {
+            Some(cursor) => self.api.list_folder_continue(cursor, sink),
+            None => {
+                sink.starts_over = true;
+                let path = self.remote_root.path();
+                self.api.list_folder(path, Depth::Everything, sink)
+            }
+        }
+    }
+
+    /// The listing is complete: it counts, inside the open transaction, and the cursor after it.
+    fn take_over(&self, cursor: &Cursor) -> Result<()> {
+        self.merge_staged()?;
+        self.index.set_identity(self.identity)?;
+        self.index.commit()?;
+        self.cursors.store(cursor, self.index, self.identity)
+    }
+
+    fn by_folder(&self) -> FolderLister<'_> {
+        FolderLister {
+            api: self.api,
+            index: self.index,
+            filter: self.filter,
+            remote_root: self.remote_root,
+            report: self.report,
+        }
+    }
+
+    /// Lists folder by folder to the end, and takes in what has changed since it began: before
+    /// that, what was moved meanwhile would look deleted.
+    fn list_by_folder(&self, walk: FolderWalk) -> Result<RootState> {
+        let since = match self.by_folder().run(walk)? {
+            WalkEnd::Whole(since) => since,
+            WalkEnd::NoRoot(root) => return Ok(root),
+        };
+        self.index.begin()?;
+        self.take_over(&since)?;
+        match self.listen(since)? {
+            Listened::UpToDate => Ok(RootState::Listed),
+            Listened::NoRoot(root) => Ok(root),
+            ended @ (Listened::Reset | Listened::NoCursor | Listened::Incomplete) => {
+                let is_reset = matches!(ended, Listened::Reset);
+                self.index.transaction(|| {
+                    if is_reset {
+                        self.index.set_meta(Meta::ResetDue, "1")?;
+                    }
+                    self.index.set_meta(Meta::RelistDue, "1")
+                })?;
+                Err(again_and_again())
+            }
+        }
+    }
+}
+
+fn again_and_again() -> Error {
+    Error::TryLater("Dropbox keeps asking to list again from the start; try later".to_owned())
 }
 
 /// What a listing was asked with.
@@ -309,34 +366,6 @@ fn refused(error: CallError, asked: Asked) -> Result<Listened> {
             Ok(Listened::NoRoot(RootState::IsFile))
         }
         error => Err(error.into_error("list the Dropbox folder")),
-    }
-}
-
-/// The pages of one listing so far.
-#[derive(Default)]
-struct Pages {
-    all: u32,
-    /// The last ones in a row that did not get on.
-    empty: u32,
-}
-
-impl Pages {
-    /// One more, after which more is promised.
-    fn count(&mut self, moved: bool) -> Result<()> {
-        self.all += 1;
-        self.empty = if moved { 0 } else { self.empty + 1 };
-        if self.empty > EMPTY_PAGES_MAX {
-            return Err(Error::TryLater(
-                "Dropbox keeps promising more entries without getting on; try later".to_owned(),
-            ));
-        }
-        if self.all >= PAGES_MAX {
-            return Err(Error::TryLater(
-                "Dropbox has more to list than fits into one run; the next one goes on from here"
-                    .to_owned(),
-            ));
-        }
-        Ok(())
     }
 }
 

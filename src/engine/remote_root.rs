@@ -90,6 +90,13 @@ impl RemoteRoot {
         RemotePath::from(format!("{}/{}", self.path, row.request_path()))
     }
 
+    /// The path of an entry that was listed.
+    pub fn of_entry(&self, entry: &RemoteEntry) -> RemotePath {
+        let key = entry.key.path();
+        let below = entry.lower.as_deref().unwrap_or(&key);
+        RemotePath::from(format!("{}/{below}", self.path))
+    }
+
     /// The path of the directory of a key, whose row is `row`, if it has one; the root's is the
     /// root.
     pub fn of_dir(&self, dir: &str, row: Option<&Row>) -> RemotePath {

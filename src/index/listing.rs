@@ -188,7 +188,7 @@ impl Index {
         Ok(())
     }
 
-    fn staged_so_far(&self) -> Result<(i64, i64)> {
+    pub(super) fn staged_so_far(&self) -> Result<(i64, i64)> {
         if let Some(known) = self.staged.get() {
             return Ok(known);
         }
@@ -243,7 +243,9 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn unstage(&self) -> Result<()> {
-        self.db.execute_batch("DELETE FROM staged")?;
+        self.db
+            .execute_batch("DROP INDEX IF EXISTS staged_folder; DELETE FROM staged")?;
+        self.clear_meta(Meta::FolderWalk)?;
         self.staged.set(Some((0, 0)));
         self.clear_meta(Meta::StagingSum)?;
         self.clear_meta(Meta::StagingOf)?;

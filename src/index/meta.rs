@@ -40,6 +40,8 @@ pub enum Meta {
     StagingOf,
     /// How many entries are staged, and the sum of their checksums.
     StagingSum,
+    /// How far the listing has come that comes folder by folder.
+    FolderWalk,
     /// Set while deletes locally wait for a person, since a pass halted over them: what could not
     /// be looked at when they were named.
     HeldDown,
@@ -82,6 +84,7 @@ impl Meta {
             Meta::StagingCursor => "staging_cursor",
             Meta::StagingOf => "staging_of",
             Meta::StagingSum => "staging_sum",
+            Meta::FolderWalk => "folder_walk",
             Meta::HeldDown => "held_down",
             Meta::HeldUp => "held_up",
             Meta::LastGuardedPass => "passes_done",

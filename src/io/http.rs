@@ -71,7 +71,9 @@ impl Response {
 /// Why there is no answer. The request may or may not have been carried out.
 #[derive(Debug)]
 pub enum HttpError {
-    /// The host could not be reached, or the connection broke: worth another try.
+    /// The host could not be reached: worth another try.
+    Unreachable(String),
+    /// The connection broke, or no answer came on it in time: worth another try.
     Broken(String),
     /// Trying again cannot help: the certificate was refused, a header was malformed.
     Permanent(String),
@@ -80,7 +82,9 @@ pub enum HttpError {
 impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HttpError::Broken(text) | HttpError::Permanent(text) => f.write_str(text),
+            HttpError::Unreachable(text) | HttpError::Broken(text) | HttpError::Permanent(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

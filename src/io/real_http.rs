@@ -238,8 +238,31 @@ impl RealHttp {
                 ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl,
                 _,
             ) => HttpError::Permanent(text),
+            _ if is_unmade(error) => HttpError::Unreachable(text),
             _ => HttpError::Broken(text),
         }
+    }
+}
+
+/// Whether there was no connection at all.
+fn is_unmade(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable,
+    };
+    use ureq::Timeout::{Connect, Resolve};
+    match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::Timeout(Connect | Resolve) => true,
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            AddrNotAvailable
+                | ConnectionRefused
+                | HostUnreachable
+                | NetworkDown
+                | NetworkUnreachable
+        ),
+        _ => false,
     }
 }
 
@@ -258,7 +281,7 @@ fn refused_by_proxy(host: &str, reason: &str, shown: &str, by: &str) -> HttpErro
              allow api.dropboxapi.com, content.dropboxapi.com and notify.dropboxapi.com, port 443, \
              or go without it"
         )),
-        _ => HttpError::Broken(format!("{from} makes no connection to {host}: {reason}")),
+        _ => HttpError::Unreachable(format!("{from} makes no connection to {host}: {reason}")),
     }
 }
 
@@ -373,6 +396,32 @@ mod tests {
             text.contains("ca-certificates") && text.contains("network.ca_file"),
             "{text}"
         );
+    }
+
+    /// R2: only where there was no connection this is being offline.
+    #[test]
+    fn r2_a_connection_that_was_not_made_is_told_from_a_slow_answer() {
+        use std::io::ErrorKind;
+        use ureq::{Error, Timeout};
+        let io = |kind: ErrorKind| Error::Io(kind.into());
+        for unmade in [
+            Error::HostNotFound,
+            Error::ConnectionFailed,
+            Error::Timeout(Timeout::Connect),
+            Error::Timeout(Timeout::Resolve),
+            io(ErrorKind::ConnectionRefused),
+            io(ErrorKind::NetworkUnreachable),
+        ] {
+            assert!(is_unmade(&unmade), "{unmade}");
+        }
+        for made in [
+            Error::Timeout(Timeout::RecvResponse),
+            Error::Timeout(Timeout::RecvBody),
+            io(ErrorKind::ConnectionReset),
+            io(ErrorKind::UnexpectedEof),
+        ] {
+            assert!(!is_unmade(&made), "{made}");
+        }
     }
 
     #[test]

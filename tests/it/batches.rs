@@ -1,6 +1,8 @@
 //! Many things in few calls: uploads, deletes, folders and renames, and what becomes of single
 //! entries when a call for many of them fails.
 
+use std::sync::{Arc, Mutex};
+
 use dropbox_standin::{Effect, Fault, Launch, When};
 use ferrybox::error::ExitCode;
 
@@ -42,6 +44,45 @@ fn a_thousand_small_files_go_up_in_at_most_thirty_calls() {
     assert!(outcome.calls.len() <= 30, "{:?}", outcome.calls);
     assert_eq!(times(&outcome, "upload_session/finish_batch_v2"), 1);
     check_all_up(&world, 1000);
+}
+
+/// R2: what was committed although no answer came is not committed again, and counts.
+#[test]
+fn r2_a_commit_that_gets_no_answer_is_tried_with_fewer_files() {
+    for (effect, wanted) in [
+        (Effect::CutBefore, vec![300, 75, 60, 60, 60, 60, 60]),
+        (
+            Effect::Status(504, String::new()),
+            vec![300, 75, 60, 60, 60, 60, 60],
+        ),
+        (Effect::CutAfter, vec![300, 75, 60]),
+    ] {
+        let world = many(300);
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sizes);
+        world.on_request(move |request| {
+            if request.target.contains("finish_batch_v2") {
+                let body = String::from_utf8_lossy(&request.body);
+                seen.lock()
+                    .unwrap()
+                    .push(body.matches("session_id").count());
+            }
+        });
+        let fault = Fault::new("finish_batch_v2", When::First(2), effect.clone());
+        world.dropbox.inject(fault);
+        let outcome = world.sync_ok();
+        world.on_request_nothing();
+        let sizes = sizes.lock().unwrap();
+        assert_eq!(sizes[..wanted.len()], wanted, "{effect:?}: {sizes:?}");
+        assert_eq!(
+            outcome.counts.uploaded + outcome.counts.adopted,
+            300,
+            "{effect:?}"
+        );
+        assert!(world.dropbox.replaced().is_empty(), "{effect:?}");
+        assert_eq!(times(&outcome, "upload"), 0, "{effect:?}: {outcome:?}");
+        check_all_up(&world, 300);
+    }
 }
 
 #[test]

@@ -38,6 +38,8 @@ mod hostile;
 mod identity;
 mod idle;
 mod instants;
+mod listening;
+mod listings;
 mod moves;
 mod names;
 mod reality;

@@ -10,7 +10,7 @@ use std::path::Path;
 use ferrybox::config::Secret;
 use ferrybox::core::invocation::Invocation;
 use ferrybox::core::remote::{Cursor, RemotePath, Rev};
-use ferrybox::dropbox::api::{Api, PageSink, Upload};
+use ferrybox::dropbox::api::{Api, Depth, PageSink, Upload};
 use ferrybox::dropbox::batch::Relocation;
 use ferrybox::dropbox::longpoll::longpoll;
 use ferrybox::dropbox::retry::CallError;
@@ -170,14 +170,14 @@ fn called(route: &str, answers: Vec<Value>) -> String {
         "auth/token/revoke" => told(api.revoke()),
         "users/get_current_account" => told(api.current_account()),
         "users/get_space_usage" => told(api.free_space()),
-        "files/list_folder" => told(api.list_folder(&path, &mut sink)),
+        "files/list_folder" => told(api.list_folder(&path, Depth::Everything, &mut sink)),
         "files/list_folder/continue" => {
             told(api.list_folder_continue(&Cursor::from("c"), &mut sink))
         }
         "files/list_folder/longpoll" => {
             format!(
                 "ok {:?}",
-                longpoll(&http, &clock, &Cursor::from("c")).unwrap()
+                longpoll(&http, &clock, &Cursor::from("c"), 480).unwrap()
             )
         }
         "files/get_metadata" => told(api.metadata(&path)),

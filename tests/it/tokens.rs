@@ -222,8 +222,8 @@ fn s3_a_listing_that_was_broken_off_asks_too() {
     world.sync_ok();
     world.dropbox.set_page_limit(2);
     world.dropbox.reset_cursors();
-    for nth in 3..6 {
-        let broken = Fault::new("list_folder/continue", When::Nth(nth), Effect::Html);
+    for nth in 4..40 {
+        let broken = Fault::new("list_folder", When::Nth(nth), Effect::Html);
         world.dropbox.inject(broken);
     }
     assert_eq!(world.sync().exit, ExitCode::TryLater);

@@ -154,6 +154,13 @@ impl Gateway {
         fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
+    /// Changes the configuration.
+    pub fn reconfigure(&self, change: impl FnOnce(&str) -> String) {
+        let file = self.home.join("config.toml");
+        let text = change(&fs::read_to_string(&file).unwrap());
+        fs::write(file, text).unwrap();
+    }
+
     /// Adds sections to the configuration.
     pub fn configure_also(&self, sections: &str) {
         let file = self.home.join("config.toml");

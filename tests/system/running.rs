@@ -164,6 +164,54 @@ fn a_longpoll_that_fails_is_not_repeated_at_once() {
     assert_eq!(running.calls_of("files/list_folder/longpoll"), 1);
 }
 
+/// R4: at a third failure in a row it is told, and passes look for changes instead.
+#[test]
+fn r4_where_dropbox_cannot_tell_of_changes_they_come_all_the_same() {
+    let text = "Error in call to API function \"files/list_folder/longpoll\": request body: \
+                cursor: unsupported cursor type";
+    let spoilt = [
+        Some(Effect::Status(400, text.to_owned())),
+        Some(Effect::Status(404, String::new())),
+        Some(Effect::Html),
+        Some(Effect::CutBefore),
+        // Nobody is there.
+        None,
+    ];
+    let mut all: Vec<Running> = spoilt
+        .into_iter()
+        .map(|effect| {
+            let gateway = Gateway::new();
+            match effect {
+                Some(effect) => {
+                    let route = "files/list_folder/longpoll";
+                    gateway
+                        .dropbox
+                        .inject(Fault::new(route, When::Always, effect));
+                }
+                None => gateway.reconfigure(|text| {
+                    let line = text.lines().find(|line| line.starts_with("notify = "));
+                    text.replace(line.unwrap(), "notify = \"http://127.0.0.1:9\"")
+                }),
+            }
+            Running::with(gateway, PUSH, |_| {})
+        })
+        .collect();
+    all.iter().for_each(Running::listens);
+    for running in &all {
+        running.gateway.dropbox.put("/a", b"a");
+    }
+    for running in &mut all {
+        let here = running.gateway.content.join("a");
+        until("it arrives", || holds(&here, "a"));
+        let line = running.lines().next().unwrap();
+        assert!(
+            line.contains("cannot be asked to tell of changes"),
+            "{line}"
+        );
+        assert!(line.contains("instead"), "{line}");
+    }
+}
+
 #[test]
 fn a_watched_content_dir_is_sent_when_it_has_settled() {
     let running = Running::new(&format!("{NEVER}\nwatch = true\nsettle_s = 1"));

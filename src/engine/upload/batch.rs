@@ -225,19 +225,32 @@ impl<'a> Uploads<'a> {
         if ready.is_empty() {
             return Ok(());
         }
-        match self.finish_all(cx, &ready) {
-            Ok(outcomes) => {
-                for (entry, outcome) in ready.into_iter().zip(outcomes) {
-                    left.extend(self.committed(cx, entry, outcome)?);
+        let mut ready = ready;
+        while !ready.is_empty() {
+            let rest = ready.split_off(ready.len().min(self.queue.commit_max));
+            let asked = ready.len();
+            match self.finish_all(cx, &ready) {
+                Ok(outcomes) => {
+                    for (entry, outcome) in ready.into_iter().zip(outcomes) {
+                        left.extend(self.committed(cx, entry, outcome)?);
+                    }
+                    ready = rest;
                 }
-            }
-            Err(CallError::End(error)) => return Err(error),
-            Err(error) => {
-                match error {
-                    CallError::Refused(error) => self.send_alone_from_now_on(&error),
-                    _ => self.queue.had_server_error = true,
+                Err(CallError::End(error)) => return Err(error),
+                // The sessions are as good for a smaller commit.
+                Err(CallError::ServerError(text)) if self.queue.commits_less(asked) => {
+                    log::debug!("{asked} files at a time: {text}");
+                    ready.extend(rest);
                 }
-                left.extend(ready.into_iter().map(|entry| entry.upload));
+                Err(error) => {
+                    match error {
+                        CallError::Refused(error) => self.send_alone_from_now_on(&error),
+                        _ => self.queue.had_server_error = true,
+                    }
+                    let unsent = ready.into_iter().chain(rest);
+                    left.extend(unsent.map(|entry| entry.upload));
+                    break;
+                }
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Files that wait to go up together, and how many of them may.
 
 use crate::core::remote::Rev;
-use crate::dropbox::batch::ENTRIES_MAX;
+use crate::dropbox::batch::{COMMIT_LEAST, ENTRIES_MAX};
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
@@ -36,6 +36,8 @@ pub(crate) struct UploadQueue {
     pub(super) bytes: u64,
     pub(super) method: BatchMethod,
     pub(super) argument_bytes: usize,
+    /// How many files are committed in one call: fewer, once that took too long.
+    pub(super) commit_max: usize,
     /// Dropbox could not answer for the batch at hand: parts of it tell what is wrong.
     pub(super) had_server_error: bool,
 }
@@ -58,12 +60,22 @@ impl Default for UploadQueue {
             bytes: 0,
             method: BatchMethod::Batches,
             argument_bytes: ARGUMENT_BYTES,
+            commit_max: ENTRIES_MAX,
             had_server_error: false,
         }
     }
 }
 
 impl UploadQueue {
+    /// A commit of so many files has got no answer; says whether smaller ones are tried.
+    pub(super) fn commits_less(&mut self, asked: usize) -> bool {
+        if asked <= COMMIT_LEAST {
+            return false;
+        }
+        self.commit_max = (asked / 4).max(COMMIT_LEAST);
+        true
+    }
+
     /// Puts a file into the queue; says whether it is full. With `steps` it is so sooner.
     pub(super) fn add(&mut self, file: PendingUpload, steps: bool) -> bool {
         let size = file.observed.stamp.size;

@@ -154,7 +154,7 @@ pub fn choose_habits(habits: &mut Habits, number: u64) {
 }
 
 /// What may be wrong with a path in Dropbox: the route, and what it answers.
-pub const TROUBLES: [(&str, Trouble); 9] = [
+pub const TROUBLES: [(&str, Trouble); 10] = [
     ("upload", Trouble::Refused("path/disallowed_name")),
     ("upload", Trouble::Refused("path/no_write_permission")),
     ("upload", Trouble::Refused("path/insufficient_space")),
@@ -164,6 +164,8 @@ pub const TROUBLES: [(&str, Trouble); 9] = [
     ("delete", Trouble::Refused("path_write/no_write_permission")),
     ("move", Trouble::Refused("from_write/no_write_permission")),
     ("files/download", Trouble::Refused("path/not_found")),
+    // No listing of everything comes.
+    ("files/list_folder", Trouble::Status(504)),
 ];
 
 /// How Dropbox answers for a path it has trouble with.

@@ -74,9 +74,10 @@ impl Scene {
         };
         self.count(&format!("{trouble:?}, lasting"));
         // Downloads name a revision, and a name that is not ASCII is escaped in a header.
-        let about = match path.is_ascii() && route != "files/download" {
-            true => format!("/{path}\""),
-            false => String::new(),
+        let about = match (route, path.is_ascii()) {
+            ("files/list_folder", _) => "\"recursive\":true".to_owned(),
+            ("files/download", _) | (_, false) => String::new(),
+            (_, true) => format!("/{path}\""),
         };
         let when = match about.is_empty() {
             true => When::Every(3),
