@@ -19,7 +19,7 @@ use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
 use crate::engine::file_clock::FileClock;
-use crate::engine::item::{Item, Local};
+use crate::engine::item::{Item, Local, is_same_file};
 use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
 use crate::engine::under_way::UnderWay;
@@ -28,7 +28,7 @@ use crate::index::{Base, BaseFile, Index, Meta, Reason, Row};
 use crate::io::deadline::Deadline;
 use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
-use crate::io::stat::{Kind, Rights, Stamp, Status};
+use crate::io::stat::{FolderRights, Kind, Stamp, Status};
 use crate::report::Report;
 
 /// Rows settled in one transaction.
@@ -451,15 +451,25 @@ impl<'a> Context<'a> {
     }
 
     /// A stamp with the rights that are remembered beside it: what is found now, unless somebody
-    /// may have put it there who was not known before.
+    /// may have put it there.
     pub(crate) fn with_rights(&self, before: Option<&BaseFile>, stamp: Stamp) -> Stamp {
-        let known = before.and_then(|base| base.stamp.rights);
-        let rights = self.rights_now(known, stamp.rights);
+        let known = before.and_then(|base| Some((base.stamp.rights?, base.stamp)));
+        let rights = match (known, stamp.rights) {
+            (Some((known, before)), Some(now)) => {
+                let is_same = is_same_file(&before, &stamp);
+                Some(known.or_narrower(now, self.env.disk.user(), is_same))
+            }
+            (known, now) => now.or(known.map(|(known, _)| known)),
+        };
         Stamp { rights, ..stamp }
     }
 
-    /// The rights that are remembered of what had `known`, and is found with `now`.
-    pub(crate) fn rights_now(&self, known: Option<Rights>, now: Option<Rights>) -> Option<Rights> {
+    /// The rights that are remembered of a folder that had `known`, and is found with `now`.
+    pub(crate) fn folder_rights_now(
+        &self,
+        known: Option<FolderRights>,
+        now: Option<FolderRights>,
+    ) -> Option<FolderRights> {
         match (known, now) {
             (Some(known), Some(now)) => Some(known.or_narrower(now, self.env.disk.user())),
             (known, now) => now.or(known),

@@ -343,7 +343,7 @@ fn refresh_stamp<'a>(
             base.racy = racy;
         }
         (Base::Folder, Local::Folder { rights, .. }) => {
-            let rights = cx.rights_now(row.folder_rights, Some(rights));
+            let rights = cx.folder_rights_now(row.folder_rights, Some(rights));
             if row.folder_rights == rights {
                 return Ok(());
             }
@@ -372,7 +372,7 @@ fn adopt<'a>(
     cx.note_done(&item.row.key);
     let mut row = item.row;
     let was_in_step = row.base_file().is_some();
-    row.folder_rights = cx.rights_now(row.folder_rights, item.local.folder_rights());
+    row.folder_rights = cx.folder_rights_now(row.folder_rights, item.local.folder_rights());
     row.settle(base, &item.name);
     if let (Base::File(base), true) = (&mut row.base, was_in_step) {
         // It may have been brought back by a pass that broke off before it could settle it.

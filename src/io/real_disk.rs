@@ -216,9 +216,16 @@ impl RealDisk {
 
     fn status_of(&self, stat: &Stat, fd: BorrowedFd<'_>) -> Status {
         let mut status = status_of(stat);
-        // Only a file surely lies on the filesystem of `fd`; a folder's stamp is never compared.
-        if status.kind != Kind::File {
-            return status;
+        let is_known = || self.keeps_inodes.borrow().contains_key(&status.device);
+        match status.kind {
+            Kind::File => {}
+            // Only a file surely lies on the filesystem of `fd`: a folder may be a mount.
+            Kind::Folder if is_known() || lies_on(fd, status.device) => {}
+            Kind::Folder => {
+                status.stamp.inode = 0;
+                return status;
+            }
+            Kind::Link | Kind::Special => return status,
         }
         let keeps = match self.last_device.get() {
             Some((device, keeps)) if device == status.device => keeps,
@@ -248,6 +255,7 @@ impl RealDisk {
             )));
         }
         Ok(Box::new(RealFile {
+            owner: self.owner.clone(),
             keeps_inodes: status.stamp.inode != 0,
             file: File::from(fd),
             shown,
@@ -430,7 +438,10 @@ impl ReadDisk for RealDisk {
         };
         let fd = fd.map_err(wrap)?;
         drop(as_owner);
-        access_of(fd.as_fd()).map_err(wrap)
+        let mut access = access_of(fd.as_fd()).map_err(wrap)?;
+        let stat = rustix::fs::fstat(&fd).map_err(wrap)?;
+        access.stamp = self.status_of(&stat, fd.as_fd()).stamp;
+        Ok(access)
     }
 
     fn user(&self) -> u32 {
@@ -507,22 +518,18 @@ impl Disk for RealDisk {
             self.in_parent(path, |dir, name| {
                 rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(mode))?;
                 if let Some(rights) = rights {
-                    return Ok(Some((self.new_dir(dir, name)?, *rights)));
+                    return give_dir(&self.new_dir(dir, name)?, rights, self.user());
                 }
                 let parent = rights_in(&rustix::fs::statat(dir, ".", AtFlags::SYMLINK_NOFOLLOW)?);
                 if self.user() != 0 || (parent.uid, parent.gid) == (0, 0) {
-                    return Ok(None);
+                    return Ok(());
                 }
                 let made = self.new_dir(dir, name)?;
                 let mode = rustix::fs::fstat(&made)?.st_mode & 0o777;
-                Ok(Some((made, Rights { mode, ..parent })))
+                give_dir(&made, &Rights { mode, ..parent }, self.user())
             })
         });
-        let given = made.and_then(|made| match made {
-            Some((made, rights)) => give_dir(&made, &rights, self.user()),
-            None => Ok(()),
-        });
-        given.map_err(|errno| self.denied(errno, "make directory", path))
+        made.map_err(|errno| self.denied(errno, "make directory", path))
     }
 
     fn remove_file(&self, path: &RelPath) -> io::Result<()> {
@@ -576,9 +583,16 @@ struct RealFile {
     file: File,
     shown: String,
     keeps_inodes: bool,
+    /// Whose ids it is given away under: whoever holds it open could have root give his bytes to
+    /// others.
+    owner: Option<OwnerIds>,
 }
 
 impl RealFile {
+    fn as_owner(&self) -> Result<Option<TakenOn>, Errno> {
+        self.owner.as_ref().map(OwnerIds::take_on).transpose()
+    }
+
     fn now(&self) -> io::Result<Status> {
         let stat =
             rustix::fs::fstat(&self.file).map_err(|errno| said(errno, "stat", &self.shown))?;
@@ -630,15 +644,20 @@ impl WriteFile for RealFile {
         if !self.keeps_inodes {
             return Ok(());
         }
-        give(access, self.file.as_fd())
-            .map_err(|errno| said(errno, "change the mode of", &self.shown))
+        let given = self
+            .as_owner()
+            .and_then(|_as_owner| give(access, self.file.as_fd()));
+        given.map_err(|errno| said(errno, "change the mode of", &self.shown))
     }
 
     fn set_owner(&mut self, owner: &Rights) -> io::Result<()> {
         if !self.keeps_inodes {
             return Ok(());
         }
-        give_owner(owner, self.file.as_fd())
+        let given = self
+            .as_owner()
+            .and_then(|_as_owner| give_owner(owner, self.file.as_fd()));
+        given
             .map(drop)
             .map_err(|errno| said(errno, "change the owner of", &self.shown))
     }
@@ -730,6 +749,10 @@ fn is_empty(dir: &OwnedFd) -> Result<bool, Errno> {
         }
     }
     Ok(true)
+}
+
+fn lies_on(fd: BorrowedFd<'_>, device: u64) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_dev == device)
 }
 
 fn keeps_inodes(fd: BorrowedFd<'_>) -> bool {

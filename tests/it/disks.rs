@@ -459,6 +459,7 @@ fn mode_and_time_of_a_new_file_are_as_they_were_set() {
             },
             list: AccessList::AsMade,
             is_alone: true,
+            stamp: Stamp::default(),
         };
         file.set_access(&wanted).unwrap();
         assert_eq!(on.status("f").mode, 0o750);

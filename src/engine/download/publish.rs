@@ -11,13 +11,12 @@ use super::copy_name::{CopyName, report_conflict};
 use super::downloads::Downloads;
 use super::staged::{Existing, StagedFile};
 use crate::core::decide::Direction;
-use crate::core::path::{Key, RelPath};
+use crate::core::path::RelPath;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::Base;
-use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
 use crate::report::{Change, in_brackets};
 
@@ -33,7 +32,7 @@ impl<'a> Downloads<'a> {
         self.publish_if_full(cx)
     }
 
-    fn publish_if_full(&mut self, cx: &mut Context<'a>) -> Result<()> {
+    pub(super) fn publish_if_full(&mut self, cx: &mut Context<'a>) -> Result<()> {
         let publish_queue = &self.publish_queue;
         let is_full = publish_queue.staged.len() >= BATCH_FILES
             || publish_queue.renamed.len() >= 2 * BATCH_FILES;
@@ -258,37 +257,6 @@ impl<'a> Downloads<'a> {
         }
     }
 
-    /// Makes a folder Dropbox has.
-    pub(crate) fn make_local_folder(&mut self, cx: &mut Context<'a>, mut item: Item) -> Result<()> {
-        let Some(path) = local_path(cx, &item) else {
-            return Ok(());
-        };
-        if !self.ensure_dir(cx, &item) {
-            return Ok(());
-        }
-        let made = cx
-            .check_device(&item.dir, item.device)
-            .and_then(|()| self.disk.make_dir(&path, item.row.folder_rights.as_ref()));
-        match made {
-            Ok(()) => cx
-                .env
-                .report
-                .changed(Change::MakeLocalFolder, &item.display_path, ""),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                not_stored(cx, &item.display_path, &error);
-                return Ok(());
-            }
-        }
-        self.durable.touch(&item.dir, item.device);
-        if let Ok(Some(status)) = self.disk.status(&path) {
-            item.row.folder_rights = cx.rights_now(item.row.folder_rights, Some(status.rights()));
-        }
-        // Settled once it is durable: a lost folder must not look like a removed one.
-        self.publish_queue.renamed.push((item, Base::Folder));
-        self.publish_if_full(cx)
-    }
-
     /// Takes over a file that has its new name already.
     pub(crate) fn publish_moved(
         &mut self,
@@ -301,33 +269,6 @@ impl<'a> Downloads<'a> {
         self.publish_queue.renamed.push((new, base));
         self.publish_queue.renamed.push((old, Base::None));
         self.publish_if_full(cx)
-    }
-
-    /// Makes the directories a download needs.
-    pub(crate) fn ensure_dir(&mut self, cx: &mut Context<'a>, item: &Item) -> bool {
-        if let Ok(Some(status)) = self.disk.status(&item.dir)
-            && status.kind == Kind::Folder
-        {
-            return true;
-        }
-        let mut dir = RelPath::root();
-        for component in item.dir.components() {
-            let Ok(next) = dir.join(component) else {
-                return false;
-            };
-            let row = cx.env.index.row(&Key::of(next.as_str())).ok().flatten();
-            let rights = row.and_then(|row| row.folder_rights);
-            match self.disk.make_dir(&next, rights.as_ref()) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    not_stored(cx, &item.display_path, &error);
-                    return false;
-                }
-            }
-            dir = next;
-        }
-        true
     }
 }
 

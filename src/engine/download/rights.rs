@@ -8,9 +8,10 @@ use super::downloads::{Downloads, fresh_temp};
 use super::staged::{Existing, StagedFile};
 use crate::core::path::RelPath;
 use crate::engine::context::Context;
-use crate::engine::item::Item;
+use crate::engine::item::{Item, is_same_file};
+use crate::error::Result;
 use crate::io::disk::Access;
-use crate::io::stat::{AccessList, FileAccess, Rights};
+use crate::io::stat::{AccessList, FileAccess, Rights, Stamp};
 
 /// The bits that let a program run as its owner or group.
 const SET_ID_BITS: u32 = 0o6000;
@@ -19,18 +20,45 @@ impl<'a> Downloads<'a> {
     /// Gives a verified file what it is to have in its place, right before it is put there. One
     /// that is to take the place of a file that is gone by now was changed meanwhile.
     pub(super) fn give_rights(
-        &self,
+        &mut self,
         cx: &Context<'_>,
         staged: &mut StagedFile,
         target: &RelPath,
     ) -> io::Result<()> {
-        match staged.replaces {
-            Existing::File(_) | Existing::Kept(_) => {
-                let wanted = self.rights_there(cx, &staged.item, target)?;
-                staged.file.set_access(&wanted)
-            }
-            Existing::Nothing | Existing::Tree => self.give_own_rights(cx, staged),
+        let wanted = match staged.replaces {
+            Existing::File(_) | Existing::Kept(_) => self.rights_there(cx, &staged.item, target)?,
+            Existing::Nothing | Existing::Tree => match self.own_rights(cx, staged)? {
+                Some(wanted) => wanted,
+                None => return self.give_owner_of_dir(cx, staged),
+            },
+        };
+        // RACE: a folder that is exchanged right now is not noticed.
+        let wanted = self.behind_folders(cx, &staged.item, wanted)?;
+        staged.file.set_access(&wanted)?;
+        if cx.env.host.is_root() && self.disk.user() != wanted.rights.uid {
+            self.tell_other_owner(cx, staged, &wanted)?;
         }
+        Ok(())
+    }
+
+    /// Root gives no file to anybody but the owner of the content dir.
+    fn tell_other_owner(
+        &self,
+        cx: &Context<'_>,
+        staged: &StagedFile,
+        wanted: &FileAccess,
+    ) -> io::Result<()> {
+        let now = staged.file.status()?;
+        if now.uid != wanted.rights.uid {
+            let text = format!(
+                "it belonged to user {}, and belongs to user {} now, as the content dir does: what \
+                 root is given by its owner it gives to nobody else",
+                wanted.rights.uid, now.uid
+            );
+            let report = cx.env.report;
+            report.remark(log::Level::Info, &staged.item.display_path, &text);
+        }
+        Ok(())
     }
 
     /// What a file may have that takes the place of the one at `target`.
@@ -60,34 +88,73 @@ impl<'a> Downloads<'a> {
             None if there.rights.uid != user => self.new_access(cx, &item.dir)?.rights,
             None => there.rights,
         };
-        Ok(narrowed(there, known, user))
+        let before = item.row.base_file().map(|base| base.stamp);
+        Ok(narrowed(there, known, before, user))
     }
 
     /// The rights of a file where none is: those it had when it was last in step, else those of
-    /// any new file.
-    fn give_own_rights(&self, cx: &Context<'_>, staged: &mut StagedFile) -> io::Result<()> {
-        if let Some(rights) = known_rights(&staged.item) {
-            return staged.file.set_access(&FileAccess {
+    /// any new file, which it has already unless it was kept private.
+    fn own_rights(
+        &mut self,
+        cx: &Context<'_>,
+        staged: &StagedFile,
+    ) -> io::Result<Option<FileAccess>> {
+        let item = &staged.item;
+        if let Some(rights) = self.remembered(cx, item).map_err(io::Error::other)? {
+            return Ok(Some(FileAccess {
                 rights,
-                list: AccessList::AsMade,
+                list: AccessList::Nothing,
                 is_alone: true,
-            });
+                stamp: Stamp::default(),
+            }));
         }
-        match staged.access {
-            Access::Private => {
-                let new = self.new_access(cx, &staged.item.dir)?;
-                staged.file.set_access(&new)
-            }
-            Access::Shared if cx.env.host.is_root() => match self.disk.status(&staged.item.dir)? {
-                Some(dir) => staged.file.set_owner(&Rights {
-                    mode: 0,
-                    uid: dir.uid,
-                    gid: dir.gid,
-                }),
-                None => Ok(()),
+        if staged.access == Access::Shared {
+            return Ok(None);
+        }
+        let mut new = self.new_access(cx, &item.dir)?;
+        if is_unknown(item) {
+            new.rights = new.rights.narrowed_to(0o700);
+            new.list = AccessList::Nothing;
+        }
+        Ok(Some(new))
+    }
+
+    /// As root a new file belongs to whom its directory belongs to.
+    fn give_owner_of_dir(&self, cx: &Context<'_>, staged: &mut StagedFile) -> io::Result<()> {
+        match self.disk.status(&staged.item.dir)? {
+            Some(dir) if cx.env.host.is_root() => staged.file.set_owner(&Rights {
+                mode: 0,
+                uid: dir.uid,
+                gid: dir.gid,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is remembered of a file that is not here.
+    fn remembered(&mut self, cx: &Context<'_>, item: &Item) -> Result<Option<Rights>> {
+        match known_rights(item) {
+            Some(known) => Ok(Some(known)),
+            None => self.origins.of_file(cx, &item.row),
+        }
+    }
+
+    /// Who may read a file that comes down before it has its rights.
+    pub(super) fn access_at_first(
+        &mut self,
+        cx: &Context<'_>,
+        item: &Item,
+        replaces: Existing,
+    ) -> Result<Access> {
+        Ok(match replaces {
+            Existing::File(_) | Existing::Kept(_) => Access::Private,
+            Existing::Nothing | Existing::Tree if self.is_kept_out(cx, item)? => Access::Private,
+            Existing::Nothing | Existing::Tree if is_unknown(item) => Access::Private,
+            Existing::Nothing | Existing::Tree => match self.remembered(cx, item)? {
+                Some(_) => Access::Private,
+                None => Access::Shared,
             },
-            Access::Shared => Ok(()),
-        }
+        })
     }
 
     /// What a new file gets in a directory: umask and directory say so. As root it belongs to whom
@@ -108,13 +175,9 @@ impl<'a> Downloads<'a> {
     }
 }
 
-/// Who may read a file that comes down before it has its rights.
-pub(super) fn access_at_first(item: &Item, replaces: Existing) -> Access {
-    match replaces {
-        Existing::File(_) | Existing::Kept(_) => Access::Private,
-        Existing::Nothing | Existing::Tree if known_rights(item).is_some() => Access::Private,
-        Existing::Nothing | Existing::Tree => Access::Shared,
-    }
+/// It was in step when nobody kept in mind whom it let in.
+fn is_unknown(item: &Item) -> bool {
+    item.row.base_file().is_some() && known_rights(item).is_none()
 }
 
 fn known_rights(item: &Item) -> Option<Rights> {
@@ -122,18 +185,19 @@ fn known_rights(item: &Item) -> Option<Rights> {
 }
 
 /// What stands there counts if nobody but the owner that was known, or we, can have put it there.
-fn narrowed(there: FileAccess, known: Rights, user: u32) -> FileAccess {
+fn narrowed(there: FileAccess, known: Rights, before: Option<Stamp>, user: u32) -> FileAccess {
+    let is_same = before.is_some_and(|before| is_same_file(&before, &there.stamp));
     let rights = match there.is_alone {
-        true => known.or_narrower(there.rights, user),
+        true => known.or_narrower(there.rights, user, is_same),
         // A link to something else.
         false => known.narrowed_to(there.rights.mode),
     };
-    match rights == there.rights {
+    match rights == there.rights && (is_same || before.is_none()) {
         true => there,
         false => FileAccess {
             rights,
-            list: AccessList::AsMade,
-            is_alone: true,
+            list: AccessList::Nothing,
+            ..there
         },
     }
 }

@@ -269,6 +269,7 @@ impl ReadDisk for SimDisk {
                 None => AccessList::Nothing,
             },
             is_alone: tree.count_names(ino) == 1,
+            stamp: tree.status(ino).stamp,
         })
     }
 
