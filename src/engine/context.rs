@@ -19,7 +19,7 @@ use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
 use crate::engine::file_clock::FileClock;
-use crate::engine::item::{Item, Local, is_same_file};
+use crate::engine::item::{Item, Local};
 use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
 use crate::engine::under_way::UnderWay;
@@ -28,7 +28,7 @@ use crate::index::{Base, BaseFile, Index, Meta, Reason, Row};
 use crate::io::deadline::Deadline;
 use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
-use crate::io::stat::{FolderRights, Kind, Stamp, Status};
+use crate::io::stat::{FolderRights, Kind, Rights, Stamp, Status};
 use crate::report::Report;
 
 /// Rows settled in one transaction.
@@ -452,16 +452,35 @@ impl<'a> Context<'a> {
 
     /// A stamp with the rights that are remembered beside it: what is found now, unless somebody
     /// may have put it there.
-    pub(crate) fn with_rights(&self, before: Option<&BaseFile>, stamp: Stamp) -> Stamp {
+    pub(crate) fn with_rights(
+        &self,
+        path: &RelPath,
+        before: Option<&BaseFile>,
+        stamp: Stamp,
+    ) -> Stamp {
         let known = before.and_then(|base| Some((base.stamp.rights?, base.stamp)));
         let rights = match (known, stamp.rights) {
-            (Some((known, before)), Some(now)) => {
-                let is_same = is_same_file(&before, &stamp);
-                Some(known.or_narrower(now, self.env.disk.user(), is_same))
-            }
+            (Some((known, before)), Some(now)) => Some(self.rights_now(path, known, &before, now)),
             (known, now) => now.or(known.map(|(known, _)| known)),
         };
         Stamp { rights, ..stamp }
+    }
+
+    /// The rights that are remembered of the file at `path` that had `known` at the stamp `before`,
+    /// and is found with `now`.
+    fn rights_now(&self, path: &RelPath, known: Rights, before: &Stamp, now: Rights) -> Rights {
+        let disk = self.env.disk;
+        let counts = known.or_narrower(now, disk.user(), false);
+        if !counts.is_held() {
+            return counts;
+        }
+        // It is looked at closely only where that matters.
+        match disk.access(path) {
+            Ok(found) if found.rights.mode == now.mode => {
+                known.or_narrower(now, disk.user(), found.is_of(before))
+            }
+            _ => counts,
+        }
     }
 
     /// The rights that are remembered of a folder that had `known`, and is found with `now`.
@@ -489,7 +508,10 @@ impl<'a> Context<'a> {
             (before.local, before.row.remote_side()),
             (Local::File(_), Side::File(_))
         );
-        let stamp = self.with_rights(before.row.base_file(), stamp);
+        let stamp = match before.path() {
+            Ok(path) => self.with_rights(&path, before.row.base_file(), stamp),
+            Err(_) => stamp,
+        };
         let now = self.last_guarded_pass + 1;
         let (arrived_in_pass, reappeared) = match before.row.base_file() {
             Some(base) if was_on_both => (base.arrived_in_pass, base.reappeared),

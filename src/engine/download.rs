@@ -8,6 +8,7 @@ mod fetch;
 pub(crate) mod folders;
 mod origins;
 mod partial;
+pub(crate) mod private_folders;
 pub mod publish;
 mod rights;
 pub mod staged;

@@ -330,6 +330,9 @@ fn refresh_stamp<'a>(
     item: Item,
     observed: &Observed,
 ) -> Result<()> {
+    let Ok(path) = item.path() else {
+        return Ok(());
+    };
     let mut row = item.row;
     match (&mut row.base, item.local) {
         (Base::File(base), Local::File(_)) if observed.side == Side::File(Content::Same) => {
@@ -339,7 +342,7 @@ fn refresh_stamp<'a>(
             if is_same && base.racy == racy {
                 return Ok(());
             }
-            base.stamp = cx.with_rights(Some(base), observed.stamp);
+            base.stamp = cx.with_rights(&path, Some(base), observed.stamp);
             base.racy = racy;
         }
         (Base::Folder, Local::Folder { rights, .. }) => {

@@ -16,7 +16,7 @@ const LIST_BYTES_MAX: usize = 8192;
 /// What the group of a file may do.
 const GROUP: u32 = 0o070;
 
-/// What a file has at this moment, without its stamp. Set-user-id and set-group-id bits are left
+/// What a file has at this moment, but for which one it is. Set-user-id and set-group-id bits are left
 /// out.
 ///
 /// # Errors
@@ -38,6 +38,7 @@ pub(super) fn access_of(file: BorrowedFd<'_>) -> Result<FileAccess, Errno> {
         list,
         is_alone: stat.st_nlink <= 1,
         stamp: Stamp::default(),
+        born_ns: None,
     })
 }
 

@@ -441,6 +441,7 @@ impl ReadDisk for RealDisk {
         let mut access = access_of(fd.as_fd()).map_err(wrap)?;
         let stat = rustix::fs::fstat(&fd).map_err(wrap)?;
         access.stamp = self.status_of(&stat, fd.as_fd()).stamp;
+        access.born_ns = born_ns(fd.as_fd()).and_then(|born| i64::try_from(born).ok());
         Ok(access)
     }
 
@@ -765,7 +766,7 @@ fn magic_of(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     Ok(u64::try_from(i128::from(found.f_type) & 0xffff_ffff).unwrap_or(0))
 }
 
-/// When a directory was made, where its filesystem keeps that and the kernel tells.
+/// When a file or directory was made, where its filesystem keeps that and the kernel tells.
 fn born_ns(fd: BorrowedFd<'_>) -> Option<i128> {
     let told = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
     let born = told.stx_btime;

@@ -154,6 +154,33 @@ pub struct FileAccess {
     pub is_alone: bool,
     /// Which one it is.
     pub stamp: Stamp,
+    /// When it was made, nanoseconds since 1970, where that is known.
+    pub born_ns: Option<i64>,
+}
+
+impl FileAccess {
+    /// Rights and no list, of no file in particular.
+    #[must_use]
+    pub fn only(rights: Rights) -> FileAccess {
+        FileAccess {
+            rights,
+            list: AccessList::Nothing,
+            is_alone: true,
+            stamp: Stamp::default(),
+            born_ns: None,
+        }
+    }
+
+    /// Whether this is the file that had the stamp `before`, whatever was done to it since. The
+    /// number of its inode alone does not tell: that of a file that is gone goes to a new one.
+    #[must_use]
+    pub fn is_of(&self, before: &Stamp) -> bool {
+        let of = |stamp: &Stamp| (stamp.size, stamp.mtime_ns);
+        let is_unchanged = of(&self.stamp) == of(before);
+        let is_as_old = self.born_ns.is_some_and(|born| born <= before.ctime_ns);
+        let inode = self.stamp.inode;
+        inode != 0 && inode == before.inode && (is_unchanged || is_as_old)
+    }
 }
 
 /// What becomes of the access list of the new file.

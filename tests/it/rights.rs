@@ -202,7 +202,7 @@ fn s4_a_folder_of_somebody_else_in_its_place_is_not_what_is_remembered() {
     world.mkdir("d/sub");
     world.disk().set_mode("d/sub", 0o777);
     world.disk().set_owner("d/sub", (NEIGHBOUR, NEIGHBOUR));
-    world.sync_ok();
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
     world.remove("d/sub");
     world.sync_ok();
     assert_eq!(world.hands().mode("d/sub"), 0o700);
@@ -431,13 +431,14 @@ fn s4_a_folder_in_the_place_of_a_private_one_shows_nothing_to_others() {
                     let found = world.hands().mode(&path);
                     assert_eq!(found, 0o600, "{mode} {is_his} {path}");
                 }
-                assert!(outcome.log.contains("chmod 700"), "{outcome:?}");
+                let is_told = |problem: &String| problem.contains("chmod 700");
+                assert!(outcome.problems.values().any(is_told), "{outcome:?}");
             }
             // The one that was here comes back, and all is as it was.
             if is_his {
                 world.remove("priv");
             } else {
-                world.hands().rename("priv", "public");
+                world.hands().rename("priv", "aside");
             }
             world.hands().rename(".x", "priv");
             world.dropbox.put("/priv/later", b"later");
@@ -464,7 +465,7 @@ fn s4_the_owner_of_a_folder_goes_on_deciding() {
     world.remove("priv");
     world.mkdir("priv");
     world.disk().set_mode("priv", 0o755);
-    world.sync_ok();
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
     world.disk().set_mode("priv", 0o700);
     world.sync_ok();
     world.disk().set_mode("priv", 0o755);
@@ -542,4 +543,45 @@ fn s4_a_file_that_moves_in_dropbox_and_is_fetched_keeps_its_rights() {
     world.sync_ok();
     assert_eq!(world.read("renamed").as_deref(), Some("v1"));
     assert_eq!(world.hands().mode("renamed"), 0o600);
+}
+
+#[test]
+fn s4_the_number_of_an_inode_that_is_used_again_opens_no_file() {
+    let world = private(0o600);
+    world.dropbox.put("/d/public", b"public");
+    world.sync_ok();
+    world.clock.advance(10);
+    let number = |path: &str| {
+        let disk = world.disk();
+        let tree = disk.tree();
+        tree.status(tree.find(path).unwrap()).stamp.inode
+    };
+    let was = number("d/secret");
+    world.remove("d/secret");
+    // A new one of ours gets its number, and is put in its place.
+    while {
+        world.put("d/new", "public");
+        number("d/new") != was
+    } {
+        world
+            .hands()
+            .rename("d/new", &format!("d/{}", number("d/new")));
+    }
+    world.hands().rename("d/new", "d/secret");
+    world.dropbox.put("/d/secret", b"v2");
+    world.sync_ok();
+    assert_eq!(world.read("d/secret").as_deref(), Some("v2"));
+    assert_eq!(secret(&world), (0o600, (0, 0)));
+}
+
+#[test]
+fn s4_what_comes_into_a_private_folder_is_private_until_it_is_in_place() {
+    let world = with_private_folder("DROPBOX_TO_LOCAL");
+    world.dropbox.put("/priv/new", b"new");
+    world.sync_but_before(Op::SyncFilesystem, "", |disk| {
+        let all: Vec<_> = disk.tree().list("priv").unwrap();
+        let temp = all.iter().find(|(name, _)| name.ends_with(".tmp"));
+        assert_eq!(temp.map(|(_, status)| status.mode), Some(0o600));
+    });
+    assert_eq!(world.hands().mode("priv/new"), 0o644);
 }

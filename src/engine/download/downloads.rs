@@ -1,19 +1,17 @@
 //! What the downloads of a pass hold while it lasts.
 
-use std::collections::{BTreeSet, HashMap};
 use std::io;
 
-use super::folders::KeepingOut;
 use super::origins::Origins;
+use super::private_folders::PrivateFolders;
 use super::staged::PublishQueue;
 use crate::core::decide::Action;
-use crate::core::path::{Key, RelPath};
+use crate::core::path::RelPath;
 use crate::dropbox::api::Api;
 use crate::engine::context::Context;
 use crate::engine::durable::Durable;
 use crate::engine::item::{Item, Observed};
 use crate::io::disk::Disk;
-use crate::io::stat::FolderRights;
 
 /// What is brought down in this pass.
 pub(crate) struct Downloads<'a> {
@@ -22,12 +20,7 @@ pub(crate) struct Downloads<'a> {
     pub(in crate::engine) durable: Durable<'a>,
     pub(super) publish_queue: PublishQueue,
     pub(super) origins: Origins,
-    /// Folders made in this pass that keep some out.
-    pub(super) made_private: HashMap<Key, FolderRights>,
-    /// Of the directory asked about last.
-    pub(super) keeping_out: Option<KeepingOut>,
-    /// Folders that were told to be other ones than were known.
-    pub(super) told_opened: BTreeSet<RelPath>,
+    pub(in crate::engine) private_folders: PrivateFolders,
     /// Files that failed in an earlier pass: they come after all others of a walk.
     pub(in crate::engine) last: Vec<(Item, Observed, Action)>,
 }
@@ -41,9 +34,7 @@ impl<'a> Downloads<'a> {
             durable: Durable::new(disk),
             publish_queue: PublishQueue::default(),
             origins: Origins::default(),
-            made_private: HashMap::new(),
-            keeping_out: None,
-            told_opened: BTreeSet::new(),
+            private_folders: PrivateFolders::default(),
             last: Vec::new(),
         }
     }

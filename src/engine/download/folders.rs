@@ -2,24 +2,61 @@
 
 use std::io;
 
+use super::copy_name::{CopyName, report_conflict};
 use super::downloads::Downloads;
 use super::publish::{local_path, not_stored};
 use crate::core::path::{Key, RelPath};
 use crate::engine::context::Context;
-use crate::engine::item::Item;
+use crate::engine::item::{Item, Local, Observed};
 use crate::error::Result;
 use crate::index::{Base, Row};
-use crate::io::stat::{FileAccess, FolderRights, Kind, Rights};
-use crate::report::{Change, printable};
-
-/// The folders that keep some out of a directory.
-pub(crate) struct KeepingOut {
-    dir: Key,
-    /// Those it lies in, and it itself, as they were known.
-    folders: Vec<(RelPath, FolderRights)>,
-}
+use crate::io::stat::{FolderRights, Kind, Rights};
+use crate::report::Change;
 
 impl<'a> Downloads<'a> {
+    /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
+    pub(crate) fn set_aside(
+        &mut self,
+        cx: &mut Context<'a>,
+        item: Item,
+        observed: Observed,
+    ) -> Result<()> {
+        let moved = item.path().map_err(io::Error::other).and_then(|target| {
+            let copy = self.copy_name(cx, &item, &target, &observed)?;
+            if !self.still_is(&target, &observed)? {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            match copy {
+                CopyName::Free(copy) => self.disk.rename_new(&target, &copy).map(|()| copy),
+                CopyName::Kept(copy) => self.disk.remove_file(&target).map(|()| copy),
+            }
+        });
+        match moved {
+            Ok(copy) => {
+                let text = format!("Dropbox has a folder; local file kept as {}", copy.name());
+                report_conflict(cx, &item, &text);
+                self.make_local_folder(
+                    cx,
+                    Item {
+                        local: Local::Gone,
+                        ..item
+                    },
+                )
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let why = "it changed here meanwhile";
+                cx.defer(&item, why, why);
+                Ok(())
+            }
+            Err(error) => {
+                cx.env
+                    .report
+                    .problem(&item.display_path, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
     /// Makes a folder Dropbox has.
     pub(crate) fn make_local_folder(&mut self, cx: &mut Context<'a>, mut item: Item) -> Result<()> {
         let Some(path) = local_path(cx, &item) else {
@@ -49,7 +86,8 @@ impl<'a> Downloads<'a> {
         let now = self.disk.status(&path).ok().flatten();
         let now = now.map(|status| status.folder_rights());
         item.row.folder_rights = cx.folder_rights_now(known, now);
-        self.note_made(&item.row.key, item.row.folder_rights);
+        self.private_folders
+            .note_made(&item.row.key, item.row.folder_rights);
         // Settled once it is durable: a lost folder must not look like a removed one.
         self.publish_queue.renamed.push((item, Base::Folder));
         self.publish_if_full(cx)
@@ -97,7 +135,8 @@ impl<'a> Downloads<'a> {
         if row.folder_rights.is_none() {
             let known = rights.map(|rights| FolderRights { rights, inode: 0 });
             let now = self.disk.status(path)?.map(|status| status.folder_rights());
-            self.note_made(&key, cx.folder_rights_now(known, now));
+            self.private_folders
+                .note_made(&key, cx.folder_rights_now(known, now));
         }
         Ok(())
     }
@@ -120,102 +159,6 @@ impl<'a> Downloads<'a> {
                 }))
             }
             _ => self.origins.of_folder(cx, &row.key),
-        }
-    }
-
-    /// A folder was made in this pass: the index does not tell yet whom it lets in.
-    fn note_made(&mut self, key: &Key, rights: Option<FolderRights>) {
-        self.keeping_out = None;
-        if let Some(rights) = rights.filter(|known| known.rights.keeps_out()) {
-            self.made_private.insert(key.clone(), rights);
-        }
-    }
-
-    /// Whether some are to be kept out of the directory of an item.
-    pub(crate) fn is_kept_out(&mut self, cx: &Context<'_>, item: &Item) -> Result<bool> {
-        Ok(!self.keeping_out(cx, item)?.is_empty())
-    }
-
-    fn keeping_out(&mut self, cx: &Context<'_>, item: &Item) -> Result<&[(RelPath, FolderRights)]> {
-        let parent = item.row.key.parent().unwrap_or_default();
-        if self
-            .keeping_out
-            .as_ref()
-            .is_none_or(|last| last.dir != parent)
-        {
-            let mut folders = Vec::new();
-            let (mut above, mut dir) = (item.row.key.parent(), item.dir.clone());
-            while let Some(key) = above.filter(|_| !dir.is_root()) {
-                let known = match self.made_private.get(&key) {
-                    Some(made) => Some(*made),
-                    None => cx.env.index.row(&key)?.and_then(|row| row.folder_rights),
-                };
-                if let Some(known) = known.filter(|known| known.rights.keeps_out()) {
-                    folders.push((dir.clone(), known));
-                }
-                (above, dir) = (key.parent(), dir.parent());
-            }
-            self.keeping_out = Some(KeepingOut {
-                dir: parent,
-                folders,
-            });
-        }
-        Ok(self
-            .keeping_out
-            .as_ref()
-            .map_or(&[], |found| &found.folders))
-    }
-
-    /// The folders an item lies in, as they were known, that are other ones now and let others in.
-    pub(crate) fn opened_folders(
-        &mut self,
-        cx: &Context<'_>,
-        item: &Item,
-    ) -> Result<Vec<(RelPath, Rights)>> {
-        let disk = self.disk;
-        let mut opened = Vec::new();
-        for (dir, known) in self.keeping_out(cx, item)? {
-            let status = disk.status(dir).ok().flatten();
-            let now = status.filter(|status| status.kind == Kind::Folder);
-            let is_opened = |now: FolderRights| known.is_opened_by(now, disk.user());
-            if now.is_none_or(|now| is_opened(now.folder_rights())) {
-                opened.push((dir.clone(), known.rights));
-            }
-        }
-        Ok(opened)
-    }
-
-    /// What a file gets in a directory that others have opened: it lets in nobody whom the folders
-    /// kept out that were there.
-    pub(super) fn behind_folders(
-        &mut self,
-        cx: &Context<'_>,
-        item: &Item,
-        access: FileAccess,
-    ) -> io::Result<FileAccess> {
-        let opened = self.opened_folders(cx, item).map_err(io::Error::other)?;
-        let mut rights = access.rights;
-        for (dir, known) in &opened {
-            rights = rights.behind(*known);
-            if self.told_opened.insert(dir.clone()) {
-                let text = format!(
-                    "the folder {} is not the one that was here, and lets others in: what comes \
-                     into it is kept from them. If it is yours and is to stay, give it the \
-                     permissions that one had: chmod {:o}",
-                    printable(dir.as_str()),
-                    known.mode & 0o777,
-                );
-                let report = cx.env.report;
-                report.remark(log::Level::Warn, &item.display_path, &text);
-            }
-        }
-        match opened.is_empty() {
-            true => Ok(access),
-            false => Ok(FileAccess {
-                rights,
-                list: crate::io::stat::AccessList::Nothing,
-                ..access
-            }),
         }
     }
 }

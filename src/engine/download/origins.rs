@@ -1,5 +1,5 @@
-//! Where files come from that Dropbox has elsewhere now: what is made for them lets in nobody who was
-//! kept out there.
+//! Where files come from that Dropbox has elsewhere now: what is made for them lets in nobody who
+//! was kept out there.
 
 use std::collections::HashMap;
 
@@ -16,21 +16,21 @@ const GONE_MAX: usize = 10_000;
 /// Files that Dropbox had no more under the name they have here when the first new thing came.
 #[derive(Default)]
 pub(crate) struct Origins {
-    gone: Option<Gone>,
+    gone: Option<GoneBefore>,
     /// New folders, the folder each comes from, and what it gets.
     folders: HashMap<Key, (Key, Option<Rights>)>,
 }
 
 #[derive(Default)]
-struct Gone {
+struct GoneBefore {
     by_content: HashMap<ContentHash, Vec<Key>>,
     by_name: HashMap<String, Vec<Key>>,
 }
 
 impl Origins {
-    fn gone(&mut self, cx: &Context<'_>) -> Result<&Gone> {
+    fn gone(&mut self, cx: &Context<'_>) -> Result<&GoneBefore> {
         if self.gone.is_none() {
-            let mut gone = Gone::default();
+            let mut gone = GoneBefore::default();
             if cx.had_base {
                 gone.by_content = cx.env.index.gone_remotely(GONE_MAX)?;
             }
@@ -161,7 +161,7 @@ impl Origins {
     }
 }
 
-impl Gone {
+impl GoneBefore {
     /// Those with the content of a new file; rather of the same name.
     fn of_content(&self, row: &Row) -> impl Iterator<Item = &Key> {
         let hash = row

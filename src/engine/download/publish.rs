@@ -13,7 +13,7 @@ use super::staged::{Existing, StagedFile};
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::engine::context::Context;
-use crate::engine::item::{Item, Local, Observed};
+use crate::engine::item::{Item, Observed};
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::Base;
@@ -105,7 +105,11 @@ impl<'a> Downloads<'a> {
                 report.changed(Change::Download, &item.display_path, &size);
                 cx.note_done(&item.row.key);
                 cx.note_arrival(Direction::Down, hash);
-                let base = cx.file_base(&item, rev, hash, stamp, cx.env.host.now_ns());
+                let mut base = cx.file_base(&item, rev, hash, stamp, cx.env.host.now_ns());
+                if let Base::File(base) = &mut base {
+                    // We have given it these.
+                    base.stamp.rights = stamp.rights;
+                }
                 self.publish_queue.renamed.push((item, base));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -168,7 +172,7 @@ impl<'a> Downloads<'a> {
     }
 
     /// The target still holds what was decided about.
-    fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
+    pub(super) fn still_is(&self, target: &RelPath, observed: &Observed) -> io::Result<bool> {
         let Some(status) = self.disk.status(target)? else {
             return Ok(false);
         };
@@ -212,49 +216,6 @@ impl<'a> Downloads<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
-    pub(crate) fn set_aside(
-        &mut self,
-        cx: &mut Context<'a>,
-        item: Item,
-        observed: Observed,
-    ) -> Result<()> {
-        let moved = item.path().map_err(io::Error::other).and_then(|target| {
-            let copy = self.copy_name(cx, &item, &target, &observed)?;
-            if !self.still_is(&target, &observed)? {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            match copy {
-                CopyName::Free(copy) => self.disk.rename_new(&target, &copy).map(|()| copy),
-                CopyName::Kept(copy) => self.disk.remove_file(&target).map(|()| copy),
-            }
-        });
-        match moved {
-            Ok(copy) => {
-                let text = format!("Dropbox has a folder; local file kept as {}", copy.name());
-                report_conflict(cx, &item, &text);
-                self.make_local_folder(
-                    cx,
-                    Item {
-                        local: Local::Gone,
-                        ..item
-                    },
-                )
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let why = "it changed here meanwhile";
-                cx.defer(&item, why, why);
-                Ok(())
-            }
-            Err(error) => {
-                cx.env
-                    .report
-                    .problem(&item.display_path, &error.to_string());
-                Ok(())
-            }
-        }
     }
 
     /// Takes over a file that has its new name already.

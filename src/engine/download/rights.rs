@@ -8,7 +8,7 @@ use super::downloads::{Downloads, fresh_temp};
 use super::staged::{Existing, StagedFile};
 use crate::core::path::RelPath;
 use crate::engine::context::Context;
-use crate::engine::item::{Item, is_same_file};
+use crate::engine::item::Item;
 use crate::error::Result;
 use crate::io::disk::Access;
 use crate::io::stat::{AccessList, FileAccess, Rights, Stamp};
@@ -33,7 +33,7 @@ impl<'a> Downloads<'a> {
             },
         };
         // RACE: a folder that is exchanged right now is not noticed.
-        let wanted = self.behind_folders(cx, &staged.item, wanted)?;
+        let wanted = self.private_folders.behind(cx, &staged.item, wanted)?;
         staged.file.set_access(&wanted)?;
         if cx.env.host.is_root() && self.disk.user() != wanted.rights.uid {
             self.tell_other_owner(cx, staged, &wanted)?;
@@ -101,12 +101,7 @@ impl<'a> Downloads<'a> {
     ) -> io::Result<Option<FileAccess>> {
         let item = &staged.item;
         if let Some(rights) = self.remembered(cx, item).map_err(io::Error::other)? {
-            return Ok(Some(FileAccess {
-                rights,
-                list: AccessList::Nothing,
-                is_alone: true,
-                stamp: Stamp::default(),
-            }));
+            return Ok(Some(FileAccess::only(rights)));
         }
         if staged.access == Access::Shared {
             return Ok(None);
@@ -148,7 +143,9 @@ impl<'a> Downloads<'a> {
     ) -> Result<Access> {
         Ok(match replaces {
             Existing::File(_) | Existing::Kept(_) => Access::Private,
-            Existing::Nothing | Existing::Tree if self.is_kept_out(cx, item)? => Access::Private,
+            Existing::Nothing | Existing::Tree if self.private_folders.has(cx, item)? => {
+                Access::Private
+            }
             Existing::Nothing | Existing::Tree if is_unknown(item) => Access::Private,
             Existing::Nothing | Existing::Tree => match self.remembered(cx, item)? {
                 Some(_) => Access::Private,
@@ -186,7 +183,7 @@ fn known_rights(item: &Item) -> Option<Rights> {
 
 /// What stands there counts if nobody but the owner that was known, or we, can have put it there.
 fn narrowed(there: FileAccess, known: Rights, before: Option<Stamp>, user: u32) -> FileAccess {
-    let is_same = before.is_some_and(|before| is_same_file(&before, &there.stamp));
+    let is_same = before.is_some_and(|before| there.is_of(&before));
     let rights = match there.is_alone {
         true => known.or_narrower(there.rights, user, is_same),
         // A link to something else.

@@ -207,8 +207,10 @@ fn moved<'a>(
         // It is the same file, and counts as it did under its old name.
         new.arrived_in_pass = before.arrived_in_pass;
         new.reappeared = before.reappeared;
-        if is_same_file(&before.stamp, &stamp) {
-            new.stamp = cx.with_rights(Some(before), stamp);
+        if is_same_file(&before.stamp, &stamp)
+            && let Ok(path) = item.path()
+        {
+            new.stamp = cx.with_rights(&path, Some(before), stamp);
         }
         if edit.is_some() {
             new.rev = before.rev.clone();

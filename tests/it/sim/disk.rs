@@ -270,6 +270,7 @@ impl ReadDisk for SimDisk {
             },
             is_alone: tree.count_names(ino) == 1,
             stamp: tree.status(ino).stamp,
+            born_ns: Some(tree.node(ino).born_ns),
         })
     }
 
