@@ -420,7 +420,7 @@ fn s4_a_folder_in_the_place_of_a_private_one_shows_nothing_to_others() {
             } else {
                 world.hands().rename("public", "priv");
             }
-            for text in ["k2", "k3"] {
+            for text in ["v2", "v3"] {
                 world.dropbox.put("/priv/k", text.as_bytes());
                 world.dropbox.put("/priv/sub/k2", text.as_bytes());
                 world.dropbox.put(&format!("/priv/new-{text}"), b"new");

@@ -1,5 +1,5 @@
-//! Folders that keep some out of all that is in them. One that was exchanged for another, which lets
-//! them in, must not show them what comes into it.
+//! Folders that keep some out of all that is in them. One that was exchanged for another, which
+//! lets them in, must not show them what comes into it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
