@@ -483,16 +483,64 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The rights that are remembered of a folder that had `known`, and is found with `now`.
+    /// The rights that are remembered of the folder at `path` that had `known`, and is found with
+    /// `now`. The one that was known stays known until another lets in nobody else.
     pub(crate) fn folder_rights_now(
         &self,
+        path: &RelPath,
         known: Option<FolderRights>,
         now: Option<FolderRights>,
     ) -> Option<FolderRights> {
         match (known, now) {
-            (Some(known), Some(now)) => Some(known.or_narrower(now, self.env.disk.user())),
-            (known, now) => now.or(known),
+            (Some(known), Some(now)) => Some(self.counts(path, known, now).unwrap_or({
+                let rights = known.rights.narrowed_to(now.rights.mode);
+                FolderRights { rights, ..known }
+            })),
+            (None, Some(now)) => Some(self.with_birth(path, now)),
+            (known, None) => known,
         }
+    }
+
+    /// What is remembered of the folder that is here.
+    pub(crate) fn folder_rights_of(&self, item: &Item) -> Option<FolderRights> {
+        let (known, now) = (item.row.folder_rights, item.local.folder_rights());
+        match item.path() {
+            Ok(path) => self.folder_rights_now(&path, known, now),
+            Err(_) => known,
+        }
+    }
+
+    /// What is found of a folder, unless it is another one, which lets others in.
+    pub(crate) fn counts(
+        &self,
+        path: &RelPath,
+        known: FolderRights,
+        now: FolderRights,
+    ) -> Option<FolderRights> {
+        let rights = known
+            .rights
+            .or_narrower(now.rights, self.env.disk.user(), false);
+        let has_number = now.inode != 0 && now.inode == known.inode;
+        match (rights.is_held(), has_number) {
+            (false, true) => Some(FolderRights { rights, ..known }),
+            (false, false) if now.inode == 0 => Some(FolderRights { rights, ..known }),
+            (false, false) => Some(self.with_birth(path, now)),
+            (true, false) => None,
+            // The number may be that of one that is gone. Only root gives a folder away.
+            (true, true) => {
+                let found = self.with_birth(path, now);
+                let is_owned = now.rights.uid == known.rights.uid || found.born_ns.is_some();
+                Some(found).filter(|found| found.born_ns == known.born_ns && is_owned)
+            }
+        }
+    }
+
+    /// A folder that was found, with the time it was made.
+    fn with_birth(&self, path: &RelPath, now: FolderRights) -> FolderRights {
+        let found = self.env.disk.access(path).ok();
+        let found = found.filter(|found| found.stamp.inode == now.inode);
+        let born_ns = found.and_then(|found| found.born_ns);
+        FolderRights { born_ns, ..now }
     }
 
     /// A base of what both sides hold now; the content was read from `read_at_ns` on.

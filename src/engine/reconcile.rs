@@ -346,7 +346,7 @@ fn refresh_stamp<'a>(
             base.racy = racy;
         }
         (Base::Folder, Local::Folder { rights, .. }) => {
-            let rights = cx.folder_rights_now(row.folder_rights, Some(rights));
+            let rights = cx.folder_rights_now(&path, row.folder_rights, Some(rights));
             if row.folder_rights == rights {
                 return Ok(());
             }
@@ -373,9 +373,10 @@ fn adopt<'a>(
         _ => return Ok(()),
     };
     cx.note_done(&item.row.key);
+    let folder_rights = cx.folder_rights_of(&item);
     let mut row = item.row;
     let was_in_step = row.base_file().is_some();
-    row.folder_rights = cx.folder_rights_now(row.folder_rights, item.local.folder_rights());
+    row.folder_rights = folder_rights;
     row.settle(base, &item.name);
     if let (Base::File(base), true) = (&mut row.base, was_in_step) {
         // It may have been brought back by a pass that broke off before it could settle it.

@@ -308,6 +308,7 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
                 Some(rights) => Some(FolderRights {
                     rights,
                     inode: from_sql(sql.get::<_, Option<i64>>(12).ok()?.unwrap_or(0)),
+                    born_ns: sql.get(11).ok()?,
                 }),
                 None => None,
             },
@@ -341,8 +342,10 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
     };
     let base = row.base_file();
     let stamp = base.map(|base| base.stamp);
-    let of_folder = inode_of_folder(row);
-    let inode = stamp.map(|stamp| stamp.inode).or(of_folder);
+    let folder = seen_folder(row);
+    let inode = stamp.map(|stamp| stamp.inode);
+    let inode = inode.or(folder.map(|folder| folder.inode));
+    let born_ns = folder.and_then(|folder| folder.born_ns);
     let rights = row.rights();
     let arrived = base.map_or(0, |base| {
         let pass = to_sql(base.arrived_in_pass);
@@ -362,7 +365,7 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         base.map(|base| base.hash.0),
         stamp.map(|stamp| to_sql(stamp.size)),
         stamp.map(|stamp| stamp.mtime_ns),
-        stamp.map(|stamp| stamp.ctime_ns),
+        stamp.map(|stamp| stamp.ctime_ns).or(born_ns),
         inode.map(to_sql),
         base.is_some_and(|base| base.racy),
         arrived,
@@ -379,10 +382,10 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
     Ok(checksum)
 }
 
-/// The inode of the folder that is the base, where it is known.
-fn inode_of_folder(row: &Row) -> Option<u64> {
+/// The folder that is the base, where it is known which one that is.
+fn seen_folder(row: &Row) -> Option<FolderRights> {
     let known = row.folder_rights.filter(|_| row.base == Base::Folder);
-    known.map(|known| known.inode).filter(|inode| *inode != 0)
+    known.filter(|known| known.inode != 0)
 }
 
 /// `rkind` and the file it may be about.
@@ -419,8 +422,9 @@ pub fn checksum(row: &Row) -> i64 {
         Base::None => sum.bytes(&[mount << 2]),
         Base::Folder => {
             sum.bytes(&[1, mount]);
-            if let Some(inode) = inode_of_folder(row) {
-                sum.bytes(&inode.to_le_bytes());
+            if let Some(folder) = seen_folder(row) {
+                sum.bytes(&folder.inode.to_le_bytes());
+                sum.bytes(&folder.born_ns.unwrap_or_default().to_le_bytes());
             }
         }
         Base::File(file) => {

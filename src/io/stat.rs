@@ -110,37 +110,8 @@ pub struct FolderRights {
     pub rights: Rights,
     /// Its inode number; 0 where that is not known.
     pub inode: u64,
-}
-
-impl FolderRights {
-    /// What counts of a folder that was known with these and is found with `now`. The one that was
-    /// known stays known until another lets in nobody else.
-    #[must_use]
-    pub fn or_narrower(self, now: FolderRights, own: u32) -> FolderRights {
-        let is_same = now.inode != 0 && now.inode == self.inode;
-        let rights = self.rights.or_narrower(now.rights, own, is_same);
-        match rights.is_held() {
-            true => FolderRights {
-                rights: rights.narrowed_to(0o777),
-                inode: self.inode,
-            },
-            false => FolderRights {
-                rights,
-                inode: if now.inode == 0 {
-                    self.inode
-                } else {
-                    now.inode
-                },
-            },
-        }
-    }
-
-    /// Whether `now` is another folder, which lets others in.
-    #[must_use]
-    pub fn is_opened_by(self, now: FolderRights, own: u32) -> bool {
-        let is_same = now.inode != 0 && now.inode == self.inode;
-        self.rights.or_narrower(now.rights, own, is_same).is_held()
-    }
+    /// When it was made, nanoseconds since 1970, where that is known.
+    pub born_ns: Option<i64>,
 }
 
 /// What one file hands on to another that is to take its place.
@@ -245,11 +216,12 @@ impl Status {
         }
     }
 
-    /// The same of a folder.
+    /// The same of a folder; when it was made this does not tell.
     pub fn folder_rights(&self) -> FolderRights {
         FolderRights {
             rights: self.rights(),
             inode: self.stamp.inode,
+            born_ns: None,
         }
     }
 }

@@ -82,10 +82,10 @@ impl<'a> Downloads<'a> {
         }
         self.durable.touch(&item.dir, item.device);
         let known = item.row.folder_rights;
-        let known = known.or(rights.map(|rights| FolderRights { rights, inode: 0 }));
+        let known = known.or(rights.map(unseen));
         let now = self.disk.status(&path).ok().flatten();
         let now = now.map(|status| status.folder_rights());
-        item.row.folder_rights = cx.folder_rights_now(known, now);
+        item.row.folder_rights = cx.folder_rights_now(&path, known, now);
         self.private_folders
             .note_made(&item.row.key, item.row.folder_rights);
         // Settled once it is durable: a lost folder must not look like a removed one.
@@ -133,10 +133,10 @@ impl<'a> Downloads<'a> {
             .map_err(io::Error::other)?;
         self.disk.make_dir(path, rights.as_ref())?;
         if row.folder_rights.is_none() {
-            let known = rights.map(|rights| FolderRights { rights, inode: 0 });
+            let known = rights.map(unseen);
             let now = self.disk.status(path)?.map(|status| status.folder_rights());
             self.private_folders
-                .note_made(&key, cx.folder_rights_now(known, now));
+                .note_made(&key, cx.folder_rights_now(path, known, now));
         }
         Ok(())
     }
@@ -160,5 +160,14 @@ impl<'a> Downloads<'a> {
             }
             _ => self.origins.of_folder(cx, &row.key),
         }
+    }
+}
+
+/// What a folder is to have that was not seen yet.
+fn unseen(rights: Rights) -> FolderRights {
+    FolderRights {
+        rights,
+        inode: 0,
+        born_ns: None,
     }
 }

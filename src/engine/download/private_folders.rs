@@ -75,8 +75,8 @@ impl PrivateFolders {
         for (dir, known) in self.keeping_out(cx, item)? {
             let status = disk.status(dir).ok().flatten();
             let now = status.filter(|status| status.kind == Kind::Folder);
-            let is_opened = |now: FolderRights| known.is_opened_by(now, disk.user());
-            if now.is_none_or(|now| is_opened(now.folder_rights())) {
+            let counts = |now: FolderRights| cx.counts(dir, *known, now).is_some();
+            if !now.is_some_and(|now| counts(now.folder_rights())) {
                 opened.push((dir.clone(), known.rights));
             }
         }
@@ -90,9 +90,13 @@ impl PrivateFolders {
         cx: &Context<'_>,
         item: &Item,
         access: FileAccess,
+        is_new: bool,
     ) -> io::Result<FileAccess> {
         let opened = self.opened(cx, item).map_err(io::Error::other)?;
         let mut rights = access.rights;
+        if let (true, Some((_, known))) = (is_new, opened.first()) {
+            (rights.uid, rights.gid) = (known.uid, known.gid);
+        }
         for (dir, known) in &opened {
             rights = rights.behind(*known);
             if self.told.insert(dir.clone()) {

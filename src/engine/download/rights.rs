@@ -11,7 +11,7 @@ use crate::engine::context::Context;
 use crate::engine::item::Item;
 use crate::error::Result;
 use crate::io::disk::Access;
-use crate::io::stat::{AccessList, FileAccess, Rights, Stamp};
+use crate::io::stat::{AccessList, FileAccess, FolderRights, Rights, Stamp};
 
 /// The bits that let a program run as its owner or group.
 const SET_ID_BITS: u32 = 0o6000;
@@ -32,8 +32,15 @@ impl<'a> Downloads<'a> {
                 None => return self.give_owner_of_dir(cx, staged),
             },
         };
+        let is_new = matches!(staged.replaces, Existing::Nothing | Existing::Tree)
+            && self
+                .remembered(cx, &staged.item)
+                .map_err(io::Error::other)?
+                .is_none();
         // RACE: a folder that is exchanged right now is not noticed.
-        let wanted = self.private_folders.behind(cx, &staged.item, wanted)?;
+        let wanted = self
+            .private_folders
+            .behind(cx, &staged.item, wanted, is_new)?;
         staged.file.set_access(&wanted)?;
         if cx.env.host.is_root() && self.disk.user() != wanted.rights.uid {
             self.tell_other_owner(cx, staged, &wanted)?;
@@ -85,7 +92,7 @@ impl<'a> Downloads<'a> {
         let known = match known_rights(item) {
             Some(known) => known,
             // The file of somebody else at a name that was never in step.
-            None if there.rights.uid != user => self.new_access(cx, &item.dir)?.rights,
+            None if there.rights.uid != user => self.new_access(cx, item)?.rights,
             None => there.rights,
         };
         let before = item.row.base_file().map(|base| base.stamp);
@@ -106,7 +113,7 @@ impl<'a> Downloads<'a> {
         if staged.access == Access::Shared {
             return Ok(None);
         }
-        let mut new = self.new_access(cx, &item.dir)?;
+        let mut new = self.new_access(cx, item)?;
         if is_unknown(item) {
             new.rights = new.rights.narrowed_to(0o700);
             new.list = AccessList::Nothing;
@@ -116,14 +123,29 @@ impl<'a> Downloads<'a> {
 
     /// As root a new file belongs to whom its directory belongs to.
     fn give_owner_of_dir(&self, cx: &Context<'_>, staged: &mut StagedFile) -> io::Result<()> {
-        match self.disk.status(&staged.item.dir)? {
-            Some(dir) if cx.env.host.is_root() => staged.file.set_owner(&Rights {
-                mode: 0,
-                uid: dir.uid,
-                gid: dir.gid,
-            }),
+        match self.owner_in(cx, &staged.item)? {
+            Some(owner) if cx.env.host.is_root() => staged.file.set_owner(&owner),
             _ => Ok(()),
         }
+    }
+
+    /// To whom a new file belongs in its directory: to its owner, unless somebody has put another
+    /// directory there.
+    fn owner_in(&self, cx: &Context<'_>, item: &Item) -> io::Result<Option<Rights>> {
+        let Some(dir) = self.disk.status(&item.dir)? else {
+            return Ok(None);
+        };
+        let row = match item.row.key.parent() {
+            Some(key) => cx.env.index.row(&key).map_err(io::Error::other)?,
+            None => None,
+        };
+        let known = row.and_then(|row| row.folder_rights);
+        let is_known =
+            |known: &FolderRights| known.rights.uid == dir.uid || known.inode == dir.stamp.inode;
+        Ok(Some(match known.filter(|known| !is_known(known)) {
+            Some(known) => known.rights,
+            None => dir.rights(),
+        }))
     }
 
     /// What is remembered of a file that is not here.
@@ -156,17 +178,19 @@ impl<'a> Downloads<'a> {
 
     /// What a new file gets in a directory: umask and directory say so. As root it belongs to whom
     /// its directory belongs to.
-    fn new_access(&self, cx: &Context<'_>, dir: &RelPath) -> io::Result<FileAccess> {
-        let probe = fresh_temp(cx, dir)?;
+    fn new_access(&self, cx: &Context<'_>, item: &Item) -> io::Result<FileAccess> {
+        let probe = fresh_temp(cx, &item.dir)?;
         drop(self.disk.create(&probe, Access::Shared)?);
         let found = self.disk.access(&probe);
         self.discard(&probe);
         let mut access = found?;
         if cx.env.host.is_root()
-            && let Some(dir) = self.disk.status(dir)?
+            && let Some(owner) = self.owner_in(cx, item)?
         {
-            access.rights.uid = dir.uid;
-            access.rights.gid = dir.gid;
+            access.rights = Rights {
+                mode: access.rights.mode,
+                ..owner
+            };
         }
         Ok(access)
     }

@@ -58,9 +58,11 @@ fn rows() -> Vec<Row> {
         row("h", Base::Folder, Remote::Gone),
         row("i", Base::None, Remote::AsBase),
     ];
-    rows[3].folder_rights = rows[0]
-        .rights()
-        .map(|rights| FolderRights { rights, inode: 12 });
+    rows[3].folder_rights = rows[0].rights().map(|rights| FolderRights {
+        rights,
+        inode: 12,
+        born_ns: Some(13),
+    });
     rows[0].display_name = "A".to_owned();
     rows[0].local = Some("a".to_owned());
     rows[1].lower = Some("B".to_owned());
