@@ -585,3 +585,26 @@ fn s4_what_comes_into_a_private_folder_is_private_until_it_is_in_place() {
     });
     assert_eq!(world.hands().mode("priv/new"), 0o644);
 }
+
+#[test]
+fn s4_a_folder_that_has_the_number_of_a_private_one_is_another() {
+    let world = World::in_memory("DROPBOX_TO_LOCAL");
+    world.dropbox.mkdir("/priv");
+    world.sync_ok();
+    world.disk().set_mode("priv", 0o700);
+    world.clock.advance(10);
+    world.sync_ok();
+    let number = || {
+        let disk = world.disk();
+        let tree = disk.tree();
+        tree.status(tree.find("priv").unwrap()).stamp.inode
+    };
+    let was = number();
+    world.remove("priv");
+    world.clock.advance(10);
+    world.mkdir("priv");
+    assert_eq!(number(), was, "the lowest that is free");
+    world.dropbox.put("/priv/new", b"new");
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+    assert_eq!(world.hands().mode("priv/new"), 0o600);
+}
