@@ -16,8 +16,8 @@ const LIST_BYTES_MAX: usize = 8192;
 /// What the group of a file may do.
 const GROUP: u32 = 0o070;
 
-/// What a file has at this moment, but for which one it is. Set-user-id and set-group-id bits are left
-/// out.
+/// What a file has at this moment, but for which one it is. Set-user-id and set-group-id bits are
+/// left out.
 ///
 /// # Errors
 /// What the system says.
