@@ -36,7 +36,6 @@ pub(super) fn access_of(file: BorrowedFd<'_>) -> Result<FileAccess, Errno> {
     Ok(FileAccess {
         rights,
         list,
-        is_alone: stat.st_nlink <= 1,
         stamp: Stamp::default(),
         born_ns: None,
     })

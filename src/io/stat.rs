@@ -121,8 +121,6 @@ pub struct FileAccess {
     pub rights: Rights,
     /// The access list, beyond the bits.
     pub list: AccessList,
-    /// It has no other name, in this directory or in another.
-    pub is_alone: bool,
     /// Which one it is.
     pub stamp: Stamp,
     /// When it was made, nanoseconds since 1970, where that is known.
@@ -136,7 +134,6 @@ impl FileAccess {
         FileAccess {
             rights,
             list: AccessList::Nothing,
-            is_alone: true,
             stamp: Stamp::default(),
             born_ns: None,
         }

@@ -208,11 +208,7 @@ fn known_rights(item: &Item) -> Option<Rights> {
 /// What stands there counts if nobody but the owner that was known, or we, can have put it there.
 fn narrowed(there: FileAccess, known: Rights, before: Option<Stamp>, user: u32) -> FileAccess {
     let is_same = before.is_some_and(|before| there.is_of(&before));
-    let rights = match there.is_alone {
-        true => known.or_narrower(there.rights, user, is_same),
-        // A link to something else.
-        false => known.narrowed_to(there.rights.mode),
-    };
+    let rights = known.or_narrower(there.rights, user, is_same);
     match rights == there.rights && (is_same || before.is_none()) {
         true => there,
         false => FileAccess {
