@@ -114,6 +114,9 @@
 //! - `engine::download::partial`: the beginning of a large file, kept from a run that broke off.
 //! - [`engine::download::staged`]: what is verified, and what stands where it goes.
 //! - `engine::download::rights`: who may do what with it.
+//! - `engine::download::folders`: folders that come down, or that files need on their way;
+//!   `engine::download::private_folders`: which of them keep some out of what is in them;
+//!   `engine::download::origins`: where files come from that only have another name now.
 //! - [`engine::download::publish`]: putting it in place, the conflict copy before it;
 //!   `engine::download::copy_name`: which name that gets; `engine::download::tree_aside`: a folder
 //!   that makes way.

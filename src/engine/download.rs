@@ -5,7 +5,10 @@ pub mod archive_plan;
 pub(crate) mod copy_name;
 mod downloads;
 mod fetch;
+pub(crate) mod folders;
+mod origins;
 mod partial;
+pub(crate) mod private_folders;
 pub mod publish;
 mod rights;
 pub mod staged;
@@ -18,7 +21,6 @@ use downloads::fresh_temp;
 use fetch::{DownloadError, Fetched};
 use partial::{bytes_here, is_kept, partial_name};
 use publish::{local_path, not_stored};
-use rights::access_at_first;
 use staged::{Existing, StagedFile};
 
 use crate::config::ConflictPolicy;
@@ -84,7 +86,7 @@ impl<'a> Downloads<'a> {
         }
         let access = match is_part {
             true => Access::Private,
-            false => access_at_first(&item, replaces),
+            false => self.access_at_first(cx, &item, replaces)?,
         };
         match self.fetch(cx, &item, &remote, &mut temp, access, how) {
             Ok(Fetched { hash, file }) => {

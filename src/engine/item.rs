@@ -4,7 +4,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Direction, Side};
 use crate::core::path::{BadName, DisplayPath, RelPath, join, nfc};
 use crate::index::Row;
-use crate::io::stat::{Kind, Rights, Stamp, Status};
+use crate::io::stat::{FolderRights, Kind, Stamp, Status};
 
 /// The walk in which an item is visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Local {
         /// That device.
         device: u64,
         /// Who may do what with it.
-        rights: Rights,
+        rights: FolderRights,
     },
     /// A file.
     File(Status),
@@ -37,7 +37,7 @@ pub enum Local {
 
 impl Local {
     /// Who may do what with the folder that is here.
-    pub(crate) fn folder_rights(&self) -> Option<Rights> {
+    pub(crate) fn folder_rights(&self) -> Option<FolderRights> {
         match self {
             Local::Folder { rights, .. } => Some(*rights),
             Local::Unknown | Local::Gone | Local::File(_) => None,
@@ -114,7 +114,7 @@ pub fn local_of(status: &Status, parent_device: u64) -> Local {
         Kind::Folder => Local::Folder {
             mount: status.device != parent_device,
             device: status.device,
-            rights: status.rights(),
+            rights: status.folder_rights(),
         },
         Kind::Link | Kind::Special => Local::Unknown,
     }

@@ -330,6 +330,9 @@ fn refresh_stamp<'a>(
     item: Item,
     observed: &Observed,
 ) -> Result<()> {
+    let Ok(path) = item.path() else {
+        return Ok(());
+    };
     let mut row = item.row;
     match (&mut row.base, item.local) {
         (Base::File(base), Local::File(_)) if observed.side == Side::File(Content::Same) => {
@@ -339,11 +342,11 @@ fn refresh_stamp<'a>(
             if is_same && base.racy == racy {
                 return Ok(());
             }
-            base.stamp = cx.with_rights(Some(base), observed.stamp);
+            base.stamp = cx.with_rights(&path, Some(base), observed.stamp);
             base.racy = racy;
         }
         (Base::Folder, Local::Folder { rights, .. }) => {
-            let rights = cx.rights_now(row.folder_rights, Some(rights));
+            let rights = cx.folder_rights_now(&path, row.folder_rights, Some(rights));
             if row.folder_rights == rights {
                 return Ok(());
             }
@@ -370,9 +373,10 @@ fn adopt<'a>(
         _ => return Ok(()),
     };
     cx.note_done(&item.row.key);
+    let folder_rights = cx.folder_rights_of(&item);
     let mut row = item.row;
     let was_in_step = row.base_file().is_some();
-    row.folder_rights = cx.rights_now(row.folder_rights, item.local.folder_rights());
+    row.folder_rights = folder_rights;
     row.settle(base, &item.name);
     if let (Base::File(base), true) = (&mut row.base, was_in_step) {
         // It may have been brought back by a pass that broke off before it could settle it.

@@ -7,7 +7,7 @@ use crate::core::decide;
 use crate::core::path::{Key, fold};
 use crate::core::remote::Rev;
 use crate::error::Result;
-use crate::io::stat::{Rights, Stamp};
+use crate::io::stat::{FolderRights, Rights, Stamp};
 
 /// What both sides last agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub struct Row {
     /// What both sides agreed on.
     pub base: Base,
     /// Who may do what with the folder that is the base, where that is known.
-    pub folder_rights: Option<Rights>,
+    pub folder_rights: Option<FolderRights>,
     /// What Dropbox holds.
     pub remote: Remote,
     /// The local folder was seen to lie on another device than its parent. It says so of a folder
@@ -141,7 +141,7 @@ impl Row {
     pub fn rights(&self) -> Option<Rights> {
         match &self.base {
             Base::None => None,
-            Base::Folder => self.folder_rights,
+            Base::Folder => self.folder_rights.map(|known| known.rights),
             Base::File(file) => file.stamp.rights,
         }
     }
@@ -304,7 +304,14 @@ fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
         local: sql.get(3).ok()?,
         lower: sql.get(4).ok()?,
         folder_rights: match base {
-            Base::Folder => decode_rights(sql)?,
+            Base::Folder => match decode_rights(sql)? {
+                Some(rights) => Some(FolderRights {
+                    rights,
+                    inode: from_sql(sql.get::<_, Option<i64>>(12).ok()?.unwrap_or(0)),
+                    born_ns: sql.get(11).ok()?,
+                }),
+                None => None,
+            },
             Base::None | Base::File(_) => None,
         },
         base,
@@ -335,6 +342,10 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
     };
     let base = row.base_file();
     let stamp = base.map(|base| base.stamp);
+    let folder = seen_folder(row);
+    let inode = stamp.map(|stamp| stamp.inode);
+    let inode = inode.or(folder.map(|folder| folder.inode));
+    let born_ns = folder.and_then(|folder| folder.born_ns);
     let rights = row.rights();
     let arrived = base.map_or(0, |base| {
         let pass = to_sql(base.arrived_in_pass);
@@ -354,8 +365,8 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         base.map(|base| base.hash.0),
         stamp.map(|stamp| to_sql(stamp.size)),
         stamp.map(|stamp| stamp.mtime_ns),
-        stamp.map(|stamp| stamp.ctime_ns),
-        stamp.map(|stamp| to_sql(stamp.inode)),
+        stamp.map(|stamp| stamp.ctime_ns).or(born_ns),
+        inode.map(to_sql),
         base.is_some_and(|base| base.racy),
         arrived,
         rkind,
@@ -369,6 +380,12 @@ pub fn write(db: &Connection, row: &Row) -> Result<i64> {
         rights.map(|rights| rights.gid),
     ])?;
     Ok(checksum)
+}
+
+/// The folder that is the base, where it is known which one that is.
+fn seen_folder(row: &Row) -> Option<FolderRights> {
+    let known = row.folder_rights.filter(|_| row.base == Base::Folder);
+    known.filter(|known| known.inode != 0)
 }
 
 /// `rkind` and the file it may be about.
@@ -403,7 +420,13 @@ pub fn checksum(row: &Row) -> i64 {
     let mount = u8::from(row.mount);
     match &row.base {
         Base::None => sum.bytes(&[mount << 2]),
-        Base::Folder => sum.bytes(&[1, mount]),
+        Base::Folder => {
+            sum.bytes(&[1, mount]);
+            if let Some(folder) = seen_folder(row) {
+                sum.bytes(&folder.inode.to_le_bytes());
+                sum.bytes(&folder.born_ns.unwrap_or_default().to_le_bytes());
+            }
+        }
         Base::File(file) => {
             sum.bytes(&[
                 2 | mount << 2,

@@ -18,7 +18,8 @@ pub const FORMAT_4: &str = "4";
 /// Dropbox's real-case name where it is not the folded one, `local` the local name where it is not
 /// `shown`, `lower` the server's own folded path where it is not the key; `arrived` the pass in
 /// which a file last came to be where none was, negative if it came back; `mode`, `uid` and `gid`
-/// who may do what with the file or folder of the base.
+/// who may do what with the file or folder of the base. Of a folder `inode` tells which one it is,
+/// and `ctime` when it was made.
 ///
 /// [`CREATE_REFUSALS`] makes the rest.
 pub const CREATE: &str = "

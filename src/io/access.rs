@@ -5,7 +5,7 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use crate::io::stat::{AccessList, FileAccess, Rights};
+use crate::io::stat::{AccessList, FileAccess, Rights, Stamp};
 
 /// The access list of a file, beyond its permission bits.
 const LIST: &str = "system.posix_acl_access";
@@ -16,7 +16,8 @@ const LIST_BYTES_MAX: usize = 8192;
 /// What the group of a file may do.
 const GROUP: u32 = 0o070;
 
-/// What a file has at this moment. Set-user-id and set-group-id bits are left out.
+/// What a file has at this moment, but for which one it is. Set-user-id and set-group-id bits are
+/// left out.
 ///
 /// # Errors
 /// What the system says.
@@ -35,7 +36,8 @@ pub(super) fn access_of(file: BorrowedFd<'_>) -> Result<FileAccess, Errno> {
     Ok(FileAccess {
         rights,
         list,
-        is_alone: stat.st_nlink <= 1,
+        stamp: Stamp::default(),
+        born_ns: None,
     })
 }
 

@@ -17,6 +17,7 @@ use crate::io::env::{groups_of, user_name};
 use crate::io::stat::Rights;
 
 /// The owner of a tree, under whose ids root works in it.
+#[derive(Clone)]
 pub(super) struct OwnerIds {
     uid: Uid,
 }

@@ -221,9 +221,16 @@ impl RealDisk {
 
     fn status_of(&self, stat: &Stat, fd: BorrowedFd<'_>) -> Status {
         let mut status = status_of(stat);
-        // Only a file surely lies on the filesystem of `fd`; a folder's stamp is never compared.
-        if status.kind != Kind::File {
-            return status;
+        let is_known = || self.keeps_inodes.borrow().contains_key(&status.device);
+        match status.kind {
+            Kind::File => {}
+            // Only a file surely lies on the filesystem of `fd`: a folder may be a mount.
+            Kind::Folder if is_known() || lies_on(fd, status.device) => {}
+            Kind::Folder => {
+                status.stamp.inode = 0;
+                return status;
+            }
+            Kind::Link | Kind::Special => return status,
         }
         let keeps = match self.last_device.get() {
             Some((device, keeps)) if device == status.device => keeps,
@@ -253,6 +260,7 @@ impl RealDisk {
             )));
         }
         Ok(Box::new(RealFile {
+            owner: self.owner.clone(),
             keeps_inodes: status.stamp.inode != 0,
             file: File::from(fd),
             shown,
@@ -435,7 +443,11 @@ impl ReadDisk for RealDisk {
         };
         let fd = fd.map_err(wrap)?;
         drop(as_owner);
-        access_of(fd.as_fd()).map_err(wrap)
+        let mut access = access_of(fd.as_fd()).map_err(wrap)?;
+        let stat = rustix::fs::fstat(&fd).map_err(wrap)?;
+        access.stamp = self.status_of(&stat, fd.as_fd()).stamp;
+        access.born_ns = born_ns(fd.as_fd()).and_then(|born| i64::try_from(born).ok());
+        Ok(access)
     }
 
     fn user(&self) -> u32 {
@@ -512,22 +524,18 @@ impl Disk for RealDisk {
             self.in_parent(path, |dir, name| {
                 rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(mode))?;
                 if let Some(rights) = rights {
-                    return Ok(Some((self.new_dir(dir, name)?, *rights)));
+                    return give_dir(&self.new_dir(dir, name)?, rights, self.user());
                 }
                 let parent = rights_in(&rustix::fs::statat(dir, ".", AtFlags::SYMLINK_NOFOLLOW)?);
                 if self.user() != 0 || (parent.uid, parent.gid) == (0, 0) {
-                    return Ok(None);
+                    return Ok(());
                 }
                 let made = self.new_dir(dir, name)?;
                 let mode = rustix::fs::fstat(&made)?.st_mode & 0o777;
-                Ok(Some((made, Rights { mode, ..parent })))
+                give_dir(&made, &Rights { mode, ..parent }, self.user())
             })
         });
-        let given = made.and_then(|made| match made {
-            Some((made, rights)) => give_dir(&made, &rights, self.user()),
-            None => Ok(()),
-        });
-        given.map_err(|errno| self.denied(errno, "make directory", path))
+        made.map_err(|errno| self.denied(errno, "make directory", path))
     }
 
     fn remove_file(&self, path: &RelPath) -> io::Result<()> {
@@ -581,9 +589,16 @@ struct RealFile {
     file: File,
     shown: String,
     keeps_inodes: bool,
+    /// Whose ids it is given away under: whoever holds it open could have root give his bytes to
+    /// others.
+    owner: Option<OwnerIds>,
 }
 
 impl RealFile {
+    fn as_owner(&self) -> Result<Option<TakenOn>, Errno> {
+        self.owner.as_ref().map(OwnerIds::take_on).transpose()
+    }
+
     fn now(&self) -> io::Result<Status> {
         let stat =
             rustix::fs::fstat(&self.file).map_err(|errno| said(errno, "stat", &self.shown))?;
@@ -635,15 +650,20 @@ impl WriteFile for RealFile {
         if !self.keeps_inodes {
             return Ok(());
         }
-        give(access, self.file.as_fd())
-            .map_err(|errno| said(errno, "change the mode of", &self.shown))
+        let given = self
+            .as_owner()
+            .and_then(|_as_owner| give(access, self.file.as_fd()));
+        given.map_err(|errno| said(errno, "change the mode of", &self.shown))
     }
 
     fn set_owner(&mut self, owner: &Rights) -> io::Result<()> {
         if !self.keeps_inodes {
             return Ok(());
         }
-        give_owner(owner, self.file.as_fd())
+        let given = self
+            .as_owner()
+            .and_then(|_as_owner| give_owner(owner, self.file.as_fd()));
+        given
             .map(drop)
             .map_err(|errno| said(errno, "change the owner of", &self.shown))
     }
@@ -737,6 +757,10 @@ fn is_empty(dir: &OwnedFd) -> Result<bool, Errno> {
     Ok(true)
 }
 
+fn lies_on(fd: BorrowedFd<'_>, device: u64) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_dev == device)
+}
+
 fn keeps_inodes(fd: BorrowedFd<'_>) -> bool {
     magic_of(fd).map_or(true, |magic| !NO_INODE_MAGIC.contains(&magic))
 }
@@ -747,7 +771,7 @@ fn magic_of(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     Ok(u64::try_from(i128::from(found.f_type) & 0xffff_ffff).unwrap_or(0))
 }
 
-/// When a directory was made, where its filesystem keeps that and the kernel tells.
+/// When a file or directory was made, where its filesystem keeps that and the kernel tells.
 fn born_ns(fd: BorrowedFd<'_>) -> Option<i128> {
     let told = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
     let born = told.stx_btime;

@@ -242,6 +242,40 @@ fn s4_an_index_without_rights_learns_them_in_one_pass_and_writes_no_more() {
 }
 
 #[test]
+fn s4_what_is_missing_comes_back_private_where_nobody_knows_whom_it_let_in() {
+    for format in ["4", "5"] {
+        let world = World::in_mode("DROPBOX_TO_LOCAL");
+        world.dropbox.put("/d/secret", b"secret");
+        world.dropbox.put("/gone/other", b"other");
+        world.dropbox.put("/d/here", b"here");
+        world.sync_ok();
+        world.hands().set_mode("d/here", 0o640);
+        world.clock.advance(10);
+        world.sync_ok();
+        match format {
+            "4" => age(&world),
+            _ => age_to(&world, format),
+        }
+        world.remove("d/secret");
+        world.remove("gone");
+        world.dropbox.put("/d/here", b"edited");
+        world.dropbox.put("/d/new", b"new");
+        world.sync_ok();
+        for (path, mode) in [
+            ("d/secret", 0o600),
+            ("gone", 0o700),
+            ("gone/other", 0o600),
+            // What is here tells, and of what is new nothing has to be kept.
+            ("d", 0o755),
+            ("d/here", 0o640),
+            ("d/new", 0o644),
+        ] {
+            assert_eq!(world.hands().mode(path), mode, "{format} {path}");
+        }
+    }
+}
+
+#[test]
 fn a_pass_over_an_index_of_0_1_goes_on_where_the_last_one_ended() {
     let world = world();
     for name in ["a", "b", "d/c"] {

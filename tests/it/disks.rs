@@ -451,14 +451,14 @@ fn mode_and_time_of_a_new_file_are_as_they_were_set() {
         file.write_all(b"f").unwrap();
         // Bits beyond the nine are not for us to set.
         let now = file.status().unwrap();
+        let rights = Rights {
+            mode: 0o4750,
+            uid: now.uid,
+            gid: now.gid,
+        };
         let wanted = FileAccess {
-            rights: Rights {
-                mode: 0o4750,
-                uid: now.uid,
-                gid: now.gid,
-            },
             list: AccessList::AsMade,
-            is_alone: true,
+            ..FileAccess::only(rights)
         };
         file.set_access(&wanted).unwrap();
         assert_eq!(on.status("f").mode, 0o750);

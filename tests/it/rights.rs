@@ -202,7 +202,7 @@ fn s4_a_folder_of_somebody_else_in_its_place_is_not_what_is_remembered() {
     world.mkdir("d/sub");
     world.disk().set_mode("d/sub", 0o777);
     world.disk().set_owner("d/sub", (NEIGHBOUR, NEIGHBOUR));
-    world.sync_ok();
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
     world.remove("d/sub");
     world.sync_ok();
     assert_eq!(world.hands().mode("d/sub"), 0o700);
@@ -323,4 +323,288 @@ fn w10_nothing_is_made_that_every_user_may_change() {
     for (umask, is) in [(0, 0o002), (0o022, 0o022), (0o077, 0o077), (0o055, 0o057)] {
         assert_eq!(ferrybox::cli::narrowed(umask), is, "{umask:03o}");
     }
+}
+
+/// A public file of ours is put where a private one is.
+fn replace_by_public(world: &World) {
+    world.hands().rename("d/public", "d/secret");
+}
+
+#[test]
+fn s4_a_public_file_of_ours_in_its_place_opens_no_file() {
+    for mode in ["DROPBOX_TO_LOCAL", "BIDIRECTIONAL"] {
+        // At once, and once a pass has met it, and has met it again since its stamp changed.
+        for passes in 0..3 {
+            for is_gone in [false, true] {
+                let world = World::in_memory(mode);
+                world.dropbox.put("/d/secret", b"v1");
+                world.dropbox.put("/d/public", b"public");
+                world.sync_ok();
+                world.disk().set_mode("d/secret", 0o600);
+                world.clock.advance(10);
+                world.sync_ok();
+                replace_by_public(&world);
+                // What is in step comes back at once where nothing goes up.
+                for _ in 0..passes {
+                    world.clock.advance(10);
+                    world.sync_ok();
+                    world.hands().rename("d/secret", "d/x");
+                    world.hands().rename("d/x", "d/secret");
+                }
+                if is_gone {
+                    world.remove("d/secret");
+                }
+                world.dropbox.put("/d/secret", b"v2");
+                world.sync_ok();
+                assert_eq!(world.read("d/secret").as_deref(), Some("v2"));
+                let about = format!("{mode} {passes} {is_gone}");
+                assert_eq!(secret(&world).0, 0o600, "{about}");
+            }
+        }
+    }
+}
+
+#[test]
+fn s4_an_editor_that_replaces_a_file_changes_nothing() {
+    for (mode, then) in [
+        (0o644, 0o644),
+        (0o640, 0o640),
+        (0o644, 0o600),
+        (0o600, 0o600),
+    ] {
+        let world = World::in_memory("BIDIRECTIONAL");
+        world.dropbox.put("/d/secret", b"v1");
+        world.sync_ok();
+        world.disk().set_mode("d/secret", mode);
+        world.clock.advance(10);
+        world.sync_ok();
+        world.put("d/new", "edited");
+        world.disk().set_mode("d/new", then);
+        world.hands().rename("d/new", "d/secret");
+        world.sync_ok();
+        assert_eq!(world.hands().mode("d/secret"), then);
+        // Its owner may go on deciding about the new one.
+        world.disk().set_mode("d/secret", 0o664);
+        world.clock.advance(10);
+        world.sync_ok();
+        world.dropbox.put("/d/secret", b"v2");
+        world.sync_ok();
+        assert_eq!(world.read("d/secret").as_deref(), Some("v2"));
+        assert_eq!(secret(&world).0, 0o664, "{mode:o} {then:o}");
+    }
+}
+
+/// A private folder with a file that everybody might read, and a public one beside it.
+fn with_private_folder(mode: &'static str) -> World {
+    let world = World::in_memory(mode);
+    world.dropbox.put("/priv/k", b"k1");
+    world.dropbox.put("/priv/sub/k2", b"k2");
+    world.dropbox.put("/public/p", b"p");
+    world.sync_ok();
+    world.disk().set_mode("priv", 0o700);
+    world.clock.advance(10);
+    world.sync_ok();
+    world
+}
+
+#[test]
+fn s4_a_folder_in_the_place_of_a_private_one_shows_nothing_to_others() {
+    for mode in ["DROPBOX_TO_LOCAL", "BIDIRECTIONAL"] {
+        for is_his in [false, true] {
+            let world = with_private_folder(mode);
+            world.hands().rename("priv", ".x");
+            if is_his {
+                world.mkdir("priv");
+                world.disk().set_mode("priv", 0o777);
+                world.disk().set_owner("priv", (NEIGHBOUR, NEIGHBOUR));
+            } else {
+                world.hands().rename("public", "priv");
+            }
+            for text in ["v2", "v3"] {
+                world.dropbox.put("/priv/k", text.as_bytes());
+                world.dropbox.put("/priv/sub/k2", text.as_bytes());
+                world.dropbox.put(&format!("/priv/new-{text}"), b"new");
+                let outcome = world.sync();
+                for name in ["k", "sub/k2", &format!("new-{text}")] {
+                    let path = format!("priv/{name}");
+                    assert!(world.read(&path).is_some(), "{mode} {path} {outcome:?}");
+                    let found = world.hands().mode(&path);
+                    assert_eq!(found, 0o600, "{mode} {is_his} {path}");
+                }
+                let is_told = |problem: &String| problem.contains("chmod 700");
+                assert!(outcome.problems.values().any(is_told), "{outcome:?}");
+            }
+            // The one that was here comes back, and all is as it was.
+            if is_his {
+                world.remove("priv");
+            } else {
+                world.hands().rename("priv", "aside");
+            }
+            world.hands().rename(".x", "priv");
+            world.dropbox.put("/priv/later", b"later");
+            world.sync();
+            assert_eq!(world.hands().mode("priv/later"), 0o644, "{mode} {is_his}");
+        }
+    }
+}
+
+#[test]
+fn s4_the_owner_of_a_folder_goes_on_deciding() {
+    let world = with_private_folder("DROPBOX_TO_LOCAL");
+    world.disk().set_mode("priv", 0o755);
+    world.dropbox.put("/priv/new", b"new");
+    world.sync_ok();
+    assert_eq!(world.hands().mode("priv/new"), 0o644);
+    world.sync_ok();
+    world.remove("priv");
+    world.sync_ok();
+    assert_eq!(world.hands().mode("priv"), 0o755);
+    // One that was made anew counts once it was as narrow as the one that was known.
+    world.disk().set_mode("priv", 0o700);
+    world.sync_ok();
+    world.remove("priv");
+    world.mkdir("priv");
+    world.disk().set_mode("priv", 0o755);
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+    world.disk().set_mode("priv", 0o700);
+    world.sync_ok();
+    world.disk().set_mode("priv", 0o755);
+    world.dropbox.put("/priv/newer", b"newer");
+    world.sync_ok();
+    assert_eq!(world.hands().mode("priv/newer"), 0o644);
+}
+
+#[test]
+fn s4_a_file_that_moves_into_an_opened_folder_is_kept_from_others() {
+    let world = with_private_folder("BIDIRECTIONAL");
+    world.dropbox.put("/own/big", b"moved");
+    world.sync_ok();
+    world.disk().set_mode("own", 0o700);
+    world.clock.advance(10);
+    world.sync_ok();
+    world.hands().rename("priv", ".x");
+    world.hands().rename("public", "priv");
+    world.dropbox.rename("/own/big", "/priv/big");
+    world.sync();
+    assert_eq!(world.read("priv/big").as_deref(), Some("moved"));
+    assert_eq!(world.hands().mode("priv/big"), 0o600);
+}
+
+#[test]
+fn s4_a_folder_renamed_in_dropbox_stays_private() {
+    let world = with_private_folder("BIDIRECTIONAL");
+    world.disk().set_mode("priv/k", 0o640);
+    world.sync_ok();
+    world.dropbox.rename("/priv", "/priv2");
+    world.sync_ok();
+    assert_eq!(world.read("priv2/sub/k2").as_deref(), Some("k2"));
+    assert_eq!(world.hands().mode("priv2"), 0o700);
+    assert_eq!(world.hands().mode("priv2/sub"), 0o755);
+    assert_eq!(world.hands().mode("priv2/k"), 0o640);
+    // A folder of it alone: what kept others out was above it.
+    world.dropbox.rename("/priv2/sub", "/out");
+    world.sync_ok();
+    assert_eq!(world.read("out/k2").as_deref(), Some("k2"));
+    assert_eq!(world.hands().mode("out"), 0o700);
+    world.dropbox.rename("/public", "/public2");
+    world.sync_ok();
+    assert_eq!(world.hands().mode("public2"), 0o755);
+}
+
+#[test]
+fn s4_so_it_does_when_its_files_were_edited_too() {
+    for all in [false, true] {
+        let world = with_private_folder("BIDIRECTIONAL");
+        world.disk().set_mode("priv/k", 0o640);
+        world.sync_ok();
+        world.dropbox.rename("/priv", "/priv2");
+        world.dropbox.put("/priv2/k", b"edited");
+        if all {
+            world.dropbox.put("/priv2/sub/k2", b"edited");
+        }
+        world.sync_ok();
+        assert_eq!(world.read("priv2/k").as_deref(), Some("edited"));
+        assert_eq!(world.hands().mode("priv2"), 0o700, "{all}");
+        assert_eq!(world.hands().mode("priv2/k"), 0o640, "{all}");
+    }
+}
+
+#[test]
+fn s4_a_file_that_moves_in_dropbox_and_is_fetched_keeps_its_rights() {
+    let world = one_way();
+    world.dropbox.put("/secret", b"v1");
+    world.sync_ok();
+    world.disk().set_mode("secret", 0o600);
+    world.clock.advance(10);
+    world.sync_ok();
+    // The file itself is gone here: what comes is a download.
+    world.dropbox.rename("/secret", "/renamed");
+    world.remove("secret");
+    world.sync_ok();
+    assert_eq!(world.read("renamed").as_deref(), Some("v1"));
+    assert_eq!(world.hands().mode("renamed"), 0o600);
+}
+
+#[test]
+fn s4_the_number_of_an_inode_that_is_used_again_opens_no_file() {
+    let world = private(0o600);
+    world.dropbox.put("/d/public", b"public");
+    world.sync_ok();
+    world.clock.advance(10);
+    let number = |path: &str| {
+        let disk = world.disk();
+        let tree = disk.tree();
+        tree.status(tree.find(path).unwrap()).stamp.inode
+    };
+    let was = number("d/secret");
+    world.remove("d/secret");
+    // A new one of ours gets its number, and is put in its place.
+    while {
+        world.put("d/new", "public");
+        number("d/new") != was
+    } {
+        world
+            .hands()
+            .rename("d/new", &format!("d/{}", number("d/new")));
+    }
+    world.hands().rename("d/new", "d/secret");
+    world.dropbox.put("/d/secret", b"v2");
+    world.sync_ok();
+    assert_eq!(world.read("d/secret").as_deref(), Some("v2"));
+    assert_eq!(secret(&world), (0o600, (0, 0)));
+}
+
+#[test]
+fn s4_what_comes_into_a_private_folder_is_private_until_it_is_in_place() {
+    let world = with_private_folder("DROPBOX_TO_LOCAL");
+    world.dropbox.put("/priv/new", b"new");
+    world.sync_but_before(Op::SyncFilesystem, "", |disk| {
+        let all: Vec<_> = disk.tree().list("priv").unwrap();
+        let temp = all.iter().find(|(name, _)| name.ends_with(".tmp"));
+        assert_eq!(temp.map(|(_, status)| status.mode), Some(0o600));
+    });
+    assert_eq!(world.hands().mode("priv/new"), 0o644);
+}
+
+#[test]
+fn s4_a_folder_that_has_the_number_of_a_private_one_is_another() {
+    let world = World::in_memory("DROPBOX_TO_LOCAL");
+    world.dropbox.mkdir("/priv");
+    world.sync_ok();
+    world.disk().set_mode("priv", 0o700);
+    world.clock.advance(10);
+    world.sync_ok();
+    let number = || {
+        let disk = world.disk();
+        let tree = disk.tree();
+        tree.status(tree.find("priv").unwrap()).stamp.inode
+    };
+    let was = number();
+    world.remove("priv");
+    world.clock.advance(10);
+    world.mkdir("priv");
+    assert_eq!(number(), was, "the lowest that is free");
+    world.dropbox.put("/priv/new", b"new");
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+    assert_eq!(world.hands().mode("priv/new"), 0o600);
 }

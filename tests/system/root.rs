@@ -94,6 +94,82 @@ fn s1_what_root_makes_belongs_to_the_owner_and_its_state_to_root() {
 }
 
 #[test]
+fn s1_root_gives_no_file_away_that_its_owner_holds_open() {
+    if !is_root("what root gives away") {
+        return;
+    }
+    for other in [0, OWNER + 1] {
+        let gateway = owned("");
+        let tool = gateway.content.join("d/tool");
+        gateway.put("d/tool", "good");
+        chown(gateway.content.join("d"), Some(OWNER), Some(OWNER)).unwrap();
+        chown(&tool, Some(other), Some(other)).unwrap();
+        fs::set_permissions(&tool, fs::Permissions::from_mode(0o754)).unwrap();
+        gateway.sync_ok();
+        gateway.sync_ok();
+        // As it replaces that file, and as it comes back where that is gone.
+        for text in ["one", "two"] {
+            gateway.dropbox.put("/d/tool", text.as_bytes());
+            if text == "two" {
+                gateway.remove("d/tool");
+            }
+            let ended = gateway.run(&[], &["sync", "-v"]);
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert_eq!(fs::read_to_string(&tool).unwrap(), text);
+            let (uid, gid, mode) = access(&tool);
+            assert_eq!((uid, gid), (OWNER, OWNER), "{text}");
+            assert_eq!(mode & !0o754, 0, "{text}");
+            if text == "one" {
+                assert!(ended.err.contains("gives to nobody else"), "{ended:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn s4_root_gives_nothing_to_who_has_exchanged_a_private_folder() {
+    if !is_root("a private folder is exchanged") {
+        return;
+    }
+    let gateway = Gateway::new();
+    gateway.dropbox.put("/priv/k", b"k");
+    gateway.sync_ok();
+    let private = gateway.content.join("priv");
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    gateway.sync_ok();
+    fs::rename(&private, gateway.content.join("aside")).unwrap();
+    fs::create_dir(&private).unwrap();
+    chown(&private, Some(OWNER), Some(OWNER)).unwrap();
+    gateway.dropbox.put("/priv/k", b"edited");
+    gateway.dropbox.put("/priv/new", b"new");
+    gateway.dropbox.put("/priv/sub/new", b"new");
+    let ended = gateway.sync();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("chmod 700"), "{ended:?}");
+    for name in ["k", "new", "sub/new"] {
+        assert_eq!(access(&private.join(name)), (0, 0, 0o600), "{name}");
+    }
+}
+
+#[test]
+fn s4_root_gives_a_folder_away_and_it_stays_as_its_new_owner_has_it() {
+    if !is_root("a folder is given away") {
+        return;
+    }
+    let gateway = Gateway::new();
+    gateway.dropbox.put("/priv/k", b"k");
+    gateway.sync_ok();
+    let private = gateway.content.join("priv");
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    gateway.sync_ok();
+    chown(&private, Some(OWNER), Some(OWNER)).unwrap();
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o750)).unwrap();
+    gateway.dropbox.put("/priv/new", b"new");
+    gateway.sync_ok();
+    assert_eq!(access(&private.join("new")), (OWNER, OWNER, 0o644));
+}
+
+#[test]
 fn s1_root_reads_nothing_for_the_owner_that_he_may_not_read() {
     if !is_root("what root reads") {
         return;

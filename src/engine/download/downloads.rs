@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::origins::Origins;
+use super::private_folders::PrivateFolders;
 use super::staged::PublishQueue;
 use crate::core::decide::Action;
 use crate::core::path::RelPath;
@@ -17,6 +19,8 @@ pub(crate) struct Downloads<'a> {
     pub(in crate::engine) api: &'a Api<'a>,
     pub(in crate::engine) durable: Durable<'a>,
     pub(super) publish_queue: PublishQueue,
+    pub(super) origins: Origins,
+    pub(in crate::engine) private_folders: PrivateFolders,
     /// Files that failed in an earlier pass: they come after all others of a walk.
     pub(in crate::engine) last: Vec<(Item, Observed, Action)>,
 }
@@ -29,6 +33,8 @@ impl<'a> Downloads<'a> {
             api,
             durable: Durable::new(disk),
             publish_queue: PublishQueue::default(),
+            origins: Origins::default(),
+            private_folders: PrivateFolders::default(),
             last: Vec::new(),
         }
     }

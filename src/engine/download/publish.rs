@@ -11,13 +11,12 @@ use super::copy_name::{CopyName, report_conflict};
 use super::downloads::Downloads;
 use super::staged::{Existing, StagedFile};
 use crate::core::decide::Direction;
-use crate::core::path::{Key, RelPath};
+use crate::core::path::RelPath;
 use crate::engine::context::Context;
-use crate::engine::item::{Item, Local, Observed};
+use crate::engine::item::{Item, Observed};
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::Base;
-use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
 use crate::report::{Change, in_brackets};
 
@@ -33,7 +32,7 @@ impl<'a> Downloads<'a> {
         self.publish_if_full(cx)
     }
 
-    fn publish_if_full(&mut self, cx: &mut Context<'a>) -> Result<()> {
+    pub(super) fn publish_if_full(&mut self, cx: &mut Context<'a>) -> Result<()> {
         let publish_queue = &self.publish_queue;
         let is_full = publish_queue.staged.len() >= BATCH_FILES
             || publish_queue.renamed.len() >= 2 * BATCH_FILES;
@@ -106,7 +105,11 @@ impl<'a> Downloads<'a> {
                 report.changed(Change::Download, &item.display_path, &size);
                 cx.note_done(&item.row.key);
                 cx.note_arrival(Direction::Down, hash);
-                let base = cx.file_base(&item, rev, hash, stamp, cx.env.host.now_ns());
+                let mut base = cx.file_base(&item, rev, hash, stamp, cx.env.host.now_ns());
+                if let Base::File(base) = &mut base {
+                    // We have given it these.
+                    base.stamp.rights = stamp.rights;
+                }
                 self.publish_queue.renamed.push((item, base));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -169,7 +172,7 @@ impl<'a> Downloads<'a> {
     }
 
     /// The target still holds what was decided about.
-    fn still_is(
+    pub(super) fn still_is(
         &self,
         cx: &Context<'a>,
         target: &RelPath,
@@ -224,80 +227,6 @@ impl<'a> Downloads<'a> {
         Ok(())
     }
 
-    /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
-    pub(crate) fn set_aside(
-        &mut self,
-        cx: &mut Context<'a>,
-        item: Item,
-        observed: Observed,
-    ) -> Result<()> {
-        let moved = item.path().map_err(io::Error::other).and_then(|target| {
-            let copy = self.copy_name(cx, &item, &target, &observed)?;
-            if !self.still_is(cx, &target, &observed)? {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            match copy {
-                CopyName::Free(copy) => self.disk.rename_new(&target, &copy).map(|()| copy),
-                CopyName::Kept(copy) => self.disk.remove_file(&target).map(|()| copy),
-            }
-        });
-        match moved {
-            Ok(copy) => {
-                let text = format!("Dropbox has a folder; local file kept as {}", copy.name());
-                report_conflict(cx, &item, &text);
-                self.make_local_folder(
-                    cx,
-                    Item {
-                        local: Local::Gone,
-                        ..item
-                    },
-                )
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let why = "it changed here meanwhile";
-                cx.defer(&item, why, why);
-                Ok(())
-            }
-            Err(error) => {
-                cx.env
-                    .report
-                    .problem(&item.display_path, &error.to_string());
-                Ok(())
-            }
-        }
-    }
-
-    /// Makes a folder Dropbox has.
-    pub(crate) fn make_local_folder(&mut self, cx: &mut Context<'a>, mut item: Item) -> Result<()> {
-        let Some(path) = local_path(cx, &item) else {
-            return Ok(());
-        };
-        if !self.ensure_dir(cx, &item) {
-            return Ok(());
-        }
-        let made = cx
-            .check_device(&item.dir, item.device)
-            .and_then(|()| self.disk.make_dir(&path, item.row.folder_rights.as_ref()));
-        match made {
-            Ok(()) => cx
-                .env
-                .report
-                .changed(Change::MakeLocalFolder, &item.display_path, ""),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                not_stored(cx, &item.display_path, &error);
-                return Ok(());
-            }
-        }
-        self.durable.touch(&item.dir, item.device);
-        if let Ok(Some(status)) = self.disk.status(&path) {
-            item.row.folder_rights = cx.rights_now(item.row.folder_rights, Some(status.rights()));
-        }
-        // Settled once it is durable: a lost folder must not look like a removed one.
-        self.publish_queue.renamed.push((item, Base::Folder));
-        self.publish_if_full(cx)
-    }
-
     /// Takes over a file that has its new name already.
     pub(crate) fn publish_moved(
         &mut self,
@@ -310,33 +239,6 @@ impl<'a> Downloads<'a> {
         self.publish_queue.renamed.push((new, base));
         self.publish_queue.renamed.push((old, Base::None));
         self.publish_if_full(cx)
-    }
-
-    /// Makes the directories a download needs.
-    pub(crate) fn ensure_dir(&mut self, cx: &mut Context<'a>, item: &Item) -> bool {
-        if let Ok(Some(status)) = self.disk.status(&item.dir)
-            && status.kind == Kind::Folder
-        {
-            return true;
-        }
-        let mut dir = RelPath::root();
-        for component in item.dir.components() {
-            let Ok(next) = dir.join(component) else {
-                return false;
-            };
-            let row = cx.env.index.row(&Key::of(next.as_str())).ok().flatten();
-            let rights = row.and_then(|row| row.folder_rights);
-            match self.disk.make_dir(&next, rights.as_ref()) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    not_stored(cx, &item.display_path, &error);
-                    return false;
-                }
-            }
-            dir = next;
-        }
-        true
     }
 }
 

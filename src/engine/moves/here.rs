@@ -40,6 +40,10 @@ impl<'a> Renames<'a> {
         if !downloads.ensure_dir(cx, item) {
             return Ok(false);
         }
+        // What may be read there comes as a download, which is kept from others.
+        if !downloads.private_folders.opened(cx, item)?.is_empty() {
+            return Ok(false);
+        }
         match self.rename(cx, &old, item, &from, &to, &stamp) {
             Ok(Some(now)) => {
                 downloads.durable.touch(&old.dir, old.device);
@@ -82,6 +86,9 @@ impl<'a> Renames<'a> {
         if let (Base::File(new), Some(before)) = (&mut base, old.row.base_file()) {
             new.arrived_in_pass = before.arrived_in_pass;
             new.reappeared = before.reappeared;
+            if let Ok(path) = item.path() {
+                new.stamp = cx.with_rights(&path, Some(before), now);
+            }
         }
         self.gone.note_renamed(old.row.key.clone());
         downloads.publish_moved(cx, old, item.clone(), base)

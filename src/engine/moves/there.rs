@@ -11,7 +11,7 @@ use crate::dropbox::batch::{Outcome, Relocation};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{ApiError, FileMetadata, Metadata, WriteMode};
 use crate::engine::context::Context;
-use crate::engine::item::Item;
+use crate::engine::item::{Item, is_same_file};
 use crate::engine::upload::Uploads;
 use crate::engine::upload::queue::PendingUpload;
 use crate::engine::upload::sent::Sent;
@@ -207,6 +207,11 @@ fn moved<'a>(
         // It is the same file, and counts as it did under its old name.
         new.arrived_in_pass = before.arrived_in_pass;
         new.reappeared = before.reappeared;
+        if is_same_file(&before.stamp, &stamp)
+            && let Ok(path) = item.path()
+        {
+            new.stamp = cx.with_rights(&path, Some(before), stamp);
+        }
         if edit.is_some() {
             new.rev = before.rev.clone();
         }

@@ -145,8 +145,9 @@ impl<'a> Uploads<'a> {
 }
 
 fn settle_folder(cx: &mut Context<'_>, item: Item) -> Result<()> {
+    let folder_rights = cx.folder_rights_of(&item);
     let mut row: Row = item.row;
-    row.folder_rights = cx.rights_now(row.folder_rights, item.local.folder_rights());
+    row.folder_rights = folder_rights;
     row.settle(Base::Folder, &item.name);
     cx.settle(row)
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use ferrybox::core::content_hash::ContentHash;
 use ferrybox::core::path::Key;
 use ferrybox::index::{Base, BaseFile, Index, Meta, Remote, RemoteEntry, RemoteFile, Row};
-use ferrybox::io::stat::{Rights, Stamp};
+use ferrybox::io::stat::{FolderRights, Rights, Stamp};
 
 use crate::world::TempDir;
 
@@ -58,7 +58,11 @@ fn rows() -> Vec<Row> {
         row("h", Base::Folder, Remote::Gone),
         row("i", Base::None, Remote::AsBase),
     ];
-    rows[3].folder_rights = rows[0].rights();
+    rows[3].folder_rights = rows[0].rights().map(|rights| FolderRights {
+        rights,
+        inode: 12,
+        born_ns: Some(13),
+    });
     rows[0].display_name = "A".to_owned();
     rows[0].local = Some("a".to_owned());
     rows[1].lower = Some("B".to_owned());

@@ -268,7 +268,8 @@ impl ReadDisk for SimDisk {
                 Some(list) => AccessList::Bytes(list),
                 None => AccessList::Nothing,
             },
-            is_alone: tree.count_names(ino) == 1,
+            stamp: tree.status(ino).stamp,
+            born_ns: Some(tree.node(ino).born_ns),
         })
     }
 

@@ -39,6 +39,7 @@ pub struct Node {
     pub list: Option<Vec<u8>>,
     pub mtime_ns: i64,
     pub ctime_ns: i64,
+    pub born_ns: i64,
     pub device: u64,
 }
 
@@ -51,6 +52,7 @@ impl Node {
             list: None,
             mtime_ns: now_ns,
             ctime_ns: now_ns,
+            born_ns: now_ns,
             device,
         }
     }

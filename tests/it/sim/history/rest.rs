@@ -23,7 +23,10 @@ impl History {
     pub(super) fn settle_down(&mut self, when: &str) -> Result<(), String> {
         self.dropbox.set_quota(1 << 31);
         self.dropbox.clear_faults();
-        self.dropbox.change_habits(|habits| habits.lag = 0);
+        self.dropbox.change_habits(|habits| {
+            habits.lag = 0;
+            habits.empty_pages = 0;
+        });
         self.scene.lock().unwrap().heal();
         for (disk, device) in self.devices.iter().enumerate() {
             self.scene.lock().unwrap().put_back(disk);
