@@ -43,7 +43,8 @@ pub fn start(config: &Config) -> Result<String> {
     };
     let dir = dirs::state_dir(config)?;
     let disk = dirs::open_state(&dir)?;
-    let pending = auth::start(&RealHost::new(), app_key);
+    let by_secret = config.dropbox.app_secret.is_some();
+    let pending = auth::start(&RealHost::new(), app_key, by_secret);
     TokenFiles::new(&disk, dir.display().to_string())
         .called(&config.invocation)
         .store_pending(&pending)?;

@@ -30,27 +30,33 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Starts an authentication: a fresh PKCE verifier (RFC 7636, 4.1: 43 to 128 characters).
-pub fn start(host: &dyn Host, app_key: &str) -> Pending {
+/// Starts an authentication: a fresh PKCE verifier (RFC 7636, 4.1: 43 to 128 characters). An app
+/// that has a secret proves itself by that alone, as Dropbox's own libraries do: one that allows no
+/// public clients might refuse a challenge.
+pub fn start(host: &dyn Host, app_key: &str, by_secret: bool) -> Pending {
     let mut random = [0; 48];
     host.random(&mut random);
     let verifier = BASE64_URL_SAFE_NO_PAD.encode(random);
     Pending {
         app_key: app_key.to_owned(),
         verifier,
+        by_secret,
     }
 }
 
 /// The URL a person opens in any browser, on any machine.
 pub fn authorize_url(config: &Config, pending: &Pending) -> String {
-    let challenge =
-        BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, pending.verifier.as_bytes()).as_ref());
-    format!(
-        "{}/oauth2/authorize?response_type=code&client_id={}&token_access_type=offline\
-         &code_challenge={challenge}&code_challenge_method=S256",
+    let mut url = format!(
+        "{}/oauth2/authorize?response_type=code&client_id={}&token_access_type=offline",
         config.endpoints.www,
         escaped(&pending.app_key),
-    )
+    );
+    if !pending.by_secret {
+        let digest = digest(&SHA256, pending.verifier.as_bytes());
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest.as_ref());
+        url += &format!("&code_challenge={challenge}&code_challenge_method=S256");
+    }
+    url
 }
 
 /// The three steps, as the openHAB add-on printed them.
@@ -139,9 +145,10 @@ pub fn code_form(code: &str, pending: &Pending, app_secret: Option<&Secret>) -> 
         ("grant_type", "authorization_code"),
         ("code", code),
         ("client_id", &pending.app_key),
-        ("code_verifier", &pending.verifier),
     ];
-    if let Some(secret) = app_secret {
+    if !pending.by_secret {
+        fields.push(("code_verifier", &pending.verifier));
+    } else if let Some(secret) = app_secret {
         fields.push(("client_secret", secret.expose()));
     }
     form(&fields)

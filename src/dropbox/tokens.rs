@@ -57,6 +57,9 @@ pub struct Pending {
     pub app_key: String,
     /// The PKCE code verifier.
     pub verifier: String,
+    /// The app's secret stands for it: the link has no challenge.
+    #[serde(default)]
+    pub by_secret: bool,
 }
 
 /// Who owns the account a personal access token opens, so that it is asked once per token.

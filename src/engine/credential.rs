@@ -154,13 +154,14 @@ fn banner_for(
     host: &dyn Host,
     app_key: &str,
 ) -> Result<String> {
+    let by_secret = config.dropbox.app_secret.is_some();
     let known = files
         .pending()?
-        .filter(|pending| pending.app_key == app_key);
+        .filter(|pending| pending.app_key == app_key && pending.by_secret == by_secret);
     let pending = match known {
         Some(pending) => pending,
         None => {
-            let pending = auth::start(host, app_key);
+            let pending = auth::start(host, app_key, by_secret);
             files.store_pending(&pending)?;
             pending
         }

@@ -13,7 +13,7 @@ use crate::world::{World, world};
 const MIB: usize = 1 << 20;
 
 /// What a pass calls, and whether it gets by without.
-const ROUTES: [(&str, bool); 11] = [
+const ROUTES: [(&str, bool); 12] = [
     ("files/list_folder", false),
     ("files/list_folder/continue", false),
     ("files/upload_session/start_batch", true),
@@ -23,6 +23,7 @@ const ROUTES: [(&str, bool); 11] = [
     ("files/delete_batch", true),
     ("files/delete_batch/check", true),
     ("files/move_batch_v2", true),
+    ("files/move_batch/check_v2", true),
     ("files/download_zip", true),
     ("files/download", false),
 ];
@@ -37,10 +38,17 @@ const PLAIN_ROUTES: [(&str, bool); 5] = [
 ];
 
 /// What it calls for a large file.
-const SESSION_ROUTES: [(&str, bool); 3] = [
+const SESSION_ROUTES: [(&str, bool); 4] = [
+    ("users/get_space_usage", true),
     ("files/upload_session/start", false),
     ("files/upload_session/append_v2", false),
     ("files/upload_session/finish", false),
+];
+
+/// What it calls once, before anything else.
+const FIRST_ROUTES: [(&str, bool); 2] = [
+    ("users/get_current_account", false),
+    ("files/list_folder", false),
 ];
 
 /// A fault, and whether it lasts.
@@ -85,6 +93,7 @@ enum Ways {
     All,
     NoBatches,
     LargeFile,
+    FirstPass,
 }
 
 /// A world in step, in which both sides have changed since.
@@ -94,6 +103,10 @@ fn changed(ways: Ways) -> World {
     for nth in 0..12 {
         world.put(&format!("d/file{nth}"), &format!("{nth}"));
         world.put(&format!("gone/file{nth}"), &format!("gone {nth}"));
+    }
+    if ways == Ways::FirstPass {
+        world.dropbox.put("/there", b"there");
+        return world;
     }
     world.sync_ok();
     world.sync_ok();
@@ -215,6 +228,11 @@ fn every_route_may_fail_in_every_way() {
 #[test]
 fn so_may_the_plainer_ones() {
     table(Ways::NoBatches, &PLAIN_ROUTES);
+}
+
+#[test]
+fn so_may_those_of_a_first_pass() {
+    table(Ways::FirstPass, &FIRST_ROUTES);
 }
 
 #[test]

@@ -254,6 +254,9 @@ fn another_app_key_needs_another_authentication() {
 fn the_app_secret_is_used_where_it_is_configured() {
     let console = Console::new();
     console.configure("[dropbox]\napp_key = \"standin-key\"\napp_secret = \"standin-secret\"");
+    // R12: it stands for the challenge, and is not sent beside one.
+    let banner = console.run(&["startAuthentication"]).out;
+    assert!(!banner.contains("code_challenge"), "{banner}");
     console.authenticate();
     console.dropbox.expire_access_tokens();
     assert_eq!(console.run(&["sync"]).code, 0);

@@ -154,7 +154,7 @@ impl History {
     /// As `finishAuthentication` leaves it.
     fn authenticate(&self, device: &Device) {
         let config = config_of(device, 1);
-        let pending = auth::start(&device.gateway, "standin-key");
+        let pending = auth::start(&device.gateway, "standin-key", false);
         let url = auth::authorize_url(&config, &pending);
         let code = self.dropbox.approve(&url).unwrap();
         let form = auth::code_form(&code, &pending, None);

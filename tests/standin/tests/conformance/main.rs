@@ -7,6 +7,7 @@ mod contents;
 mod faults;
 mod folders;
 mod framing;
+mod habits;
 mod jobs;
 mod listing;
 mod metadata;
