@@ -76,7 +76,12 @@ fn times_are_those_a_client_gave_the_files() {
 fn every_way_to_write_an_archive_is_read() {
     for packing in [Packing::Stored, Packing::Deflated, Packing::Alternating] {
         for sizes in [Sizes::Header, Sizes::Descriptor, Sizes::BareDescriptor] {
-            for folders in [Folders::Absent, Folders::Empty, Folders::LikeFiles] {
+            for folders in [
+                Folders::Absent,
+                Folders::Empty,
+                Folders::LikeFiles,
+                Folders::Twice,
+            ] {
                 for flags in [0, 5, 10, 15] {
                     let style = ZipStyle {
                         packing,

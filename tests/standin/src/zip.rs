@@ -86,6 +86,8 @@ pub enum Folders {
     Empty,
     /// An entry that is coded as that of an empty file would be.
     LikeFiles,
+    /// Two stored entries: one in real case, and one in lower case (dropbox-sdk-python issue 168).
+    Twice,
 }
 
 /// What a folder may have at most to be sent as an archive. Reaching a limit is too much.

@@ -103,6 +103,9 @@ fn items<'a>(account: &'a Account, root: &str) -> Vec<Item<'a>> {
         match &node.entry {
             Entry::Folder { .. } if style.folders != Folders::Absent => {
                 items.push(folder(format!("{name}/")));
+                if style.folders == Folders::Twice {
+                    items.push(folder(format!("{}/", names::folded(&name))));
+                }
             }
             Entry::File(file) => {
                 let marks = tree.marks.get(&file.id);
