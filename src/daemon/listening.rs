@@ -10,6 +10,8 @@ use crate::dropbox::longpoll::{ADDED_MAX_S, News, TIMEOUT_S, TIMEOUT_S_LEAST};
 const BACKOFF_FIRST: Duration = Duration::from_secs(5);
 /// Longest such wait.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// Time between two passes for changes in Dropbox: each of them writes down how far it has come.
+const BETWEEN_PASSES: Duration = Duration::from_secs(5);
 /// Dropbox waits longer than this for changes (30 seconds at least).
 const ANSWER_AT_ONCE: Duration = Duration::from_secs(10);
 /// Longest wait that Dropbox may ask for.
@@ -117,6 +119,9 @@ impl Listening {
                 (false, Duration::ZERO, Some(text))
             }
         };
+        if changes {
+            wait = wait.max(BETWEEN_PASSES);
+        }
         if self.idle_asks > 0 {
             wait = wait.max(self.backoff());
         }

@@ -18,7 +18,7 @@ use crate::dropbox::tokens::AccessTokens;
 use crate::dropbox::verdict::{self, AnswerHead, STRANGER};
 use crate::dropbox::wire::{
     Account, Changed, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
-    SpaceUsage, TokenAnswer, header_json, one_line, without_secrets,
+    SpaceUsage, TokenAnswer, answer_without_secrets, header_json, one_line,
 };
 use crate::error::Error;
 use crate::io::deadline::Deadline;
@@ -48,6 +48,9 @@ pub enum Depth {
     /// What lies in it itself.
     OneFolder,
 }
+
+/// LIMIT: kinds of unknown answers that a pass tells of.
+const UNKNOWN_MAX: usize = 16;
 
 /// LIMIT: longest error that is read, in bytes; Dropbox's own have a few hundred.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
@@ -408,7 +411,8 @@ impl<'a> Api<'a> {
                 let header = response
                     .header("dropbox-api-result")
                     .map_or("no", |_| "an odd");
-                self.note_unknown(&format!("{path} was answered with {header} result header"));
+                let what = format!("{path} was answered with {header} result header");
+                self.note_unknown(what.clone(), &what);
             }
             let is_page = |text: &str| text.trim_start().starts_with("text/html");
             if metadata.is_none() && response.header("content-type").is_some_and(is_page) {
@@ -587,7 +591,7 @@ impl<'a> Api<'a> {
             return server_error(&format!("the answer to {path} broke off"));
         };
         if let Some(token) = self.access.token_at_hand(self.host) {
-            bytes = without_secrets(&String::from_utf8_lossy(&bytes), &token).into_bytes();
+            bytes = answer_without_secrets(&bytes, &token);
         }
         let (status, request_id) = (head.status, &head.request_id);
         let text = one_line(&String::from_utf8_lossy(&bytes));
@@ -601,14 +605,16 @@ impl<'a> Api<'a> {
         if let Failure::Refused(error) = &failure
             && !error.is_known()
         {
-            self.note_unknown(&format!("{path} was answered with {status}: {text}"));
+            let kind = format!("{path} {status} {}", error.tags());
+            self.note_unknown(kind, &format!("{path} was answered with {status}: {text}"));
         }
         failure
     }
 
     /// Tells once of what Dropbox does in a way that this version does not know.
-    fn note_unknown(&self, what: &str) {
-        if self.unknown.borrow_mut().insert(what.to_owned()) {
+    fn note_unknown(&self, kind: String, what: &str) {
+        let mut unknown = self.unknown.borrow_mut();
+        if unknown.len() < UNKNOWN_MAX && unknown.insert(kind) {
             log::info!("not known to this version, and worth a report: {what}");
         }
     }
@@ -665,7 +671,7 @@ fn token_call(
     // The values of the form, but for the first, which names the grant.
     let values = form.split(['&', '=']).skip(3).step_by(2);
     let sent = values.collect::<Vec<_>>().join("\n");
-    let body = without_secrets(&String::from_utf8_lossy(&body), &sent).into_bytes();
+    let body = answer_without_secrets(&body, &sent);
     Err(verdict::of_token_endpoint(&head, &body, refused))
 }
 

@@ -339,7 +339,7 @@ impl ApiError {
 }
 
 /// Tags that no person meets, because there is an answer to each.
-const HANDLED: [&str; 18] = [
+const HANDLED: [&str; 19] = [
     "reset",
     "incorrect_offset",
     "closed",
@@ -356,6 +356,7 @@ const HANDLED: [&str; 18] = [
     "expired_access_token",
     "invalid_access_token",
     "missing_scope",
+    "http_400",
     "http_413",
     "http_431",
 ];
@@ -395,6 +396,16 @@ pub fn one_line(text: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     clean.trim().chars().take(300).collect()
+}
+
+/// An answer without what was `sent` and could be a secret; JSON is read first, so that none hides
+/// behind escapes.
+pub fn answer_without_secrets(bytes: &[u8], sent: &str) -> Vec<u8> {
+    let text = match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) => value.to_string(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    };
+    without_secrets(&text, sent).into_bytes()
 }
 
 /// Takes out of a text from outside whatever was `sent` and could be a secret: Dropbox quotes a
@@ -528,6 +539,19 @@ mod tests {
             without_secrets("path/not_found: a b", sent),
             "path/not_found: a b"
         );
+    }
+
+    #[test]
+    fn nor_does_it_behind_escapes() {
+        let sent = "sl.u.AbCdEfGhIjKlMnOpQrStUv";
+        let escaped: String = sent
+            .chars()
+            .map(|c| format!("\\u{:04x}", c as u32))
+            .collect();
+        let answer = format!(r#"{{"error":{{".tag":"{escaped}"}},"n":1}}"#);
+        let clean = answer_without_secrets(answer.as_bytes(), sent);
+        assert_eq!(clean, br#"{"error":{".tag":"***"},"n":1}"#);
+        assert_eq!(answer_without_secrets(sent.as_bytes(), sent), b"***");
     }
 
     #[test]

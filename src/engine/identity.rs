@@ -105,6 +105,22 @@ pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentit
             )));
         }
     }
+    // Paths that began in one team's space would begin in another's.
+    let is_of_team = |identity: &SyncIdentity| identity.root_namespace.ends_with(" (team)");
+    let is_other_team =
+        is_of_team(&before) && is_of_team(now) && before.root_namespace != now.root_namespace;
+    if is_other_team && has_base {
+        let mut id = approval_id(env.index, "team")?;
+        id.field(&now.root_namespace);
+        let id = id.finish();
+        if !options.approved.contains(&id) {
+            return Err(Error::Halt(format!(
+                "this is the space of another team than the one synced before; nothing was \
+                 changed. Start over with this one by: {}",
+                options.again(&env.config.invocation, &format!("--approve {id}"))
+            )));
+        }
+    }
     let same = before.account_id == now.account_id
         && before.app_key == now.app_key
         && before.root_namespace == now.root_namespace

@@ -110,8 +110,8 @@ impl Puller<'_> {
         Ok(root)
     }
 
-    /// Asks whose account the token opens: where the cursor of an index is refused, nothing else
-    /// says that a listing is of the same files. Only what has a base can be deleted by one.
+    /// Asks whose account the token opens: a cursor of our own is of our account, and nothing else
+    /// says that a whole listing is of the same files. Only what has a base can be deleted by one.
     ///
     /// # Errors
     /// [`Error::Halt`] if it is another account; what Dropbox says.
@@ -298,6 +298,10 @@ impl Puller<'_> {
 
     /// The listing is complete: it counts, inside the open transaction, and the cursor after it.
     fn take_over(&self, cursor: &Cursor) -> Result<()> {
+        if let Err(error) = self.check_account() {
+            self.index.roll_back();
+            return Err(error);
+        }
         self.merge_staged()?;
         self.index.set_identity(self.identity)?;
         self.index.commit()?;

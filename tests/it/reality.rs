@@ -149,9 +149,15 @@ fn r10_a_team_that_has_moved_is_asked_for_in_the_next_run() {
             .error
             .contains("the next run asks Dropbox for it anew")
     );
-    world.sync_ok();
-    let there = world.dropbox.in_team_space(|dropbox| dropbox.read("/a"));
-    assert_eq!(there.as_deref(), Some(&b"a"[..]));
+    // It is another team's: nothing goes there unasked.
+    let there = || world.dropbox.in_team_space(|dropbox| dropbox.read("/a"));
+    let halted = world.sync();
+    assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+    assert!(halted.error.contains("another team"), "{halted:?}");
+    assert!(there().is_none());
+    let approved = world.approve(&halted.error);
+    assert_eq!(approved.exit, ExitCode::Ok, "{approved:?}");
+    assert_eq!(there().as_deref(), Some(&b"a"[..]));
     assert_eq!(world.read("a").as_deref(), Some("a"));
 }
 

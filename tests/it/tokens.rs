@@ -213,6 +213,29 @@ fn s3_a_token_of_another_account_deletes_nothing_and_sends_nothing() {
     }
 }
 
+/// Whatever made everything be listed again.
+#[test]
+fn s3_a_whole_listing_of_another_account_counts_for_nothing() {
+    let world = world();
+    for i in 0..6 {
+        world.put(&format!("f{i}"), &format!("{i}"));
+    }
+    world.sync_ok();
+    *world.sync_keys.borrow_mut() = "exclude = ['/never']".to_owned();
+    world
+        .dropbox
+        .set_account_id("dbid:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAANEW");
+    world.dropbox.remove("/f1");
+    world.put("private", "private");
+    let before = world.local_tree();
+    for _ in 0..2 {
+        let halted = world.sync();
+        assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+        assert_eq!(world.local_tree(), before);
+        assert_eq!(world.dropbox.read("/private"), None);
+    }
+}
+
 #[test]
 fn s3_a_listing_that_was_broken_off_asks_too() {
     let world = world();
@@ -239,7 +262,7 @@ fn s3_a_listing_that_was_broken_off_asks_too() {
 }
 
 #[test]
-fn s3_a_reset_in_the_same_account_asks_once_and_lists() {
+fn s3_a_reset_in_the_same_account_asks_before_it_lists_and_before_that_counts() {
     let world = world();
     world.put("a", "a");
     world.sync_ok();
@@ -249,6 +272,7 @@ fn s3_a_reset_in_the_same_account_asks_once_and_lists() {
         "list_folder/continue",
         "users/get_current_account",
         "list_folder",
+        "users/get_current_account",
     ];
     assert_eq!(calls, asked);
     world.check_settled();

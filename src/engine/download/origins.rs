@@ -1,7 +1,7 @@
 //! Where files come from that Dropbox has elsewhere now: what is made for them lets in nobody who
 //! was kept out there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
@@ -19,12 +19,19 @@ pub(crate) struct Origins {
     gone: Option<GoneBefore>,
     /// New folders, the folder each comes from, and what it gets.
     folders: HashMap<Key, (Key, Option<Rights>)>,
+    /// What files of a content get, rather those of a name.
+    files: HashMap<GoneContent, Option<Rights>>,
 }
+
+/// A content, and the name it had, if it had that.
+type GoneContent = (ContentHash, Option<String>);
 
 #[derive(Default)]
 struct GoneBefore {
     by_content: HashMap<ContentHash, Vec<Key>>,
     by_name: HashMap<String, Vec<Key>>,
+    /// Contents and the names they had.
+    named: HashSet<(ContentHash, String)>,
 }
 
 impl Origins {
@@ -34,9 +41,12 @@ impl Origins {
             if cx.had_base {
                 gone.by_content = cx.env.index.gone_remotely(GONE_MAX)?;
             }
-            for key in gone.by_content.values().flatten() {
-                let named = gone.by_name.entry(key.name.clone()).or_default();
-                named.push(key.clone());
+            for (hash, keys) in &gone.by_content {
+                for key in keys {
+                    let named = gone.by_name.entry(key.name.clone()).or_default();
+                    named.push(key.clone());
+                    gone.named.insert((*hash, key.name.clone()));
+                }
             }
             self.gone = Some(gone);
         }
@@ -75,17 +85,20 @@ impl Origins {
     fn folders_of(&mut self, cx: &Context<'_>, folder: &Key) -> Result<Vec<Key>> {
         let gone = self.gone(cx)?;
         let depth = folder.depth();
-        let (mut by_content, mut by_name) = (Vec::new(), Vec::new());
+        let (mut by_content, mut by_name) = (HashSet::new(), HashSet::new());
+        // What has the same content, and lies as deep, comes from the same places.
+        let mut seen = HashSet::new();
         cx.env.index.each_below(folder, &mut |row| {
+            cx.env.deadline.check()?;
             let up = row.key.depth() - depth;
-            let add = |origins: &mut Vec<Key>, key: &Key| {
+            let add = |origins: &mut HashSet<Key>, key: &Key| {
                 let origin = (0..up).try_fold(key.clone(), |key, _| key.parent());
-                if let Some(origin) = origin.filter(|key| !origins.contains(key)) {
-                    origins.push(origin);
-                }
+                origins.extend(origin);
             };
-            gone.of_content(&row)
-                .for_each(|key| add(&mut by_content, key));
+            if seen.insert((gone.place_of(&row), up)) {
+                gone.of_content(&row)
+                    .for_each(|key| add(&mut by_content, key));
+            }
             if by_content.is_empty() && row.base == Base::None && row.remote_file().is_some() {
                 let named = gone.by_name.get(&row.key.name).into_iter().flatten();
                 named.for_each(|key| add(&mut by_name, key));
@@ -99,9 +112,9 @@ impl Origins {
                 row.is_some_and(|row| row.base == Base::Folder && !row.remote_is_folder())
             };
             by_name.retain(is_gone);
-            return Ok(by_name);
+            return Ok(sorted(by_name));
         }
-        Ok(by_content)
+        Ok(sorted(by_content))
     }
 
     /// What a new folder gets of the one it comes from, and of those above that, unless they come
@@ -140,7 +153,15 @@ impl Origins {
             return Ok(None);
         }
         let gone = self.gone(cx)?;
-        let mut keys: Vec<Key> = gone.of_content(row).cloned().collect();
+        let place = gone.place_of(row);
+        let mut keys: Vec<Key> = Vec::new();
+        if let Some(place) = &place {
+            if let Some(rights) = self.files.get(place) {
+                return Ok(*rights);
+            }
+            let gone = self.gone(cx)?;
+            keys = gone.of_content(row).cloned().collect();
+        }
         if keys.is_empty()
             && let Some(above) = row.key.parent()
             && let Some((origin, _)) = self.folders.get(&above)
@@ -152,30 +173,49 @@ impl Origins {
         }
         let mut all: Option<Rights> = None;
         for key in keys {
+            cx.env.deadline.check()?;
             let row = cx.env.index.row(&key)?;
             if let Some(rights) = row.as_ref().and_then(Row::rights) {
                 all = Some(all.map_or(rights, |all| all.and(rights)));
             }
+        }
+        if let Some(place) = place {
+            self.files.insert(place, all);
         }
         Ok(all)
     }
 }
 
 impl GoneBefore {
-    /// Those with the content of a new file; rather of the same name.
-    fn of_content(&self, row: &Row) -> impl Iterator<Item = &Key> {
-        let hash = row
+    /// The content of a new file that something had which is gone, and its name, if that had it.
+    fn place_of(&self, row: &Row) -> Option<GoneContent> {
+        let file = row
             .remote_file()
             .filter(|file| file.size > 0 && row.base == Base::None);
-        let hash = hash.and_then(|file| file.hash);
+        let hash = file.and_then(|file| file.hash);
+        let hash = hash.filter(|hash| self.by_content.contains_key(hash))?;
+        let named = (hash, row.key.name.clone());
+        let has_name = self.named.contains(&named);
+        Some((hash, has_name.then_some(named.1)))
+    }
+
+    /// Those with the content of a new file; rather of the same name.
+    fn of_content(&self, row: &Row) -> impl Iterator<Item = &Key> {
+        let (hash, name) = self.place_of(row).unzip();
         let found = hash.and_then(|hash| self.by_content.get(&hash));
         let found = found.map_or(&[][..], Vec::as_slice);
-        let has_name = found.iter().any(|key| key.name == row.key.name);
-        let name = row.key.name.clone();
+        let name = name.flatten();
         found
             .iter()
-            .filter(move |key| !has_name || key.name == name)
+            .filter(move |key| name.as_ref().is_none_or(|name| key.name == *name))
     }
+}
+
+/// In an order that is the same in every run.
+fn sorted(keys: HashSet<Key>) -> Vec<Key> {
+    let mut keys: Vec<Key> = keys.into_iter().collect();
+    keys.sort();
+    keys
 }
 
 fn is_above(above: &Key, key: &Key) -> bool {

@@ -360,6 +360,9 @@ impl Standin {
     pub fn change_habits(&self, change: impl FnOnce(&mut Habits)) {
         self.edit(|account| {
             change(&mut account.habits);
+            if account.habits.lag == 0 {
+                account.before = None;
+            }
             account.tree.shows_parents_folded = account.habits.shows_parents_folded;
         });
     }
