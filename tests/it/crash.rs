@@ -41,9 +41,9 @@ const SCENARIOS: [&str; 24] = [
 /// damaged version is kept beside the good one, as any other that nobody here has seen; one in
 /// which a file takes Dropbox's spelling where the pass dies between the two renames of a conflict;
 /// one that asks for the modification time of a folder, which a power cut takes back; one that
-/// answers a halt by an id which is another one where the pass before died; and one that ends before
-/// it is at rest, because a folder is looked at once more in the pass after. And those that count
-/// what a listing asked for.
+/// answers a halt by an id which is another one where the pass before died; and one that ends
+/// before it is at rest, because a folder is looked at once more in the pass after. And those that
+/// count what a listing asked for.
 const NOT_RUN: [&str; 22] = [
     "batches::a_tree_of_folders_that_holds_what_cannot_be_here_is_not_deleted",
     "clashes::a22_the_copy_of_a_folder_takes_no_name_that_is_taken",
