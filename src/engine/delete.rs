@@ -262,11 +262,11 @@ impl<'a> Deletes<'a> {
             Ok(false) if self.lag != Lag::None => {}
             answer => return Ok(answer.map(or(Emptied::Holds))),
         }
-        cx.flush_settles()?;
-        let known = cx.env.index.subtree_totals(&item.row.key.path())?;
         if self.lag == Lag::WaitedFor {
             return Ok(Ok(Emptied::MayHold));
         }
+        cx.flush_settles()?;
+        let known = cx.env.index.subtree_totals(&item.row.key.path())?;
         if known.entries > 0 {
             return Ok(Ok(Emptied::Holds));
         }
