@@ -139,7 +139,7 @@ pub(crate) fn identity(
 /// What the base is agreed with of the namespaces: the same paths lead elsewhere in a team's space.
 fn root_namespace(config: &Config, namespaces: &Namespaces) -> String {
     match (namespaces.team(), config.dropbox.root) {
-        (Some(team), PathRoot::Team) => format!("{team} (team)"),
+        (Some(team), PathRoot::Team) => SyncIdentity::of_team(team),
         _ => namespaces.root_namespace_id.clone(),
     }
 }

@@ -106,9 +106,8 @@ pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentit
         }
     }
     // Paths that began in one team's space would begin in another's.
-    let is_of_team = |identity: &SyncIdentity| identity.root_namespace.ends_with(" (team)");
     let is_other_team =
-        is_of_team(&before) && is_of_team(now) && before.root_namespace != now.root_namespace;
+        before.is_of_team() && now.is_of_team() && before.root_namespace != now.root_namespace;
     if is_other_team && has_base {
         let mut id = approval_id(env.index, "team")?;
         id.field(&now.root_namespace);

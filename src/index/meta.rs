@@ -114,7 +114,20 @@ pub struct SyncIdentity {
     pub filters: String,
 }
 
+/// Ends the root namespace of an identity whose paths begin in a team's space.
+const TEAM_MARK: &str = " (team)";
+
 impl SyncIdentity {
+    /// The root namespace of an identity whose paths begin in the space of this team.
+    pub fn of_team(namespace: &str) -> String {
+        format!("{namespace}{TEAM_MARK}")
+    }
+
+    /// Whether the paths begin in a team's space.
+    pub fn is_of_team(&self) -> bool {
+        self.root_namespace.ends_with(TEAM_MARK)
+    }
+
     /// All of it in one text.
     pub fn text(&self) -> String {
         let SyncIdentity {
