@@ -197,8 +197,8 @@ fn attempt(
         api: &api,
     });
     let ended = pass::run(&env, options, &api, writers, &cursors, &identity);
-    forget_what_has_moved(&api, keeper)?;
-    ended
+    let forgotten = forget_what_has_moved(&api, keeper);
+    ended.and_then(|summary| forgotten.map(|()| summary))
 }
 
 /// Namespaces that Dropbox does not know any more are asked for in the next pass.
