@@ -28,8 +28,8 @@ pub(super) fn open_as_root(path: &Path) -> io::Result<OwnedFd> {
         )
     };
     let through = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let top = |_: ()| rustix::fs::open("/", through, Mode::empty()).map_err(|e| said(path, e));
-    let (mut dir, mut at) = (top(())?, PathBuf::from("/"));
+    let top = || rustix::fs::open("/", through, Mode::empty()).map_err(|e| said(path, e));
+    let (mut dir, mut at) = (top()?, PathBuf::from("/"));
     let mut names = names_of(&std::path::absolute(path)?);
     let mut links = 0;
     while let Some(name) = names.pop_front() {
@@ -55,7 +55,7 @@ pub(super) fn open_as_root(path: &Path) -> io::Result<OwnedFd> {
         let target = readlinkat(&dir, &name, Vec::new()).map_err(|e| said(&here, e))?;
         let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
         if target.is_absolute() {
-            (dir, at) = (top(())?, PathBuf::from("/"));
+            (dir, at) = (top()?, PathBuf::from("/"));
         }
         let mut all = names_of(&target);
         all.append(&mut names);
