@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub(crate) mod batches;
+pub mod collected;
 pub mod context;
 pub mod credential;
 pub mod cursor;
@@ -21,6 +22,7 @@ pub mod pull;
 pub mod reconcile;
 pub mod remembered;
 pub mod remote_root;
+pub(crate) mod revisit;
 pub mod root;
 pub mod stable_read;
 pub mod survey;
@@ -63,6 +65,9 @@ pub struct Seams<'a> {
     pub disks: &'a dyn Disks,
     /// The network.
     pub http: &'a dyn Http,
+    /// So many things of a kind are kept in memory: [`collected::KEPT_MAX`], unless a test has
+    /// fewer.
+    pub kept_max: usize,
 }
 
 /// Runs one pass on any machine. A damaged index is dropped, and the pass starts over without it.
@@ -169,7 +174,7 @@ fn attempt(
     let index = match (stored, keeper) {
         (Some(index), Some(_)) => carried_over(index)?,
         (None, Some(_)) => Index::create(&index_file, &host.random_hex(16))?,
-        (Some(index), None) => carried_over(index.copy_in_memory()?)?,
+        (Some(index), None) => carried_over(index.working_copy()?)?,
         (None, None) => Index::in_memory(UNKEPT)?,
     };
     let runtime = runtime(seams, config);
@@ -189,9 +194,9 @@ fn attempt(
         own_keys: own_keys(config, &state_dir),
         instance: instance(&state_dir),
         device: device_name(config),
+        kept_max: seams.kept_max,
     };
-    let kept_in = state.filter(|_| keeper.is_some());
-    let cursors = CursorFile::new(state.map(|disk| disk as _), kept_in)?;
+    let cursors = CursorFile::new(state.map(|d| d as _), state.filter(|_| keeper.is_some()))?;
     let writers = keeper.map(|_| Writers {
         disk: &*disk,
         api: &api,

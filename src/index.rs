@@ -23,6 +23,7 @@ mod folder_walk;
 mod listing;
 mod merge;
 mod meta;
+mod pass_tables;
 mod refusals;
 mod row;
 mod rows;
@@ -44,6 +45,7 @@ use database::RowTotals;
 pub use folder_walk::{FolderWalk, PageMark, StagedFolders};
 pub use listing::RemoteEntry;
 pub use meta::{Meta, SyncIdentity, UNKEPT, approval_id, is_unkept};
+pub use pass_tables::{HeldState, PassTables};
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::{DirPath, HeldBy};
@@ -68,7 +70,7 @@ impl Index {
         is_ours_alone(&journal_of(file))?;
         check_header(file)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let index = Index::over(Connection::open_with_flags(file, flags)?);
+        let index = Index::over(Connection::open_with_flags(file, flags)?, file.parent());
         index.tune()?;
         index.check_format()?;
         Ok(Some(index))
@@ -87,7 +89,7 @@ impl Index {
             .open(file)
             .map_err(|error| state_error(&format!("make {}", file.display()), &error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let index = Index::over(Connection::open_with_flags(file, flags)?);
+        let index = Index::over(Connection::open_with_flags(file, flags)?, file.parent());
         index.set_up(id)?;
         Ok(index)
     }
@@ -115,24 +117,25 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn in_memory(id: &str) -> Result<Index> {
-        let index = Index::over(Connection::open_in_memory()?);
+        let index = Index::over(Connection::open_in_memory()?, None);
         index.set_up(id)?;
         Ok(index)
     }
 
-    /// A copy in memory: what a dry run works on.
-    ///
-    /// LIMIT: a dry run needs memory for the whole index, about 150 bytes per entry.
+    /// A copy for as long as it is open: what a dry run works on. It is in memory as far as the
+    /// cache goes, and beyond that in a file beside the index that has no name: memory is what a
+    /// gateway has least of, and `/tmp` and the runtime directory are memory.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn copy_in_memory(&self) -> Result<Index> {
-        let mut db = Connection::open_in_memory()?;
-        let backup = Backup::new(&self.db, &mut db)?;
+    pub fn working_copy(&self) -> Result<Index> {
+        let mut copy = Index::over(Connection::open("")?, self.dir.as_deref());
+        copy.tune()?;
+        let backup = Backup::new(&self.db, &mut copy.db)?;
         let copied = backup.step(-1)?;
         drop(backup);
         match copied {
-            StepResult::Done => Ok(Index::over(db)),
+            StepResult::Done => Ok(copy),
             // A plan made from half of it would be of no use.
             _ => Err(Error::Failed(
                 "index: another program has locked it".to_owned(),

@@ -66,7 +66,8 @@
 //! actions
 //! moves
 //! download    upload    delete
-//! observe    local_dir    durable    identity
+//! revisit
+//! observe    collected    local_dir    durable    identity
 //! context
 //! pull    remembered
 //! item    survey    remote_root    root    cursor    credential    stable_read    batches
@@ -98,6 +99,8 @@
 //!    whether its stamp can be trusted from then on. `engine::under_way` is what is to get to a
 //!    side and is not there yet. [`engine::remembered`] is what could not be done before: it is not
 //!    offered again and again. `engine::batches` asks for many things at a time.
+//!    `engine::collected` is what is left for after the walk, and `engine::walk::again` finds once
+//!    more what there is no memory for; `engine::revisit` looks at a path by its key.
 //! 6. [`engine::phases`] carries the actions out. It holds the three phases, which do not know each
 //!    other; each owns its state. What they wrote to the content dir is made durable by
 //!    `engine::durable`.
@@ -149,6 +152,7 @@
 //! [`engine::delete`] deletes last of all:
 //! - `engine::delete::deletes`: what the phase holds.
 //! - [`engine::delete::guard`]: the deletes that were collected, and what halts the pass instead.
+//! - `engine::delete::folders`: folders to delete, after all that is in them.
 //! - `engine::delete::fresh_look`: the last look here before a delete in Dropbox.
 //! - `engine::delete::trees`: folders that went with all in them, deleted together.
 //!
@@ -170,6 +174,7 @@
 //! - `index::listing`: what Dropbox tells, as changes or staged. `index::folder_walk`: how far a
 //!   listing has come that comes folder by folder. `index::merge`: a complete listing
 //!   merged into the rows.
+//! - `index::pass_tables`: what a pass has to look up and has no memory for.
 //! - `index::summary`: as much of a row as tells a file that is in step. `index::search`: questions
 //!   that are not about one key.
 //!

@@ -109,7 +109,7 @@ pub struct Problem {
 const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Deletes that are named when a pass halts.
-const HELD_SAID: usize = 10;
+pub const HELD_SAID: usize = 10;
 
 /// Wipes a line of progress.
 pub const CLEAR_LINE: &str = "\r\x1b[K";
@@ -166,6 +166,8 @@ pub struct Report {
     kind: ReportKind,
     known: Rc<BTreeMap<String, String>>,
     is_watched: bool,
+    /// A walk is repeated: what it passes was told the first time.
+    is_again: Cell<bool>,
     plan: RefCell<Vec<String>>,
     counts: Cell<Counts>,
     problems: RefCell<BTreeMap<String, String>>,
@@ -190,6 +192,7 @@ impl Report {
             kind,
             known: Rc::default(),
             is_watched: false,
+            is_again: Cell::default(),
             plan: RefCell::default(),
             counts: Cell::default(),
             problems: RefCell::default(),
@@ -231,6 +234,12 @@ impl Report {
             known: Rc::clone(&known.problems),
             ..self
         }
+    }
+
+    /// A walk is repeated from here on, or is no more: what it passes once more is not told or
+    /// counted again.
+    pub fn set_again(&self, is_again: bool) {
+        self.is_again.set(is_again);
     }
 
     /// So many bytes of a long transfer are through. The line makes way for the next one.
@@ -287,6 +296,9 @@ impl Report {
 
     /// A path changed while it was being handled; the next pass sees to it.
     pub fn deferred(&self, path: &str, why: &str) {
+        if self.is_again.get() {
+            return;
+        }
         self.count(|counts| counts.deferred += 1);
         let (path, why) = (printable(path), visible(why));
         let line = format!("left for the next run: {path}: {why}");
@@ -311,6 +323,9 @@ impl Report {
     /// Something about a path that is worth a line and changes nothing. `text` is the same for all
     /// paths of a kind.
     pub fn remark(&self, level: Level, path: &str, text: &str) {
+        if self.is_again.get() {
+            return;
+        }
         let line = format!("{}: {}", printable(path), visible(text));
         self.lines.say(level, Whole::Verbose, text, &line);
     }
@@ -323,6 +338,17 @@ impl Report {
             held.shown
                 .push((format!("would delete {place}"), path.to_owned()));
         }
+    }
+
+    /// Whether somebody wants to know of all deletes that a halt keeps from being carried out, not
+    /// only of the first [`HELD_SAID`].
+    pub fn wants_all_held(&self) -> bool {
+        self.held.borrow().wants_all
+    }
+
+    /// So many more deletes than were told are kept from being carried out.
+    pub fn held_more(&self, count: u64) {
+        self.held.borrow_mut().count += count;
     }
 
     /// All that a halt keeps from being deleted, if somebody wants all of it, else the first.

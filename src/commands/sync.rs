@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::core::decide::Mode;
 use crate::core::guard::Approvals;
+use crate::engine::collected::KEPT_MAX;
 use crate::engine::context::Options;
 use crate::engine::{Seams, run_on};
 use crate::error::{ExitCode, Result};
@@ -63,6 +64,7 @@ pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCo
         host: &RealHost::new(),
         disks: &RealDisks,
         http: &RealHttp::new(config)?,
+        kept_max: KEPT_MAX,
     };
     run_on(&seams, config, options, report)
 }

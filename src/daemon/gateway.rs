@@ -21,6 +21,7 @@ use crate::daemon::wakeup::Wakeup;
 use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
 use crate::dropbox::longpoll::longpoll;
+use crate::engine::collected::KEPT_MAX;
 use crate::engine::cursor::CursorFile;
 use crate::engine::{Seams, own_keys, run_on};
 use crate::error::{Error, ExitCode, Result};
@@ -298,6 +299,7 @@ impl Driver for Gateway {
             host: &self.host,
             disks: &RealDisks,
             http: &self.http,
+            kept_max: KEPT_MAX,
         };
         let result = run_on(&seams, &self.config, &options, &report);
         self.tell_outcome(due, &report, &result);

@@ -16,6 +16,11 @@ pub trait Actions<'a> {
     /// What the walks count.
     fn survey(&mut self) -> &mut Survey;
 
+    /// Whether an item is looked at at all, and something is done about it.
+    fn looks_at(&self, _item: &Item) -> bool {
+        true
+    }
+
     /// Takes note of what a row has become.
     fn settle(&mut self, cx: &mut Context<'a>, row: Row) -> Result<()>;
 
@@ -43,7 +48,10 @@ pub trait Actions<'a> {
     fn meet_blocked_folder(&mut self, cx: &mut Context<'a>, path: &DisplayPath) -> bool;
 
     /// Whether the file of this key has another name by now, which may not be durable yet.
-    fn is_being_renamed(&self, key: &Key) -> bool;
+    ///
+    /// # Errors
+    /// What the index says.
+    fn is_being_renamed(&self, cx: &Context<'a>, key: &Key) -> Result<bool>;
 
     /// Files of our own were met in a directory: what an earlier run has left goes.
     fn clean(&mut self, cx: &mut Context<'a>, dir: &RelPath, own_names: &[String]);
@@ -59,13 +67,13 @@ pub trait Actions<'a> {
     ) -> Result<()>;
 
     /// Makes a folder in Dropbox, at the latest after the walk.
-    fn make_remote_folder(&mut self, cx: &mut Context<'a>, item: Item);
+    fn make_remote_folder(&mut self, cx: &mut Context<'a>, item: Item) -> Result<()>;
 
     /// Both sides differ, there is no base, and nothing may come down: a person decides.
-    fn ask_person(&mut self, cx: &mut Context<'a>, item: Item, observed: Observed);
+    fn ask_person(&mut self, cx: &mut Context<'a>, item: Item, observed: Observed) -> Result<()>;
 
     /// Deletes after the walks, under guard.
-    fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item);
+    fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item) -> Result<()>;
 
     /// A walk is over.
     fn finish_walk(&mut self, cx: &mut Context<'a>) -> Result<()>;

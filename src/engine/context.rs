@@ -3,6 +3,7 @@
 //! What a phase learns is settled in the index in batches; whatever is not settled when the power
 //! fails is simply seen again.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
@@ -19,12 +20,12 @@ use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
 use crate::engine::file_clock::FileClock;
-use crate::engine::item::{Item, Local};
+use crate::engine::item::{Delete, Item, Local};
 use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
 use crate::engine::under_way::UnderWay;
 use crate::error::{Error, Result};
-use crate::index::{Base, BaseFile, Index, Meta, Reason, Row};
+use crate::index::{Base, BaseFile, HeldState, Index, Meta, PassTables, Reason, Row};
 use crate::io::deadline::Deadline;
 use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
@@ -91,6 +92,8 @@ pub struct Env<'a> {
     pub instance: Instance,
     /// The name in conflict copies.
     pub device: String,
+    /// So many things of a kind are kept in memory: [`crate::engine::collected::KEPT_MAX`].
+    pub kept_max: usize,
 }
 
 /// When Dropbox is asked again to take what it had no room for.
@@ -136,6 +139,12 @@ pub struct Context<'a> {
     pub arrived_down: ArrivedContent,
     /// What is to get to a side in this pass and is not there yet.
     pub(crate) under_way: UnderWay,
+    /// Deletes wait for something, as the tables of the pass tell.
+    has_held: bool,
+    /// What there is no memory for.
+    tables: OnceCell<PassTables>,
+    /// Whether files with a base were gone in Dropbox when one was first asked for.
+    has_gone: OnceCell<bool>,
     /// Something waits for a name that a delete of this pass frees.
     pub needs_second_round: bool,
     /// The second round, after the deletes: what still has no name is a problem.
@@ -182,6 +191,9 @@ impl<'a> Context<'a> {
             arrived_up: ArrivedContent::default(),
             arrived_down: ArrivedContent::default(),
             under_way: UnderWay::default(),
+            has_held: false,
+            tables: OnceCell::new(),
+            has_gone: OnceCell::new(),
             needs_second_round: false,
             is_second_round: false,
             damaged: BTreeSet::new(),
@@ -210,6 +222,79 @@ impl<'a> Context<'a> {
             Direction::Down => self.options.down,
             Direction::Up => self.options.up,
         }
+    }
+
+    /// What there is no memory for: tables that are gone when the pass ends.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn tables(&self) -> Result<&PassTables> {
+        if let Some(tables) = self.tables.get() {
+            return Ok(tables);
+        }
+        let tables = PassTables::beside(self.env.index)?;
+        Ok(self.tables.get_or_init(|| tables))
+    }
+
+    /// Whether files with a base were gone in Dropbox when this was first asked: the tables of the
+    /// pass have them then.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn has_gone_there(&self) -> Result<bool> {
+        if let Some(has) = self.has_gone.get() {
+            return Ok(*has);
+        }
+        let mut has = false;
+        if self.had_base {
+            self.env.index.each_gone_remotely(&mut |row| {
+                has = true;
+                match row.base_file() {
+                    Some(base) => self.tables()?.add_gone_there(&row.key, base.hash),
+                    None => Ok(()),
+                }
+            })?;
+        }
+        if has {
+            self.tables()?.finish_gone_there()?;
+        }
+        Ok(*self.has_gone.get_or_init(|| has))
+    }
+
+    /// A delete is not carried out, or not yet.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn hold(&mut self, direction: Direction, key: &Key, state: HeldState) -> Result<()> {
+        self.has_held = true;
+        self.tables()?.hold(direction, key, state)
+    }
+
+    /// Whether a plan moves the file of this key, which is not deleted then.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn is_moved(&self, direction: Direction, key: &Key) -> Result<bool> {
+        let was_moved = Some(HeldState::WasMoved);
+        Ok(self.has_held && self.tables()?.held(direction, key)? == was_moved)
+    }
+
+    /// Whether deletes wait for anything.
+    pub(crate) fn has_held(&self) -> bool {
+        self.has_held
+    }
+
+    /// Whether a delete waits for something, or what is in a folder does, which is not empty then.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn is_held_back(&self, delete: &Delete) -> Result<bool> {
+        let Delete { direction, item } = delete;
+        let key = &item.row.key;
+        Ok(self.has_held
+            && (self.tables()?.held(*direction, key)?.is_some()
+                || (item.row.base_file().is_none()
+                    && self.tables()?.holds_below(*direction, key)?)))
     }
 
     /// Deletes of this direction wait for a person's word.

@@ -5,16 +5,14 @@
 //! path is looked at once more (`fresh_look`).
 
 mod deletes;
+mod folders;
 mod fresh_look;
 pub mod guard;
 mod trees;
 
-use std::time::Duration;
-
 pub(crate) use deletes::Deletes;
-use deletes::Lag;
 use fresh_look::{FreshLook, as_seen};
-use guard::{Ruled, guard};
+use guard::{Counted, Ruling, each_counted, guard};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
@@ -25,7 +23,7 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::engine::batches::{Batches, Next};
 use crate::engine::context::Context;
-use crate::engine::item::{Delete, Item, Local};
+use crate::engine::item::{Delete, Local};
 use crate::engine::remembered::reason_of;
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
@@ -35,22 +33,11 @@ use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
 use crate::report::Change;
 
-/// Time in which Dropbox comes to tell of what was deleted.
-const LAG_TIME: Duration = Duration::from_secs(2);
-
-/// What became of a folder that was to go from Dropbox.
-#[derive(Clone, Copy)]
-enum Emptied {
-    /// It was empty, and is gone.
-    Gone,
-    /// Something is in it.
-    Holds,
-    /// Dropbox tells of something in it that may be what this pass has just deleted.
-    MayHold,
-}
-
 impl<'a> Deletes<'a> {
     /// Carries out those of the collected deletes that the guards allow.
+    ///
+    /// They are gone through twice: to count them, which is what the guards and the approval id
+    /// go by, and to carry out exactly those. There may be more of them than memory holds.
     ///
     /// Returns what halts the others, if something does.
     ///
@@ -61,50 +48,45 @@ impl<'a> Deletes<'a> {
         cx: &mut Context<'a>,
         survey: &Survey,
     ) -> Result<Option<Error>> {
-        let deletes = self.collected.take();
-        let Ruled { go, kept, halt } = guard(cx, survey, deletes)?;
-        keep(cx, kept)?;
-        self.carry_out(cx, go)?;
-        Ok(halt)
+        let collected = self.collected.take();
+        let mut counted = Counted::of(cx, &collected)?;
+        let ruled = guard(cx, survey, &collected, &mut counted)?;
+        each_counted(cx, &collected, &counted, &mut |cx, batch| {
+            let (mut go, mut kept) = (Vec::new(), Vec::new());
+            for delete in batch {
+                match ruled.of(&delete) {
+                    Ruling::Go => go.push(delete),
+                    Ruling::Keep => kept.push(delete),
+                    Ruling::Halt(_) => {}
+                }
+            }
+            keep(cx, kept)?;
+            self.carry_out(cx, go)
+        })?;
+        self.delete_folders(cx)?;
+        Ok(ruled.halt)
     }
 
-    /// Carries deletes out that no guard objects to.
+    /// Carries deletes out that no guard objects to. Folders go at the end, by
+    /// [`Deletes::delete_folders`].
     ///
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn carry_out(&mut self, cx: &mut Context<'a>, deletes: Vec<Delete>) -> Result<()> {
         let is_file = |delete: &Delete| delete.item.row.base_file().is_some();
-        let (remote, local): (Vec<_>, Vec<_>) = deletes
+        let (files, folders): (Vec<_>, Vec<_>) = deletes.into_iter().partition(is_file);
+        for folder in folders {
+            self.add_folder(cx, folder)?;
+        }
+        let (remote, local): (Vec<_>, Vec<_>) = files
             .into_iter()
             .partition(|delete| delete.direction == Direction::Up);
-        let (files, folders): (Vec<_>, Vec<_>) = remote.into_iter().partition(is_file);
-        self.delete_remote_files(cx, files)?;
-        for delete in self.delete_empty_trees(cx, folders)? {
-            self.delete_remote_folder(cx, delete)?;
-        }
+        self.delete_remote_files(cx, remote)?;
         for delete in local {
-            if is_file(&delete) {
-                self.delete_local_file(cx, delete);
-            } else {
-                self.delete_local_folder(cx, delete)?;
-            }
+            self.delete_local_file(cx, delete);
         }
         self.settle_removed(cx)?;
         cx.flush_settles()
-    }
-
-    /// Settles local deletes once they are durable: a file that came back with a power cut must not
-    /// look like a new one.
-    pub(crate) fn settle_removed(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        if self.removed.is_empty() {
-            return Ok(());
-        }
-        self.durable.sync(cx)?;
-        for mut row in std::mem::take(&mut self.removed) {
-            row.set_base(Base::None);
-            cx.settle(row)?;
-        }
-        Ok(())
     }
 
     /// Deletes files in Dropbox, many in one call. A call that breaks is halved; what fails in one
@@ -201,80 +183,6 @@ impl<'a> Deletes<'a> {
         cx.settle(row)
     }
 
-    fn delete_remote_folder(&mut self, cx: &mut Context<'a>, delete: Delete) -> Result<()> {
-        let item = delete.item;
-        if cx.ends_step(&item) {
-            return Ok(());
-        }
-        if !FreshLook::default().at(cx, &item)?.lets_go(cx, &item) {
-            return Ok(());
-        }
-        let path = cx.env.remote_root.of_row(&item.row);
-        match self.empty_folder_deleted(cx, &item, &path)? {
-            Ok(Emptied::MayHold) => {
-                // The next pass knows what is new in it, if it is that.
-                let text = "not empty in Dropbox yet: it is looked at again in the next run";
-                let report = cx.env.report;
-                report.remark(log::Level::Info, &item.display_path, text);
-                return Ok(());
-            }
-            Ok(Emptied::Gone) => return self.deleted_in_dropbox(cx, item, "(empty folder)"),
-            Ok(Emptied::Holds) => {
-                // Something unmanaged or new is in it, so it stays, and with it the folder here. A
-                // file here clashes with it from now on.
-                let (report, path) = (cx.env.report, &item.display_path);
-                report.remark(
-                    log::Level::Info,
-                    path,
-                    "not empty in Dropbox: it stays there",
-                );
-                let mut row = item.row;
-                row.set_base(Base::None);
-                return cx.settle(row);
-            }
-            Err(CallError::Refused(error)) if error.has("not_found") => {}
-            Err(CallError::ServerError(text)) => {
-                let text = format!("folder not deleted in Dropbox: {text}");
-                return cx.note_server_error(self.api, &item, &text);
-            }
-            Err(CallError::Refused(error)) => {
-                let text = format!("folder not deleted in Dropbox: {}", error.text());
-                cx.env.report.problem(&item.display_path, &text);
-                cx.remember(&item, reason_of(&error), &text);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into_error("delete a folder")),
-        }
-        let mut row = item.row;
-        row.settle(Base::None, &item.name);
-        cx.settle(row)
-    }
-
-    /// Deletes a folder in Dropbox if it is empty there.
-    fn empty_folder_deleted(
-        &mut self,
-        cx: &mut Context<'a>,
-        item: &Item,
-        path: &RemotePath,
-    ) -> Result<std::result::Result<Emptied, CallError>> {
-        let or = |otherwise| move |is_gone| if is_gone { Emptied::Gone } else { otherwise };
-        match self.api.delete_empty_folder(path) {
-            Ok(false) if self.lag != Lag::None => {}
-            answer => return Ok(answer.map(or(Emptied::Holds))),
-        }
-        if self.lag == Lag::WaitedFor {
-            return Ok(Ok(Emptied::MayHold));
-        }
-        cx.flush_settles()?;
-        let known = cx.env.index.subtree_totals(&item.row.key.path())?;
-        if known.entries > 0 {
-            return Ok(Ok(Emptied::Holds));
-        }
-        self.lag = Lag::WaitedFor;
-        cx.env.deadline.sleep(LAG_TIME)?;
-        Ok(self.api.delete_empty_folder(path).map(or(Emptied::MayHold)))
-    }
-
     fn delete_local_file(&mut self, cx: &mut Context<'a>, delete: Delete) {
         let item = delete.item;
         let (Some(base), Ok(path)) = (item.row.base_file(), item.path()) else {
@@ -332,53 +240,6 @@ impl<'a> Deletes<'a> {
             (Kind::Folder | Kind::Link | Kind::Special, _) => Ok(false),
         }
     }
-
-    fn delete_local_folder(&mut self, cx: &mut Context<'a>, delete: Delete) -> Result<()> {
-        let item = delete.item;
-        let Ok(path) = item.path() else {
-            return Ok(());
-        };
-        let is_empty = match self.disk.list(&path) {
-            Ok(listed) => listed.names.is_empty() && listed.not_utf8.is_empty(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-            Err(error) => {
-                folder_stays(cx, &item.display_path, &error);
-                return Ok(());
-            }
-        };
-        if !is_empty {
-            return not_empty(cx, item);
-        }
-        match self.disk.remove_dir(&path) {
-            Ok(()) => {
-                cx.env
-                    .report
-                    .changed(Change::DeleteLocal, &item.display_path, "(empty folder)");
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            // Something has come since the look.
-            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
-                return not_empty(cx, item);
-            }
-            Err(error) => {
-                folder_stays(cx, &item.display_path, &error);
-                return Ok(());
-            }
-        }
-        self.durable.touch(&item.dir, item.device);
-        self.removed.push(item.row);
-        Ok(())
-    }
-}
-
-/// A folder that holds something stays here. A file in Dropbox clashes with it from now on.
-fn not_empty(cx: &mut Context<'_>, item: Item) -> Result<()> {
-    if item.row.remote_file().is_none() {
-        return Ok(());
-    }
-    let mut row = item.row;
-    row.set_base(Base::None);
-    cx.settle(row)
 }
 
 /// Forgets that these were ever in step: each is met anew, in the second round.
@@ -390,14 +251,4 @@ fn keep(cx: &mut Context<'_>, deletes: Vec<Delete>) -> Result<()> {
         cx.settle(row)?;
     }
     cx.flush_settles()
-}
-
-fn folder_stays(cx: &Context<'_>, display_path: &str, error: &std::io::Error) {
-    let text = match error.kind() {
-        std::io::ErrorKind::ResourceBusy => {
-            "folder not deleted: a disk is mounted on it".to_owned()
-        }
-        _ => format!("folder not deleted: {error}"),
-    };
-    cx.env.report.problem(display_path, &text);
 }

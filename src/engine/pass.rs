@@ -15,6 +15,7 @@ use crate::engine::planner::Planner;
 use crate::engine::pull::Puller;
 use crate::engine::root;
 use crate::engine::survey::Survey;
+use crate::engine::walk::again::finds_again;
 use crate::engine::walk::archive::fetch_archives;
 use crate::engine::walk::left_by_others::tell_left_by_others;
 use crate::engine::walk::lost_mounts::give_up_mounts;
@@ -78,7 +79,7 @@ pub fn run<'a>(
     give_up_mounts(cx)?;
     let (ended, concluded) = match writers {
         Some(Writers { disk, api }) => {
-            let ended = carry_out(cx, &mut Phases::new(disk, api));
+            let ended = carry_out(cx, &mut Phases::new(disk, api, finds_again(env.kept_max)));
             let concluded = match &ended {
                 Ok(_) => conclude(cx, &puller),
                 Err(_) => Ok(()),
@@ -126,6 +127,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     }
     cx.begin_step();
     walk_all(cx, phases)?;
+    phases.note_walk_over();
     phases.decide_undecided(cx)?;
     phases.send_queue(cx)?;
     phases.uploads.send_last(cx)?;
@@ -152,7 +154,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
 
 /// Says what the pass would do; returns what would halt it, if something would.
 fn plan(cx: &mut Context<'_>) -> Result<Option<Error>> {
-    let mut planner = Planner::default();
+    let mut planner = Planner::new(finds_again(cx.env.kept_max));
     let ended = plan_in_order(cx, &mut planner);
     tell_counts(cx, planner.survey());
     ended

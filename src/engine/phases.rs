@@ -6,15 +6,18 @@ use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
+use crate::engine::collected::Collected;
 use crate::engine::context::Context;
 use crate::engine::delete::Deletes;
+use crate::engine::delete::guard::collect;
 use crate::engine::download::Downloads;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Local, Observed, Walk};
+use crate::engine::item::{Delete, Item, Local, Observed, Walk};
 use crate::engine::moves::Renames;
 use crate::engine::survey::Survey;
 use crate::engine::upload::Uploads;
-use crate::engine::upload::undecided::approved;
+use crate::engine::upload::queue::FindsAgain;
+use crate::engine::upload::undecided::decide;
 use crate::error::{Error, Result};
 use crate::index::Row;
 use crate::io::disk::Disk;
@@ -26,18 +29,26 @@ pub struct Phases<'a> {
     pub(crate) uploads: Uploads<'a>,
     pub(crate) deletes: Deletes<'a>,
     pub(crate) survey: Survey,
+    /// The walk has seen everything: what is gone here is among the deletes.
+    is_walk_over: bool,
 }
 
 impl<'a> Phases<'a> {
     /// Phases that change this content dir and this Dropbox.
-    pub fn new(disk: &'a dyn Disk, api: &'a Api<'a>) -> Phases<'a> {
+    pub(crate) fn new(disk: &'a dyn Disk, api: &'a Api<'a>, again: FindsAgain<'a>) -> Phases<'a> {
         Phases {
             renames: Renames::new(disk, api),
             downloads: Downloads::new(disk, api),
-            uploads: Uploads::new(api),
-            deletes: Deletes::new(disk, api),
+            uploads: Uploads::new(api, again),
+            deletes: Deletes::new(disk, api, Collected::new(again.deletes, again.kept_max)),
+            is_walk_over: false,
             survey: Survey::default(),
         }
+    }
+
+    /// The walk has seen everything.
+    pub(crate) fn note_walk_over(&mut self) {
+        self.is_walk_over = true;
     }
 
     /// Sends what waits in the queue; what was only renamed here is renamed in Dropbox first.
@@ -45,7 +56,9 @@ impl<'a> Phases<'a> {
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn send_queue(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        self.renames.rename_there(cx, &mut self.uploads)?;
+        let gone = self.deletes.collected.kept();
+        let gone = gone.filter(|_| self.is_walk_over);
+        self.renames.rename_there(cx, &mut self.uploads, gone)?;
         self.uploads.send_queue(cx)
     }
 
@@ -54,13 +67,14 @@ impl<'a> Phases<'a> {
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn decide_undecided(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        let undecided = std::mem::take(&mut self.uploads.undecided);
-        for (item, observed) in approved(cx, undecided)? {
-            if let Some(remote) = item.row.remote_file() {
-                let mode = WriteMode::Update(remote.rev.clone());
-                self.upload(cx, item, &observed, mode, Some(remote.rev))?;
-            }
-        }
+        let undecided = self.uploads.undecided.take();
+        decide(cx, &undecided, &mut |cx, (item, observed)| {
+            let Some(remote) = item.row.remote_file() else {
+                return Ok(());
+            };
+            let mode = WriteMode::Update(remote.rev.clone());
+            self.upload(cx, item, &observed, mode, Some(remote.rev))
+        })?;
         cx.flush_settles()
     }
 
@@ -73,7 +87,7 @@ impl<'a> Phases<'a> {
         let Phases {
             renames, deletes, ..
         } = self;
-        renames.halves.hold_back(cx, &mut deletes.collected)?;
+        renames.halves.hold_back(cx, &deletes.collected)?;
         deletes.delete_all(cx, &self.survey)
     }
 
@@ -82,12 +96,18 @@ impl<'a> Phases<'a> {
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn delete_other_halves(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        let mut deletes = self.renames.halves.let_go(cx)?;
-        // A folder may hold what a halt keeps.
-        deletes.retain(|delete| {
-            delete.item.row.base_file().is_some() || !cx.is_halted(delete.direction)
-        });
-        self.deletes.carry_out(cx, deletes)
+        if !cx.has_held() {
+            return Ok(());
+        }
+        self.renames.halves.let_go(cx)?;
+        while let Some(deletes) = self.renames.halves.take_free(cx)? {
+            // What they lie in waited for them.
+            for Delete { direction, item } in &deletes {
+                self.deletes.doom_above(cx, *direction, &item.row.key)?;
+            }
+            self.deletes.carry_out(cx, deletes)?;
+        }
+        self.deletes.delete_folders(cx)
     }
 }
 
@@ -153,8 +173,8 @@ impl<'a> Actions<'a> for Phases<'a> {
         false
     }
 
-    fn is_being_renamed(&self, key: &Key) -> bool {
-        self.renames.is_being_renamed(key)
+    fn is_being_renamed(&self, _cx: &Context<'a>, key: &Key) -> Result<bool> {
+        Ok(self.renames.is_being_renamed(key))
     }
 
     fn clean(&mut self, cx: &mut Context<'a>, dir: &RelPath, own_names: &[String]) {
@@ -180,20 +200,24 @@ impl<'a> Actions<'a> for Phases<'a> {
         }
     }
 
-    fn make_remote_folder(&mut self, cx: &mut Context<'a>, item: Item) {
+    fn make_remote_folder(&mut self, cx: &mut Context<'a>, item: Item) -> Result<()> {
         if !cx.is_refused(&item) {
-            self.uploads.new_folders.push(item);
+            self.uploads.new_folders.add(item);
         }
+        Ok(())
     }
 
-    fn ask_person(&mut self, _cx: &mut Context<'a>, item: Item, observed: Observed) {
-        self.uploads.undecided.push((item, observed));
+    fn ask_person(&mut self, _cx: &mut Context<'a>, item: Item, observed: Observed) -> Result<()> {
+        self.uploads.undecided.add((item, observed));
+        Ok(())
     }
 
-    fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item) {
+    fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item) -> Result<()> {
         if !cx.is_refused(&item) {
-            self.deletes.collected.add(cx, direction, item);
+            let delete = Delete { direction, item };
+            collect(cx, &mut self.deletes.collected, delete);
         }
+        Ok(())
     }
 
     fn finish_walk(&mut self, cx: &mut Context<'a>) -> Result<()> {

@@ -1,15 +1,16 @@
 //! A dry run: the actions of a pass said, not done. It holds nothing to write with.
 
-use std::collections::{BTreeSet, HashSet};
-
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{Action, Direction};
 use crate::core::path::{DisplayPath, Key, RelPath};
 use crate::core::remote::Rev;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
+use crate::engine::collected::Collected;
 use crate::engine::context::Context;
-use crate::engine::delete::guard::{CollectedDeletes, Ruled, frees_a_name, guard};
+use crate::engine::delete::guard::{
+    Counted, Ruled, Ruling, collect, each_counted, frees_a_name, guard,
+};
 use crate::engine::download::archive_plan::How;
 use crate::engine::download::copy_name::report_conflict;
 use crate::engine::download::existing;
@@ -19,25 +20,17 @@ use crate::engine::item::{Delete, Item, Local, Observed, Walk};
 use crate::engine::moves::gone::GoneRemotely;
 use crate::engine::moves::halves::Halves;
 use crate::engine::moves::pairs::{GoneLocally, is_new};
+use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
-use crate::engine::upload::folders_above::{
-    FoldersAbove, blocked_by, deepest_first, tell_blocked_by,
-};
-use crate::engine::upload::queue::{PendingUpload, said_of};
-use crate::engine::upload::undecided::approved;
+use crate::engine::upload::folders_above::{blocked_by, tell_blocked_by};
+use crate::engine::upload::queue::{Blocked, FindsAgain, PendingUpload};
+use crate::engine::upload::undecided::decide;
 use crate::error::{Error, Result};
-use crate::index::Row;
+use crate::index::{HeldState, Row};
 use crate::report::{Change, in_brackets};
 
-/// What goes up only if a delete frees the name of a folder above it.
-enum Blocked {
-    File(PendingUpload),
-    Folder(Item),
-}
-
 /// What a plan has come to so far.
-#[derive(Default)]
 pub struct Planner<'a> {
     survey: Survey,
     gone: GoneRemotely<'a>,
@@ -45,95 +38,133 @@ pub struct Planner<'a> {
     halves: Halves,
     /// New here, and perhaps only renamed.
     new_files: Vec<PendingUpload>,
-    made: FoldersAbove,
-    new_folders: Vec<Item>,
+    new_folders: Collected<'a, Item>,
     /// Dropbox has a file where a folder above them would have to be.
-    blocked: Vec<Blocked>,
-    undecided: Vec<(Item, Observed)>,
-    collected: CollectedDeletes,
+    blocked: Collected<'a, Blocked>,
+    undecided: Collected<'a, (Item, Observed)>,
+    collected: Collected<'a, Delete>,
 }
 
 impl<'a> Planner<'a> {
+    /// A plan of nothing yet.
+    pub(crate) fn new(again: FindsAgain<'a>) -> Planner<'a> {
+        Planner {
+            survey: Survey::default(),
+            gone: GoneRemotely::default(),
+            gone_here: GoneLocally::default(),
+            halves: Halves,
+            new_files: Vec::new(),
+            new_folders: Collected::new(again.new_folders, again.kept_max),
+            blocked: Collected::new(again.blocked, again.kept_max),
+            undecided: Collected::new(again.undecided, again.kept_max),
+            collected: Collected::new(again.deletes, again.kept_max),
+        }
+    }
+
     /// Plans what comes after the walks; returns what would halt the pass, if something would.
     ///
     /// # Errors
     /// What the index says.
     pub(crate) fn conclude(&mut self, cx: &mut Context<'a>) -> Result<Option<Error>> {
-        let undecided = std::mem::take(&mut self.undecided);
-        for (item, observed) in approved(cx, undecided)? {
+        let undecided = self.undecided.take();
+        decide(cx, &undecided, &mut |cx, (item, observed)| {
             let rev = item.row.remote_file().map(|file| file.rev);
             let mode = rev.clone().map_or(WriteMode::Add, WriteMode::Update);
-            self.upload(cx, item, &observed, mode, rev)?;
-        }
-        for item in deepest_first(std::mem::take(&mut self.new_folders)) {
-            if !self.made.contains(&item.row.key) {
-                say(cx, Change::MakeRemoteFolder, &item, "");
-                self.made.note(&item.row.key);
+            self.upload(cx, item, &observed, mode, rev)
+        })?;
+        self.plan_new_folders(cx)?;
+        let collected = self.collected.take();
+        self.plan_new_files(cx, collected.kept())?;
+        self.halves.hold_back(cx, &collected)?;
+        let mut counted = Counted::of(cx, &collected)?;
+        let ruled = guard(cx, &self.survey, &collected, &mut counted)?;
+        self.plan_blocked(cx, &ruled)?;
+        each_counted(cx, &collected, &counted, &mut |cx, batch| {
+            for delete in &batch {
+                match (ruled.of(delete), delete.direction) {
+                    (Ruling::Halt(_), _) => {}
+                    (Ruling::Keep, _) => plan_kept(cx, delete),
+                    (Ruling::Go, Direction::Down) => {
+                        say(cx, Change::DeleteLocal, &delete.item, "");
+                    }
+                    (Ruling::Go, Direction::Up) => {
+                        say(cx, Change::DeleteRemote, &delete.item, "");
+                    }
+                }
             }
+            Ok(())
+        })?;
+        if cx.has_held() {
+            self.halves.let_go(cx)?;
         }
-        self.plan_new_files(cx)?;
-        self.halves.hold_back(cx, &mut self.collected)?;
-        let deletes = self.collected.take();
-        let Ruled { go, kept, halt } = guard(cx, &self.survey, deletes)?;
-        self.plan_blocked(cx, &go)?;
-        kept.iter().for_each(|delete| plan_kept(cx, delete));
-        for delete in &go {
-            let change = match delete.direction {
-                Direction::Down => Change::DeleteLocal,
-                Direction::Up => Change::DeleteRemote,
-            };
-            say(cx, change, &delete.item, "");
-        }
-        self.halves.let_go(cx).map(drop)?;
-        Ok(halt)
+        Ok(ruled.halt)
+    }
+
+    /// Names the new folders that neither an upload nor another new folder makes on its way.
+    fn plan_new_folders(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        let new_folders = self.new_folders.take();
+        new_folders.each(cx, &mut |cx, item| note_made(cx, &item.row.key))?;
+        new_folders.each(cx, &mut |cx, item| {
+            if !cx.tables()?.is_made(&item.row.key)? {
+                say(cx, Change::MakeRemoteFolder, &item, "");
+            }
+            Ok(())
+        })
     }
 
     /// Tells what was only renamed here from what goes up. The old names are not among the deletes
     /// then, whose approval the id stands for.
-    fn plan_new_files(&mut self, cx: &mut Context<'a>) -> Result<()> {
+    fn plan_new_files(&mut self, cx: &mut Context<'a>, deletes: Option<&[Delete]>) -> Result<()> {
         let files = std::mem::take(&mut self.new_files);
-        let (renamed, files) = self.gone_here.pairs(cx, files)?;
-        let mut moved = BTreeSet::new();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let (renamed, files) = self.gone_here.pairs(cx, files, deletes)?;
         for renamed in renamed {
             let (file, old) = (renamed.file(), renamed.old());
             if renamed.is_move() {
                 let more = format!("{}, from {}", file.more, old.display_path);
                 say(cx, Change::MoveRemote, &file.item, &more);
-                moved.insert(old.row.key.clone());
+                cx.hold(Direction::Up, &old.row.key, HeldState::WasMoved)?;
             } else {
                 self.plan_upload(cx, file);
             }
         }
         files.iter().for_each(|file| self.plan_upload(cx, file));
-        self.collected.retain(&mut |delete| {
-            let is_moved =
-                delete.direction == Direction::Up && moved.contains(&delete.item.row.key);
-            Ok((!is_moved).then_some(delete))
-        })
+        Ok(())
     }
 
     /// What a delete in Dropbox lets go up, once it has freed the name. Where a local folder is set
     /// aside for Dropbox's file instead, what is in it goes along.
-    fn plan_blocked(&mut self, cx: &mut Context<'a>, deletes: &[Delete]) -> Result<()> {
-        let in_dropbox = |delete: &&Delete| delete.direction == Direction::Up;
-        let freed = deletes.iter().filter(in_dropbox);
-        let freed: HashSet<&Key> = freed.map(|delete| &delete.item.row.key).collect();
-        for blocked in std::mem::take(&mut self.blocked) {
+    fn plan_blocked(&mut self, cx: &mut Context<'a>, ruled: &Ruled) -> Result<()> {
+        let blocked = self.blocked.take();
+        let mut revisit = Revisit::default();
+        blocked.each(cx, &mut |cx, blocked| {
             let item = match &blocked {
                 Blocked::File(file) => &file.item,
                 Blocked::Folder(item) => item,
             };
-            match (blocked_by(cx, item)?, &blocked) {
-                (Some((key, folder)), _) if !freed.contains(&key) => {
+            if let Some((key, folder)) = blocked_by(cx, item)? {
+                let delete = revisit.delete(cx, Direction::Up, &key)?;
+                let is_freed = match &delete {
+                    Some(delete) => {
+                        matches!(ruled.of(delete), Ruling::Go) && !cx.is_held_back(delete)?
+                    }
+                    None => false,
+                };
+                if !is_freed {
                     if !cx.brings_down() && !cx.is_halted(Direction::Up) {
                         tell_blocked_by(cx, folder);
                     }
+                    return Ok(());
                 }
-                (_, Blocked::File(file)) => self.plan_upload(cx, file),
-                (_, Blocked::Folder(item)) => say(cx, Change::MakeRemoteFolder, item, ""),
             }
-        }
-        Ok(())
+            match &blocked {
+                Blocked::File(file) => self.plan_upload(cx, file),
+                Blocked::Folder(item) => say(cx, Change::MakeRemoteFolder, item, ""),
+            }
+            Ok(())
+        })
     }
 
     fn plan_upload(&self, cx: &mut Context<'a>, file: &PendingUpload) {
@@ -142,6 +173,18 @@ impl<'a> Planner<'a> {
             cx.note_arrival(Direction::Up, hash);
         }
     }
+}
+
+/// The folders above something that goes up are made on its way.
+fn note_made(cx: &Context<'_>, key: &Key) -> Result<()> {
+    let mut above = key.parent();
+    while let Some(key) = above {
+        if !cx.tables()?.make(&key)? {
+            return Ok(());
+        }
+        above = key.parent();
+    }
+    Ok(())
 }
 
 impl<'a> Actions<'a> for Planner<'a> {
@@ -185,12 +228,12 @@ impl<'a> Actions<'a> for Planner<'a> {
         }
         let size = in_brackets(remote.size);
         if let Existing::Nothing = replaces
-            && let Some((old, _)) = self.gone.origin(cx, &remote)?
+            && let Some((old, _)) = self.gone.origin(cx, &item.row.key, &remote)?
         {
             // It is not among the deletes then, whose approval the id stands for.
             let more = format!("{size}, from {}", old.display_path);
             say(cx, Change::MoveLocal, &item, &more);
-            self.gone.note_renamed(old.row.key);
+            cx.hold(Direction::Down, &old.row.key, HeldState::WasMoved)?;
             return Ok(());
         }
         say(cx, Change::Download, &item, &size);
@@ -215,8 +258,8 @@ impl<'a> Actions<'a> for Planner<'a> {
         true
     }
 
-    fn is_being_renamed(&self, key: &Key) -> bool {
-        self.gone.is_being_renamed(key)
+    fn is_being_renamed(&self, cx: &Context<'a>, key: &Key) -> Result<bool> {
+        cx.is_moved(Direction::Down, key)
     }
 
     fn clean(&mut self, _cx: &mut Context<'a>, _dir: &RelPath, _own_names: &[String]) {}
@@ -233,45 +276,46 @@ impl<'a> Actions<'a> for Planner<'a> {
             return Ok(());
         }
         let is_blocked = item.blocked_up;
-        let file = PendingUpload {
-            more: said_of(observed, replaced.as_ref()),
-            item,
-            observed: *observed,
-            mode,
-        };
+        let file = PendingUpload::new(item, *observed, mode, replaced.as_ref());
         if is_blocked {
-            self.blocked.push(Blocked::File(file));
+            self.blocked.add(Blocked::File(file));
             return Ok(());
         }
-        self.made.note(&file.item.row.key);
-        if cx.had_base && is_new(&file) {
-            self.new_files.push(file);
-        } else {
+        note_made(cx, &file.item.row.key)?;
+        if !cx.had_base || !is_new(&file) {
             self.plan_upload(cx, &file);
+            return Ok(());
+        }
+        self.new_files.push(file);
+        match self.new_files.len() < cx.env.kept_max {
+            true => Ok(()),
+            false => self.plan_new_files(cx, None),
+        }
+    }
+
+    fn make_remote_folder(&mut self, _cx: &mut Context<'a>, item: Item) -> Result<()> {
+        match item.blocked_up {
+            true => self.blocked.add(Blocked::Folder(item)),
+            false => self.new_folders.add(item),
         }
         Ok(())
     }
 
-    fn make_remote_folder(&mut self, _cx: &mut Context<'a>, item: Item) {
-        match item.blocked_up {
-            true => self.blocked.push(Blocked::Folder(item)),
-            false => self.new_folders.push(item),
-        }
+    fn ask_person(&mut self, _cx: &mut Context<'a>, item: Item, observed: Observed) -> Result<()> {
+        self.undecided.add((item, observed));
+        Ok(())
     }
 
-    fn ask_person(&mut self, _cx: &mut Context<'a>, item: Item, observed: Observed) {
-        self.undecided.push((item, observed));
-    }
-
-    fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item) {
-        if self.is_being_renamed(&item.row.key) {
-            return;
+    fn delete(&mut self, cx: &mut Context<'a>, direction: Direction, item: Item) -> Result<()> {
+        if self.is_being_renamed(cx, &item.row.key)? {
+            return Ok(());
         }
         if frees_a_name(direction, &item) {
             // There is no second round in which it would be met.
             say(cx, swapped_in(direction, &item), &item, "");
         }
-        self.collected.add(cx, direction, item);
+        collect(cx, &mut self.collected, Delete { direction, item });
+        Ok(())
     }
 
     fn finish_walk(&mut self, _cx: &mut Context<'a>) -> Result<()> {

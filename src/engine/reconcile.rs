@@ -26,6 +26,9 @@ pub(crate) fn visit<'a>(
         cx.note_damaged(&item.row.key);
         return Ok(());
     }
+    if !actions.looks_at(&item) {
+        return Ok(());
+    }
     note_mount(cx, actions, walk, &mut item)?;
     let remote = item.row.remote_side();
     let allows = cx.allows(&item);
@@ -127,7 +130,9 @@ fn bring_down<'a>(
         Action::Nothing => refresh_stamp(cx, actions, item, &observed),
         Action::Adopt => adopt(cx, actions, walk, item, &observed),
         // A file that was moved is forgotten under its old name once the new one is durable.
-        Action::Forget if walk == Walk::Pending && actions.is_being_renamed(&item.row.key) => {
+        Action::Forget
+            if walk == Walk::Pending && actions.is_being_renamed(cx, &item.row.key)? =>
+        {
             Ok(())
         }
         Action::Forget => forget(cx, actions, walk, item),
@@ -171,27 +176,15 @@ fn act<'a>(
         | Action::MakeLocalFolder => {
             bring_down(cx, actions, Walk::All, action, item, observed, how)
         }
-        Action::DeleteLocal => {
-            actions.delete(cx, Direction::Down, item);
-            Ok(())
-        }
-        Action::DeleteRemote => {
-            actions.delete(cx, Direction::Up, item);
-            Ok(())
-        }
+        Action::DeleteLocal => actions.delete(cx, Direction::Down, item),
+        Action::DeleteRemote => actions.delete(cx, Direction::Up, item),
         Action::UploadNew => actions.upload(cx, item, &observed, WriteMode::Add, None),
         Action::UploadOver(Replaces::Seen) if cx.is_older => {
             ask_person(cx, actions, item, observed)
         }
         Action::UploadOver(replaces) => upload_over(cx, actions, item, &observed, replaces),
-        Action::MakeRemoteFolder => {
-            actions.make_remote_folder(cx, item);
-            Ok(())
-        }
-        Action::Report(note) => {
-            report_note(cx, actions, note, item, observed);
-            Ok(())
-        }
+        Action::MakeRemoteFolder => actions.make_remote_folder(cx, item),
+        Action::Report(note) => report_note(cx, actions, note, item, observed),
     }
 }
 
@@ -291,7 +284,7 @@ fn ask_person<'a>(
 ) -> Result<()> {
     item.row.set_base(Base::None);
     let row = item.row.clone();
-    actions.ask_person(cx, item, observed);
+    actions.ask_person(cx, item, observed)?;
     actions.settle(cx, row)
 }
 
@@ -301,7 +294,7 @@ fn report_note<'a>(
     note: Note,
     item: Item,
     observed: Observed,
-) {
+) -> Result<()> {
     match note {
         Note::EditedInDropbox => cx.env.report.remark(
             log::Level::Info,
@@ -310,7 +303,7 @@ fn report_note<'a>(
         ),
         Note::Undecided => {
             cx.note_under_way(Direction::Up, &item);
-            actions.ask_person(cx, item, observed);
+            actions.ask_person(cx, item, observed)?;
         }
         Note::FileMeetsFolder => {
             cx.note_under_way(Direction::Up, &item);
@@ -321,6 +314,7 @@ fn report_note<'a>(
             );
         }
     }
+    Ok(())
 }
 
 /// Keeps the stamp of an unchanged file so that it is not read again.

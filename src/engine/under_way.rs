@@ -38,6 +38,11 @@ pub(crate) struct FileUnderWay {
 }
 
 impl UnderWay {
+    /// Whether nothing is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.folders.is_empty() && self.unseen.is_none()
+    }
+
     /// A file that is here under `key`, at `path` if it can be opened, is to get to Dropbox.
     pub(crate) fn note_here(
         &mut self,

@@ -21,7 +21,7 @@ pub mod undecided;
 mod uploads;
 
 use folders_above::tell_blocked;
-use queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload, said_of};
+use queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload};
 pub(crate) use uploads::Uploads;
 
 use crate::core::remote::Rev;
@@ -51,12 +51,7 @@ impl<'a> Uploads<'a> {
             tell_blocked(cx, &item)?;
             return Ok(false);
         }
-        let file = PendingUpload {
-            more: said_of(observed, replaced.as_ref()),
-            item,
-            observed: *observed,
-            mode,
-        };
+        let file = PendingUpload::new(item, *observed, mode, replaced.as_ref());
         if cx.remembered.has_failed(&file.item.row.key) {
             self.last.push(file);
             return Ok(false);

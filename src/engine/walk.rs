@@ -5,6 +5,7 @@
 //! largest directory. A directory that cannot be read is unknown: nothing below it is visited, so
 //! nothing follows from its silence.
 
+pub(crate) mod again;
 pub mod archive;
 pub mod left_by_others;
 pub mod lost_mounts;

@@ -1,6 +1,7 @@
 //! The open database, and what is kept in mind of it between two statements.
 
 use std::cell::Cell;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
@@ -14,6 +15,8 @@ pub(super) const CACHE_KIB: u32 = 256;
 /// The open index.
 pub struct Index {
     pub(super) db: Connection,
+    /// Where files are made that have no name; nowhere in particular for an index in memory.
+    pub(super) dir: Option<PathBuf>,
     /// Rows this connection had changed when the open transaction began.
     pub(super) changes_before: Cell<u64>,
     /// How many entries are staged and the sum of their checksums, once anything was staged.
@@ -26,9 +29,10 @@ pub struct Index {
 
 impl Index {
     /// Over this connection, before anything was asked of it.
-    pub(super) fn over(db: Connection) -> Index {
+    pub(super) fn over(db: Connection, dir: Option<&Path>) -> Index {
         Index {
             db,
+            dir: dir.map(Path::to_owned),
             changes_before: Cell::new(0),
             staged: Cell::new(None),
             totals: Cell::new(None),
@@ -36,14 +40,26 @@ impl Index {
         }
     }
 
-    /// Settings of the connection; none of them writes.
+    /// Settings of the connection; none of them writes. What SQLite sorts goes into a file once it
+    /// is more than its cache.
     pub(super) fn tune(&self) -> Result<()> {
         self.db.execute_batch(&format!(
             "PRAGMA synchronous = FULL; PRAGMA cache_size = -{CACHE_KIB}; \
-                 PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+                 PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF;"
         ))?;
+        make_files_in(self.dir.as_deref(), &self.db);
         self.db.set_prepared_statement_cache_capacity(32);
         Ok(())
+    }
+}
+
+/// Files without a name that a connection needs for a while are made beside the index: `/tmp` may be
+/// memory. Where that cannot be, SQLite looks for another place.
+pub(super) fn make_files_in(dir: Option<&Path>, db: &Connection) {
+    if let Some(dir) = dir.and_then(Path::to_str)
+        && let Err(error) = db.pragma_update(None, "temp_store_directory", dir)
+    {
+        log::debug!("temporary files are not made in {dir}: {error}");
     }
 }
 

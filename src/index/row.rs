@@ -256,11 +256,6 @@ pub fn read(sql: &SqlRow<'_>) -> rusqlite::Result<Row> {
     }))
 }
 
-/// The size of the base file, without looking at anything else.
-pub fn size(sql: &SqlRow<'_>) -> rusqlite::Result<u64> {
-    Ok(from_sql(sql.get(9)?))
-}
-
 fn decode(sql: &SqlRow<'_>, key: &Key) -> Option<Row> {
     let shown: Option<String> = sql.get(2).ok()?;
     let mount: i64 = sql.get(6).ok()?;

@@ -136,11 +136,11 @@ pub const SELECT_MOUNTS: &str = "SELECT dir, name FROM entry WHERE mount = 1 ORD
 pub const COUNT_DUE: &str = "SELECT count(*) FROM (SELECT 1 FROM entry \
      WHERE rkind <> 0 AND rkind = 3 AND rsize <= ?1 LIMIT ?2)";
 
-/// Up to ? files with a base that Dropbox holds no more.
+/// The files with a base that Dropbox holds no more.
 pub const SELECT_GONE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM entry WHERE rkind <> 0 AND rkind = 1 AND kind = 2 LIMIT ?"
+    " FROM entry WHERE rkind <> 0 AND rkind = 1 AND kind = 2"
 );
 
 /// A file that Dropbox holds in a directory under a revision, and that is to come down.

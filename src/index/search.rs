@@ -1,11 +1,8 @@
 //! Questions to the index that are not about one key: what is worth an archive, what was moved.
 
-use std::collections::{HashMap, HashSet};
-
 use rusqlite::params;
 
 use super::{Index, Row, row, schema};
-use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
 use crate::error::Result;
 
@@ -49,45 +46,20 @@ impl Index {
         Ok(row::from_sql(found) >= count)
     }
 
-    /// Hands the files of these sizes that Dropbox holds as the base says to `visit`, directory by
-    /// directory, until it says that it has enough.
+    /// Hands the files that Dropbox holds as the base says to `visit`, directory by directory.
     ///
     /// # Errors
     /// What SQLite or `visit` says.
-    pub fn each_in_step(
-        &self,
-        sizes: &HashSet<u64>,
-        visit: &mut dyn FnMut(Row) -> Result<bool>,
-    ) -> Result<()> {
-        let mut select = self.db.prepare_cached(schema::SELECT_IN_STEP)?;
-        let mut rows = select.query([])?;
-        while let Some(sql) = rows.next()? {
-            if !sizes.contains(&row::size(sql)?) {
-                continue;
-            }
-            let row = row::read(sql)?;
-            if row.intact && !visit(row)? {
-                break;
-            }
-        }
-        Ok(())
+    pub fn each_in_step(&self, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+        each_of(self, schema::SELECT_IN_STEP, visit)
     }
 
-    /// Up to `max` files with a base that Dropbox has no more, by content.
+    /// Hands the files with a base that Dropbox has no more to `visit`.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn gone_remotely(&self, max: usize) -> Result<HashMap<ContentHash, Vec<Key>>> {
-        let mut select = self.db.prepare_cached(schema::SELECT_GONE)?;
-        let mut rows = select.query([i64::try_from(max).unwrap_or(i64::MAX)])?;
-        let mut gone: HashMap<ContentHash, Vec<Key>> = HashMap::new();
-        while let Some(sql) = rows.next()? {
-            let row = row::read(sql)?;
-            if let Some(base) = row.base_file() {
-                gone.entry(base.hash).or_default().push(row.key);
-            }
-        }
-        Ok(gone)
+    /// What SQLite or `visit` says.
+    pub fn each_gone_remotely(&self, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+        each_of(self, schema::SELECT_GONE, visit)
     }
 
     /// Whether a file of this revision is to come down into a directory.
@@ -98,6 +70,18 @@ impl Index {
         let mut select = self.db.prepare_cached(schema::SELECT_DUE_REV)?;
         Ok(select.exists([dir, rev])?)
     }
+}
+
+fn each_of(index: &Index, statement: &str, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+    let mut select = index.db.prepare_cached(statement)?;
+    let mut rows = select.query([])?;
+    while let Some(sql) = rows.next()? {
+        let row = row::read(sql)?;
+        if row.intact {
+            visit(row)?;
+        }
+    }
+    Ok(())
 }
 
 /// The folders on which a disk is or was mounted, the upper ones first.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ferrybox::commands::sync::SyncArgs;
 use ferrybox::dropbox::longpoll::longpoll;
+use ferrybox::engine::collected::KEPT_MAX;
 use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::{Error, ExitCode};
 use ferrybox::io::dirs::RealDisks;
@@ -64,6 +65,7 @@ impl<'a> SlowNet<'a> {
             host: self,
             disks: &RealDisks,
             http: self,
+            kept_max: KEPT_MAX,
         };
         run_on(&seams, &config, &args.options(&config), &report)
     }

@@ -21,6 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dropbox_standin::{Effect, Fault, Hook, Node, Standin, When};
 use ferrybox::commands::sync::SyncArgs;
 use ferrybox::config::Config;
+use ferrybox::engine::collected::KEPT_MAX;
 use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::ExitCode;
 use ferrybox::io::dirs::RealDisks;
@@ -73,6 +74,8 @@ pub struct World {
     pub dropbox_keys: RefCell<String>,
     pub sync_keys: RefCell<String>,
     pub guard_keys: RefCell<String>,
+    /// So many things of a kind a pass keeps in memory.
+    pub kept_max: Cell<usize>,
     mode: Cell<&'static str>,
     hands: Hands,
     sim: Option<Sim>,
@@ -100,6 +103,13 @@ pub fn approval_in(error: &str) -> Option<String> {
 /// A world in the two-way mode.
 pub fn world() -> World {
     World::in_mode("BIDIRECTIONAL")
+}
+
+/// What a pass keeps in memory of a kind, in things. `FERRYBOX_KEPT_MAX=1` plays all scenarios with
+/// so few that a pass finds all else once more.
+fn kept_max() -> usize {
+    let set = std::env::var("FERRYBOX_KEPT_MAX").ok();
+    set.map_or(KEPT_MAX, |number| number.parse().unwrap())
 }
 
 impl World {
@@ -136,6 +146,7 @@ impl World {
             dropbox_keys: RefCell::new(format!("personal_access_token = \"{token}\"")),
             sync_keys: RefCell::default(),
             guard_keys: RefCell::default(),
+            kept_max: Cell::new(kept_max()),
             mode: Cell::new(mode),
             hands,
             sim,
@@ -341,6 +352,7 @@ impl World {
                     host: &self.clock,
                     disks: &sim.gateway,
                     http: &http,
+                    kept_max: self.kept_max.get(),
                 };
                 match sim
                     .gateway
@@ -356,6 +368,7 @@ impl World {
                     host: &self.clock,
                     disks: &RealDisks,
                     http: &http,
+                    kept_max: self.kept_max.get(),
                 };
                 run_on(&machine, config, &options, &report)
             }

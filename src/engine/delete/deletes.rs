@@ -1,10 +1,10 @@
 //! What the deletes of a pass hold while it lasts.
 
-use super::guard::CollectedDeletes;
 use crate::dropbox::api::Api;
+use crate::engine::collected::Collected;
 use crate::engine::context::Context;
 use crate::engine::durable::Durable;
-use crate::engine::item::Item;
+use crate::engine::item::{Delete, Item};
 use crate::error::Result;
 use crate::index::{Base, Row};
 use crate::io::disk::Disk;
@@ -15,7 +15,11 @@ pub(crate) struct Deletes<'a> {
     pub(super) disk: &'a dyn Disk,
     pub(super) api: &'a Api<'a>,
     pub(super) durable: Durable<'a>,
-    pub(in crate::engine) collected: CollectedDeletes,
+    pub(in crate::engine) collected: Collected<'a, Delete>,
+    /// Folders to delete once what is in them is gone.
+    pub(super) folders: Vec<Delete>,
+    /// There are more of them in the tables of the pass.
+    pub(super) are_doomed: bool,
     /// Removed locally, not yet durable.
     pub(super) removed: Vec<Row>,
     /// What was deleted in Dropbox may still be told of there.
@@ -35,12 +39,18 @@ pub(super) enum Lag {
 
 impl<'a> Deletes<'a> {
     /// Deletes in this content dir and this Dropbox.
-    pub(crate) fn new(disk: &'a dyn Disk, api: &'a Api<'a>) -> Deletes<'a> {
+    pub(crate) fn new(
+        disk: &'a dyn Disk,
+        api: &'a Api<'a>,
+        collected: Collected<'a, Delete>,
+    ) -> Deletes<'a> {
         Deletes {
             disk,
             api,
             durable: Durable::new(disk),
-            collected: CollectedDeletes::default(),
+            collected,
+            folders: Vec::new(),
+            are_doomed: false,
             removed: Vec::new(),
             lag: Lag::None,
         }
@@ -63,5 +73,19 @@ impl<'a> Deletes<'a> {
         let mut row = item.row;
         row.settle(Base::None, &item.name);
         cx.settle(row)
+    }
+
+    /// Settles local deletes once they are durable: a file that came back with a power cut must not
+    /// look like a new one.
+    pub(crate) fn settle_removed(&mut self, cx: &mut Context<'a>) -> Result<()> {
+        if self.removed.is_empty() {
+            return Ok(());
+        }
+        self.durable.sync(cx)?;
+        for mut row in std::mem::take(&mut self.removed) {
+            row.set_base(Base::None);
+            cx.settle(row)?;
+        }
+        Ok(())
     }
 }

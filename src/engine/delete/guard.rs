@@ -2,69 +2,124 @@
 
 use crate::core::arrived_content::ArrivedContent;
 use crate::core::decide::{Direction, Mode};
-use crate::core::guard::{Limits, Tally, objection, place_of, standing_objection};
+use crate::core::guard::{ApprovalId, Limits, Tally, objection, place_of, standing_objection};
+use crate::core::path::DisplayPath;
+use crate::engine::collected::{Collected, Marks, Visit};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
 use crate::engine::survey::{Survey, Unseen};
 use crate::error::{Error, Result};
-use crate::index::{Meta, approval_id};
+use crate::index::{Base, Meta, approval_id};
+use crate::report::HELD_SAID;
 
-/// Deletes that wait for the end of the walks. LIMIT: about 750 bytes for each of one pass.
-#[derive(Default)]
-pub(crate) struct CollectedDeletes(Vec<Delete>);
-
-impl CollectedDeletes {
-    /// Collects one. What takes the name afterwards comes in a second round, which deletes nothing.
-    pub(crate) fn add(&mut self, cx: &mut Context<'_>, direction: Direction, item: Item) {
-        cx.needs_second_round |= frees_a_name(direction, &item);
-        if !cx.is_second_round {
-            self.0.push(Delete { direction, item });
-        }
-    }
-
-    /// Leaves those that `sift` gives back.
-    ///
-    /// # Errors
-    /// What it says.
-    pub(crate) fn retain(
-        &mut self,
-        sift: &mut dyn FnMut(Delete) -> Result<Option<Delete>>,
-    ) -> Result<()> {
-        for delete in std::mem::take(&mut self.0) {
-            self.0.extend(sift(delete)?);
-        }
-        Ok(())
-    }
-
-    /// Takes back what was sifted out.
-    pub(crate) fn put_back(&mut self, deletes: Vec<Delete>) {
-        self.0.extend(deletes);
-    }
-
-    /// All of them, [`sorted`]; the order is part of the approval id.
-    pub(crate) fn take(&mut self) -> Vec<Delete> {
-        sorted(std::mem::take(&mut self.0))
+/// Collects a delete. What takes the name afterwards comes in a second round, which deletes
+/// nothing.
+pub(crate) fn collect<'a>(
+    cx: &mut Context<'a>,
+    collected: &mut Collected<'a, Delete>,
+    delete: Delete,
+) {
+    cx.needs_second_round |= frees_a_name(delete.direction, &delete.item);
+    if !cx.is_second_round {
+        collected.add(delete);
     }
 }
 
-/// Deletes in their order: files first, then folders from the deepest up.
-pub(crate) fn sorted(mut deletes: Vec<Delete>) -> Vec<Delete> {
-    deletes.sort_by_cached_key(|delete| {
-        let row = &delete.item.row;
-        let is_folder = row.base_file().is_none();
-        let depth = if is_folder {
-            usize::MAX - row.key.depth()
-        } else {
-            0
+/// What the deletes of a pass come to.
+pub(crate) struct Counted {
+    up: CountedSide,
+    down: CountedSide,
+    /// Which they are.
+    marks: Marks,
+}
+
+/// The same of one direction.
+struct CountedSide {
+    count: u64,
+    /// Files whose content did not arrive on that side in this pass.
+    lost: u64,
+    id: ApprovalId,
+    /// The first of them.
+    first: Vec<DisplayPath>,
+    arrived: ArrivedContent,
+}
+
+impl Counted {
+    /// Counts the deletes that are to be done.
+    ///
+    /// # Errors
+    /// What the index says; whatever ends a walk.
+    pub(crate) fn of<'a>(
+        cx: &mut Context<'a>,
+        collected: &Collected<'a, Delete>,
+    ) -> Result<Counted> {
+        let side = |arrived: &ArrivedContent| -> Result<CountedSide> {
+            Ok(CountedSide {
+                count: 0,
+                lost: 0,
+                id: approval_id(cx.env.index, "deletes")?,
+                first: Vec::new(),
+                arrived: arrived.clone(),
+            })
         };
-        (
-            is_folder,
-            depth,
-            delete.direction == Direction::Up,
-            row.key.path(),
-        )
-    });
-    deletes
+        let mut counted = Counted {
+            up: side(&cx.arrived_up)?,
+            down: side(&cx.arrived_down)?,
+            marks: Marks::each(cx.env.kept_max),
+        };
+        collected.each(cx, &mut |cx, delete| {
+            if is_due(cx, &delete)? {
+                counted.add(&delete);
+            }
+            Ok(())
+        })?;
+        counted.marks.close();
+        Ok(counted)
+    }
+
+    fn add(&mut self, delete: &Delete) {
+        let row = &delete.item.row;
+        let side = match delete.direction {
+            Direction::Up => &mut self.up,
+            Direction::Down => &mut self.down,
+        };
+        side.count += 1;
+        if side.first.len() < HELD_SAID {
+            side.first.push(delete.item.display_path.clone());
+        }
+        let mut rev = "";
+        if let Some(base) = row.base_file() {
+            side.lost += u64::from(!side.arrived.take(base.hash));
+            rev = base.rev.as_str();
+        }
+        side.id.delete(delete.direction, &row.key.path(), rev);
+        self.marks.add(delete);
+    }
+}
+
+/// Hands exactly the deletes that were counted to `act`, some at a time.
+///
+/// # Errors
+/// What `act` says; whatever ends a walk.
+pub(crate) fn each_counted<'a>(
+    cx: &mut Context<'a>,
+    collected: &Collected<'a, Delete>,
+    counted: &Counted,
+    act: &mut Visit<'_, 'a, Vec<Delete>>,
+) -> Result<()> {
+    collected.each_marked(cx, &counted.marks, &is_due, act)
+}
+
+/// Whether a delete is to be carried out now: it waits for nothing, and no rename has taken along
+/// what it is of.
+pub(super) fn is_due(cx: &Context<'_>, delete: &Delete) -> Result<bool> {
+    Ok(!is_done(cx, delete)? && !cx.is_held_back(delete)?)
+}
+
+/// Nothing is agreed on under this name any more: a rename took it along.
+pub(crate) fn is_done(cx: &Context<'_>, delete: &Delete) -> Result<bool> {
+    let row = cx.env.index.row(&delete.item.row.key)?;
+    Ok(row.is_none_or(|row| row.intact && row.base == Base::None))
 }
 
 /// Whether something takes the name once the delete has freed it.
@@ -75,67 +130,105 @@ pub(crate) fn frees_a_name(direction: Direction, item: &Item) -> bool {
     }
 }
 
-/// What becomes of the deletes of a pass, in their order.
-#[derive(Default)]
+/// What becomes of the deletes of a pass.
 pub(crate) struct Ruled {
-    /// These are carried out.
-    pub(crate) go: Vec<Delete>,
-    /// A person keeps what these are about.
-    pub(crate) kept: Vec<Delete>,
-    /// A person must decide about the others.
+    up: Ruling,
+    down: Ruling,
+    /// A person must decide about those that halt.
     pub(crate) halt: Option<Error>,
 }
 
+impl Ruled {
+    /// What becomes of a delete.
+    pub(crate) fn of(&self, delete: &Delete) -> &Ruling {
+        match delete.direction {
+            Direction::Up => &self.up,
+            Direction::Down => &self.down,
+        }
+    }
+}
+
 /// What becomes of the deletes of one direction.
-enum Ruling {
+pub(crate) enum Ruling {
+    /// They are carried out.
     Go,
+    /// A person keeps what they are about.
     Keep,
+    /// A person must decide.
     Halt(String),
 }
 
-/// Which of these deletes, in their order, are carried out. One direction that halts holds the
-/// other one up in nothing.
+/// What becomes of the deletes that were counted. One direction that halts holds the other one up
+/// in nothing.
 ///
 /// # Errors
-/// What the index says.
-pub(crate) fn guard(cx: &mut Context<'_>, survey: &Survey, deletes: Vec<Delete>) -> Result<Ruled> {
-    if !deletes.is_empty() {
+/// What the index says; whatever ends a walk.
+pub(crate) fn guard<'a>(
+    cx: &mut Context<'a>,
+    survey: &Survey,
+    collected: &Collected<'a, Delete>,
+    counted: &mut Counted,
+) -> Result<Ruled> {
+    if counted.up.count + counted.down.count > 0 {
         cx.env.index.check_totals_once()?;
     }
     let mut tally = survey.tally;
-    tally.delete_local = lost(&deletes, Direction::Down, &cx.arrived_down);
-    tally.delete_remote = lost(&deletes, Direction::Up, &cx.arrived_up);
+    tally.delete_local = counted.down.lost;
+    tally.delete_remote = counted.up.lost;
     let unseen = &survey.unseen;
-    let up = rule(cx, tally, unseen, &deletes, Direction::Up)?;
-    let down = rule(cx, tally, unseen, &deletes, Direction::Down)?;
-    let mut ruled = Ruled::default();
-    for delete in deletes {
-        let ruling = match delete.direction {
-            Direction::Up => &up,
-            Direction::Down => &down,
-        };
-        match ruling {
-            Ruling::Go => ruled.go.push(delete),
-            Ruling::Keep => ruled.kept.push(delete),
-            Ruling::Halt(_) => tell_delete(cx, &delete),
-        }
-    }
+    let up = rule(cx, tally, unseen, &mut counted.up, Direction::Up)?;
+    let down = rule(cx, tally, unseen, &mut counted.down, Direction::Down)?;
     let mut texts = Vec::new();
-    for (direction, ruling) in [(Direction::Up, up), (Direction::Down, down)] {
+    for (direction, ruling) in [(Direction::Up, &up), (Direction::Down, &down)] {
         if let Ruling::Halt(text) = ruling {
             cx.halt(direction);
-            texts.push(text);
+            texts.push(text.as_str());
         }
     }
-    ruled.halt = (!texts.is_empty()).then(|| Error::Halt(texts.join("\n")));
+    let halt = (!texts.is_empty()).then(|| Error::Halt(texts.join("\n")));
+    let ruled = Ruled { up, down, halt };
+    if ruled.halt.is_some() {
+        tell_halted(cx, collected, counted, &ruled)?;
+    }
     Ok(ruled)
+}
+
+/// Says what a halt keeps from being deleted: all of it, if somebody wants all.
+fn tell_halted<'a>(
+    cx: &mut Context<'a>,
+    collected: &Collected<'a, Delete>,
+    counted: &Counted,
+    ruled: &Ruled,
+) -> Result<()> {
+    let report = cx.env.report;
+    if report.wants_all_held() {
+        return each_counted(cx, collected, counted, &mut |_, batch| {
+            for delete in &batch {
+                if let Ruling::Halt(_) = ruled.of(delete) {
+                    report.held(place_of(delete.direction), &delete.item.display_path);
+                }
+            }
+            Ok(())
+        });
+    }
+    for (direction, side, ruling) in [
+        (Direction::Up, &counted.up, &ruled.up),
+        (Direction::Down, &counted.down, &ruled.down),
+    ] {
+        if let Ruling::Halt(_) = ruling {
+            let place = place_of(direction);
+            side.first.iter().for_each(|path| report.held(place, path));
+            report.held_more(side.count - side.first.len() as u64);
+        }
+    }
+    Ok(())
 }
 
 fn rule(
     cx: &Context<'_>,
     tally: Tally,
     unseen: &Unseen,
-    deletes: &[Delete],
+    counted: &mut CountedSide,
     direction: Direction,
 ) -> Result<Ruling> {
     let guard = &cx.env.config.guard;
@@ -150,13 +243,8 @@ fn rule(
     let Some(objection) = objection else {
         return Ok(Ruling::Go);
     };
-    let mut id = approval_id(cx.env.index, "deletes")?;
-    for delete in deletes.iter().filter(|one| one.direction == direction) {
-        let row = &delete.item.row;
-        let rev = row.base_file().map_or("", |base| base.rev.as_str());
-        id.delete(direction, &row.key.path(), rev);
-    }
-    let id = id.finish();
+    let id = approval_id(cx.env.index, "deletes")?;
+    let id = std::mem::replace(&mut counted.id, id).finish();
     let is_approved = cx.options.approved.contains(&id);
     let is_kept = cx.options.kept.contains(&id);
     if is_approved || is_kept {
@@ -235,30 +323,9 @@ fn release(cx: &Context<'_>, direction: Direction) -> Result<()> {
     })
 }
 
-fn tell_delete(cx: &Context<'_>, delete: &Delete) {
-    let place = place_of(delete.direction);
-    cx.env.report.held(place, &delete.item.display_path);
-}
-
 fn held(direction: Direction) -> Meta {
     match direction {
         Direction::Down => Meta::HeldDown,
         Direction::Up => Meta::HeldUp,
     }
-}
-
-/// Files deletes would lose: those whose content did not arrive on that side in this pass.
-fn lost(deletes: &[Delete], direction: Direction, arrived: &ArrivedContent) -> u64 {
-    let mut arrived = arrived.clone();
-    let mut lost = 0;
-    for delete in deletes
-        .iter()
-        .filter(|delete| delete.direction == direction)
-    {
-        let Some(base) = delete.item.row.base_file() else {
-            continue;
-        };
-        lost += u64::from(!arrived.take(base.hash));
-    }
-    lost
 }

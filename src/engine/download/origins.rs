@@ -10,15 +10,13 @@ use crate::error::Result;
 use crate::index::{Base, Row};
 use crate::io::stat::Rights;
 
-/// LIMIT: files gone in Dropbox that a pass keeps in mind here.
-const GONE_MAX: usize = 10_000;
+/// LIMIT: answers kept in mind; beyond that they are found again.
+const KEPT_MAX: usize = 2000;
 
-/// Files that Dropbox had no more under the name they have here when the first new thing came.
+/// Where new things come from. The tables of the pass hold what Dropbox had no more under the name
+/// it has here when the first of them came.
 #[derive(Default)]
 pub(crate) struct Origins {
-    gone: Option<GoneBefore>,
-    /// New folders, the folder each comes from, and what it gets.
-    folders: HashMap<Key, (Key, Option<Rights>)>,
     /// What files of a content get, rather those of a name.
     files: HashMap<GoneContent, Option<Rights>>,
 }
@@ -26,33 +24,18 @@ pub(crate) struct Origins {
 /// A content, and the name it had, if it had that.
 type GoneContent = (ContentHash, Option<String>);
 
+/// What is found of the folders that a new one comes from, one by one.
 #[derive(Default)]
-struct GoneBefore {
-    by_content: HashMap<ContentHash, Vec<Key>>,
-    by_name: HashMap<String, Vec<Key>>,
-    /// Contents and the names they had.
-    named: HashSet<(ContentHash, String)>,
+struct FoundFolders {
+    /// The first of them, in order of keys.
+    first: Option<Key>,
+    /// What all of them give.
+    rights: Option<Rights>,
+    /// Those met last.
+    met: HashSet<Key>,
 }
 
 impl Origins {
-    fn gone(&mut self, cx: &Context<'_>) -> Result<&GoneBefore> {
-        if self.gone.is_none() {
-            let mut gone = GoneBefore::default();
-            if cx.had_base {
-                gone.by_content = cx.env.index.gone_remotely(GONE_MAX)?;
-            }
-            for (hash, keys) in &gone.by_content {
-                for key in keys {
-                    let named = gone.by_name.entry(key.name.clone()).or_default();
-                    named.push(key.clone());
-                    gone.named.insert((*hash, key.name.clone()));
-                }
-            }
-            self.gone = Some(gone);
-        }
-        Ok(self.gone.get_or_insert_default())
-    }
-
     /// What a new folder gets: the narrowest of what those had from which its files come.
     ///
     /// # Errors
@@ -62,86 +45,99 @@ impl Origins {
         cx: &mut Context<'_>,
         folder: &Key,
     ) -> Result<Option<Rights>> {
-        if self.gone(cx)?.by_content.is_empty() {
+        if !cx.has_gone_there()? {
             return Ok(None);
         }
-        if let Some((_, rights)) = self.folders.get(folder) {
-            return Ok(*rights);
+        if let Some((_, rights)) = cx.tables()?.origin(folder)? {
+            return Ok(rights);
         }
-        let origins = self.folders_of(cx, folder)?;
-        let mut all: Option<Rights> = None;
-        for origin in &origins {
-            if let Some(rights) = self.of_one(cx, folder, origin)? {
-                all = Some(all.map_or(rights, |all| all.and(rights)));
-            }
+        let mut found = self.by_content(cx, folder)?;
+        if found.first.is_none() {
+            found = self.by_name(cx, folder)?;
         }
-        if let Some(origin) = origins.into_iter().next() {
-            self.folders.insert(folder.clone(), (origin, all));
+        if let Some(origin) = &found.first {
+            cx.tables()?.note_origin(folder, origin, found.rights)?;
         }
-        Ok(all)
+        Ok(found.rights)
     }
 
-    /// The folders that stand for a new one where its files come from.
-    fn folders_of(&mut self, cx: &Context<'_>, folder: &Key) -> Result<Vec<Key>> {
-        let gone = self.gone(cx)?;
+    /// The folders that stand for a new one where the content of its files was.
+    fn by_content(&self, cx: &Context<'_>, folder: &Key) -> Result<FoundFolders> {
         let depth = folder.depth();
-        let (mut by_content, mut by_name) = (HashSet::new(), HashSet::new());
+        let mut found = FoundFolders::default();
         // What has the same content, and lies as deep, comes from the same places.
         let mut seen = HashSet::new();
         cx.env.index.each_below(folder, &mut |row| {
             cx.env.deadline.check()?;
+            let Some(place) = place_of(cx, &row)? else {
+                return Ok(());
+            };
             let up = row.key.depth() - depth;
-            let add = |origins: &mut HashSet<Key>, key: &Key| {
-                let origin = (0..up).try_fold(key.clone(), |key, _| key.parent());
-                origins.extend(origin);
-            };
-            if seen.insert((gone.place_of(&row), up)) {
-                gone.of_content(&row)
-                    .for_each(|key| add(&mut by_content, key));
+            if seen.len() >= KEPT_MAX {
+                seen.clear();
             }
-            if by_content.is_empty() && row.base == Base::None && row.remote_file().is_some() {
-                let named = gone.by_name.get(&row.key.name).into_iter().flatten();
-                named.for_each(|key| add(&mut by_name, key));
+            if !seen.insert((place.clone(), up)) {
+                return Ok(());
             }
-            Ok(())
+            let (hash, name) = place;
+            cx.tables()?
+                .each_gone_there(hash, name.as_deref(), &mut |key| {
+                    self.add(cx, folder, &mut found, above(key, up))
+                })
         })?;
-        if by_content.is_empty() {
-            // All of it was edited, too: only a folder that is gone itself has another name now.
-            let is_gone = |key: &Key| {
-                let row = cx.env.index.row(key).ok().flatten();
-                row.is_some_and(|row| row.base == Base::Folder && !row.remote_is_folder())
-            };
-            by_name.retain(is_gone);
-            return Ok(sorted(by_name));
-        }
-        Ok(sorted(by_content))
+        Ok(found)
     }
 
-    /// What a new folder gets of the one it comes from, and of those above that, unless they come
-    /// along or are above it, too.
-    fn of_one(&self, cx: &Context<'_>, folder: &Key, origin: &Key) -> Result<Option<Rights>> {
-        let rights_of = |key: &Key| -> Result<Option<Rights>> {
-            let row = cx.env.index.row(key)?;
-            Ok(row
-                .and_then(|row| row.folder_rights)
-                .map(|known| known.rights))
+    /// The same of names, where all files were edited, too: only a folder that is gone itself has
+    /// another name now.
+    fn by_name(&self, cx: &Context<'_>, folder: &Key) -> Result<FoundFolders> {
+        let depth = folder.depth();
+        let mut found = FoundFolders::default();
+        cx.env.index.each_below(folder, &mut |row| {
+            cx.env.deadline.check()?;
+            if row.base != Base::None || row.remote_file().is_none() {
+                return Ok(());
+            }
+            let up = row.key.depth() - depth;
+            cx.tables()?
+                .each_gone_there_named(&row.key.name, &mut |key| {
+                    let origin = above(key, up);
+                    let row = match &origin {
+                        Some(origin) => cx.env.index.row(origin)?,
+                        None => None,
+                    };
+                    let is_gone =
+                        row.is_some_and(|row| row.base == Base::Folder && !row.remote_is_folder());
+                    self.add(cx, folder, &mut found, origin.filter(|_| is_gone))
+                })
+        })?;
+        Ok(found)
+    }
+
+    fn add(
+        &self,
+        cx: &Context<'_>,
+        folder: &Key,
+        found: &mut FoundFolders,
+        origin: Option<Key>,
+    ) -> Result<()> {
+        let Some(origin) = origin else {
+            return Ok(());
         };
-        let mut all = rights_of(origin)?;
-        let (mut new, mut old) = (folder.parent(), origin.parent());
-        while let Some(above) = old {
-            let comes_along = new
-                .as_ref()
-                .and_then(|new| self.folders.get(new))
-                .is_some_and(|(from, _)| *from == above);
-            if comes_along || above.path() == folder.dir || is_above(&above, folder) {
-                break;
-            }
-            if let (Some(rights), Some(above)) = (all, rights_of(&above)?) {
-                all = Some(rights.behind(above));
-            }
-            (new, old) = (new.and_then(|new| new.parent()), above.parent());
+        if found.met.len() >= KEPT_MAX {
+            found.met.clear();
         }
-        Ok(all)
+        if !found.met.insert(origin.clone()) {
+            return Ok(());
+        }
+        cx.env.deadline.check()?;
+        if let Some(rights) = of_one(cx, folder, &origin)? {
+            found.rights = Some(found.rights.map_or(rights, |all| all.and(rights)));
+        }
+        if found.first.as_ref().is_none_or(|first| origin < *first) {
+            found.first = Some(origin);
+        }
+        Ok(())
     }
 
     /// What a new file had under the name it had in Dropbox before, as far as that can be told.
@@ -149,73 +145,89 @@ impl Origins {
     /// # Errors
     /// What the index says.
     pub(super) fn of_file(&mut self, cx: &Context<'_>, row: &Row) -> Result<Option<Rights>> {
-        if row.base != Base::None || self.gone(cx)?.by_content.is_empty() {
+        if row.base != Base::None || !cx.has_gone_there()? {
             return Ok(None);
         }
-        let gone = self.gone(cx)?;
-        let place = gone.place_of(row);
-        let mut keys: Vec<Key> = Vec::new();
-        if let Some(place) = &place {
-            if let Some(rights) = self.files.get(place) {
-                return Ok(*rights);
-            }
-            let gone = self.gone(cx)?;
-            keys = gone.of_content(row).cloned().collect();
-        }
-        if keys.is_empty()
-            && let Some(above) = row.key.parent()
-            && let Some((origin, _)) = self.folders.get(&above)
-        {
-            keys.push(Key {
-                dir: origin.path(),
-                name: row.key.name.clone(),
-            });
+        let place = place_of(cx, row)?;
+        if let Some(rights) = place.as_ref().and_then(|place| self.files.get(place)) {
+            return Ok(*rights);
         }
         let mut all: Option<Rights> = None;
-        for key in keys {
+        let mut add = |key: &Key| {
             cx.env.deadline.check()?;
-            let row = cx.env.index.row(&key)?;
+            let row = cx.env.index.row(key)?;
             if let Some(rights) = row.as_ref().and_then(Row::rights) {
                 all = Some(all.map_or(rights, |all| all.and(rights)));
             }
+            Ok(())
+        };
+        if let Some((hash, name)) = &place {
+            let tables = cx.tables()?;
+            tables.each_gone_there(*hash, name.as_deref(), &mut |key| add(&key))?;
+        } else if let Some(above) = row.key.parent()
+            && let Some((origin, _)) = cx.tables()?.origin(&above)?
+        {
+            add(&Key {
+                dir: origin.path(),
+                name: row.key.name.clone(),
+            })?;
         }
         if let Some(place) = place {
+            if self.files.len() >= KEPT_MAX {
+                self.files.clear();
+            }
             self.files.insert(place, all);
         }
         Ok(all)
     }
 }
 
-impl GoneBefore {
-    /// The content of a new file that something had which is gone, and its name, if that had it.
-    fn place_of(&self, row: &Row) -> Option<GoneContent> {
-        let file = row
-            .remote_file()
-            .filter(|file| file.size > 0 && row.base == Base::None);
-        let hash = file.and_then(|file| file.hash);
-        let hash = hash.filter(|hash| self.by_content.contains_key(hash))?;
-        let named = (hash, row.key.name.clone());
-        let has_name = self.named.contains(&named);
-        Some((hash, has_name.then_some(named.1)))
-    }
-
-    /// Those with the content of a new file; rather of the same name.
-    fn of_content(&self, row: &Row) -> impl Iterator<Item = &Key> {
-        let (hash, name) = self.place_of(row).unzip();
-        let found = hash.and_then(|hash| self.by_content.get(&hash));
-        let found = found.map_or(&[][..], Vec::as_slice);
-        let name = name.flatten();
-        found
-            .iter()
-            .filter(move |key| name.as_ref().is_none_or(|name| key.name == *name))
-    }
+/// The folder that lies `up` folders above a key.
+fn above(key: Key, up: usize) -> Option<Key> {
+    (0..up).try_fold(key, |key, _| key.parent())
 }
 
-/// In an order that is the same in every run.
-fn sorted(keys: HashSet<Key>) -> Vec<Key> {
-    let mut keys: Vec<Key> = keys.into_iter().collect();
-    keys.sort();
-    keys
+/// The content of a new file that something had which is gone, and its name, if that had it.
+fn place_of(cx: &Context<'_>, row: &Row) -> Result<Option<GoneContent>> {
+    let file = row
+        .remote_file()
+        .filter(|file| file.size > 0 && row.base == Base::None);
+    let Some(hash) = file.and_then(|file| file.hash) else {
+        return Ok(None);
+    };
+    let (tables, name) = (cx.tables()?, &row.key.name);
+    if tables.was_there(hash, Some(name))? {
+        return Ok(Some((hash, Some(name.clone()))));
+    }
+    Ok(tables.was_there(hash, None)?.then_some((hash, None)))
+}
+
+/// What a new folder gets of the one it comes from, and of those above that, unless they come
+/// along or are above it, too.
+fn of_one(cx: &Context<'_>, folder: &Key, origin: &Key) -> Result<Option<Rights>> {
+    let rights_of = |key: &Key| -> Result<Option<Rights>> {
+        let row = cx.env.index.row(key)?;
+        Ok(row
+            .and_then(|row| row.folder_rights)
+            .map(|known| known.rights))
+    };
+    let mut all = rights_of(origin)?;
+    let (mut new, mut old) = (folder.parent(), origin.parent());
+    while let Some(above) = old {
+        let from = match &new {
+            Some(new) => cx.tables()?.origin(new)?,
+            None => None,
+        };
+        let comes_along = from.is_some_and(|(from, _)| from == above);
+        if comes_along || above.path() == folder.dir || is_above(&above, folder) {
+            break;
+        }
+        if let (Some(rights), Some(above)) = (all, rights_of(&above)?) {
+            all = Some(rights.behind(above));
+        }
+        (new, old) = (new.and_then(|new| new.parent()), above.parent());
+    }
+    Ok(all)
 }
 
 fn is_above(above: &Key, key: &Key) -> bool {

@@ -8,139 +8,126 @@ use super::waits::{Half, Other, WaitingDelete, is_in_the_way, without_cycles};
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::{DisplayPath, Key, RelPath};
+use crate::engine::collected::Collected;
 use crate::engine::context::Context;
-use crate::engine::delete::guard::{CollectedDeletes, sorted};
+use crate::engine::delete::guard::is_done;
 use crate::engine::item::{Delete, is_same_file, spelling};
+use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
 use crate::engine::under_way::FileUnderWay;
-use crate::engine::upload::folders_above::FoldersAbove;
 use crate::error::Result;
-use crate::index::Base;
+use crate::index::HeldState;
 use crate::io::stat::{Kind, Stamp};
 use crate::report::printable;
 
-/// Deletes that wait.
+/// LIMIT: deletes that wait for each other are found among so many.
+const LOOKED_AT_MAX: usize = 1000;
+
+/// Deletes that wait: which, the tables of the pass tell.
 #[derive(Default)]
-pub(crate) struct Halves {
-    waiting: Vec<Delete>,
-    /// Those that are not done in this pass.
-    staying: Vec<Delete>,
-}
+pub(crate) struct Halves;
 
 impl Halves {
-    /// Of the collected deletes leaves those that are to be done: what was renamed is gone already,
-    /// and what waits for its other half is kept here.
+    /// Holds those of the collected deletes back that wait for their other half.
     ///
     /// # Errors
-    /// What the index says.
-    pub(crate) fn hold_back(
-        &mut self,
-        cx: &mut Context<'_>,
-        collected: &mut CollectedDeletes,
+    /// What the index says; whatever ends a walk.
+    pub(crate) fn hold_back<'a>(
+        &self,
+        cx: &mut Context<'a>,
+        collected: &Collected<'a, Delete>,
     ) -> Result<()> {
         cx.flush_settles()?;
+        if cx.under_way.is_empty() || collected.is_empty() {
+            return Ok(());
+        }
         let mut others = OtherHalves::of(cx);
         let mut held = Vec::new();
-        collected.retain(&mut |delete| {
-            if is_done(cx, &delete)? {
-                return Ok(None);
+        collected.each(cx, &mut |cx, delete| {
+            let is_done =
+                is_done(cx, &delete)? || cx.is_moved(delete.direction, &delete.item.row.key)?;
+            let other = match is_done {
+                true => Other::None,
+                false => others.of_delete(cx, &delete),
+            };
+            let state = match &other {
+                Other::None => return Ok(()),
+                Other::Content(_) => HeldState::Waits,
+                // What it has become may be lost if it is deleted, and is not what is deleted.
+                Other::Edited(_) | Other::Unseen(_) => HeldState::Stays,
+            };
+            cx.hold(delete.direction, &delete.item.row.key, state)?;
+            let delete = WaitingDelete { delete, other };
+            match held.len() < LOOKED_AT_MAX {
+                true => held.push(delete),
+                false => tell_if_it_stays(cx, &delete),
             }
-            match others.of_delete(cx, &delete) {
-                Other::None => return Ok(Some(delete)),
-                other => held.push(WaitingDelete { delete, other }),
-            }
-            Ok(None)
+            Ok(())
         })?;
         // What has to make way for its own other half cannot wait for it.
         let (free, held) = without_cycles(held);
-        collected.put_back(free);
-        for WaitingDelete { delete, other } in held {
-            match other {
-                Other::Content(_) => self.waiting.push(delete),
-                // What it has become may be lost if it is deleted, and is not what is deleted.
-                other => {
-                    tell(cx, &delete, &other);
-                    self.staying.push(delete);
-                }
-            }
+        for Delete { direction, item } in &free {
+            cx.tables()?.release(*direction, &item.row.key)?;
         }
-        // A folder is not empty as long as something in it waits.
-        let waiting = Holding::of(&self.waiting);
-        let staying = Holding::of(&self.staying);
-        collected.retain(&mut |delete| {
-            if staying.has(&delete) {
-                return Ok(None);
-            }
-            if waiting.has(&delete) {
-                self.waiting.push(delete);
-                return Ok(None);
-            }
-            Ok(Some(delete))
-        })
+        held.iter().for_each(|delete| tell_if_it_stays(cx, delete));
+        Ok(())
     }
 
-    /// What has waited long enough, since its other half is there; the rest is told.
+    /// Of what waits, what may go by now, since its other half is there; the rest is told.
     ///
     /// # Errors
     /// What the index says.
-    pub(crate) fn let_go(&mut self, cx: &mut Context<'_>) -> Result<Vec<Delete>> {
-        if self.waiting.is_empty() {
-            return Ok(Vec::new());
-        }
+    pub(crate) fn let_go<'a>(&self, cx: &mut Context<'a>) -> Result<()> {
         cx.flush_settles()?;
         let mut others = OtherHalves::of(cx);
-        let (mut deletes, mut stay) = (Vec::new(), Vec::new());
-        for delete in std::mem::take(&mut self.waiting) {
-            if is_done(cx, &delete)? {
-                continue;
-            }
-            match others.of_delete(cx, &delete) {
-                Other::None => deletes.push(delete),
-                other => {
-                    tell(cx, &delete, &other);
-                    stay.push(delete);
-                }
-            }
-        }
-        let holding = Holding::of(&stay);
-        deletes.retain(|delete| !holding.has(delete));
-        Ok(sorted(deletes))
-    }
-}
-
-/// The folders that hold what waits, on either side.
-#[derive(Default)]
-struct Holding {
-    here: FoldersAbove,
-    there: FoldersAbove,
-}
-
-impl Holding {
-    fn of(waiting: &[Delete]) -> Holding {
-        let mut holding = Holding::default();
-        for Delete { direction, item } in waiting {
-            let side = match direction {
-                Direction::Down => &mut holding.here,
-                Direction::Up => &mut holding.there,
+        let mut revisit = Revisit::default();
+        let mut last = None;
+        loop {
+            let waiting = cx.tables()?.next_held(HeldState::Waits, last.as_ref())?;
+            let Some(end) = waiting.last() else {
+                return Ok(());
             };
-            side.note(&item.row.key);
+            last = Some(end.clone());
+            for (direction, key) in waiting {
+                let Some(delete) = revisit.delete(cx, direction, &key)? else {
+                    cx.tables()?.release(direction, &key)?;
+                    continue;
+                };
+                let state = match others.of_delete(cx, &delete) {
+                    Other::None => HeldState::IsFree,
+                    other => {
+                        tell(cx, &delete, &other);
+                        HeldState::Stays
+                    }
+                };
+                cx.hold(direction, &key, state)?;
+            }
         }
-        holding
     }
 
-    fn has(&self, delete: &Delete) -> bool {
-        let side = match delete.direction {
-            Direction::Down => &self.here,
-            Direction::Up => &self.there,
-        };
-        side.contains(&delete.item.row.key)
+    /// Takes some of those that may go.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn take_free<'a>(&self, cx: &mut Context<'a>) -> Result<Option<Vec<Delete>>> {
+        let free = cx.tables()?.next_held(HeldState::IsFree, None)?;
+        if free.is_empty() {
+            return Ok(None);
+        }
+        let mut revisit = Revisit::default();
+        let mut deletes = Vec::new();
+        for (direction, key) in free {
+            deletes.extend(revisit.delete(cx, direction, &key)?);
+            cx.tables()?.release(direction, &key)?;
+        }
+        Ok(Some(deletes))
     }
 }
 
-/// Nothing is agreed on under this name any more: a rename took it along.
-fn is_done(cx: &Context<'_>, delete: &Delete) -> Result<bool> {
-    let row = cx.env.index.row(&delete.item.row.key)?;
-    Ok(row.is_none_or(|row| row.intact && row.base == Base::None))
+fn tell_if_it_stays(cx: &Context<'_>, delete: &WaitingDelete) {
+    if !matches!(delete.other, Other::Content(_)) {
+        tell(cx, &delete.delete, &delete.other);
+    }
 }
 
 /// What is under way, as deletes ask for it.

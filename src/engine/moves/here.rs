@@ -31,7 +31,7 @@ impl<'a> Renames<'a> {
         let Some(remote) = &item.row.remote_file() else {
             return Ok(false);
         };
-        let Some((old, stamp)) = self.gone.origin(cx, remote)? else {
+        let Some((old, stamp)) = self.gone.origin(cx, &item.row.key, remote)? else {
             return Ok(false);
         };
         let (Ok(from), Some(to)) = (old.path(), local_path(cx, item)) else {

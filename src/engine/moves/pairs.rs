@@ -1,28 +1,19 @@
 //! New files here, paired with those of the same content that are gone here.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::core::content_hash::ContentHash;
-use crate::core::decide::{Action, Direction};
+use crate::core::decide::Direction;
+use crate::core::path::Key;
 use crate::core::remote::RemotePath;
 use crate::dropbox::batch::Relocation;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
-use crate::engine::item::{Item, Local, is_same_file};
-use crate::engine::local_dir::{LocalDir, OpenDir, find_local_dir, item_at, open_dir};
-use crate::engine::observe::plan_for;
+use crate::engine::item::{Delete, Item, Local};
+use crate::engine::local_dir::{LocalDir, find_local_dir};
+use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
 use crate::engine::upload::queue::PendingUpload;
 use crate::error::Result;
-use crate::index::Row;
 use crate::io::stat::Stamp;
-
-/// LIMIT: files that are gone here, of the sizes looked for, which one search keeps in mind.
-const GONE_MAX: usize = 4000;
-
-/// LIMIT: searches that find nothing gone; each reads the whole index. After a first upload that
-/// broke off there would be one for every thousand files.
-const SEARCHES_IN_VAIN_MAX: u32 = 8;
 
 /// A new file whose content Dropbox has under the name of a gone one.
 pub(crate) struct Renamed {
@@ -32,6 +23,8 @@ pub(crate) struct Renamed {
     pub(super) stamp: Stamp,
     pub(super) read_at_ns: i128,
     pub(super) relocation: Relocation,
+    /// The old name in the tables of the pass.
+    pub(super) id: i64,
 }
 
 impl Renamed {
@@ -63,14 +56,15 @@ impl Renamed {
 /// Finds the files that are gone here and that Dropbox still holds as the base says.
 #[derive(Default)]
 pub(crate) struct GoneLocally<'d> {
-    /// Searches that found none.
-    found_nothing: u32,
-    /// The directory the last one lies in.
-    opened: Option<(String, Option<OpenDir<'d>>)>,
+    /// How many the tables of the pass hold, once they were looked for.
+    found: Option<u64>,
+    revisit: Revisit<'d>,
 }
 
 impl<'d> GoneLocally<'d> {
-    /// Which of these files were only renamed here; the others come back.
+    /// Which of these files were only renamed here; the others come back. Where the walk is over
+    /// and there was memory for all deletes, `deletes` are they; else the whole tree is looked at
+    /// for what is gone, once in a pass.
     ///
     /// # Errors
     /// What the index says.
@@ -78,33 +72,44 @@ impl<'d> GoneLocally<'d> {
         &mut self,
         cx: &mut Context<'d>,
         files: Vec<PendingUpload>,
+        deletes: Option<&[Delete]>,
     ) -> Result<(Vec<Renamed>, Vec<PendingUpload>)> {
-        let (mut renamed, mut left) = (Vec::new(), Vec::new());
-        if self.found_nothing >= SEARCHES_IN_VAIN_MAX {
-            return Ok((renamed, files));
+        let found = match self.found {
+            Some(found) => found,
+            None => *self.found.insert(match deletes {
+                Some(deletes) => gone_of(cx, deletes)?,
+                None => gone_anywhere(cx)?,
+            }),
+        };
+        if found == 0 {
+            return Ok((Vec::new(), files));
         }
-        let sizes: HashSet<u64> = files
-            .iter()
-            .filter(|file| is_new(file))
-            .map(|file| file.observed.stamp.size)
-            .collect();
-        let mut gone = gone_files(cx, &sizes)?;
-        self.found_nothing += u32::from(gone.is_empty());
         // The very files first: what has their content beside them is a copy.
-        let (the_same, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| {
-            let stamp = &file.observed.stamp;
-            let same_size = gone.get(&stamp.size);
-            same_size.is_some_and(|gone| gone.iter().any(|gone| gone.is_it(stamp)))
-        });
+        let (mut the_same, mut others) = (Vec::new(), Vec::new());
+        for file in files {
+            match is_new(&file) && cx.tables()?.is_gone_here(&file.observed.stamp)? {
+                true => the_same.push(file),
+                false => others.push(file),
+            }
+        }
+        let (mut renamed, mut left) = (Vec::new(), Vec::new());
         for file in the_same.into_iter().chain(others) {
-            match self.origin(cx, &file, &mut gone) {
-                Some((old, hash, stamp, read_at_ns, relocation)) => renamed.push(Renamed {
+            match self.origin(cx, &file)? {
+                Some(Origin {
+                    old,
+                    hash,
+                    stamp,
+                    read_at_ns,
+                    relocation,
+                    id,
+                }) => renamed.push(Renamed {
                     file,
                     old,
                     hash,
                     stamp,
                     read_at_ns,
                     relocation,
+                    id,
                 }),
                 None => left.push(file),
             }
@@ -113,86 +118,80 @@ impl<'d> GoneLocally<'d> {
     }
 
     /// Where Dropbox has the content of a new file; it is read only if a gone one had its size.
-    fn origin(
-        &mut self,
-        cx: &mut Context<'d>,
-        file: &PendingUpload,
-        gone: &mut HashMap<u64, Vec<Gone>>,
-    ) -> Option<(Item, ContentHash, Stamp, i128, Relocation)> {
-        if !is_new(file) {
-            return None;
+    fn origin(&mut self, cx: &mut Context<'d>, file: &PendingUpload) -> Result<Option<Origin>> {
+        if !is_new(file) || !cx.tables()?.has_gone_here(file.observed.stamp.size)? {
+            return Ok(None);
         }
-        let candidates = gone.get_mut(&file.observed.stamp.size)?;
+        let Ok(path) = file.item.path() else {
+            return Ok(None);
+        };
         let read_at_ns = cx.env.host.now_ns();
-        let (hash, stamp) =
-            stable_read::hash(cx.env.disk, &file.item.path().ok()?, cx.env.deadline).ok()?;
-        let mut places: Vec<usize> = (0..candidates.len())
-            .filter(|at| candidates[*at].hash() == Some(hash))
-            .collect();
-        // The very file first, then one of the same name; one that is taken can be copied.
-        places.sort_by_key(|at| {
-            let gone = &candidates[*at];
-            (
-                gone.is_taken,
-                !gone.is_it(&stamp),
-                gone.row.key.name != file.item.row.key.name,
-            )
-        });
-        for at in places {
-            let candidate = &mut candidates[at];
-            let Some(old) = self.is_to_go(cx, candidate) else {
+        let Ok((hash, stamp)) = stable_read::hash(cx.env.disk, &path, cx.env.deadline) else {
+            return Ok(None);
+        };
+        let name = &file.item.row.key.name;
+        while let Some(gone) = cx.tables()?.best_gone_here(hash, &stamp, name)? {
+            let Some(old) = self.is_to_go(cx, &gone.key)? else {
+                cx.tables()?.drop_gone_here(gone.id)?;
                 continue;
             };
-            let relocation = if std::mem::replace(&mut candidate.is_taken, true) {
-                Relocation::Copy
-            } else {
-                Relocation::Move
+            let relocation = match gone.is_taken {
+                true => Relocation::Copy,
+                false => Relocation::Move,
             };
-            return Some((old, hash, stamp, read_at_ns, relocation));
+            cx.tables()?.take_gone_here(gone.id, true)?;
+            return Ok(Some(Origin {
+                old,
+                hash,
+                stamp,
+                read_at_ns,
+                relocation,
+                id: gone.id,
+            }));
         }
-        None
+        Ok(None)
     }
 
     /// The item of a file that is gone here, if it would be deleted in Dropbox.
-    fn is_to_go(&mut self, cx: &mut Context<'d>, gone: &Gone) -> Option<Item> {
-        let dir = &gone.row.key.dir;
-        if self.opened.as_ref().is_none_or(|(opened, _)| opened != dir) {
-            let opened = open_dir(cx, dir).ok()?.dir();
-            self.opened = Some((dir.clone(), opened));
+    fn is_to_go(&mut self, cx: &mut Context<'d>, key: &Key) -> Result<Option<Item>> {
+        let delete = self.revisit.delete(cx, Direction::Up, key)?;
+        let item = delete.map(|delete| delete.item);
+        Ok(item.filter(|item| item.local == Local::Gone))
+    }
+}
+
+/// Where the content of a new file is in Dropbox.
+struct Origin {
+    old: Item,
+    hash: ContentHash,
+    stamp: Stamp,
+    read_at_ns: i128,
+    relocation: Relocation,
+    id: i64,
+}
+
+/// Notes the files among the deletes in Dropbox; says how many there are.
+fn gone_of(cx: &Context<'_>, deletes: &[Delete]) -> Result<u64> {
+    let mut count = 0;
+    for Delete { direction, item } in deletes {
+        if let (Direction::Up, Some(base)) = (direction, item.row.base_file()) {
+            let tables = cx.tables()?;
+            tables.add_gone_here(&item.row.key, base.hash, &base.stamp)?;
+            count += 1;
         }
-        let opened: Option<&OpenDir<'_>> = self.opened.as_ref().and_then(|(_, dir)| dir.as_ref());
-        let item = item_at(cx, opened?, gone.row.clone())?;
-        let plan = plan_for(cx, &item);
-        let goes = matches!(plan, Some((Action::DeleteRemote, _)));
-        (goes && item.local == Local::Gone && cx.may(Direction::Up)).then_some(item)
     }
+    if count > 0 {
+        cx.tables()?.finish_gone_here()?;
+    }
+    Ok(count)
 }
 
-/// A file that is gone here.
-struct Gone {
-    row: Row,
-    /// A new file has taken its place in Dropbox; others can be copied from it.
-    is_taken: bool,
-}
-
-impl Gone {
-    fn hash(&self) -> Option<ContentHash> {
-        self.row.base_file().map(|base| base.hash)
-    }
-
-    /// Whether a file with this stamp is this one under another name.
-    fn is_it(&self, stamp: &Stamp) -> bool {
-        let base = self.row.base_file();
-        base.is_some_and(|base| is_same_file(&base.stamp, stamp))
-    }
-}
-
-/// The files of these sizes that are in step but for being gone here, by size.
-fn gone_files(cx: &Context<'_>, sizes: &HashSet<u64>) -> Result<HashMap<u64, Vec<Gone>>> {
-    let mut found: HashMap<u64, Vec<Gone>> = HashMap::new();
+/// Notes the files that are in step but for being gone here; says how many there are.
+fn gone_anywhere(cx: &Context<'_>) -> Result<u64> {
     let mut local_dir: Option<(String, LocalDir)> = None;
     let mut count = 0;
-    cx.env.index.each_in_step(sizes, &mut |row| {
+    cx.env.index.each_in_step(&mut |row| {
+        cx.env.deadline.check()?;
         if local_dir
             .as_ref()
             .is_none_or(|(dir, _)| *dir != row.key.dir)
@@ -207,17 +206,17 @@ fn gone_files(cx: &Context<'_>, sizes: &HashSet<u64>) -> Result<HashMap<u64, Vec
             }
             _ => false,
         };
-        if is_gone && let Some(base) = row.base_file() {
+        if let (true, Some(base)) = (is_gone, row.base_file()) {
+            cx.tables()?
+                .add_gone_here(&row.key, base.hash, &base.stamp)?;
             count += 1;
-            let size = base.stamp.size;
-            found.entry(size).or_default().push(Gone {
-                row,
-                is_taken: false,
-            });
         }
-        Ok(count < GONE_MAX)
+        Ok(())
     })?;
-    Ok(found)
+    if count > 0 {
+        cx.tables()?.finish_gone_here()?;
+    }
+    Ok(count)
 }
 
 /// Neither side had it before, so it may be another file's new name.

@@ -24,6 +24,10 @@ impl<'a> Uploads<'a> {
         key: &Key,
         display_path: &str,
     ) -> Result<()> {
+        if self.made.is_full() {
+            // The index is asked again about those that go out of mind.
+            cx.flush_settles()?;
+        }
         let mut above_path = split(display_path).0;
         for key in self.made.note(key) {
             let row = cx.env.index.row(&key)?;
@@ -45,16 +49,29 @@ impl<'a> Uploads<'a> {
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn make_remote_folders(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        let folders = deepest_first(std::mem::take(&mut self.new_folders));
-        let (blocked, folders): (Vec<_>, Vec<_>) =
-            folders.into_iter().partition(|item| item.blocked_up);
-        for item in &blocked {
-            tell_blocked(cx, item)?;
-        }
+        let new_folders = self.new_folders.take();
+        let mut folders = Vec::new();
+        new_folders.each(cx, &mut |cx, item| {
+            if item.blocked_up {
+                return tell_blocked(cx, &item);
+            }
+            folders.push(item);
+            match folders.len() < cx.env.kept_max {
+                true => Ok(()),
+                false => self.make_these(cx, std::mem::take(&mut folders)),
+            }
+        })?;
+        self.make_these(cx, folders)
+    }
+
+    fn make_these(&mut self, cx: &mut Context<'a>, folders: Vec<Item>) -> Result<()> {
+        // What uploads have made on their way is in the index.
+        cx.flush_settles()?;
+        let folders = deepest_first(folders);
         let made = self.make_leaves(cx, &folders)?;
         for item in folders {
             if made.contains(&item.row.key.path())
-                || self.made.contains(&item.row.key)
+                || self.is_there(cx, &item.row.key)?
                 || self.make_remote_folder(cx, &item)?
             {
                 settle_folder(cx, item)?;
@@ -70,7 +87,7 @@ impl<'a> Uploads<'a> {
         let mut made_on_the_way = HashSet::new();
         for item in folders {
             let key = &item.row.key;
-            let is_made = self.made.contains(key) || made_on_the_way.contains(&key.path());
+            let is_made = self.is_there(cx, key)? || made_on_the_way.contains(&key.path());
             if !is_made {
                 leaves.push(item);
             }
@@ -106,6 +123,15 @@ impl<'a> Uploads<'a> {
             }
         }
         Ok(made)
+    }
+
+    /// Whether Dropbox has this folder by now, as far as is known.
+    fn is_there(&self, cx: &Context<'_>, key: &Key) -> Result<bool> {
+        if self.made.contains(key) {
+            return Ok(true);
+        }
+        let row = cx.env.index.row(key)?;
+        Ok(row.is_some_and(|row| row.intact && row.remote_is_folder()))
     }
 
     fn made_remote_folder(&mut self, cx: &mut Context<'a>, item: &Item) -> Result<()> {

@@ -8,13 +8,24 @@ use crate::engine::context::Context;
 use crate::engine::item::Item;
 use crate::error::Result;
 
-/// Folders that exist because something was sent into them.
+/// Folders kept in mind; of others the index is asked again.
+const NOTED_MAX: usize = 4000;
+
+/// Folders that exist because something was sent into them, as far as they are kept in mind.
 #[derive(Default)]
 pub(crate) struct FoldersAbove(HashSet<String>);
 
 impl FoldersAbove {
-    /// Notes the folders above a key; returns those that were not noted before, the deepest first.
+    /// Whether all are forgotten when the next one is noted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= NOTED_MAX
+    }
+
+    /// Notes the folders above a key; returns those that are not in mind, the deepest first.
     pub(crate) fn note(&mut self, key: &Key) -> Vec<Key> {
+        if self.is_full() {
+            self.0.clear();
+        }
         let mut fresh = Vec::new();
         let mut above = key.parent();
         while let Some(key) = above.filter(|key| self.0.insert(key.path())) {
@@ -24,7 +35,7 @@ impl FoldersAbove {
         fresh
     }
 
-    /// Whether the folder of this key was noted.
+    /// Whether the folder of this key is in mind.
     pub(crate) fn contains(&self, key: &Key) -> bool {
         self.0.contains(&key.path())
     }

@@ -3,8 +3,9 @@
 use crate::core::remote::Rev;
 use crate::dropbox::batch::{COMMIT_LEAST, ENTRIES_MAX};
 use crate::dropbox::wire::WriteMode;
+use crate::engine::collected::FindAgain;
 use crate::engine::context::Context;
-use crate::engine::item::{Item, Observed};
+use crate::engine::item::{Delete, Item, Observed};
 use crate::report::in_brackets;
 
 /// What is sent in one step, in bytes, where the pass has an end (`--max-time`): a step that was
@@ -21,13 +22,49 @@ pub(super) const BATCHED_FILE_MAX: u64 = 4 << 20;
 /// may be is not published.
 const ARGUMENT_BYTES: usize = 7 << 10;
 
+/// How each kind of thing that the walk leaves for after it is found once more.
+#[derive(Clone, Copy)]
+pub(crate) struct FindsAgain<'a> {
+    pub(crate) deletes: FindAgain<'a, Delete>,
+    pub(crate) new_folders: FindAgain<'a, Item>,
+    pub(crate) undecided: FindAgain<'a, (Item, Observed)>,
+    pub(crate) blocked: FindAgain<'a, Blocked>,
+    /// So many of a kind are kept in memory.
+    pub(crate) kept_max: usize,
+}
+
+/// What goes up only if a delete frees the name of a folder above it.
+#[derive(Clone)]
+pub(crate) enum Blocked {
+    File(PendingUpload),
+    Folder(Item),
+}
+
 /// A file on its way up.
+#[derive(Clone)]
 pub(crate) struct PendingUpload {
     pub(crate) item: Item,
     pub(crate) observed: Observed,
     pub(crate) mode: WriteMode,
     /// What is said behind its name.
     pub(crate) more: String,
+}
+
+impl PendingUpload {
+    /// One whose bytes were seen; `replaced` is a rev that is named and not the base's.
+    pub(crate) fn new(
+        item: Item,
+        observed: Observed,
+        mode: WriteMode,
+        replaced: Option<&Rev>,
+    ) -> PendingUpload {
+        PendingUpload {
+            more: said_of(&observed, replaced),
+            item,
+            observed,
+            mode,
+        }
+    }
 }
 
 /// Files waiting to go up together.

@@ -2,48 +2,56 @@
 //! replace those in Dropbox.
 
 use crate::core::decide::Direction;
+use crate::engine::collected::{Collected, Marks, Visit};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::error::Result;
 use crate::index::{approval_id, is_unkept};
 
-/// All of them if a person approved exactly these; else none, and each is told as a problem.
+/// Hands all of them to `upload` if a person approved exactly these; else each is told as a
+/// problem.
 ///
 /// # Errors
-/// What the index says.
-pub(crate) fn approved(
-    cx: &Context<'_>,
-    undecided: Vec<(Item, Observed)>,
-) -> Result<Vec<(Item, Observed)>> {
+/// What the index says; whatever ends a walk.
+pub(crate) fn decide<'a>(
+    cx: &mut Context<'a>,
+    undecided: &Collected<'a, (Item, Observed)>,
+    upload: &mut Visit<'_, 'a, (Item, Observed)>,
+) -> Result<()> {
     if undecided.is_empty() || cx.is_second_round {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let mut id = approval_id(cx.env.index, "uploads")?;
-    for (item, _) in &undecided {
-        let rev = item.row.remote_file().map(|file| file.rev);
+    let mut judged = Marks::each(cx.env.kept_max);
+    undecided.each(cx, &mut |_, one| {
+        let row = &one.0.row;
+        let rev = row.remote_file().map(|file| file.rev);
         let rev = rev.unwrap_or_default();
-        id.delete(Direction::Up, &item.row.key.path(), rev.as_str());
-    }
+        id.delete(Direction::Up, &row.key.path(), rev.as_str());
+        judged.add(&one);
+        Ok(())
+    })?;
+    judged.close();
     let id = id.finish();
-    let approved = cx.options.approved.contains(&id);
-    if approved {
-        return Ok(undecided);
+    if cx.options.approved.contains(&id) {
+        let all = |_: &Context<'a>, _: &(Item, Observed)| Ok(true);
+        return undecided.each_marked(cx, &judged, &all, &mut |cx, batch| {
+            batch.into_iter().try_for_each(|one| upload(cx, one))
+        });
     }
     let upload_ours = match is_unkept(cx.env.index)? {
         // The id would be another one in the first run that keeps its index.
         true => "A sync says by which command ours go up".to_owned(),
         false => format!("To upload ours: {}", cx.again(&format!("--approve {id}"))),
     };
-    for (item, _) in undecided {
+    let text = format!(
+        "differs from the file Dropbox has, and it is not known which is newer; both are left \
+         alone. {upload_ours}"
+    );
+    undecided.each(cx, &mut |cx, (item, _)| {
         if item.row.remote_file().is_some() {
-            cx.env.report.problem(
-                &item.display_path,
-                &format!(
-                    "differs from the file Dropbox has, and it is not known which is newer; both \
-                     are left alone. {upload_ours}"
-                ),
-            );
+            cx.env.report.problem(&item.display_path, &text);
         }
-    }
-    Ok(Vec::new())
+        Ok(())
+    })
 }

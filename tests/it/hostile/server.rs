@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{self, Read};
 
 use ferrybox::commands::sync::SyncArgs;
+use ferrybox::engine::collected::KEPT_MAX;
 use ferrybox::engine::pull::PAGES_MAX;
 use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::{Error, ExitCode};
@@ -112,6 +113,7 @@ fn pass_on(world: &World, http: &dyn Http) -> (Result<ExitCode, Error>, Report) 
         host: &world.clock,
         disks: &RealDisks,
         http,
+        kept_max: KEPT_MAX,
     };
     (run_on(&machine, &config, &options, &report), report)
 }

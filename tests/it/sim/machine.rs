@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use dropbox_standin::{Delivery, Standin};
 use ferrybox::config::Config;
+use ferrybox::engine::collected::KEPT_MAX;
 use ferrybox::engine::context::Options;
 use ferrybox::engine::{Seams, run_on};
 use ferrybox::error::{self, ExitCode};
@@ -45,6 +46,8 @@ pub struct Gateway {
     random: RefCell<Random>,
     /// The content dir is not there.
     pub content_is_missing: Cell<bool>,
+    /// So many things of a kind a pass keeps in memory.
+    pub kept_max: usize,
 }
 
 /// Everything a gateway remembers.
@@ -71,6 +74,11 @@ impl Gateway {
             dropbox,
             random: RefCell::new(Random::new(seed)),
             content_is_missing: Cell::new(false),
+            // Often so few that what a pass leaves for after the walk is found by another one.
+            kept_max: match seed % 3 {
+                0 => 1 + usize::try_from(seed / 3 % 4).unwrap(),
+                _ => KEPT_MAX,
+            },
             seam,
         }
     }
@@ -103,6 +111,7 @@ impl Gateway {
             host: self,
             disks: self,
             http: self,
+            kept_max: self.kept_max,
         };
         self.run_on(&machine, config, options, report, script)
     }

@@ -8,7 +8,7 @@ use super::source::{Source, agent, block, is_word, text_of, word, words};
 /// The floors of the house, the uppermost first, each with its rooms: files and folders of `src`. A
 /// file imports from lower floors and from its own room. A file that has rooms on floors below
 /// stands for itself alone.
-const FLOORS: [&[&str]; 23] = [
+const FLOORS: [&[&str]; 24] = [
     &["main"],
     &["cli"],
     &["daemon"],
@@ -21,8 +21,10 @@ const FLOORS: [&[&str]; 23] = [
     &["engine/actions"],
     &["engine/moves"],
     &["engine/download", "engine/upload", "engine/delete"],
+    &["engine/revisit"],
     &[
         "engine/observe",
+        "engine/collected",
         "engine/local_dir",
         "engine/durable",
         "engine/identity",
