@@ -14,6 +14,7 @@ use crate::engine::download::Downloads;
 use crate::engine::download::archive_plan::How;
 use crate::engine::item::{Delete, Item, Local, Observed, Walk};
 use crate::engine::moves::Renames;
+use crate::engine::moves::halves::{hold_back, let_go, take_free};
 use crate::engine::survey::Survey;
 use crate::engine::upload::Uploads;
 use crate::engine::upload::queue::FindsAgain;
@@ -84,11 +85,8 @@ impl<'a> Phases<'a> {
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn delete_all(&mut self, cx: &mut Context<'a>) -> Result<Option<Error>> {
-        let Phases {
-            renames, deletes, ..
-        } = self;
-        renames.halves.hold_back(cx, &deletes.collected)?;
-        deletes.delete_all(cx, &self.survey)
+        hold_back(cx, &self.deletes.collected)?;
+        self.deletes.delete_all(cx, &self.survey)
     }
 
     /// Carries out the deletes that have waited, where their other halves are there by now.
@@ -99,8 +97,8 @@ impl<'a> Phases<'a> {
         if !cx.has_held() {
             return Ok(());
         }
-        self.renames.halves.let_go(cx)?;
-        while let Some(deletes) = self.renames.halves.take_free(cx)? {
+        let_go(cx)?;
+        while let Some(deletes) = take_free(cx)? {
             // What they lie in waited for them.
             for Delete { direction, item } in &deletes {
                 self.deletes.doom_above(cx, *direction, &item.row.key)?;

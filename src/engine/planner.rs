@@ -18,7 +18,7 @@ use crate::engine::download::staged::Existing;
 use crate::engine::download::tree_aside::may_set_tree_aside;
 use crate::engine::item::{Delete, Item, Local, Observed, Walk};
 use crate::engine::moves::gone::GoneRemotely;
-use crate::engine::moves::halves::Halves;
+use crate::engine::moves::halves::{hold_back, let_go};
 use crate::engine::moves::pairs::{GoneLocally, is_new};
 use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
@@ -35,7 +35,6 @@ pub struct Planner<'a> {
     survey: Survey,
     gone: GoneRemotely<'a>,
     gone_here: GoneLocally<'a>,
-    halves: Halves,
     /// New here, and perhaps only renamed.
     new_files: Vec<PendingUpload>,
     new_folders: Collected<'a, Item>,
@@ -52,7 +51,6 @@ impl<'a> Planner<'a> {
             survey: Survey::default(),
             gone: GoneRemotely::default(),
             gone_here: GoneLocally::default(),
-            halves: Halves,
             new_files: Vec::new(),
             new_folders: Collected::new(again.new_folders, again.kept_max),
             blocked: Collected::new(again.blocked, again.kept_max),
@@ -75,7 +73,7 @@ impl<'a> Planner<'a> {
         self.plan_new_folders(cx)?;
         let collected = self.collected.take();
         self.plan_new_files(cx, collected.kept())?;
-        self.halves.hold_back(cx, &collected)?;
+        hold_back(cx, &collected)?;
         let mut counted = Counted::of(cx, &collected)?;
         let ruled = guard(cx, &self.survey, &collected, &mut counted)?;
         self.plan_blocked(cx, &ruled)?;
@@ -95,7 +93,7 @@ impl<'a> Planner<'a> {
             Ok(())
         })?;
         if cx.has_held() {
-            self.halves.let_go(cx)?;
+            let_go(cx)?;
         }
         Ok(ruled.halt)
     }

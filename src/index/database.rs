@@ -53,8 +53,8 @@ impl Index {
     }
 }
 
-/// Files without a name that a connection needs for a while are made beside the index: `/tmp` may be
-/// memory. Where that cannot be, SQLite looks for another place.
+/// Files without a name that a connection needs for a while are made beside the index: `/tmp` may
+/// be memory. Where that cannot be, SQLite looks for another place.
 pub(super) fn make_files_in(dir: Option<&Path>, db: &Connection) {
     if let Some(dir) = dir.and_then(Path::to_str)
         && let Err(error) = db.pragma_update(None, "temp_store_directory", dir)

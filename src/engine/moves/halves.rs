@@ -23,105 +23,95 @@ use crate::report::printable;
 /// LIMIT: deletes that wait for each other are found among so many.
 const LOOKED_AT_MAX: usize = 1000;
 
-/// Deletes that wait: which, the tables of the pass tell.
-#[derive(Default)]
-pub(crate) struct Halves;
-
-impl Halves {
-    /// Holds those of the collected deletes back that wait for their other half.
-    ///
-    /// # Errors
-    /// What the index says; whatever ends a walk.
-    pub(crate) fn hold_back<'a>(
-        &self,
-        cx: &mut Context<'a>,
-        collected: &Collected<'a, Delete>,
-    ) -> Result<()> {
-        cx.flush_settles()?;
-        if cx.under_way.is_empty() || collected.is_empty() {
-            return Ok(());
+/// Holds those of the collected deletes back that wait for their other half.
+///
+/// # Errors
+/// What the index says; whatever ends a walk.
+pub(crate) fn hold_back<'a>(cx: &mut Context<'a>, collected: &Collected<'a, Delete>) -> Result<()> {
+    cx.flush_settles()?;
+    if cx.under_way.is_empty() || collected.is_empty() {
+        return Ok(());
+    }
+    let mut others = OtherHalves::of(cx);
+    let mut held = Vec::new();
+    collected.each(cx, &mut |cx, delete| {
+        let is_done =
+            is_done(cx, &delete)? || cx.is_moved(delete.direction, &delete.item.row.key)?;
+        let other = match is_done {
+            true => Other::None,
+            false => others.of_delete(cx, &delete),
+        };
+        let state = match &other {
+            Other::None => return Ok(()),
+            Other::Content(_) => HeldState::Waits,
+            // What it has become may be lost if it is deleted, and is not what is deleted.
+            Other::Edited(_) | Other::Unseen(_) => HeldState::Stays,
+        };
+        cx.hold(delete.direction, &delete.item.row.key, state)?;
+        let delete = WaitingDelete { delete, other };
+        match held.len() < LOOKED_AT_MAX {
+            true => held.push(delete),
+            false => tell_if_it_stays(cx, &delete),
         }
-        let mut others = OtherHalves::of(cx);
-        let mut held = Vec::new();
-        collected.each(cx, &mut |cx, delete| {
-            let is_done =
-                is_done(cx, &delete)? || cx.is_moved(delete.direction, &delete.item.row.key)?;
-            let other = match is_done {
-                true => Other::None,
-                false => others.of_delete(cx, &delete),
-            };
-            let state = match &other {
-                Other::None => return Ok(()),
-                Other::Content(_) => HeldState::Waits,
-                // What it has become may be lost if it is deleted, and is not what is deleted.
-                Other::Edited(_) | Other::Unseen(_) => HeldState::Stays,
-            };
-            cx.hold(delete.direction, &delete.item.row.key, state)?;
-            let delete = WaitingDelete { delete, other };
-            match held.len() < LOOKED_AT_MAX {
-                true => held.push(delete),
-                false => tell_if_it_stays(cx, &delete),
-            }
-            Ok(())
-        })?;
-        // What has to make way for its own other half cannot wait for it.
-        let (free, held) = without_cycles(held);
-        for Delete { direction, item } in &free {
-            cx.tables()?.release(*direction, &item.row.key)?;
-        }
-        held.iter().for_each(|delete| tell_if_it_stays(cx, delete));
         Ok(())
+    })?;
+    // What has to make way for its own other half cannot wait for it.
+    let (free, held) = without_cycles(held);
+    for Delete { direction, item } in &free {
+        cx.tables()?.release(*direction, &item.row.key)?;
     }
+    held.iter().for_each(|delete| tell_if_it_stays(cx, delete));
+    Ok(())
+}
 
-    /// Of what waits, what may go by now, since its other half is there; the rest is told.
-    ///
-    /// # Errors
-    /// What the index says.
-    pub(crate) fn let_go<'a>(&self, cx: &mut Context<'a>) -> Result<()> {
-        cx.flush_settles()?;
-        let mut others = OtherHalves::of(cx);
-        let mut revisit = Revisit::default();
-        let mut last = None;
-        loop {
-            let waiting = cx.tables()?.next_held(HeldState::Waits, last.as_ref())?;
-            let Some(end) = waiting.last() else {
-                return Ok(());
+/// Of what waits, what may go by now, since its other half is there; the rest is told.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn let_go<'a>(cx: &mut Context<'a>) -> Result<()> {
+    cx.flush_settles()?;
+    let mut others = OtherHalves::of(cx);
+    let mut revisit = Revisit::default();
+    let mut last = None;
+    loop {
+        let waiting = cx.tables()?.next_held(HeldState::Waits, last.as_ref())?;
+        let Some(end) = waiting.last() else {
+            return Ok(());
+        };
+        last = Some(end.clone());
+        for (direction, key) in waiting {
+            let Some(delete) = revisit.delete(cx, direction, &key)? else {
+                cx.tables()?.release(direction, &key)?;
+                continue;
             };
-            last = Some(end.clone());
-            for (direction, key) in waiting {
-                let Some(delete) = revisit.delete(cx, direction, &key)? else {
-                    cx.tables()?.release(direction, &key)?;
-                    continue;
-                };
-                let state = match others.of_delete(cx, &delete) {
-                    Other::None => HeldState::IsFree,
-                    other => {
-                        tell(cx, &delete, &other);
-                        HeldState::Stays
-                    }
-                };
-                cx.hold(direction, &key, state)?;
-            }
+            let state = match others.of_delete(cx, &delete) {
+                Other::None => HeldState::IsFree,
+                other => {
+                    tell(cx, &delete, &other);
+                    HeldState::Stays
+                }
+            };
+            cx.hold(direction, &key, state)?;
         }
     }
+}
 
-    /// Takes some of those that may go.
-    ///
-    /// # Errors
-    /// What the index says.
-    pub(crate) fn take_free<'a>(&self, cx: &mut Context<'a>) -> Result<Option<Vec<Delete>>> {
-        let free = cx.tables()?.next_held(HeldState::IsFree, None)?;
-        if free.is_empty() {
-            return Ok(None);
-        }
-        let mut revisit = Revisit::default();
-        let mut deletes = Vec::new();
-        for (direction, key) in free {
-            deletes.extend(revisit.delete(cx, direction, &key)?);
-            cx.tables()?.release(direction, &key)?;
-        }
-        Ok(Some(deletes))
+/// Takes some of those that may go.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn take_free<'a>(cx: &mut Context<'a>) -> Result<Option<Vec<Delete>>> {
+    let free = cx.tables()?.next_held(HeldState::IsFree, None)?;
+    if free.is_empty() {
+        return Ok(None);
     }
+    let mut revisit = Revisit::default();
+    let mut deletes = Vec::new();
+    for (direction, key) in free {
+        deletes.extend(revisit.delete(cx, direction, &key)?);
+        cx.tables()?.release(direction, &key)?;
+    }
+    Ok(Some(deletes))
 }
 
 fn tell_if_it_stays(cx: &Context<'_>, delete: &WaitingDelete) {

@@ -1,7 +1,6 @@
 //! What the renames of a pass hold while it lasts.
 
 use super::gone::GoneRemotely;
-use super::halves::Halves;
 use super::pairs::GoneLocally;
 use crate::core::path::Key;
 use crate::dropbox::api::Api;
@@ -15,8 +14,6 @@ pub(crate) struct Renames<'a> {
     pub(super) gone: GoneRemotely<'a>,
     /// What is gone here under the name it has in Dropbox.
     pub(super) gone_here: GoneLocally<'a>,
-    /// Deletes that wait for their other halves.
-    pub(crate) halves: Halves,
 }
 
 impl<'a> Renames<'a> {
@@ -27,7 +24,6 @@ impl<'a> Renames<'a> {
             api,
             gone: GoneRemotely::default(),
             gone_here: GoneLocally::default(),
-            halves: Halves::default(),
         }
     }
 
