@@ -45,7 +45,7 @@ use database::RowTotals;
 pub use folder_walk::{FolderWalk, PageMark, StagedFolders};
 pub use listing::RemoteEntry;
 pub use meta::{Meta, SyncIdentity, UNKEPT, approval_id, is_unkept};
-pub use pass_tables::{HeldState, PassTables};
+pub use pass_tables::{Arriving, ArrivingContent, HeldState, PassTables};
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::{DirPath, HeldBy};

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use crate::core::content_hash::ContentHash;
 
+/// LIMIT: contents kept in mind. What arrives beyond them pardons no delete: a person is asked.
+const KEPT_MAX: usize = 16_000;
+
 /// Contents that arrived, by the first 64 bits of their hashes: they only ever pardon a delete
 /// that would otherwise count against a limit.
 #[derive(Clone, Debug, Default)]
@@ -12,13 +15,21 @@ pub struct ArrivedContent(HashMap<u64, u32>);
 impl ArrivedContent {
     /// One more file with this content.
     pub fn note(&mut self, hash: ContentHash) {
-        let count = self.0.entry(short(hash)).or_default();
-        *count = count.saturating_add(1);
+        if self.has_room(hash) {
+            let count = self.0.entry(short(hash)).or_default();
+            *count = count.saturating_add(1);
+        }
     }
 
     /// At least one file with this content.
     pub fn note_once(&mut self, hash: ContentHash) {
-        self.0.entry(short(hash)).or_insert(1);
+        if self.has_room(hash) {
+            self.0.entry(short(hash)).or_insert(1);
+        }
+    }
+
+    fn has_room(&self, hash: ContentHash) -> bool {
+        self.0.len() < KEPT_MAX || self.0.contains_key(&short(hash))
     }
 
     /// Takes one file with this content away; says whether there was one.

@@ -37,6 +37,9 @@ const SETTLES_AT_ONCE: usize = 256;
 /// Paths in a row for which Dropbox may have a server error before the step of the pass ends.
 const SERVER_ERRORS_MAX: u32 = 10;
 
+/// LIMIT: damaged rows that a pass keeps in mind; the next ones find the others.
+const DAMAGED_MAX: usize = 1000;
+
 /// What one pass is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -376,6 +379,7 @@ impl<'a> Context<'a> {
     ) {
         if self.had_base && status.kind == Kind::File {
             self.under_way.note_here(key, display_path, path, status);
+            self.bound_under_way();
         }
     }
 
@@ -383,7 +387,46 @@ impl<'a> Context<'a> {
     pub(crate) fn note_remote_file(&mut self, row: &Row, display_path: &DisplayPath) {
         if let Some(remote) = row.remote_file().filter(|_| self.had_base) {
             self.under_way.note_there(&row.key, display_path, &remote);
+            self.bound_under_way();
         }
+    }
+
+    /// Where more is under way at a time than two batches, it is what fails.
+    fn bound_under_way(&mut self) {
+        if self.under_way.kept() < 4 * self.env.kept_max {
+            return;
+        }
+        let mut under_way = std::mem::take(&mut self.under_way);
+        let moved = self.tables().and_then(|tables| under_way.move_into(tables));
+        self.under_way = under_way;
+        if let Err(error) = moved {
+            log::debug!("{error}");
+        }
+    }
+
+    /// The same of what is remembered.
+    fn bound_remembered(&mut self) {
+        if self.remembered.kept() < 4 * self.env.kept_max {
+            return;
+        }
+        let mut remembered = std::mem::take(&mut self.remembered);
+        let moved = self
+            .tables()
+            .and_then(|tables| remembered.move_into(tables));
+        self.remembered = remembered;
+        if let Err(error) = moved {
+            log::debug!("{error}");
+        }
+    }
+
+    /// Writes down what is remembered for the passes to come; the pass has looked at everything,
+    /// or not.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn store_remembered(&mut self, has_seen_all: bool) -> Result<()> {
+        let mut remembered = std::mem::take(&mut self.remembered);
+        remembered.store(self.env.index, self.tables.get(), has_seen_all)
     }
 
     /// What is here cannot go up, though it may as far as the filters are concerned, and neither
@@ -402,7 +445,7 @@ impl<'a> Context<'a> {
     /// All that is in this local folder is to go up, and does not.
     pub(crate) fn note_blocked_folder(&mut self, path: RelPath) {
         if self.had_base {
-            self.under_way.folders.push(path);
+            self.under_way.note_folder(path);
         }
     }
 
@@ -416,7 +459,14 @@ impl<'a> Context<'a> {
     /// It is there.
     pub(crate) fn note_done(&mut self, key: &Key) {
         self.under_way.note_done(key);
-        self.remembered.drop_done(key);
+        if self.under_way.are_more()
+            && let Err(error) = self.tables().and_then(|tables| tables.drop_under_way(key))
+        {
+            // A delete waits in vain for it.
+            log::debug!("{error}");
+        }
+        let index = self.env.index;
+        self.remembered.drop_done(index, key);
     }
 
     /// Something could not be looked at: what it hides is neither gone nor done.
@@ -427,7 +477,9 @@ impl<'a> Context<'a> {
 
     /// A row failed its checksum: the next pass lists again.
     pub(crate) fn note_damaged(&mut self, key: &Key) {
-        self.damaged.insert(key.clone());
+        if self.damaged.len() < DAMAGED_MAX {
+            self.damaged.insert(key.clone());
+        }
         self.note_incomplete_view();
     }
 
@@ -446,7 +498,7 @@ impl<'a> Context<'a> {
         item: &Item,
         text: &str,
     ) -> Result<()> {
-        let is_known = self.remembered.has_failed(&item.row.key);
+        let is_known = self.remembered.has_failed(self.env.index, &item.row.key);
         self.upload_left = true;
         self.server_errors += 1;
         self.env.report.problem(&item.display_path, text);
@@ -470,7 +522,8 @@ impl<'a> Context<'a> {
         }
         self.upload_left = true;
         let report = self.env.report;
-        if let Some(text) = self.remembered.keep(&item.row.key) {
+        let index = self.env.index;
+        if let Some(text) = self.remembered.keep(index, &item.row.key) {
             report.problem(&item.display_path, &text);
         } else {
             let why = "Dropbox could not answer for many others in a row";
@@ -482,7 +535,9 @@ impl<'a> Context<'a> {
     /// An item could not be dealt with: the next pass is to know.
     pub(crate) fn remember(&mut self, item: &Item, reason: Reason, text: &str) {
         let now_s = self.now_s();
-        self.remembered.note(item, reason, text, now_s);
+        let index = self.env.index;
+        self.remembered.note(index, item, reason, text, now_s);
+        self.bound_remembered();
     }
 
     /// An item is left for the next pass, because of `why`. Twice in a row that is no accident, and
@@ -490,7 +545,7 @@ impl<'a> Context<'a> {
     ///
     /// Returns whether it is so twice in a row.
     pub(crate) fn defer(&mut self, item: &Item, why: &str, cause: &str) -> bool {
-        let before = self.remembered.of(item);
+        let before = self.remembered.of(self.env.index, item);
         let again = before.is_some_and(|known| known.reason == Reason::Deferred);
         if again {
             let text = format!("not done in two runs in a row: {cause}");
@@ -505,7 +560,8 @@ impl<'a> Context<'a> {
     /// Whether Dropbox refused this very item in an earlier pass, for its name or for want of
     /// rights, and it is too early to offer it again. That is told again.
     pub(crate) fn is_refused(&mut self, item: &Item) -> bool {
-        let Some(known) = self.remembered.of(item) else {
+        let index = self.env.index;
+        let Some(known) = self.remembered.of(index, item) else {
             return false;
         };
         let is_early = (known.since..known.next).contains(&self.now_s());
@@ -513,16 +569,18 @@ impl<'a> Context<'a> {
             return false;
         }
         self.env.report.problem(&item.display_path, &known.text);
-        self.remembered.keep(&item.row.key);
+        self.remembered.keep(index, &item.row.key);
+        self.bound_remembered();
         true
     }
 
     /// Whether there was no room for this item in an earlier pass, and whether it is to be asked
     /// first if there is now. One that has changed is always asked about.
     pub(crate) fn refused_for_room(&self, item: &Item) -> Option<Offer> {
-        let known = self.remembered.had_no_room(&item.row.key)?;
+        let index = self.env.index;
+        let known = self.remembered.had_no_room(index, &item.row.key)?;
         let is_early = (known.since..known.next).contains(&self.now_s());
-        let has_changed = self.remembered.of(item).is_none();
+        let has_changed = self.remembered.of(index, item).is_none();
         let offer = if is_early || has_changed {
             Offer::IfItFits
         } else {

@@ -173,7 +173,7 @@ fn keep_what_is_done<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Resul
     phases.finish_walk(cx)?;
     phases.deletes.settle_removed(cx)?;
     cx.flush_settles()?;
-    cx.remembered.store(cx.env.index, false)
+    cx.store_remembered(false)
 }
 
 /// From here on what arrived until now counts like everything else. It speaks for no side before
@@ -282,7 +282,7 @@ fn conclude(cx: &mut Context<'_>, puller: &Puller<'_>) -> Result<()> {
     let options = cx.options;
     let is_whole = options.mode == cx.env.config.sync.mode && options.up && options.down;
     let is_partial = cx.view_is_incomplete || !is_whole;
-    cx.remembered.store(index, !is_partial)?;
+    cx.store_remembered(!is_partial)?;
     if cx.committed > DRAIN_ABOVE {
         puller.drain()?;
     }

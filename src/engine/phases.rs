@@ -137,11 +137,15 @@ impl<'a> Actions<'a> for Phases<'a> {
         if cx.is_refused(&item) {
             return Ok(());
         }
-        if cx.remembered.has_failed(&item.row.key) {
+        if cx.remembered.has_failed(cx.env.index, &item.row.key) {
             match how {
                 How::Count(candidates) => candidates.has_pending = true,
                 How::Fetch => self.downloads.last.push((item, observed, action)),
                 How::From(_) => return self.downloads.download(cx, item, observed, action, how),
+            }
+            if self.downloads.last.len() >= cx.env.kept_max {
+                self.downloads.fetch_last(cx)?;
+                cx.begin_step();
             }
             return Ok(());
         }

@@ -1,24 +1,37 @@
 //! What could not be done in the passes before, and in this one: so that it is not offered again
 //! and again, comes last, and is told once it is no accident any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::core::path::Key;
 use crate::dropbox::wire::ApiError;
 use crate::engine::item::{Item, Local};
 use crate::error::Result;
-use crate::index::{Index, Reason, Refusal};
+use crate::index::{Index, PassTables, Reason, Refusal};
 
 /// After this time Dropbox is asked again whatever it refused, in seconds.
 const AGAIN_AFTER_S: i64 = 24 * 3600;
 
-/// What is remembered. LIMIT: it grows with what is refused, not with the tree.
+/// Bits that tell which paths a pass has met again. Two paths may share one: then the other is
+/// forgotten a pass later.
+const MET_BITS: usize = 1 << 20;
+
+/// Rows read and written at a time.
+const ROWS_AT_ONCE: usize = 256;
+
+/// What is remembered. What was before, the index has; what is now, the tables of the pass, as far
+/// as there is no memory for it.
 #[derive(Default)]
 pub struct Remembered {
-    before: BTreeMap<Key, Refusal>,
-    now: BTreeMap<Key, Refusal>,
-    /// What was remembered, and is done.
-    done: BTreeSet<Key>,
+    /// The passes before have left something.
+    are_any: bool,
+    /// What is now; nothing of what is done.
+    now: BTreeMap<Key, Option<Refusal>>,
+    /// There is more of it in the tables of the pass.
+    are_more: bool,
+    /// Which paths were met again.
+    met: Vec<u64>,
 }
 
 impl Remembered {
@@ -27,97 +40,186 @@ impl Remembered {
     /// # Errors
     /// What the index says.
     pub fn load(index: &Index) -> Result<Remembered> {
-        let all = index.refusals().all()?;
         Ok(Remembered {
-            before: all.into_iter().map(|r| (r.key.clone(), r)).collect(),
-            now: BTreeMap::new(),
-            done: BTreeSet::new(),
+            are_any: index.refusals().are_any()?,
+            ..Remembered::default()
+        })
+    }
+
+    /// What the passes before have left of a key.
+    fn before(&self, index: &Index, key: &Key) -> Option<Refusal> {
+        if !self.are_any {
+            return None;
+        }
+        let found = index.refusals().of(key);
+        // Whatever else is asked of the index says the same, and ends the pass.
+        found.unwrap_or_else(|error| {
+            log::debug!("{error}");
+            None
         })
     }
 
     /// What was remembered of this very state of an item.
-    pub fn of(&self, item: &Item) -> Option<&Refusal> {
-        if self.before.is_empty() {
-            return None;
-        }
-        let known = self.before.get(&item.row.key)?;
+    pub fn of(&self, index: &Index, item: &Item) -> Option<Refusal> {
+        let known = self.before(index, &item.row.key)?;
         (known.seen == seen(item)).then_some(known)
     }
 
     /// Whether there was no room for the item in a pass before, whatever state it is in now.
-    pub fn had_no_room(&self, key: &Key) -> Option<&Refusal> {
-        let known = self.before.get(key)?;
+    pub fn had_no_room(&self, index: &Index, key: &Key) -> Option<Refusal> {
+        let known = self.before(index, key)?;
         (known.reason == Reason::NoRoom).then_some(known)
     }
 
     /// Whether the item failed before, whatever state it is in now.
-    pub fn has_failed(&self, key: &Key) -> bool {
-        let known = self.before.get(key);
+    pub fn has_failed(&self, index: &Index, key: &Key) -> bool {
+        let known = self.before(index, key);
         known.is_some_and(|known| known.reason == Reason::Failed)
     }
 
     /// The item could not be dealt with at `now_s`, seconds since 1970.
-    pub fn note(&mut self, item: &Item, reason: Reason, text: &str, now_s: i64) {
-        let seen = seen(item);
-        let again = self.of(item).filter(|known| known.reason == reason);
+    pub fn note(&mut self, index: &Index, item: &Item, reason: Reason, text: &str, now_s: i64) {
+        let again = self.of(index, item).filter(|known| known.reason == reason);
         // A clock that was ahead then must not keep it from being early for ever.
-        let since = again.map_or(now_s, |known| known.since.min(now_s));
-        let text = again.map_or_else(|| text.to_owned(), |known| known.text.clone());
+        let since = again.as_ref().map_or(now_s, |known| known.since.min(now_s));
+        let text = again.map_or_else(|| text.to_owned(), |known| known.text);
         let next = match reason {
             Reason::Deferred | Reason::Failed => 0,
             Reason::NoRoom | Reason::NotAllowed => now_s.saturating_add(AGAIN_AFTER_S),
         };
-        let key = item.row.key.clone();
-        let refusal = Refusal {
-            key: key.clone(),
+        self.note_now(Refusal {
+            key: item.row.key.clone(),
             reason,
-            seen,
+            seen: seen(item),
             text,
             since,
             next,
-        };
-        self.now.insert(key, refusal);
+        });
     }
 
     /// The item is not offered in this pass either; returns what is told of it.
-    pub fn keep(&mut self, key: &Key) -> Option<String> {
-        let known = self.before.get(key)?;
-        self.now.insert(key.clone(), known.clone());
-        Some(known.text.clone())
+    pub fn keep(&mut self, index: &Index, key: &Key) -> Option<String> {
+        let known = self.before(index, key)?;
+        let text = known.text.clone();
+        self.note_now(known);
+        Some(text)
+    }
+
+    fn note_now(&mut self, refusal: Refusal) {
+        self.met(&refusal.key);
+        self.now.insert(refusal.key.clone(), Some(refusal));
     }
 
     /// The item was dealt with.
-    pub fn drop_done(&mut self, key: &Key) {
-        if self.before.contains_key(key) {
-            self.done.insert(key.clone());
+    pub fn drop_done(&mut self, index: &Index, key: &Key) {
+        if self.before(index, key).is_some() {
+            self.now.entry(key.clone()).or_insert(None);
         }
     }
 
-    /// Writes down what has changed. What was not met again is dropped if the pass has looked at
-    /// everything.
+    /// How much is kept in memory.
+    pub fn kept(&self) -> usize {
+        self.now.len()
+    }
+
+    /// Moves what is now into the tables of the pass.
+    ///
+    /// # Errors
+    /// What SQLite says: then it stays.
+    pub fn move_into(&mut self, tables: &PassTables) -> Result<()> {
+        self.are_more = true;
+        for (key, now) in &self.now {
+            tables.put_refusal(key, now.as_ref())?;
+        }
+        self.now.clear();
+        Ok(())
+    }
+
+    fn met(&mut self, key: &Key) {
+        if self.are_any {
+            self.met.resize(MET_BITS / 64, 0);
+            let (at, bit) = bit_of(key);
+            self.met[at] |= bit;
+        }
+    }
+
+    fn was_met(&self, key: &Key) -> bool {
+        let (at, bit) = bit_of(key);
+        self.met.get(at).is_some_and(|bits| bits & bit != 0)
+    }
+
+    /// Writes down what has changed; `tables` are those of the pass, if it has any. What was not
+    /// met again is dropped if the pass has looked at everything.
     ///
     /// # Errors
     /// What the index says.
-    pub fn store(&mut self, index: &Index, has_seen_all: bool) -> Result<()> {
-        let has_changed = |(key, now): &(&Key, &Refusal)| self.before.get(*key) != Some(*now);
-        let changed: Vec<_> = self.now.iter().filter(has_changed).collect();
-        let over = self
-            .before
-            .keys()
-            .filter(|key| !self.now.contains_key(*key));
-        let is_over = |key: &&Key| has_seen_all || self.done.contains(*key);
-        let over: Vec<&Key> = over.filter(is_over).collect();
-        if changed.is_empty() && over.is_empty() {
+    pub fn store(
+        &mut self,
+        index: &Index,
+        tables: Option<&PassTables>,
+        has_seen_all: bool,
+    ) -> Result<()> {
+        let now: Vec<_> = std::mem::take(&mut self.now).into_iter().collect();
+        for rows in now.chunks(ROWS_AT_ONCE) {
+            self.store_rows(index, rows)?;
+        }
+        if let Some(tables) = tables.filter(|_| self.are_more) {
+            let mut last = None;
+            loop {
+                let rows = tables.refusals_after(last.as_ref(), ROWS_AT_ONCE)?;
+                let Some((end, _)) = rows.last() else {
+                    break;
+                };
+                last = Some(end.clone());
+                self.store_rows(index, &rows)?;
+            }
+        }
+        match has_seen_all && self.are_any {
+            true => self.drop_what_is_over(index),
+            false => Ok(()),
+        }
+    }
+
+    fn store_rows(&self, index: &Index, rows: &[(Key, Option<Refusal>)]) -> Result<()> {
+        let refusals = index.refusals();
+        let mut changed = Vec::new();
+        for (key, now) in rows {
+            if self.before(index, key) != *now {
+                changed.push((key, now));
+            }
+        }
+        if changed.is_empty() {
             return Ok(());
         }
         index.transaction(|| {
-            let refusals = index.refusals();
-            over.iter().try_for_each(|key| refusals.set(key, None))?;
             changed
                 .iter()
-                .try_for_each(|(key, now)| refusals.set(key, Some(now)))
+                .try_for_each(|(key, now)| refusals.set(key, now.as_ref()))
         })
     }
+
+    fn drop_what_is_over(&self, index: &Index) -> Result<()> {
+        let refusals = index.refusals();
+        let mut last = None;
+        loop {
+            let keys = refusals.keys_after(last.as_ref(), ROWS_AT_ONCE)?;
+            let Some(end) = keys.last() else {
+                return Ok(());
+            };
+            last = Some(end.clone());
+            let over: Vec<&Key> = keys.iter().filter(|key| !self.was_met(key)).collect();
+            if !over.is_empty() {
+                index.transaction(|| over.iter().try_for_each(|key| refusals.set(key, None)))?;
+            }
+        }
+    }
+}
+
+fn bit_of(key: &Key) -> (usize, u64) {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    let bit = hasher.finish() as usize % MET_BITS;
+    (bit / 64, 1 << (bit % 64))
 }
 
 /// What a refusal means for the passes to come: it is asked about a name or a right again in a day,

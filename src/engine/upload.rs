@@ -52,8 +52,12 @@ impl<'a> Uploads<'a> {
             return Ok(false);
         }
         let file = PendingUpload::new(item, *observed, mode, replaced.as_ref());
-        if cx.remembered.has_failed(&file.item.row.key) {
+        if cx.remembered.has_failed(cx.env.index, &file.item.row.key) {
             self.last.push(file);
+            if self.last.len() >= cx.env.kept_max {
+                self.send_last(cx)?;
+                cx.begin_step();
+            }
             return Ok(false);
         }
         Ok(self.queue.add(file, cx.env.deadline.is_set()))

@@ -9,22 +9,28 @@
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
 use super::database::make_files_in;
-use super::{Index, row};
+use super::{Index, Refusal, refusals, row};
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::path::Key;
 use crate::error::Result;
-use crate::io::stat::{Rights, Stamp};
+use crate::io::stat::{FolderRights, Rights, Stamp};
 
 /// Cache, in KiB.
 const CACHE_KIB: u32 = 256;
 /// Keys read at a time.
 const KEYS_AT_ONCE: i64 = 256;
 
-/// `held`: deletes that wait (0), stay (1), may go by now (2), or are none because the file was
-/// moved (3). `doomed`: folders to delete, the deepest first. `gone_here` and `gone_there`: files
-/// that are gone on one side, as candidates for a move. `made`: folders that a plan makes. `origin`: folders that were made
-/// here, which one they come from, and what they got of it.
+/// What each table holds:
+/// - `held`: deletes that wait (0), stay (1), may go by now (2), or are none because the file was
+///   moved (3).
+/// - `doomed`: folders to delete, the deepest first.
+/// - `gone_here`, `gone_there`: files that are gone on one side, as candidates for a move.
+/// - `under_way`: files that are to get to a side; what is in them is `read` once that is asked for.
+/// - `refusal`: as in the index; one without a reason was dealt with.
+/// - `private`: folders that were made here and keep some out.
+/// - `origin`: folders that were made here, which one they come from, and what they got of it.
+/// - `made`: folders that a plan makes.
 const CREATE: &str = "
 CREATE TABLE held (
     up INTEGER NOT NULL, dir TEXT NOT NULL, name TEXT NOT NULL, state INTEGER NOT NULL,
@@ -37,6 +43,25 @@ CREATE TABLE doomed (
 CREATE TABLE origin (
     dir TEXT NOT NULL, name TEXT NOT NULL, from_dir TEXT NOT NULL, from_name TEXT NOT NULL,
     mode INTEGER, uid INTEGER, gid INTEGER,
+    PRIMARY KEY (dir, name)
+) WITHOUT ROWID;
+CREATE TABLE under_way (
+    id INTEGER PRIMARY KEY, up INTEGER NOT NULL, dir TEXT NOT NULL, name TEXT NOT NULL,
+    shown TEXT NOT NULL, path TEXT, size INTEGER NOT NULL, mtime INTEGER, inode INTEGER,
+    hash BLOB, read INTEGER NOT NULL,
+    UNIQUE (up, dir, name)
+);
+CREATE INDEX under_way_size ON under_way (up, size, read);
+CREATE INDEX under_way_inode ON under_way (inode) WHERE inode IS NOT NULL;
+CREATE TABLE refusal (
+    dir TEXT NOT NULL, name TEXT NOT NULL,
+    reason INTEGER, seen TEXT, text TEXT, since INTEGER, next INTEGER, sum INTEGER,
+    PRIMARY KEY (dir, name)
+) WITHOUT ROWID;
+CREATE TABLE private (
+    dir TEXT NOT NULL, name TEXT NOT NULL,
+    mode INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL, inode INTEGER NOT NULL,
+    born INTEGER,
     PRIMARY KEY (dir, name)
 ) WITHOUT ROWID;
 CREATE TABLE made (path TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -79,6 +104,28 @@ pub enum HeldState {
     IsFree = 2,
     /// The file has another name by now, and is not deleted.
     WasMoved = 3,
+}
+
+/// A file that is to get to a side, as far as deletes ask about it.
+#[derive(Clone, Debug)]
+pub struct Arriving {
+    /// Its key.
+    pub key: Key,
+    /// What people know it by.
+    pub display_path: String,
+}
+
+/// What is known of a file that is to get to a side.
+#[derive(Clone, Copy, Debug)]
+pub struct ArrivingContent<'f> {
+    /// Where it is here, if it comes from here.
+    pub path: Option<&'f str>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its stamp, if it is here.
+    pub stamp: Option<&'f Stamp>,
+    /// Its content, where that is known.
+    pub hash: Option<ContentHash>,
 }
 
 /// A file that is gone here under the name it has in Dropbox.
@@ -512,6 +559,215 @@ impl PassTables {
         });
         Ok(found.optional()?)
     }
+
+    /// A file is to get to a side.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn add_under_way(
+        &self,
+        direction: Direction,
+        file: &Arriving,
+        content: &ArrivingContent<'_>,
+    ) -> Result<()> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT OR REPLACE INTO under_way \
+             (up, dir, name, shown, path, size, mtime, inode, hash, read) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        let stamp = content.stamp.filter(|stamp| stamp.inode != 0);
+        insert.execute(params![
+            is_up(direction),
+            file.key.dir,
+            file.key.name,
+            file.display_path,
+            content.path,
+            row::to_sql(content.size),
+            stamp.map(|stamp| stamp.mtime_ns),
+            stamp.map(|stamp| row::to_sql(stamp.inode)),
+            content.hash.map(|hash| hash.0),
+            content.hash.is_some(),
+        ])?;
+        Ok(())
+    }
+
+    /// It is where it was to get.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn drop_under_way(&self, key: &Key) -> Result<()> {
+        let mut delete = self
+            .db
+            .prepare_cached("DELETE FROM under_way WHERE up IN (0, 1) AND dir = ? AND name = ?")?;
+        delete.execute(params![key.dir, key.name])?;
+        Ok(())
+    }
+
+    /// The file with this inode that is to get to Dropbox, and whether it has this size and time.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn under_way_of(&self, stamp: &Stamp) -> Result<Option<(Arriving, bool)>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT dir, name, shown, size = ? AND mtime = ? FROM under_way \
+             WHERE inode = ? AND inode IS NOT NULL LIMIT 1",
+        )?;
+        let (size, inode) = (row::to_sql(stamp.size), row::to_sql(stamp.inode));
+        let found = select.query_row(params![size, stamp.mtime_ns, inode], |row| {
+            Ok((arriving(row)?, row.get(3)?))
+        });
+        Ok(found.optional()?.filter(|_| stamp.inode != 0))
+    }
+
+    /// Some files of this size that are to get to a side, and what is in which is not known: what
+    /// they are asked for again by, and their paths.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn unread_under_way(
+        &self,
+        direction: Direction,
+        size: u64,
+    ) -> Result<Vec<(i64, Option<String>)>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT id, path FROM under_way WHERE up = ? AND size = ? AND read = 0 LIMIT ?",
+        )?;
+        let of = params![is_up(direction), row::to_sql(size), KEYS_AT_ONCE];
+        let found = select.query_map(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(found.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// What is in such a file, if that can be told.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn set_under_way(&self, id: i64, hash: Option<ContentHash>) -> Result<()> {
+        let mut update = self
+            .db
+            .prepare_cached("UPDATE under_way SET hash = ?, read = 1 WHERE id = ?")?;
+        update.execute(params![hash.map(|hash| hash.0), id])?;
+        Ok(())
+    }
+
+    /// Hands the files that are to get to a side and have this content, or may have it, to
+    /// `visit`, until it says that it has found one.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn each_under_way(
+        &self,
+        direction: Direction,
+        size: u64,
+        hash: ContentHash,
+        visit: &mut dyn FnMut(Arriving) -> bool,
+    ) -> Result<()> {
+        let mut select = self.db.prepare_cached(
+            "SELECT dir, name, shown FROM under_way \
+             WHERE up = ? AND size = ? AND read = 1 AND (hash = ? OR hash IS NULL)",
+        )?;
+        let mut rows = select.query(params![is_up(direction), row::to_sql(size), hash.0])?;
+        while let Some(row) = rows.next()? {
+            if visit(arriving(row)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A path could not be dealt with in this pass; nothing for one that was before, and is done,
+    /// unless it could not be dealt with, either.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn put_refusal(&self, key: &Key, refusal: Option<&Refusal>) -> Result<()> {
+        let Some(refusal) = refusal else {
+            let mut insert = self
+                .db
+                .prepare_cached("INSERT OR IGNORE INTO refusal (dir, name) VALUES (?, ?)")?;
+            insert.execute(params![key.dir, key.name])?;
+            return Ok(());
+        };
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
+        insert.execute(params![
+            key.dir,
+            key.name,
+            refusal.reason.number(),
+            refusal.seen,
+            refusal.text,
+            refusal.since,
+            refusal.next,
+            refusal.checksum(),
+        ])?;
+        Ok(())
+    }
+
+    /// The next of them, in order of keys.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn refusals_after(
+        &self,
+        last: Option<&Key>,
+        max: usize,
+    ) -> Result<Vec<(Key, Option<Refusal>)>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT dir, name, reason, seen, text, since, next, sum FROM refusal \
+             WHERE ?1 OR (dir, name) > (?2, ?3) ORDER BY dir, name LIMIT ?4",
+        )?;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let (dir, name) = last.map_or(("", ""), |key| (&key.dir, &key.name));
+        let found = select.query_map(params![last.is_none(), dir, name, max], |row| {
+            let refusal = match row.get::<_, Option<i64>>(2)? {
+                Some(_) => refusals::read(row)?,
+                None => None,
+            };
+            Ok((key_of(row)?, refusal))
+        })?;
+        Ok(found.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// A folder was made that keeps some out.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn add_private(&self, key: &Key, known: &FolderRights) -> Result<()> {
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO private VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+        let Rights { mode, uid, gid } = known.rights;
+        let inode = row::to_sql(known.inode);
+        insert.execute(params![
+            key.dir,
+            key.name,
+            mode,
+            uid,
+            gid,
+            inode,
+            known.born_ns
+        ])?;
+        Ok(())
+    }
+
+    /// Who may do what with such a folder.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn private(&self, key: &Key) -> Result<Option<FolderRights>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT mode, uid, gid, inode, born FROM private WHERE dir = ? AND name = ?",
+        )?;
+        let found = select.query_row(params![key.dir, key.name], |row| {
+            let (mode, uid, gid) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(FolderRights {
+                rights: Rights { mode, uid, gid },
+                inode: row::from_sql(row.get(3)?),
+                born_ns: row.get(4)?,
+            })
+        });
+        Ok(found.optional()?)
+    }
 }
 
 fn is_up(direction: Direction) -> bool {
@@ -522,6 +778,13 @@ fn key_of(row: &SqlRow<'_>) -> rusqlite::Result<Key> {
     Ok(Key {
         dir: row.get(0)?,
         name: row.get(1)?,
+    })
+}
+
+fn arriving(row: &SqlRow<'_>) -> rusqlite::Result<Arriving> {
+    Ok(Arriving {
+        key: key_of(row)?,
+        display_path: row.get(2)?,
     })
 }
 

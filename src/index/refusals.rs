@@ -41,7 +41,7 @@ pub struct Refusal {
 }
 
 impl Reason {
-    fn number(self) -> i64 {
+    pub(super) fn number(self) -> i64 {
         match self {
             Reason::Deferred => 0,
             Reason::Failed => 1,
@@ -62,7 +62,7 @@ impl Reason {
 }
 
 impl Refusal {
-    fn checksum(&self) -> i64 {
+    pub(super) fn checksum(&self) -> i64 {
         checksum_of_fields(&[
             &self.key.dir,
             &self.key.name,
@@ -101,6 +101,35 @@ impl Refusals<'_> {
             .query_row(params![key.dir, key.name], read)
             .optional()?;
         Ok(found.flatten())
+    }
+
+    /// Whether anything is kept.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn are_any(&self) -> Result<bool> {
+        let mut select = self.db.prepare_cached("SELECT 1 FROM refusal LIMIT 1")?;
+        Ok(select.exists([])?)
+    }
+
+    /// The next keys of which something is kept, in order.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn keys_after(&self, last: Option<&Key>, max: usize) -> Result<Vec<Key>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT dir, name FROM refusal WHERE ?1 OR (dir, name) > (?2, ?3) \
+             ORDER BY dir, name LIMIT ?4",
+        )?;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let (dir, name) = last.map_or(("", ""), |key| (&key.dir, &key.name));
+        let found = select.query_map(params![last.is_none(), dir, name, max], |sql| {
+            Ok(Key {
+                dir: sql.get(0)?,
+                name: sql.get(1)?,
+            })
+        })?;
+        Ok(found.collect::<std::result::Result<_, _>>()?)
     }
 
     /// All that is kept, in order of keys.
@@ -144,7 +173,7 @@ impl Refusals<'_> {
     }
 }
 
-fn read(sql: &SqlRow<'_>) -> rusqlite::Result<Option<Refusal>> {
+pub(super) fn read(sql: &SqlRow<'_>) -> rusqlite::Result<Option<Refusal>> {
     let Some(reason) = Reason::of(sql.get(2)?) else {
         return Ok(None);
     };

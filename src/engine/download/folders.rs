@@ -87,7 +87,7 @@ impl<'a> Downloads<'a> {
         let now = now.map(|status| status.folder_rights());
         item.row.folder_rights = cx.folder_rights_now(&path, known, now);
         self.private_folders
-            .note_made(&item.row.key, item.row.folder_rights);
+            .note_made(cx, &item.row.key, item.row.folder_rights)?;
         // Settled once it is durable: a lost folder must not look like a removed one.
         self.publish_queue.renamed.push((item, Base::Folder));
         self.publish_if_full(cx)
@@ -135,8 +135,9 @@ impl<'a> Downloads<'a> {
         if row.folder_rights.is_none() {
             let known = rights.map(unseen);
             let now = self.disk.status(path)?.map(|status| status.folder_rights());
-            self.private_folders
-                .note_made(&key, cx.folder_rights_now(path, known, now));
+            let rights = cx.folder_rights_now(path, known, now);
+            let noted = self.private_folders.note_made(cx, &key, rights);
+            noted.map_err(io::Error::other)?;
         }
         Ok(())
     }

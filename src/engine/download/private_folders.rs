@@ -1,7 +1,6 @@
 //! Folders that keep some out of all that is in them. One that was exchanged for another, which
 //! lets them in, must not show them what comes into it.
 
-use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use crate::core::path::{Key, RelPath};
@@ -13,12 +12,10 @@ use crate::io::stat::{AccessList, FileAccess, FolderRights, Kind, Rights};
 /// Folders that keep some out, as they were known.
 #[derive(Default)]
 pub(crate) struct PrivateFolders {
-    /// Made in this pass.
-    made: HashMap<Key, FolderRights>,
+    /// Some were made in this pass: the tables of the pass have them.
+    has_made: bool,
     /// Of the directory asked about last.
     last: Option<KeepingOut>,
-    /// Those that were told to be other ones than were known.
-    told: BTreeSet<RelPath>,
 }
 
 /// The folders that keep some out of a directory: it itself, and those it lies in.
@@ -29,10 +26,19 @@ struct KeepingOut {
 
 impl PrivateFolders {
     /// A folder was made in this pass: the index does not tell yet whom it lets in.
-    pub(super) fn note_made(&mut self, key: &Key, rights: Option<FolderRights>) {
+    pub(super) fn note_made(
+        &mut self,
+        cx: &Context<'_>,
+        key: &Key,
+        rights: Option<FolderRights>,
+    ) -> Result<()> {
         self.last = None;
-        if let Some(rights) = rights.filter(|known| known.rights.keeps_out()) {
-            self.made.insert(key.clone(), rights);
+        match rights.filter(|known| known.rights.keeps_out()) {
+            Some(rights) => {
+                self.has_made = true;
+                cx.tables()?.add_private(key, &rights)
+            }
+            None => Ok(()),
         }
     }
 
@@ -47,8 +53,12 @@ impl PrivateFolders {
             let mut folders = Vec::new();
             let (mut above, mut dir) = (item.row.key.parent(), item.dir.clone());
             while let Some(key) = above.filter(|_| !dir.is_root()) {
-                let known = match self.made.get(&key) {
-                    Some(made) => Some(*made),
+                let made = match self.has_made {
+                    true => cx.tables()?.private(&key)?,
+                    false => None,
+                };
+                let known = match made {
+                    Some(made) => Some(made),
                     None => cx.env.index.row(&key)?.and_then(|row| row.folder_rights),
                 };
                 if let Some(known) = known.filter(|known| known.rights.keeps_out()) {
@@ -99,15 +109,13 @@ impl PrivateFolders {
         }
         for (dir, known) in &opened {
             rights = rights.behind(*known);
-            if self.told.insert(dir.clone()) {
-                let text = format!(
-                    "it is not the folder that was here, and lets others in: files that come into \
-                     it are kept from them. If it is to stay, give it the permissions that one \
-                     had: chmod {:o}",
-                    known.mode & 0o777,
-                );
-                cx.env.report.problem(&dir.slashed(), &text);
-            }
+            let text = format!(
+                "it is not the folder that was here, and lets others in: files that come into it \
+                 are kept from them. If it is to stay, give it the permissions that one had: \
+                 chmod {:o}",
+                known.mode & 0o777,
+            );
+            cx.env.report.problem(&dir.slashed(), &text);
         }
         match opened.is_empty() {
             true => Ok(access),

@@ -2,22 +2,19 @@
 //! to the same side has to be there first. Else the only copy on that side would go with the old
 //! name.
 
-use std::collections::{BTreeMap, HashMap};
-
-use super::waits::{Half, Other, WaitingDelete, is_in_the_way, without_cycles};
-use crate::core::content_hash::ContentHash;
+use super::waits::{Other, WaitingDelete, is_in_the_way, without_cycles};
 use crate::core::decide::Direction;
 use crate::core::path::{DisplayPath, Key, RelPath};
 use crate::engine::collected::Collected;
 use crate::engine::context::Context;
 use crate::engine::delete::guard::is_done;
-use crate::engine::item::{Delete, is_same_file, spelling};
+use crate::engine::item::{Delete, spelling};
 use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
 use crate::engine::under_way::FileUnderWay;
 use crate::error::Result;
-use crate::index::HeldState;
-use crate::io::stat::{Kind, Stamp};
+use crate::index::{Arriving, BaseFile, HeldState};
+use crate::io::stat::Kind;
 use crate::report::printable;
 
 /// LIMIT: deletes that wait for each other are found among so many.
@@ -32,14 +29,14 @@ pub(crate) fn hold_back<'a>(cx: &mut Context<'a>, collected: &Collected<'a, Dele
     if cx.under_way.is_empty() || collected.is_empty() {
         return Ok(());
     }
-    let mut others = OtherHalves::of(cx);
+    let others = OtherHalves::of(cx)?;
     let mut held = Vec::new();
     collected.each(cx, &mut |cx, delete| {
         let is_done =
             is_done(cx, &delete)? || cx.is_moved(delete.direction, &delete.item.row.key)?;
         let other = match is_done {
             true => Other::None,
-            false => others.of_delete(cx, &delete),
+            false => others.of_delete(cx, &delete)?,
         };
         let state = match &other {
             Other::None => return Ok(()),
@@ -70,7 +67,7 @@ pub(crate) fn hold_back<'a>(cx: &mut Context<'a>, collected: &Collected<'a, Dele
 /// What the index says.
 pub(crate) fn let_go<'a>(cx: &mut Context<'a>) -> Result<()> {
     cx.flush_settles()?;
-    let mut others = OtherHalves::of(cx);
+    let others = OtherHalves::of(cx)?;
     let mut revisit = Revisit::default();
     let mut last = None;
     loop {
@@ -84,7 +81,7 @@ pub(crate) fn let_go<'a>(cx: &mut Context<'a>) -> Result<()> {
                 cx.tables()?.release(direction, &key)?;
                 continue;
             };
-            let state = match others.of_delete(cx, &delete) {
+            let state = match others.of_delete(cx, &delete)? {
                 Other::None => HeldState::IsFree,
                 other => {
                     tell(cx, &delete, &other);
@@ -120,48 +117,28 @@ fn tell_if_it_stays(cx: &Context<'_>, delete: &WaitingDelete) {
     }
 }
 
-/// What is under way, as deletes ask for it.
+/// What is under way, as deletes ask for it: all of it is in the tables of the pass.
 struct OtherHalves {
-    by_inode: HashMap<u64, FileUnderWay>,
-    by_size: BTreeMap<(Direction, u64), OfSize>,
     unseen: Option<String>,
 }
 
-/// Files of one size. What is in them is read once it is asked for.
-#[derive(Default)]
-struct OfSize {
-    unread: Vec<FileUnderWay>,
-    by_hash: HashMap<ContentHash, Vec<Half>>,
-    /// Those whose content cannot be told.
-    unknown: Vec<Half>,
-}
-
 impl OtherHalves {
-    fn of(cx: &Context<'_>) -> OtherHalves {
+    fn of(cx: &mut Context<'_>) -> Result<OtherHalves> {
+        let mut under_way = std::mem::take(&mut cx.under_way);
+        let moved = cx.tables().and_then(|tables| under_way.move_into(tables));
+        cx.under_way = under_way;
+        moved?;
         let mut others = OtherHalves {
-            by_inode: HashMap::new(),
-            by_size: BTreeMap::new(),
             unseen: cx.under_way.unseen.clone(),
         };
-        for ((direction, _), file) in &cx.under_way.files {
-            others.add(*direction, file.clone());
-        }
         for folder in &cx.under_way.folders {
-            others.add_folder(cx, folder.clone());
+            others.add_folder(cx, folder.clone())?;
         }
-        others
-    }
-
-    fn add(&mut self, direction: Direction, file: FileUnderWay) {
-        if let Some(stamp) = file.stamp.filter(|stamp| stamp.inode != 0) {
-            self.by_inode.insert(stamp.inode, file.clone());
-        }
-        let of_size = self.by_size.entry((direction, file.size)).or_default();
-        of_size.unread.push(file);
+        Ok(others)
     }
 
     /// All that may travel of what is in a local folder.
-    fn add_folder(&mut self, cx: &Context<'_>, folder: RelPath) {
+    fn add_folder(&mut self, cx: &Context<'_>, folder: RelPath) -> Result<()> {
         let filter = &cx.env.config.sync.filter;
         let mut dirs = vec![folder];
         while let Some(dir) = dirs.pop() {
@@ -182,75 +159,74 @@ impl OtherHalves {
                 match status.kind {
                     Kind::Folder => dirs.push(path),
                     Kind::File if filter.allows(&shown).up => {
+                        let key = Key::of(shown.trim_start_matches('/'));
                         let file = FileUnderWay {
-                            key: Key::of(shown.trim_start_matches('/')),
                             display_path: DisplayPath::from(shown),
                             path: Some(path),
                             size: status.stamp.size,
                             hash: None,
                             stamp: Some(status.stamp),
                         };
-                        self.add(Direction::Up, file);
+                        file.put(cx.tables()?, Direction::Up, &key)?;
                     }
                     Kind::File | Kind::Link | Kind::Special => {}
                 }
             }
         }
+        Ok(())
     }
 
     /// What is to get to the side of the delete and is what is deleted, or may be.
-    fn of_delete(&mut self, cx: &Context<'_>, delete: &Delete) -> Other {
+    fn of_delete(&self, cx: &Context<'_>, delete: &Delete) -> Result<Other> {
         let base = delete.item.row.base_file();
         let Some(base) = base.filter(|base| base.stamp.size > 0) else {
-            return Other::None;
+            return Ok(Other::None);
         };
         let is_up = delete.direction == Direction::Up;
-        let it = self.by_inode.get(&base.stamp.inode).filter(|_| is_up);
-        let is_same = |stamp: Stamp| is_same_file(&stamp, &base.stamp);
-        if let Some(it) = it.filter(|it| it.stamp.is_some_and(is_same)) {
-            return Other::Content(half_of(it));
+        let it = match is_up {
+            true => cx.tables()?.under_way_of(&base.stamp)?,
+            false => None,
+        };
+        if let Some((it, true)) = it {
+            return Ok(Other::Content(it));
         }
-        let of_size = (delete.direction, base.stamp.size);
-        let by_content = self.by_size.get_mut(&of_size);
-        let key = &delete.item.row.key;
-        if let Some(other) = by_content.and_then(|of_size| of_size.find(cx, base.hash, key)) {
-            return Other::Content(other);
+        if let Some(other) = find(cx, delete, base)? {
+            return Ok(Other::Content(other));
         }
-        match (it, &self.unseen) {
-            (Some(it), _) => Other::Edited(half_of(it)),
+        Ok(match (it, &self.unseen) {
+            (Some((it, _)), _) => Other::Edited(it),
             (None, Some(unseen)) if is_up => Other::Unseen(unseen.clone()),
             (None, _) => Other::None,
-        }
+        })
     }
 }
 
-impl OfSize {
-    /// One with this content, or that may have it; rather one that can arrive while `deleted` is
-    /// still there.
-    fn find(&mut self, cx: &Context<'_>, hash: ContentHash, deleted: &Key) -> Option<Half> {
-        for file in std::mem::take(&mut self.unread) {
-            let read = |path: &RelPath| stable_read::hash(cx.env.disk, path, cx.env.deadline).ok();
-            let read = || Some(read(file.path.as_ref()?)?.0);
-            let found = file.hash.or_else(read);
-            let half = half_of(&file);
-            match found {
-                Some(found) => self.by_hash.entry(found).or_default().push(half),
-                None => self.unknown.push(half),
+/// What is under way with the content of a base, or may have it; rather one that can arrive while
+/// what is deleted is still there. What is in files of its size is read once that is asked for.
+fn find(cx: &Context<'_>, delete: &Delete, base: &BaseFile) -> Result<Option<Arriving>> {
+    let (direction, size) = (delete.direction, base.stamp.size);
+    loop {
+        let unread = cx.tables()?.unread_under_way(direction, size)?;
+        if unread.is_empty() {
+            break;
+        }
+        for (id, path) in unread {
+            let path = path.and_then(|path| RelPath::parse(&path).ok());
+            let read = |path| stable_read::hash(cx.env.disk, &path, cx.env.deadline).ok();
+            let hash = path.and_then(read).map(|(hash, _)| hash);
+            cx.tables()?.set_under_way(id, hash)?;
+        }
+    }
+    let (mut first, mut other) = (None, None);
+    cx.tables()?
+        .each_under_way(direction, size, base.hash, &mut |found| {
+            match is_in_the_way(&delete.item.row.key, &found.key) {
+                true => drop(first.get_or_insert(found)),
+                false => other = Some(found),
             }
-        }
-        let found = self.by_hash.get(&hash).into_iter().flatten();
-        let mut found = found.chain(&self.unknown);
-        let first = found.clone().next();
-        let other = found.find(|half| !is_in_the_way(deleted, &half.key));
-        other.or(first).cloned()
-    }
-}
-
-fn half_of(file: &FileUnderWay) -> Half {
-    Half {
-        key: file.key.clone(),
-        display_path: file.display_path.clone(),
-    }
+            other.is_some()
+        })?;
+    Ok(other.or(first))
 }
 
 fn tell(cx: &Context<'_>, delete: &Delete, other: &Other) {

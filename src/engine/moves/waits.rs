@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::decide::Direction;
-use crate::core::path::{DisplayPath, Key, below};
+use crate::core::path::{Key, below};
 use crate::engine::item::Delete;
+use crate::index::Arriving;
 
 /// A delete that is not done yet, and why.
 pub(super) struct WaitingDelete {
@@ -19,19 +20,11 @@ pub(super) enum Other {
     /// There is none.
     None,
     /// It has the content, or may have.
-    Content(Half),
+    Content(Arriving),
     /// It is the very file, with another content by now.
-    Edited(Half),
+    Edited(Arriving),
     /// It may be somewhere that cannot be looked at.
     Unseen(String),
-}
-
-/// What a file that was renamed is now.
-#[derive(Clone)]
-pub(super) struct Half {
-    pub(super) key: Key,
-    /// What people know it by.
-    pub(super) display_path: DisplayPath,
 }
 
 /// Whether nothing can get to `place` as long as the file of this key is there: one of the two

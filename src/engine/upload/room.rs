@@ -33,7 +33,7 @@ impl<'a> Uploads<'a> {
         };
         let report = cx.env.report;
         report.problem(&file.item.display_path, &format!("not uploaded: {text}"));
-        cx.remembered.keep(&file.item.row.key);
+        cx.remembered.keep(cx.env.index, &file.item.row.key);
         cx.room.full.get_or_insert((size, text));
         true
     }
