@@ -253,7 +253,7 @@ impl<'a> Api<'a> {
     }
 
     /// `files/list_folder/get_latest_cursor`, recursive: behind it comes what changes from now on.
-    /// Asked for once.
+    /// Asked for twice: it follows calls that failed.
     ///
     /// # Errors
     /// [`CallError`].
@@ -264,7 +264,7 @@ impl<'a> Api<'a> {
         }
         let argument = json!({ "path": path, "recursive": true }).to_string();
         let mut attempt = || self.rpc_once("files/list_folder/get_latest_cursor", &argument);
-        let latest: Latest = self.run_up_to(1, &mut attempt)?;
+        let latest: Latest = self.run_up_to(2, &mut attempt)?;
         Ok(latest.cursor)
     }
 

@@ -26,6 +26,30 @@ const JOB_WAIT_MAX: Duration = Duration::from_secs(8);
 /// Looks at one job, about a quarter of an hour.
 const JOB_LOOKS_MAX: u32 = 120;
 
+/// A route that may hand its work to a job, and the one that asks after it.
+#[derive(Clone, Copy)]
+struct JobRoutes {
+    route: &'static str,
+    check: &'static str,
+}
+
+const DELETE: JobRoutes = JobRoutes {
+    route: "files/delete_batch",
+    check: "files/delete_batch/check",
+};
+const CREATE: JobRoutes = JobRoutes {
+    route: "files/create_folder_batch",
+    check: "files/create_folder_batch/check",
+};
+const MOVE: JobRoutes = JobRoutes {
+    route: "files/move_batch_v2",
+    check: "files/move_batch/check_v2",
+};
+const COPY: JobRoutes = JobRoutes {
+    route: "files/copy_batch_v2",
+    check: "files/copy_batch/check_v2",
+};
+
 /// Chooses among folders by what a listing tells.
 pub trait Choice: PageSink {
     /// The paths of those to delete, as far as the listing has gone; asked right before.
@@ -238,7 +262,7 @@ impl Api<'_> {
         };
         let entries: Vec<Value> = files.iter().map(entry).collect();
         let launch = json!({ "entries": entries });
-        let answers: Vec<Flat<Done>> = self.job("files/delete_batch", "check", &launch)?;
+        let answers: Vec<Flat<Done>> = self.job(DELETE, &launch)?;
         let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
         complete(outcomes.collect(), files.len())
     }
@@ -273,8 +297,7 @@ impl Api<'_> {
             let entry = |path: &RemotePath| json!({ "path": path });
             let entries: Vec<Value> = chosen.iter().map(entry).collect();
             let launch = json!({ "entries": entries }).to_string();
-            let (route, check) = ("files/delete_batch", "files/delete_batch/check");
-            let answers: Vec<Flat<Done>> = self.job_once(route, check, &launch)?;
+            let answers: Vec<Flat<Done>> = self.job_once(DELETE, &launch)?;
             if answers.len() != chosen.len() {
                 return Err(server_error(INCOMPLETE));
             }
@@ -289,7 +312,7 @@ impl Api<'_> {
     /// [`CallError`].
     pub fn create_folder_batch(&self, paths: &[RemotePath]) -> Call<Vec<Outcome<()>>> {
         let launch = json!({ "paths": paths });
-        let answers: Vec<Flat<Done>> = self.job("files/create_folder_batch", "check", &launch)?;
+        let answers: Vec<Flat<Done>> = self.job(CREATE, &launch)?;
         let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
         complete(outcomes.collect(), paths.len())
     }
@@ -306,15 +329,15 @@ impl Api<'_> {
     ) -> Call<Vec<Outcome<FileMetadata>>> {
         let entry =
             |(from, to): &(RemotePath, RemotePath)| json!({ "from_path": from, "to_path": to });
-        let (route, check) = match relocation {
-            Relocation::Move => ("files/move_batch_v2", "files/move_batch/check_v2"),
-            Relocation::Copy => ("files/copy_batch_v2", "files/copy_batch/check_v2"),
+        let routes = match relocation {
+            Relocation::Move => MOVE,
+            Relocation::Copy => COPY,
         };
         let mut outcomes = Vec::with_capacity(files.len());
         for files in files.chunks(ENTRIES_MAX) {
             let entries: Vec<Value> = files.iter().map(entry).collect();
             let launch = json!({ "entries": entries });
-            let answers: Vec<Nested> = self.job_checked_by(route, check, &launch)?;
+            let answers: Vec<Nested> = self.job(routes, &launch)?;
             let answers = answers.into_iter().map(Nested::outcome).collect();
             outcomes.extend(complete(answers, files.len())?);
         }
@@ -350,26 +373,16 @@ impl Api<'_> {
         }
     }
 
-    fn job<T: DeserializeOwned>(&self, route: &str, check: &str, launch: &Value) -> Call<Vec<T>> {
-        self.job_checked_by(route, &format!("{route}/{check}"), launch)
-    }
-
     /// Launches a job and waits for its end. One that fails because the namespace is busy is
     /// launched again after a wait.
-    fn job_checked_by<T: DeserializeOwned>(
-        &self,
-        route: &str,
-        check: &str,
-        launch: &Value,
-    ) -> Call<Vec<T>> {
+    fn job<T: DeserializeOwned>(&self, routes: JobRoutes, launch: &Value) -> Call<Vec<T>> {
         let launch = launch.to_string();
-        self.run(&mut || self.job_once(route, check, &launch))
+        self.run(&mut || self.job_once(routes, &launch))
     }
 
     fn job_once<T: DeserializeOwned>(
         &self,
-        route: &str,
-        check: &str,
+        JobRoutes { route, check }: JobRoutes,
         launch: &str,
     ) -> Result<Vec<T>, Failure> {
         let mut job: Job<T> = self.rpc_once(route, launch)?;

@@ -172,6 +172,7 @@ impl<'a> Deletes<'a> {
                     Err(CallError::ServerError(_)) => {
                         return cx.note_server_error(self.api, &item, &text);
                     }
+                    Err(CallError::Refused(_)) => report.problem(&item.display_path, &text),
                     Err(error) => return Err(error.into_error("look at a file")),
                 }
                 return Ok(());

@@ -6,7 +6,7 @@ mod docs;
 mod layers;
 mod names;
 mod sizes;
-mod source;
+pub mod source;
 mod threats;
 
 use source::{sources, text_of};

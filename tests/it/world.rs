@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,8 +23,9 @@ use ferrybox::commands::sync::SyncArgs;
 use ferrybox::config::Config;
 use ferrybox::engine::collected::KEPT_MAX;
 use ferrybox::engine::{Seams, run_on};
-use ferrybox::error::ExitCode;
+use ferrybox::error::{self, ExitCode};
 use ferrybox::io::dirs::RealDisks;
+use ferrybox::io::disk::{Disk, Disks};
 use ferrybox::io::host::Host;
 use ferrybox::io::http::{Http, HttpError, Request, Response};
 use ferrybox::report::{Counts, Report, ReportKind};
@@ -319,6 +320,11 @@ impl World {
         self.dropbox.inject(fault);
     }
 
+    /// The network, for what asks Dropbox beside a pass.
+    pub fn network(&self) -> impl Http + '_ {
+        InProcess { world: self }
+    }
+
     // Passes.
 
     pub fn sync_with(&self, args: &SyncArgs) -> Outcome {
@@ -366,7 +372,7 @@ impl World {
                 let _no_children = STARTING.read().unwrap_or_else(PoisonError::into_inner);
                 let machine = Seams {
                     host: &self.clock,
-                    disks: &RealDisks,
+                    disks: &OwnDisks,
                     http: &http,
                     kept_max: self.kept_max.get(),
                 };
@@ -382,7 +388,7 @@ impl World {
         Some(Outcome {
             exit: result
                 .as_ref()
-                .map_or_else(ferrybox::error::Error::exit_code, |exit| *exit),
+                .map_or_else(error::Error::exit_code, |exit| *exit),
             error: result
                 .err()
                 .map(|error| error.to_string())
@@ -593,6 +599,27 @@ fn tree(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
         .iter()
         .map(|(path, content)| ((*path).to_owned(), (*content).to_owned()))
         .collect()
+}
+
+/// The directories of a world. No access token is kept in this machine's memory.
+struct OwnDisks;
+
+impl Disks for OwnDisks {
+    fn content(&self, dir: &Path) -> io::Result<Box<dyn Disk>> {
+        RealDisks.content(dir)
+    }
+
+    fn state(&self, dir: &Path) -> error::Result<Box<dyn Disk>> {
+        RealDisks.state(dir)
+    }
+
+    fn state_as_it_is(&self, dir: &Path) -> error::Result<Option<Box<dyn Disk>>> {
+        RealDisks.state_as_it_is(dir)
+    }
+
+    fn runtime(&self) -> Option<Box<dyn Disk>> {
+        None
+    }
 }
 
 /// The network, without one.

@@ -160,6 +160,11 @@ impl<'a> Uploads<'a> {
                 let text = format!("not uploaded: {text}");
                 return cx.note_server_error(self.api, &item, &text);
             }
+            Err(CallError::Refused(error)) => {
+                let text = format!("not uploaded: {cause}; {}", error.text());
+                cx.env.report.problem(&item.display_path, &text);
+                return Ok(());
+            }
             found => found.map_err(|error| error.into_error("look at a file"))?,
         };
         let read_at_ns = cx.env.host.now_ns();
