@@ -536,7 +536,8 @@ impl<'a> Api<'a> {
         self.retry.run_up_to(tries, &|| self.refresh(), attempt)
     }
 
-    /// Fetches a new access token (`/oauth2/token`).
+    /// Fetches a new access token (`/oauth2/token`). A refusal counts if it comes twice: a part of
+    /// Dropbox may err for a while, and it takes a person to sign in again.
     fn refresh(&self) -> Result<(), Error> {
         let Some(form) = auth::refresh_form(self.access.credential()) else {
             return Ok(());
@@ -544,10 +545,15 @@ impl<'a> Api<'a> {
         let invocation = self.access.invocation();
         let refused = |refusal: &OAuthRefusal| auth::refresh_refused(refusal, invocation);
         let mut attempt = || token_call(self.http, self.host, self.deadline, &form, &refused);
-        let answer = self
-            .retry
-            .run(&|| Ok(()), &mut attempt)
-            .map_err(|error| error.into_error("renew the access token"))?;
+        let mut ask = || self.retry.run(&|| Ok(()), &mut attempt);
+        let answer = match ask() {
+            Err(CallError::End(Error::Authentication(text))) => {
+                log::debug!("{text}; asking once more");
+                self.retry.wait_for_tokens().and_then(|()| ask())
+            }
+            answer => answer,
+        };
+        let answer = answer.map_err(|error| error.into_error("renew the access token"))?;
         self.access.keep(self.host, &answer);
         Ok(())
     }

@@ -20,7 +20,7 @@ pub(super) const TRIES_MAX: u32 = 3;
 const OFFLINE_AFTER: Duration = Duration::from_secs(60);
 /// Access tokens asked for within one call.
 const REFRESHES_MAX: u32 = 2;
-/// Time after which a new access token that was refused is taken for one that is not good.
+/// Time after which a refusal of a token that should be good is asked for again.
 const TOKEN_LAG: Duration = Duration::from_secs(5);
 /// Time one pass spends waiting for rate limits.
 const RATE_WAIT_MAX: Duration = Duration::from_secs(600);
@@ -106,6 +106,14 @@ impl<'a> Retry<'a> {
         self.deadline.sleep(wait).map_err(CallError::End)
     }
 
+    /// Waits until all parts of Dropbox know what one of them has given out, some seconds.
+    ///
+    /// # Errors
+    /// [`CallError::End`] if the pass has no time for it.
+    pub fn wait_for_tokens(&self) -> Result<(), CallError> {
+        self.sleep(jittered(self.host, TOKEN_LAG))
+    }
+
     /// Repeats `attempt` until it succeeds, is refused, or has been repeated long enough. `refresh`
     /// is asked for a new access token, and once more after a while.
     ///
@@ -156,8 +164,7 @@ impl<'a> Retry<'a> {
                         )));
                     }
                     if refreshes > 0 {
-                        // One part of Dropbox may not know yet what another has given out.
-                        self.sleep(jittered(host, TOKEN_LAG))?;
+                        self.wait_for_tokens()?;
                     }
                     refreshes += 1;
                     refresh().map_err(CallError::End)?;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::Duration;
 
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::config::Secret;
@@ -12,7 +13,9 @@ use ferrybox::error::ExitCode;
 use ferrybox::io::RealDisk;
 use ferrybox::io::dirs::session_dir;
 use ferrybox::io::disk::Disk;
+use ferrybox::io::host::Host;
 
+use crate::fallbacks::sign_in;
 use crate::sim::disk::SimDisk;
 use crate::sim::seam::Seam;
 use crate::world::{Clock, TempDir, World, world};
@@ -276,4 +279,31 @@ fn s3_a_reset_in_the_same_account_asks_before_it_lists_and_before_that_counts() 
     ];
     assert_eq!(calls, asked);
     world.check_settled();
+}
+
+/// R1: what one part of Dropbox says for a moment takes no person.
+#[test]
+fn r1_the_end_of_a_sign_in_is_asked_about_twice() {
+    for (when, code) in [
+        (When::Nth(1), ExitCode::Ok),
+        (When::Always, ExitCode::Authentication),
+    ] {
+        let world = world();
+        sign_in(&world);
+        world.put("a", "a");
+        let ended = r#"{"error": "invalid_grant", "error_description": "ended"}"#;
+        let effect = Effect::Status(400, ended.to_owned());
+        world
+            .dropbox
+            .inject(Fault::exactly("oauth2/token", when, effect));
+        let before = world.clock.elapsed();
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, code, "{outcome:?}");
+        let asked = outcome.calls.iter().filter(|call| *call == "oauth2/token");
+        assert_eq!(asked.count(), 2, "{outcome:?}");
+        assert!(world.clock.elapsed() - before >= Duration::from_secs(5));
+        world.dropbox.clear_faults();
+        world.sync_ok();
+        world.check_both(&[("a", "a")]);
+    }
 }
