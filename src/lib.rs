@@ -138,6 +138,7 @@
 //! - [`engine::upload::sent`]: what came of sending; `engine::upload::settled`: what that means.
 //! - [`engine::upload::folders`]: folders that must be asked for;
 //!   [`engine::upload::folders_above`]: those that exist because something was sent into them.
+//! - `engine::upload::just_made`: folders that Dropbox may not know everywhere yet.
 //! - [`engine::upload::undecided`]: files that only go up where a person says so.
 //!
 //! [`engine::moves`] gives a file its new name where it was only renamed:

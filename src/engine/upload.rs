@@ -10,6 +10,7 @@ mod batch;
 mod concat;
 pub mod folders;
 pub mod folders_above;
+mod just_made;
 pub mod queue;
 mod room;
 pub mod sent;

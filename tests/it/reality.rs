@@ -1,8 +1,11 @@
 //! What the service is known to do now and then, from recordings and from people's reports: each is
 //! got over, and told in words where a person must know.
 
-use dropbox_standin::ResultHeader;
+use std::time::Duration;
+
+use dropbox_standin::{Effect, Fault, ResultHeader, When};
 use ferrybox::error::ExitCode;
+use ferrybox::io::host::Host;
 
 use crate::world::{World, world};
 
@@ -65,6 +68,46 @@ fn r9_a_folder_with_something_new_in_it_stays() {
         world.sync_ok();
     }
     world.check_both(&[("d/", ""), ("d/new", "new"), ("stays", "stays")]);
+}
+
+/// R9: a folder that was just made is not known everywhere yet.
+#[test]
+fn r9_what_is_refused_in_a_folder_just_made_is_asked_for_once_more() {
+    for without in ["", "_batch", "upload_session/start_batch", "upload_session"] {
+        let world = world();
+        if !without.is_empty() {
+            let refused = Effect::Status(400, "no such route".to_owned());
+            let fault = Fault::new(without, When::Always, refused);
+            world.dropbox.inject(fault);
+        }
+        world
+            .dropbox
+            .change_habits(|it| it.refuses_in_new_folders = true);
+        for path in ["new/a", "new/b", "new/sub/c", "new/sub/d", "other/e"] {
+            world.put(path, path);
+        }
+        for path in ["one/two", "one/three", "one/two/four"] {
+            world.mkdir(path);
+        }
+        world.sync_ok();
+        assert_eq!(world.local_tree(), world.remote_tree(), "{without}");
+        world.check_settled();
+    }
+}
+
+/// R9: what is refused for good is a problem all the same, and an old folder is not waited for.
+#[test]
+fn r9_a_folder_that_stays_shut_is_told_of() {
+    let world = world();
+    world.put("old/a", "a");
+    world.sync_ok();
+    world.dropbox.set_read_only("/old");
+    world.put("old/b", "b");
+    let before = world.clock.elapsed();
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+    assert_eq!(outcome.problems.len(), 1, "{outcome:?}");
+    assert!(world.clock.elapsed() - before < Duration::from_secs(1));
 }
 
 /// R10: the browser shows the space of the team, and the agent is in the member's own folder.

@@ -303,6 +303,13 @@ impl<'a> Uploads<'a> {
                 return Ok(Some(upload));
             }
             Ok(Err(failed)) => self.not_uploaded(cx, upload.item, &upload.observed, failed)?,
+            Err(error)
+                if self
+                    .just_made
+                    .waited(&upload.item.row.key, &error, cx.env.deadline)? =>
+            {
+                return Ok(Some(upload));
+            }
             Err(error) if error.is("path") => {
                 let failed = UploadError::Call(CallError::Refused(error));
                 self.not_uploaded(cx, upload.item, &upload.observed, failed)?;

@@ -35,6 +35,7 @@ impl<'a> Uploads<'a> {
                 .as_ref()
                 .is_some_and(|r| r.remote_is_folder() || !r.intact);
             if !is_known {
+                self.just_made.note(&key);
                 let mut row = row.unwrap_or_else(|| Row::new(key.clone(), split(above_path).1));
                 row.set_remote(Remote::Folder);
                 cx.settle(row)?;
@@ -139,6 +140,7 @@ impl<'a> Uploads<'a> {
         cx.server_errors = 0;
         let report = cx.env.report;
         report.changed(Change::MakeRemoteFolder, &item.display_path, "");
+        self.just_made.note(&item.row.key);
         self.note_folders_above(cx, &item.row.key, &item.display_path)
     }
 
@@ -148,7 +150,15 @@ impl<'a> Uploads<'a> {
             return Ok(false);
         }
         let path = cx.env.remote_root.at(&item.display_path);
-        match self.api.create_folder(&path) {
+        let mut answer = self.api.create_folder(&path);
+        if let Err(CallError::Refused(error)) = &answer
+            && self
+                .just_made
+                .waited(&item.row.key, error, cx.env.deadline)?
+        {
+            answer = self.api.create_folder(&path);
+        }
+        match answer {
             Ok(()) => self.made_remote_folder(cx, item)?,
             Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {
                 self.note_folders_above(cx, &item.row.key, &item.display_path)?;

@@ -46,7 +46,15 @@ impl<'a> Uploads<'a> {
             mode,
             more,
         } = file;
-        match self.send(cx, &item, mode, &observed) {
+        let mut answer = self.send(cx, &item, mode.clone(), &observed);
+        if let Err(UploadError::Call(CallError::Refused(error))) = &answer
+            && self
+                .just_made
+                .waited(&item.row.key, error, cx.env.deadline)?
+        {
+            answer = self.send(cx, &item, mode, &observed);
+        }
+        match answer {
             Ok((sent, read_at_ns)) => self.uploaded(cx, item, sent, read_at_ns, &more),
             Err(failed) => self.not_uploaded(cx, item, &observed, failed),
         }

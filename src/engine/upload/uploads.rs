@@ -1,6 +1,7 @@
 //! What the uploads of a pass hold while it lasts.
 
 use super::folders_above::FoldersAbove;
+use super::just_made::JustMade;
 use super::queue::{FindsAgain, PendingUpload, UploadQueue};
 use crate::dropbox::api::Api;
 use crate::engine::collected::Collected;
@@ -15,6 +16,8 @@ pub(crate) struct Uploads<'a> {
     pub(super) last: Vec<PendingUpload>,
     /// Folders that uploads of this pass lie in.
     pub(super) made: FoldersAbove,
+    /// Those that it has just made.
+    pub(super) just_made: JustMade,
     /// Folders to make once it is clear which of them uploads made anyway.
     pub(in crate::engine) new_folders: Collected<'a, Item>,
     /// Different on both sides, no base, uploads only: a person decides.
@@ -31,6 +34,7 @@ impl<'a> Uploads<'a> {
             queue: UploadQueue::default(),
             last: Vec::new(),
             made: FoldersAbove::default(),
+            just_made: JustMade::default(),
             new_folders: Collected::new(again.new_folders, again.kept_max),
             undecided: Collected::new(again.undecided, again.kept_max),
             odd_times: 0,

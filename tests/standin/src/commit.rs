@@ -75,7 +75,8 @@ pub(crate) fn commit(
     let mut path = names::composed(&commit.path);
     names::check(&path)?;
     let key = names::folded(&path);
-    if !tree.is_writable(&key, actor) {
+    let is_known = actor == Actor::Person || tree.knows_folder_of(&key);
+    if !is_known || !tree.is_writable(&key, actor) {
         return Err(WriteError::NoWritePermission);
     }
     tree.check_ancestors(&key)?;
@@ -93,6 +94,9 @@ pub(crate) fn commit(
     let size = content.blob.size();
     if actor == Actor::App && tree.used - replaced + size > tree.quota {
         return Err(WriteError::InsufficientSpace);
+    }
+    if actor == Actor::App {
+        tree.note_new_folder(names::parent_of(&key));
     }
     let client_modified = commit.client_modified.clone();
     let version = Version {

@@ -49,6 +49,8 @@ pub struct Habits {
     pub result_header: ResultHeader,
     /// What stands as `user_message` in every 409.
     pub user_message: Option<Value>,
+    /// Whether the first thing that is put into a folder just made is `no_write_permission`.
+    pub refuses_in_new_folders: bool,
     /// Whether the app's own folder is gone: its root, and all below it, is `path/not_found`.
     pub app_folder_is_gone: bool,
 }
@@ -68,6 +70,7 @@ impl Default for Habits {
             empty_pages: 0,
             result_header: ResultHeader::Ascii,
             user_message: None,
+            refuses_in_new_folders: false,
             app_folder_is_gone: false,
         }
     }

@@ -364,6 +364,7 @@ impl Standin {
                 account.before = None;
             }
             account.tree.shows_parents_folded = account.habits.shows_parents_folded;
+            account.tree.refuses_in_new_folders = account.habits.refuses_in_new_folders;
         });
     }
 

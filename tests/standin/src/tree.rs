@@ -81,6 +81,10 @@ pub(crate) struct Tree {
     pub(crate) read_only: BTreeSet<String>,
     /// `path_display` has the case of the last component only.
     pub(crate) shows_parents_folded: bool,
+    /// What an app puts into a folder that it has just made is refused once.
+    pub(crate) refuses_in_new_folders: bool,
+    /// Folders into which nothing has been put since.
+    new_folders: BTreeSet<String>,
     pub(crate) quota: u64,
     pub(crate) used: u64,
     ids: HashMap<String, Arc<str>>,
@@ -99,6 +103,8 @@ impl Tree {
             marks: HashMap::new(),
             read_only: BTreeSet::new(),
             shows_parents_folded: false,
+            refuses_in_new_folders: false,
+            new_folders: BTreeSet::new(),
             quota: 2 * 1024 * 1024 * 1024,
             used: 0,
             ids: HashMap::new(),
@@ -189,6 +195,24 @@ impl Tree {
     /// Whether an actor may change what is at a key.
     pub(crate) fn is_writable(&self, key: &str, actor: Actor) -> bool {
         actor == Actor::Person || self.read_only_root(key).is_none()
+    }
+
+    /// Whether an app may put something there now, as far as its folder is known already.
+    pub(crate) fn knows_folder_of(&mut self, key: &str) -> bool {
+        !self.refuses_in_new_folders || !self.new_folders.remove(names::parent_of(key))
+    }
+
+    /// An app makes this folder, and those above it that are missing.
+    pub(crate) fn note_new_folder(&mut self, key: &str) {
+        if !self.refuses_in_new_folders || key.is_empty() {
+            return;
+        }
+        let folders: Vec<&str> = names::ancestors(key).chain([key]).collect();
+        for folder in folders {
+            if !folder.is_empty() && !self.is_folder(folder) {
+                self.new_folders.insert(folder.to_owned());
+            }
+        }
     }
 
     /// The read-only shared folder a key is in, or is.

@@ -30,7 +30,7 @@ fn create_one(account: &mut Account, path: &str, autorename: bool) -> Result<Val
     let mut path = account.write_path(path)?;
     let tree = &mut account.tree;
     let key = names::folded(&path);
-    if !tree.is_writable(&key, Actor::App) {
+    if !tree.is_writable(&key, Actor::App) || !tree.knows_folder_of(&key) {
         return Err(WriteError::NoWritePermission);
     }
     tree.check_ancestors(&key)?;
@@ -46,6 +46,7 @@ fn create_one(account: &mut Account, path: &str, autorename: bool) -> Result<Val
         }
         path = numbered_name(tree, &path);
     }
+    tree.note_new_folder(&names::folded(&path));
     let key = tree.create_folder(&path);
     let node = tree.live(&key);
     Ok(node.map_or(Value::Null, |node| {

@@ -46,6 +46,26 @@ fn empty_pages_come_before_those_with_entries_and_have_cursors_of_their_own() {
 }
 
 #[test]
+fn what_is_put_into_a_folder_just_made_is_refused_once() {
+    let client = client();
+    client
+        .standin
+        .change_habits(|it| it.refuses_in_new_folders = true);
+    client.upload("/d/a", b"a", json!({})).ok();
+    let told = client.upload("/d/b", b"b", json!({}));
+    assert_eq!(told.status, 409);
+    client.upload("/d/b", b"b", json!({})).ok();
+    client.upload("/d/c", b"c", json!({})).ok();
+    let made = |path: &str| client.rpc("files/create_folder_v2", json!({ "path": path }));
+    made("/e").ok();
+    assert_eq!(made("/e/f").status, 409);
+    made("/e/f").ok();
+    // A person is never refused, and what a person made is known.
+    client.standin.mkdir("/g");
+    made("/g/h").ok();
+}
+
+#[test]
 fn an_empty_append_is_checked_or_not() {
     for checks in [true, false] {
         let client = client();
