@@ -202,7 +202,7 @@ fn a_folder_too_large_for_an_archive_comes_in_parts() {
         },
     ] {
         let world = many(100);
-        world.dropbox.set_zip_limits(limits);
+        world.dropbox.change_habits(|it| it.zip_limits = limits);
         let outcome = world.sync_ok();
         assert!(times(&outcome, "download_zip") > 2, "{outcome:?}");
         assert!(times(&outcome, "download") < 60, "{:?}", outcome.calls);

@@ -29,13 +29,15 @@ use super::excluded::Excluded;
 use super::guards::Watch;
 use super::intruder::{self, DEEDS, Moment, intrude};
 use super::machine::{End, Gateway};
-use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Way, choose_habits};
+use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Team, Way, choose_habits};
 use super::random::Random;
 use super::scene::{Scene, deletes_folder};
 use super::seam::{Call, Script, Verdict};
 use crate::world::TempDir;
 use crate::world::approval_in;
 
+/// The namespace of a team's space.
+const TEAM: &str = "77001";
 /// Calls after which a run counts as endless.
 const CALLS_MAX: u64 = 200_000;
 
@@ -83,6 +85,7 @@ struct Device {
     mode: usize,
     filters: usize,
     guard: &'static str,
+    team: Team,
     past: VecDeque<(Option<Vec<u8>>, super::tree::Tree)>,
 }
 
@@ -123,6 +126,12 @@ impl History {
     fn new(plan: &Plan) -> History {
         let temp = TempDir::new();
         let dropbox = Standin::with_seed(plan.seed | 1);
+        if plan.team != Team::None {
+            dropbox.join_team(TEAM);
+        }
+        if plan.team == Team::Within {
+            dropbox.move_into_team_space();
+        }
         let devices: Vec<Device> = (1..=plan.gateways)
             .map(|number| {
                 let dir = temp.path().join(number.to_string());
@@ -132,6 +141,7 @@ impl History {
                     mode: plan.modes[number - 1],
                     filters: plan.filters,
                     guard: plan.guard,
+                    team: plan.team,
                     past: VecDeque::new(),
                 }
             })
@@ -176,7 +186,10 @@ impl History {
                 app_key: "standin-key".to_owned(),
                 account_id: account,
                 namespaces: Namespaces {
-                    root_namespace_id: "3235641".to_owned(),
+                    root_namespace_id: match device.team {
+                        Team::None => "3235641".to_owned(),
+                        Team::Beside | Team::Within => TEAM.to_owned(),
+                    },
                     home_namespace_id: "3235641".to_owned(),
                 },
                 whose: String::new(),
@@ -394,10 +407,8 @@ impl History {
             Event::Capacity(bytes) => gateway.content.tree().capacity = *bytes,
             Event::Quota(bytes) => self.dropbox.set_quota(*bytes),
             Event::Trouble(path, trouble) => self.scene.lock().unwrap().trouble(path, *trouble),
-            Event::Habits(number) => {
-                self.dropbox
-                    .change_habits(|habits| choose_habits(habits, *number));
-            }
+            Event::Habits(number) => self.dropbox.change_habits(|it| choose_habits(it, *number)),
+            Event::LoseAppFolder(is_gone) => lose_app_folder(&self.dropbox, *is_gone),
             Event::Heal => self.scene.lock().unwrap().heal(),
             Event::Renumber(device) => gateway.content.tree().renumber(*device),
             Event::Neighbour(path) => move_in(&gateway.content, path),
@@ -419,6 +430,10 @@ impl History {
             None => scene.nothing_lost(),
         }
     }
+}
+
+fn lose_app_folder(dropbox: &Standin, is_gone: bool) {
+    dropbox.change_habits(|habits| habits.app_folder_is_gone = is_gone);
 }
 
 /// Everything a run may change on its gateway and in the account.
@@ -479,9 +494,13 @@ fn is_folder(disk: &SimDisk, path: &str) -> bool {
 
 fn config_of(device: &Device, number: usize) -> Config {
     let text = format!(
-        "[dropbox]\napp_key = \"standin-key\"\n[sync]\ncontent_dir = \"/content\"\n\
+        "[dropbox]\napp_key = \"standin-key\"\n{}\n[sync]\ncontent_dir = \"/content\"\n\
          mode = \"{}\"\ndevice_name = \"pi{number}\"\n{}\n\
          [sync.guard]\n{}\n[state]\ndir = \"{}\"\n",
+        match device.team {
+            Team::Within => "root = \"team\"",
+            Team::None | Team::Beside => "",
+        },
         MODES[device.mode],
         FILTERS[device.filters],
         device.guard,

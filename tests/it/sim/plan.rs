@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use std::time::Duration;
 
-use dropbox_standin::{Effect, Habits, Packing, ResultHeader, Sizes, ZipStyle};
+use dropbox_standin::{Effect, Folders, Habits, Packing, ResultHeader, Sizes, ZipStyle};
 
 use super::intruder::DEEDS;
 use super::random::Random;
@@ -129,6 +129,8 @@ pub enum Event {
     Intrude(&'static str, usize),
     /// Dropbox does in another way what is done in several: chosen by this number.
     Habits(u64),
+    /// The folder of the app is gone, or is there again.
+    LoseAppFolder(bool),
 }
 
 /// The ways of Dropbox that a number stands for.
@@ -144,8 +146,13 @@ pub fn choose_habits(habits: &mut Habits, number: u64) {
         ResultHeader::Utf8,
         ResultHeader::Missing,
     ]);
+    habits.summary_as_reason = random.chance(30);
+    habits.refuses_beyond_bmp = random.chance(40);
+    habits.refuses_in_new_folders = random.chance(30);
     habits.user_message = random.chance(30).then(|| "in plain words".into());
+    let folders = [Folders::Empty, Folders::LikeFiles, Folders::Twice];
     habits.zip_style = ZipStyle {
+        folders: *random.pick(&folders),
         packing: *random.pick(&[Packing::Stored, Packing::Deflated, Packing::Alternating]),
         sizes: *random.pick(&[Sizes::Header, Sizes::Descriptor, Sizes::BareDescriptor]),
         zip64: random.chance(30),
@@ -184,11 +191,24 @@ pub enum Step {
     Event(Side, Event, u64),
 }
 
+/// Where the account of a history has its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Team {
+    /// There is no team.
+    None,
+    /// In the folder of its own, beside the space of a team.
+    Beside,
+    /// In the space of the team.
+    Within,
+}
+
 /// A whole history.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
     pub gateways: usize,
+    /// The space of a team that the account has, if it is one of a team's.
+    pub team: Team,
     /// Lines of `[sync.guard]`.
     pub guard: &'static str,
     /// The first mode of each gateway, an index of [`MODES`].
@@ -236,7 +256,15 @@ const MANY: [&str; 18] = [
 ];
 
 /// Names that nothing has at first.
-const NEW: [&str; 5] = ["new", "New", "newer", "d/new", "m/new"];
+const NEW: [&str; 7] = [
+    "new",
+    "New",
+    "newer",
+    "d/new",
+    "m/new",
+    "\u{1f680}",
+    "d/\u{1e9e}",
+];
 
 /// What a seed stands for.
 pub fn draw(seed: u64) -> Plan {
@@ -284,9 +312,15 @@ pub fn draw(seed: u64) -> Plan {
         Vec::new()
     };
     all.extend((0..steps).map(|_| draw.step(random)));
+    let team = match random.below(10) {
+        0..7 => Team::None,
+        7 => Team::Beside,
+        _ => Team::Within,
+    };
     Plan {
         seed,
         gateways,
+        team,
         guard,
         modes,
         filters,
@@ -435,7 +469,7 @@ impl Draw {
     }
 
     fn event(&self, random: &mut Random) -> Event {
-        match random.below(34) {
+        match random.below(38) {
             0 => Event::PowerCut,
             1 => Event::LoseCursor,
             2 => Event::LoseIndex,
@@ -478,6 +512,8 @@ impl Draw {
             25 => Event::Heal,
             26 => Event::Renumber(1000 + random.below(1000)),
             27 | 28 => Event::Neighbour(self.path(random)),
+            34 | 35 => Event::LoseAppFolder(true),
+            36 => Event::LoseAppFolder(false),
             32.. => Event::Habits(random.next()),
             _ => {
                 let deed = random.below(DEEDS.len() as u64) as usize;
@@ -486,6 +522,10 @@ impl Draw {
         }
     }
 }
+
+/// What a namespace is answered with that the account may not see.
+const NO_PERMISSION: &str =
+    r#"{"error_summary": "no_permission/..", "error": {".tag": "no_permission"}}"#;
 
 fn new_name(random: &mut Random) -> &'static str {
     NEW[random.below(NEW.len() as u64) as usize]
@@ -507,7 +547,7 @@ fn mishap(random: &mut Random) -> Mishap {
         return Mishap::Disk { kind, lasts };
     }
     let retry_after = *random.pick(&[None, Some(0), Some(1), Some(300), Some(1_000_000)]);
-    let effect = match random.below(18) {
+    let effect = match random.below(23) {
         0 | 1 => Effect::CutBefore,
         2..5 => Effect::CutAfter,
         5 => Effect::Truncate(random.below(2000) as usize),
@@ -524,6 +564,10 @@ fn mishap(random: &mut Random) -> Mishap {
         13 => Effect::ReorderPage(random.next()),
         16 => Effect::Stall(Duration::from_secs(100)),
         17 => Effect::Stall(Duration::from_secs(200)),
+        18 => Effect::Status(401, String::new()),
+        19 => Effect::Status(400, r#"{"error": "v1_retired"}"#.to_owned()),
+        20 => Effect::Status(403, "<html>Blocked</html>".to_owned()),
+        21 | 22 => Effect::Status(422, NO_PERMISSION.to_owned()),
         14 => Effect::Status(500 + random.below(4) as u16, "oops".to_owned()),
         _ => Effect::Status(
             409,

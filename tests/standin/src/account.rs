@@ -55,6 +55,8 @@ pub(crate) struct Account {
     pub(crate) before: Option<(Box<Tree>, u32)>,
     /// The space of the team, and its namespace; the member's own is the home.
     pub(crate) team: Option<(String, Box<Tree>)>,
+    /// Where people are: the tree of this space is at hand.
+    pub(crate) people_in: Space,
     pub(crate) faults: Vec<Fault>,
     pub(crate) log: Vec<Logged>,
     pub(crate) seed: u64,
@@ -79,6 +81,7 @@ impl Account {
             habits: Habits::default(),
             before: None,
             team: None,
+            people_in: Space::Home,
             faults: Vec::new(),
             log: Vec::new(),
             seed,
@@ -88,7 +91,9 @@ impl Account {
 
     /// Goes over into another space, and the next time back: the trees change places.
     pub(crate) fn enter(&mut self, space: Space) {
-        if let (Space::Team, Some((_, tree))) = (space, &mut self.team) {
+        if let Some((_, tree)) = &mut self.team
+            && space != self.people_in
+        {
             std::mem::swap(&mut self.tree, tree);
         }
     }

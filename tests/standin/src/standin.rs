@@ -17,7 +17,7 @@ use crate::oauth::{all_scopes, scopes_of};
 use crate::routes;
 use crate::server::Listeners;
 use crate::tree::Tree;
-use crate::zip::{ZipLimits, ZipStyle};
+use crate::zip::ZipStyle;
 
 /// What a test may run before each request.
 pub type Hook = Box<dyn FnMut(&Request) + Send>;
@@ -376,6 +376,14 @@ impl Standin {
         });
     }
 
+    /// From now on people act in the space of their team, which must have been joined.
+    pub fn move_into_team_space(&self) {
+        self.edit(|account| {
+            account.enter(Space::Team);
+            account.people_in = Space::Team;
+        });
+    }
+
     /// What a person does or sees in the space of the team.
     pub fn in_team_space<T>(&self, act: impl FnOnce(&Self) -> T) -> T {
         self.edit(|account| account.enter(Space::Team));
@@ -414,11 +422,6 @@ impl Standin {
     /// How the archives of `files/download_zip` are written from now on.
     pub fn set_zip_style(&self, style: ZipStyle) {
         self.account().habits.zip_style = style;
-    }
-
-    /// From which size on a folder is refused by `files/download_zip`.
-    pub fn set_zip_limits(&self, limits: ZipLimits) {
-        self.account().habits.zip_limits = limits;
     }
 
     /// Which batches become jobs, and after how many further requests of any kind a job is

@@ -1,5 +1,6 @@
 //! The end of a history, with the faults gone: it comes to rest, and all sides are equal.
 
+use dropbox_standin::Habits;
 use ferrybox::core::path::fold;
 use ferrybox::error::ExitCode;
 use ferrybox::report::Counts;
@@ -18,15 +19,21 @@ const DAY_NS: u64 = 25 * 3600 * 1_000_000_000;
 /// Runs of all gateways until nothing changes any more.
 const ROUNDS_MAX: usize = 6;
 
+/// What keeps a pass from coming to rest.
+fn forget_bad_habits(habits: &mut Habits) {
+    habits.lag = 0;
+    habits.empty_pages = 0;
+    habits.refuses_beyond_bmp = false;
+    habits.refuses_in_new_folders = false;
+    habits.app_folder_is_gone = false;
+}
+
 impl History {
     /// Faults off: passes until nothing changes, then one that does nothing at all.
     pub(super) fn settle_down(&mut self, when: &str) -> Result<(), String> {
         self.dropbox.set_quota(1 << 31);
         self.dropbox.clear_faults();
-        self.dropbox.change_habits(|habits| {
-            habits.lag = 0;
-            habits.empty_pages = 0;
-        });
+        self.dropbox.change_habits(forget_bad_habits);
         self.scene.lock().unwrap().heal();
         for (disk, device) in self.devices.iter().enumerate() {
             self.scene.lock().unwrap().put_back(disk);

@@ -138,6 +138,9 @@ fn open(call: &Call, text: &str) -> Result<Cursor, Failure> {
 
 /// Checks that the listed folder is still the one the cursor was made for.
 fn standing(account: &Account, cursor: &Cursor) -> Result<(), Failure> {
+    if account.habits.app_folder_is_gone {
+        return Err(Failure::path(LookupError::NotFound));
+    }
     let (tree, root) = (&account.tree, cursor.scope.root.as_str());
     check_root(tree, root)?;
     let replaced = crate::names::ancestors(root)

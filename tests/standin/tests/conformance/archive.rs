@@ -247,7 +247,7 @@ fn only_a_folder_that_is_small_enough_is_archived() {
     assert_eq!(summary(&format!("rev:{rev}")), "path/not_folder");
     assert!(told(&ask(&client, "")).refused().contains("pattern"));
     let limited = |limits: ZipLimits| {
-        client.standin.set_zip_limits(limits);
+        client.standin.change_habits(|it| it.zip_limits = limits);
         ask(&client, "/Top/Gate")
     };
     let limits = ZipLimits::default();
@@ -274,7 +274,7 @@ fn only_a_folder_that_is_small_enough_is_archived() {
     let id = client
         .rpc("files/get_metadata", json!({"path": "/Top/Gate"}))
         .ok();
-    client.standin.set_zip_limits(limits);
+    client.standin.change_habits(|it| it.zip_limits = limits);
     assert_eq!(ask(&client, id["id"].as_str().unwrap()).status, 200);
 }
 

@@ -131,10 +131,14 @@ fn a_refusal_has_the_message_it_is_to_have_and_its_summary_as_its_reason() {
 #[test]
 fn an_app_folder_that_is_gone_is_not_found() {
     let client = client();
+    let listed = client.rpc("files/list_folder", json!({ "path": "" })).ok();
     client
         .standin
         .change_habits(|it| it.app_folder_is_gone = true);
     let told = client.rpc("files/list_folder", json!({ "path": "" }));
+    assert_eq!(told.summary(), "path/not_found");
+    let arg = json!({ "cursor": listed["cursor"] });
+    let told = client.rpc("files/list_folder/continue", arg);
     assert_eq!(told.summary(), "path/not_found");
 }
 
