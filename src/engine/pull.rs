@@ -55,7 +55,14 @@ enum Listened {
     Incomplete,
     /// The remote root is not there as a folder.
     NoRoot(RootState),
+    /// Dropbox does not tell what has changed, for this reason.
+    Mute(String),
 }
+
+/// Passes in a row without changes told after which everything is listed again; twice as many the
+/// next time, up to a bound.
+const MUTE_PASSES: u32 = 3;
+const MUTE_PASSES_MAX: u32 = 192;
 
 impl Puller<'_> {
     /// Brings the index up to date, from the stored cursor if it still counts.
@@ -70,6 +77,7 @@ impl Puller<'_> {
             .filter(|_| !relist);
         match cursor.map(|cursor| self.listen(cursor)).transpose()? {
             Some(Listened::UpToDate) => {
+                self.note_told()?;
                 // Dropbox takes the old cursor: the token is of the same app.
                 self.note_token()?;
                 return Ok(RootState::Listed);
@@ -84,6 +92,12 @@ impl Puller<'_> {
             Some(Listened::NoCursor) => {
                 self.check_account()?;
                 log::info!("Dropbox does not accept the cursor: listing everything again");
+            }
+            Some(Listened::Mute(text)) => {
+                if !self.is_mute_for_good()? {
+                    return Err(Error::TryLater(text));
+                }
+                log::warn!("Dropbox does not tell what has changed: listing everything again");
             }
             Some(Listened::Incomplete) => {
                 log::info!("the changes do not fit what is known: listing everything again");
@@ -108,6 +122,37 @@ impl Puller<'_> {
         let root = self.list_all()?;
         self.note_token()?;
         Ok(root)
+    }
+
+    /// One more pass in which Dropbox does not tell what has changed. Where it answers nothing else
+    /// either, it is an outage, and a listing would not come.
+    fn is_mute_for_good(&self) -> Result<bool> {
+        if !self.api.is_reachable() {
+            return Ok(false);
+        }
+        let known = self.index.meta(Meta::ChangesFailed)?;
+        let known = known.as_deref().and_then(|text| text.split_once(" of "));
+        let known = known.and_then(|(n, max)| Some((n.parse().ok()?, max.parse().ok()?)));
+        let (passes, max): (u32, u32) = known.unwrap_or((0, MUTE_PASSES));
+        let is_over = passes.saturating_add(1) >= max;
+        let next = match is_over {
+            true => (0, max.saturating_mul(2).clamp(MUTE_PASSES, MUTE_PASSES_MAX)),
+            false => (passes + 1, max),
+        };
+        let text = format!("{} of {}", next.0, next.1);
+        self.index
+            .transaction(|| self.index.set_meta(Meta::ChangesFailed, &text))?;
+        Ok(is_over)
+    }
+
+    /// Dropbox has told what has changed.
+    fn note_told(&self) -> Result<()> {
+        match self.index.meta(Meta::ChangesFailed)? {
+            None => Ok(()),
+            Some(_) => self
+                .index
+                .transaction(|| self.index.clear_meta(Meta::ChangesFailed)),
+        }
     }
 
     /// Asks whose account the token opens: a cursor of our own is of our account, and nothing else
@@ -171,8 +216,10 @@ impl Puller<'_> {
     /// # Errors
     /// Whatever ends the pass.
     pub fn drain(&self) -> Result<()> {
-        if let Some(cursor) = self.cursors.load(self.index, self.identity)? {
-            self.listen(cursor)?;
+        if let Some(cursor) = self.cursors.load(self.index, self.identity)?
+            && let Listened::Mute(text) = self.listen(cursor)?
+        {
+            return Err(Error::TryLater(text));
         }
         Ok(())
     }
@@ -185,6 +232,10 @@ impl Puller<'_> {
             let mut sink = IndexSink::new(self, Purpose::Apply);
             let end = match self.api.list_folder_continue(&cursor, &mut sink) {
                 Ok(end) => end,
+                Err(CallError::ServerError(text)) => {
+                    self.index.roll_back();
+                    return Ok(Listened::Mute(text));
+                }
                 Err(error) => {
                     self.index.roll_back();
                     return refused(error, Asked::WithCursor);
@@ -263,6 +314,7 @@ impl Puller<'_> {
                         Listened::Reset
                         | Listened::NoCursor
                         | Listened::Incomplete
+                        | Listened::Mute(_)
                         | Listened::UpToDate => return Err(again_and_again()),
                     }
                 }
@@ -330,6 +382,8 @@ impl Puller<'_> {
         match self.listen(since)? {
             Listened::UpToDate => Ok(RootState::Listed),
             Listened::NoRoot(root) => Ok(root),
+            // The next pass asks behind the same cursor.
+            Listened::Mute(text) => Err(Error::TryLater(text)),
             ended @ (Listened::Reset | Listened::NoCursor | Listened::Incomplete) => {
                 let is_reset = matches!(ended, Listened::Reset);
                 self.index.transaction(|| {

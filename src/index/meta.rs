@@ -32,6 +32,9 @@ pub enum Meta {
     ResetDue,
     /// Set when a damaged row was found: the next pass lists again.
     RelistDue,
+    /// Passes in a row in which Dropbox answered, but did not tell what had changed; and at how
+    /// many of them all is listed again, as in `2 of 3`.
+    ChangesFailed,
     /// Set when the index turned out to be an older copy: some of its bases were superseded.
     Older,
     /// Cursor of an unfinished full listing.
@@ -80,6 +83,7 @@ impl Meta {
             Meta::Filters => "filters",
             Meta::ResetDue => "reset_due",
             Meta::RelistDue => "relist_due",
+            Meta::ChangesFailed => "changes_failed",
             Meta::Older => "older",
             Meta::StagingCursor => "staging_cursor",
             Meta::StagingOf => "staging_of",

@@ -18,7 +18,7 @@ fn too_slow() -> Effect {
 
 /// No listing of everything comes, whatever its pages hold.
 fn give_no_whole_listing(world: &World) {
-    let fault = Fault::new("files/list_folder", When::Always, too_slow());
+    let fault = Fault::exactly("files/list_folder", When::Always, too_slow());
     world.dropbox.inject(fault.about("\"recursive\":true"));
 }
 
@@ -80,7 +80,7 @@ fn r3_smaller_pages_are_tried_first() {
         populate(&world);
         for larger in [2000, 500, 100].into_iter().filter(|it| *it > limit) {
             let about = format!("\"limit\":{larger},");
-            let fault = Fault::new("files/list_folder", When::Always, too_slow());
+            let fault = Fault::exactly("files/list_folder", When::Always, too_slow());
             world.dropbox.inject(fault.about(&about));
         }
         let outcome = world.sync_ok();
@@ -96,7 +96,7 @@ fn r3_a_listing_that_breaks_in_its_middle_comes_folder_by_folder() {
     let world = world();
     populate(&world);
     world.dropbox.set_page_limit(7);
-    let fault = Fault::new("list_folder/continue", When::First(3), too_slow());
+    let fault = Fault::exactly("files/list_folder/continue", When::First(3), too_slow());
     world.dropbox.inject(fault);
     let outcome = world.sync_ok();
     let is_walk = |call: &String| call.ends_with("get_latest_cursor");
@@ -120,12 +120,94 @@ fn r3_half_a_listing_is_kept_while_dropbox_answers_nothing() {
     assert_eq!(world.local_tree(), world.remote_tree());
 }
 
+/// In step, and from now on Dropbox does not tell what changes.
+fn mute() -> World {
+    let world = world();
+    populate(&world);
+    world.sync_ok();
+    world.sync_ok();
+    world.dropbox.put("/D0/new", b"new");
+    world.dropbox.remove("/D1/e1");
+    world.remove("D2/e2/2");
+    *world.guard_keys.borrow_mut() = "max_delete_count = 100".to_owned();
+    let route = "files/list_folder/continue";
+    world
+        .dropbox
+        .inject(Fault::exactly(route, When::Always, too_slow()));
+    world
+}
+
+fn lists_all(calls: &[String]) -> bool {
+    // The plain question is one, and the listing another.
+    calls.iter().filter(|call| *call == "list_folder").count() > 1
+}
+
+#[test]
+fn r3_changes_that_are_not_told_are_found_by_listing_again() {
+    let world = mute();
+    for _ in 0..2 {
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+        assert!(!lists_all(&outcome.calls), "{outcome:?}");
+    }
+    let outcome = world.sync();
+    assert!(lists_all(&outcome.calls), "{outcome:?}");
+    assert_eq!(world.read("D0/new").as_deref(), Some("new"));
+    assert_eq!(world.read("D1/e1/1"), None);
+    assert_eq!(world.local_tree(), world.remote_tree());
+    // The same again, ever more seldom.
+    let mut listed = Vec::new();
+    for nth in 0..20 {
+        world.dropbox.put(&format!("/D0/{nth} more"), b"more");
+        if lists_all(&world.sync().calls) {
+            listed.push(nth);
+        }
+    }
+    assert_eq!(listed, [5, 17]);
+    world.dropbox.clear_faults();
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+    world.check_settled();
+}
+
+#[test]
+fn r3_changes_are_found_folder_by_folder_where_no_listing_comes_either() {
+    let world = mute();
+    world.dropbox.set_page_limit(1000);
+    give_no_whole_listing(&world);
+    for _ in 0..3 {
+        world.sync();
+    }
+    world.dropbox.clear_faults();
+    world.sync_ok();
+    assert_eq!(world.read("D0/new").as_deref(), Some("new"));
+    assert_eq!(world.local_tree(), world.remote_tree());
+    world.check_settled();
+}
+
+#[test]
+fn r3_nothing_is_listed_again_while_dropbox_answers_nothing() {
+    let world = mute();
+    world
+        .dropbox
+        .inject(Fault::new("", When::Always, Effect::CutBefore));
+    for _ in 0..12 {
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+        assert!(!lists_all(&outcome.calls), "{outcome:?}");
+    }
+    world.dropbox.clear_faults();
+    let outcome = world.sync_ok();
+    assert!(!lists_all(&outcome.calls), "{outcome:?}");
+    assert_eq!(world.local_tree(), world.remote_tree());
+}
+
 #[test]
 fn r3_it_goes_on_where_a_pass_ended() {
     let world = world();
     populate(&world);
     give_no_whole_listing(&world);
-    let fault = Fault::new("files/list_folder", When::Always, too_slow());
+    let fault = Fault::exactly("files/list_folder", When::Always, too_slow());
     world.dropbox.inject(fault.about("\"path\":\"/d1/e4\""));
     let outcome = world.sync();
     assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
@@ -157,7 +239,11 @@ fn r3_it_goes_on_within_a_folder_of_many_pages() {
     world.on_request(move |request| {
         pages += u32::from(request.target.ends_with("list_folder/continue"));
         if pages == 4 {
-            dropbox.inject(Fault::new("list_folder/continue", When::Always, too_slow()));
+            dropbox.inject(Fault::exactly(
+                "files/list_folder/continue",
+                When::Always,
+                too_slow(),
+            ));
         }
     });
     assert_eq!(world.sync().exit, ExitCode::TryLater);
@@ -177,7 +263,7 @@ fn r3_half_a_walk_of_another_folder_is_thrown_away() {
     let world = world();
     populate(&world);
     give_no_whole_listing(&world);
-    let fault = Fault::new("files/list_folder", When::Always, too_slow());
+    let fault = Fault::exactly("files/list_folder", When::Always, too_slow());
     world.dropbox.inject(fault.about("\"path\":\"/d1/e4\""));
     assert_eq!(world.sync().exit, ExitCode::TryLater);
     world.dropbox.clear_faults();
