@@ -83,8 +83,12 @@ impl Scene {
             true => When::Every(3),
             false => When::Always,
         };
-        self.troubles
-            .push(Fault::new(route, when, effect).about(&about));
+        // The names of others contain that of the listing.
+        let fault = match route {
+            "files/list_folder" => Fault::exactly(route, when, effect),
+            _ => Fault::new(route, when, effect),
+        };
+        self.troubles.push(fault.about(&about));
     }
 
     /// Nothing is the matter with any path any more.
