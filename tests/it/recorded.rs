@@ -3,9 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Cursor as Bytes;
-use std::path::Path;
 
 use ferrybox::config::Secret;
 use ferrybox::core::invocation::Invocation;
@@ -22,6 +20,11 @@ use ferrybox::io::http::{Http, HttpError, Request, Response};
 use serde_json::Value;
 
 use crate::world::Clock;
+
+#[path = "../standin/recorded/reader.rs"]
+mod reader;
+
+const RECORDED: &str = "tests/standin/recorded";
 
 /// Routes of recordings that the agent does not call, in the forms of the recordings.
 const NOT_CALLED: [&str; 8] = [
@@ -54,25 +57,6 @@ impl Http for Recording {
             body: Box::new(Bytes::new(text(&answer["body"]).into_bytes())),
         })
     }
-}
-
-/// All calls of all files, by `file/case`.
-fn cases() -> BTreeMap<String, Vec<Value>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standin/recorded");
-    let mut cases = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|it| it != "json") {
-            continue;
-        }
-        let group = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let list: Vec<Value> = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for case in list {
-            let name = format!("{group}/{}", case["case"].as_str().unwrap());
-            cases.insert(name, case["calls"].as_array().unwrap().clone());
-        }
-    }
-    cases
 }
 
 #[derive(Default)]
@@ -206,7 +190,7 @@ fn called(route: &str, answers: Vec<Value>) -> String {
 
 #[test]
 fn every_recorded_answer_of_a_route_that_is_called_is_understood() {
-    let cases = cases();
+    let cases = reader::cases(RECORDED);
     let (mut read, mut left_out) = (0, 0);
     for (name, calls) in &cases {
         for (at, call) in calls.iter().enumerate() {

@@ -2,13 +2,14 @@
 //! status, content type, tags and fields. Values differ.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use dropbox_standin::{Effect, Endpoint, Fault, Request, Response, Standin, When};
 use serde_json::{Value, json};
 
 use crate::verbs::{Client, client, header};
+
+#[path = "../../recorded/reader.rs"]
+mod reader;
 
 /// Routes of recordings that are not modelled: the older forms of `copy_v2`, `create_folder_v2`,
 /// `delete_v2` and `move_v2`, and shared links.
@@ -41,26 +42,13 @@ struct Exchange {
 
 /// The cases of all files, by `file/case`.
 fn cases() -> BTreeMap<String, Vec<Exchange>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded");
-    let mut cases = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|it| it != "json") {
-            continue;
-        }
-        let group = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let list: Vec<Value> = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for case in list {
-            let calls = case["calls"].as_array().unwrap().iter();
-            let calls = calls.map(|call| Exchange {
-                request: call["request"].clone(),
-                response: call["response"].clone(),
-            });
-            let name = format!("{group}/{}", case["case"].as_str().unwrap());
-            cases.insert(name, calls.collect());
-        }
-    }
-    cases
+    let exchange = |call: &Value| Exchange {
+        request: call["request"].clone(),
+        response: call["response"].clone(),
+    };
+    let all = reader::cases("recorded").into_iter();
+    all.map(|(name, calls)| (name, calls.iter().map(exchange).collect()))
+        .collect()
 }
 
 /// An account in which a recorded request finds what it found, and what stands for the ids that
