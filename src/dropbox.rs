@@ -1,11 +1,13 @@
 //! Dropbox, as the agent uses it: [`wire`] (what travels), [`retry`] (what a failure means and when
-//! to try again), [`auth`] and [`tokens`] (who we are), [`api`] (one method per route), [`page`] (a
-//! listing as a stream), [`batch`] (the routes that do many things at once), [`longpoll`] (the wait
-//! for changes) and `verdict` (what an answer means that is no success).
+//! to try again), [`auth`] and [`tokens`] (who we are), [`api`] (one method per route), `call` (how
+//! each travels), [`page`] (a listing as a stream), [`batch`] (the routes that do many things at
+//! once), [`longpoll`] (the wait for changes) and `verdict` (what an answer means that is no
+//! success).
 
 pub mod api;
 pub mod auth;
 pub mod batch;
+mod call;
 pub mod longpoll;
 pub mod page;
 pub mod retry;

@@ -181,8 +181,8 @@
 //!
 //! [`dropbox`] is the API:
 //! - [`dropbox::wire`]: what travels. [`dropbox::page`]: a listing read as a stream.
-//! - [`dropbox::api`]: a method for each route. [`dropbox::batch`]: those that do many things at
-//!   once.
+//! - [`dropbox::api`]: a method for each route. `dropbox::call`: how a call travels, and what its
+//!   answer means, whatever its route. [`dropbox::batch`]: routes that do many things at once.
 //! - [`dropbox::retry`]: what a failure means, and when to try again. `dropbox::verdict`: what an
 //!   answer means that is no success, and whose words it is in.
 //! - [`dropbox::auth`]: the sign-in. [`dropbox::tokens`]: where tokens are kept.

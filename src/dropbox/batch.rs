@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::remote::{RemotePath, Rev};
-use crate::dropbox::api::{Api, Call, Depth, PageSink, Upload, server_error};
+use crate::dropbox::api::{Api, Call, Depth, PageSink, Upload};
+use crate::dropbox::call::server_error;
 use crate::dropbox::retry::{CallError, Failure, TRIES_MAX};
 use crate::dropbox::wire::{ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor};
 
