@@ -26,7 +26,8 @@ const KEYS_AT_ONCE: i64 = 256;
 ///   moved (3).
 /// - `doomed`: folders to delete, the deepest first.
 /// - `gone_here`, `gone_there`: files that are gone on one side, as candidates for a move.
-/// - `under_way`: files that are to get to a side; what is in them is `read` once that is asked for.
+/// - `under_way`: files that are to get to a side; what is in them is `read` once that is asked
+///   for.
 /// - `refusal`: as in the index; one without a reason was dealt with.
 /// - `private`: folders that were made here and keep some out.
 /// - `origin`: folders that were made here, which one they come from, and what they got of it.
