@@ -448,7 +448,8 @@ impl PassTables {
     /// What SQLite says.
     pub fn take_gone_there(&self, hash: ContentHash, name: &str) -> Result<Option<Key>> {
         let mut of_name = self.db.prepare_cached(
-            "SELECT dir, name, id FROM gone_there WHERE hash = ? AND taken = 0 AND name = ? LIMIT 1",
+            "SELECT dir, name, id FROM gone_there \
+             WHERE hash = ? AND taken = 0 AND name = ? LIMIT 1",
         )?;
         let mut any = self.db.prepare_cached(
             "SELECT dir, name, id FROM gone_there WHERE hash = ? AND taken = 0 LIMIT 1",

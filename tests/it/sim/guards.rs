@@ -32,6 +32,8 @@ struct InStep {
     settled: Vec<String>,
     /// Files that passes have brought since.
     brought: u64,
+    /// Those of them that had been in step before: they came back.
+    back: u64,
     /// Deletes on this side wait for a person.
     held: [bool; 2],
 }
@@ -111,9 +113,9 @@ impl Watch {
             return None;
         }
         let (counts, before) = (report.counts(), &self.before);
-        let mut base = before.settled.len() as u64;
+        let mut base = before.settled.len() as u64 + before.back;
         if self.left < EMPTIED_MIN {
-            base += before.brought + counts.uploaded + counts.downloaded + counts.adopted;
+            base += before.brought - before.back + counts.uploaded + counts.downloaded + counts.adopted;
         }
         let now = [files_on(&self.disk), files_of(&self.dropbox)];
         for (side, name) in [(HERE, "here"), (THERE, "in Dropbox")] {
@@ -168,7 +170,10 @@ fn in_step(index: &Index, dirs: Vec<String>) -> Result<InStep> {
         let mut rows = index.rows_in_dir(&dir);
         while let Some(row) = rows.next()? {
             match row.base_file() {
-                Some(base) if base.arrived_in_pass > last_guarded_pass => found.brought += 1,
+                Some(base) if base.arrived_in_pass > last_guarded_pass => {
+                    found.brought += 1;
+                    found.back += u64::from(base.reappeared);
+                }
                 Some(_) => found.settled.push(row.key.path()),
                 None => {}
             }
