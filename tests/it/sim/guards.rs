@@ -115,7 +115,8 @@ impl Watch {
         let (counts, before) = (report.counts(), &self.before);
         let mut base = before.settled.len() as u64 + before.back;
         if self.left < EMPTIED_MIN {
-            base += before.brought - before.back + counts.uploaded + counts.downloaded + counts.adopted;
+            base +=
+                before.brought - before.back + counts.uploaded + counts.downloaded + counts.adopted;
         }
         let now = [files_on(&self.disk), files_of(&self.dropbox)];
         for (side, name) in [(HERE, "here"), (THERE, "in Dropbox")] {
