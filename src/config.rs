@@ -12,9 +12,11 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::core::decide::Mode;
+use crate::core::amounts::Rates;
+use crate::core::decide::{DeletePolicy, Mode};
 use crate::core::filter::Filter;
 use crate::core::invocation::Invocation;
+use crate::core::pace::Paces;
 use crate::core::remote::PathRoot;
 use crate::core::schedule::{self, Schedule};
 
@@ -25,6 +27,7 @@ mod file;
 mod filters;
 mod hosts;
 mod keys;
+mod manners;
 mod openhab;
 mod paths;
 pub mod regular_file;
@@ -105,6 +108,12 @@ pub struct SyncSection {
     pub conflict: ConflictPolicy,
     /// After a reset upload once what Dropbox lacks, in any mode; `true` by default.
     pub upload_on_reset: bool,
+    /// Larger files, in bytes, are left out on both sides; no limit by default.
+    pub max_file_size: Option<u64>,
+    /// What becomes in Dropbox of what was deleted here; it is deleted by default.
+    pub deletes: DeletePolicy,
+    /// `[[sync.pace]]`: how often files that change are sent; none is held back by default.
+    pub paces: Paces,
 }
 
 /// `[sync] conflict`: what happens to the local version when both sides changed.
@@ -169,6 +178,10 @@ pub struct Network {
     pub ca_file: Option<PathBuf>,
     /// MiB sent in one call of a large file's upload, a multiple of 4; 32 by default, 4 to 148.
     pub upload_chunk_mib: u64,
+    /// How fast the contents of files go up; no limit by default.
+    pub upload_limit: Rates,
+    /// How fast they come down; no limit by default.
+    pub download_limit: Rates,
 }
 
 /// `[endpoints]`: each is `scheme://host[:port]`, `https` unless the host is this machine.
@@ -220,6 +233,8 @@ impl fmt::Debug for Network {
             .field("proxy", &proxy)
             .field("ca_file", &self.ca_file)
             .field("upload_chunk_mib", &self.upload_chunk_mib)
+            .field("upload_limit", &self.upload_limit)
+            .field("download_limit", &self.download_limit)
             .finish()
     }
 }
@@ -305,6 +320,18 @@ impl Reader {
         value.map_err(|fault| self.note(fault)).ok()
     }
 
+    /// An optional rate, which may be a list.
+    fn rates(&self, doc: &Document, path: &str) -> Rates {
+        let setting = doc.setting(path);
+        let given = setting.filter(|setting| !matches!(setting.text(), Ok("")));
+        let rates = given.map(|setting| manners::rates(&setting)).transpose();
+        rates
+            .map_err(|fault| self.note(fault))
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+    }
+
     /// The configuration. What is wrong is noted, and has something harmless in its place.
     fn config(&self, path: &Path, doc: &Document) -> Config {
         doc.faults()
@@ -337,6 +364,8 @@ impl Reader {
                 proxy: self.optional(doc, "network.proxy", hosts::proxy),
                 ca_file: self.optional(doc, "network.ca_file", paths::absolute),
                 upload_chunk_mib: self.value(doc, "network.upload_chunk_mib", chunk_mib),
+                upload_limit: self.rates(doc, "network.upload_limit"),
+                download_limit: self.rates(doc, "network.download_limit"),
             },
             endpoints: Endpoints {
                 api: self.value(doc, "endpoints.api", hosts::endpoint),
@@ -386,15 +415,23 @@ impl Reader {
         let content_dir = content_dir.map_err(|fault| self.note(fault)).ok();
         let (filter, faults) = filters::read(doc, warnings);
         faults.into_iter().for_each(|fault| self.note(fault));
+        let (paces, faults) = manners::paces(doc);
+        faults.into_iter().for_each(|fault| self.note(fault));
+        let mode = self.value(doc, "sync.mode", mode);
         SyncSection {
             // Noted as missing or wrong, so that nobody sees this one.
             content_dir: content_dir.unwrap_or_default(),
-            mode: self.value(doc, "sync.mode", mode),
+            mode,
             fake_mode: self.value(doc, "sync.fake_mode", lenient_flag),
             filter,
             device_name: self.optional(doc, "sync.device_name", paths::device_name),
             conflict: self.value(doc, "sync.conflict", conflict),
             upload_on_reset: self.value(doc, "sync.upload_on_reset", flag),
+            max_file_size: self.optional(doc, "sync.max_file_size", manners::size),
+            deletes: self.value(doc, "sync.deletes", |setting| {
+                manners::deletes(setting, mode)
+            }),
+            paces,
         }
     }
 

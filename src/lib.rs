@@ -214,14 +214,16 @@
 //!   else could change a file. [`config::regular_file`]: files that may be anything.
 //!   `config::error`: what is wrong, as one line.
 //! - `config::openhab`: lines as openHAB's add-on had them, put right and told.
-//! - `config::filters`, `config::hosts`, `config::paths`: values of a kind. `config::tests`: claims
-//!   about whole files.
+//! - `config::filters`, `config::hosts`, `config::paths`: values of a kind; `config::manners`: how
+//!   gentle a pass is. `config::tests`: claims about whole files.
 //!
 //! [`core`] is the pure part:
 //! - [`core::decide`]: the decision; `core::decide::table_tests` has the design's tables.
 //! - [`core::path`]: local paths and keys. [`core::remote`]: paths, revs and cursors of Dropbox.
 //! - [`core::filter`]: which paths travel, and which way. `core::java_pattern`: patterns as Java
 //!   reads them. [`core::names`]: names that Dropbox does not take. [`core::own_names`]: our own.
+//! - [`core::globs`]: patterns as gitignore(5) has them. [`core::amounts`]: sizes, rates and times
+//!   as people write them. [`core::pace`]: how often a file that changes is sent.
 //! - [`core::invocation`]: how the program is called, so that commands in messages can be pasted.
 //! - [`core::guard`]: when a pass asks a person. [`core::arrived_content`]: what was moved, not
 //!   lost.

@@ -7,10 +7,10 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::ConfigError;
-use super::keys::{self, ConfigKey, KEYS, SECTIONS};
+use super::keys::{self, ConfigKey, KEYS, LISTS, SECTIONS};
 
 /// LIMIT: longer names, and values that are shown, are cut to this in messages; whoever pastes a
 /// token in the wrong place should not find it in a log. The longest key has 21 characters.
@@ -22,8 +22,16 @@ pub(super) struct Document<'a> {
     file: &'a Path,
     text: &'a str,
     entries: Vec<Assignment<'a>>,
+    tables: Vec<Table<'a>>,
     faults: Vec<ConfigError>,
     sections: Vec<(String, usize)>,
+}
+
+/// One section of those that may be there any number of times.
+struct Table<'a> {
+    section: String,
+    line: usize,
+    entries: Vec<Assignment<'a>>,
 }
 
 struct Assignment<'a> {
@@ -60,6 +68,7 @@ impl<'a> Document<'a> {
             file,
             text,
             entries: Vec::new(),
+            tables: Vec::new(),
             faults: Vec::new(),
             sections: Vec::new(),
         };
@@ -92,17 +101,46 @@ impl<'a> Document<'a> {
 
     /// A key's value: given, else its default, else none.
     pub fn setting(&self, path: &str) -> Option<Setting<'_>> {
-        if let Some(entry) = self.entries.iter().find(|entry| entry.key.path == path) {
-            return Some(Setting {
-                key: entry.key,
-                file: self.file,
-                text: self.text,
-                written: &entry.written,
-                line: Some(entry.line),
-                value: Value::Given(&entry.value),
-            });
+        let entry = self.entries.iter().find(|entry| entry.key.path == path);
+        let given = entry.map(|entry| self.given(entry));
+        given.or_else(|| self.default_of(path))
+    }
+
+    fn given<'d>(&'d self, entry: &'d Assignment<'d>) -> Setting<'d> {
+        Setting {
+            key: entry.key,
+            file: self.file,
+            text: self.text,
+            written: &entry.written,
+            line: Some(entry.line),
+            value: Value::Given(&entry.value),
         }
-        self.default_of(path)
+    }
+
+    /// The values of two keys that each section of this name has, in the order of the file; or what
+    /// is missing.
+    pub fn each<'d>(
+        &'d self,
+        section: &str,
+        keys: [&str; 2],
+    ) -> Vec<Result<[Setting<'d>; 2], ConfigError>> {
+        let tables = self.tables.iter().filter(|table| table.section == section);
+        let both = |table: &'d Table<'d>| {
+            let of = |path: &str| {
+                let entry = table.entries.iter().find(|entry| entry.key.path == path);
+                entry.map(|entry| self.given(entry)).ok_or_else(|| {
+                    let key = KEYS.iter().find(|key| key.path == path);
+                    let (name, example) = key.map_or(("", ""), |key| (key.name(), key.example));
+                    let remedy = format!("add it, as in {name} = {example}");
+                    ConfigError {
+                        line: Some(table.line),
+                        ..self.missing(path, "is required and not given", &remedy)
+                    }
+                })
+            };
+            Ok([of(keys[0])?, of(keys[1])?])
+        };
+        tables.map(both).collect()
     }
 
     /// A key's default, if it has one.
@@ -166,11 +204,25 @@ impl<'a> Document<'a> {
                     self.walk(&written, inner, faults);
                     continue;
                 }
+                DeValue::Array(array) if LISTS.contains(&written.as_str()) => {
+                    self.walk_list(&written, array, faults);
+                    continue;
+                }
+                _ if LISTS.contains(&written.as_str()) => (
+                    "is a section that may be there several times",
+                    format!(
+                        "write a line {} and its keys below it",
+                        keys::heading(&written)
+                    ),
+                ),
                 _ if SECTIONS.contains(&written.as_str()) => (
                     "is a section, not a key",
                     format!("write a line [{written}] and its keys below it"),
                 ),
                 DeValue::Table(_) => ("unknown section", keys::section_remedy(&written)),
+                DeValue::Array(array) if has_sections(&array) => {
+                    ("unknown section", keys::section_remedy(&written))
+                }
                 _ => match keys::dead_key(name) {
                     Some(remedy) => (
                         "is a key that openHAB's add-on has not had for years",
@@ -190,6 +242,37 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Each of the sections of one name has keys of its own.
+    fn walk_list(&mut self, section: &str, array: DeArray<'a>, faults: &mut Vec<ConfigError>) {
+        for element in array {
+            let line = line_of(self.text, element.span().start);
+            let DeValue::Table(table) = element.into_inner() else {
+                faults.push(ConfigError {
+                    file: self.file.to_owned(),
+                    line: Some(line),
+                    key: Some(section.to_owned()),
+                    what: "is a section, not a list".to_owned(),
+                    remedy: format!(
+                        "write a line {} and its keys below it",
+                        keys::heading(section)
+                    ),
+                    next: None,
+                });
+                continue;
+            };
+            let others = std::mem::take(&mut self.entries);
+            self.walk(section, table, faults);
+            let mut entries = std::mem::replace(&mut self.entries, others);
+            entries.sort_by_key(|entry| entry.line);
+            self.tables.push(Table {
+                section: section.to_owned(),
+                line,
+                entries,
+            });
+        }
+        self.tables.sort_by_key(|table| table.line);
+    }
+
     fn find_doubles(&self, faults: &mut Vec<ConfigError>) {
         for (at, entry) in self.entries.iter().enumerate() {
             let before = &self.entries[..at];
@@ -205,6 +288,12 @@ impl<'a> Document<'a> {
             }
         }
     }
+}
+
+/// Whether it is written as `[[section]]`.
+fn has_sections(array: &DeArray<'_>) -> bool {
+    let first = array.iter().next();
+    first.is_some_and(|first| matches!(first.get_ref(), DeValue::Table(_)))
 }
 
 fn syntax_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {

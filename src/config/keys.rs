@@ -58,7 +58,7 @@ const fn formerly(key: ConfigKey, alias: &'static str) -> ConfigKey {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [ConfigKey; 33] = [
+pub(super) const KEYS: [ConfigKey; 39] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -83,6 +83,10 @@ pub(super) const KEYS: [ConfigKey; 33] = [
     unset("sync.device_name", r#""gateway""#),
     key("sync.conflict", r#""keep-both""#),
     key("sync.upload_on_reset", "true"),
+    unset("sync.max_file_size", r#""100 MiB""#),
+    key("sync.deletes", r#""propagate""#),
+    unset("sync.pace.match", r#""/logs/*.log""#),
+    unset("sync.pace.every", r#""6h""#),
     key("sync.guard.max_delete_count", "2"),
     key("sync.guard.max_delete_share", "0.5"),
     formerly(
@@ -102,6 +106,8 @@ pub(super) const KEYS: [ConfigKey; 33] = [
     unset("network.proxy", r#""http://proxy.lan:3128""#),
     unset("network.ca_file", r#""/etc/ssl/own-ca.pem""#),
     key("network.upload_chunk_mib", "32"),
+    unset("network.upload_limit", r#""500 KiB/s""#),
+    unset("network.download_limit", r#""2 MiB/s""#),
     key("endpoints.api", r#""https://api.dropboxapi.com""#),
     key("endpoints.content", r#""https://content.dropboxapi.com""#),
     key("endpoints.notify", r#""https://notify.dropboxapi.com""#),
@@ -141,6 +147,17 @@ pub(super) const SECTIONS: [&str; 8] = [
     "state",
 ];
 
+/// Sections that may be there any number of times, each with two brackets around its name.
+pub(super) const LISTS: [&str; 1] = ["sync.pace"];
+
+/// The line that begins a section.
+pub(super) fn heading(section: &str) -> String {
+    match LISTS.contains(&section) {
+        true => format!("[[{section}]]"),
+        false => format!("[{section}]"),
+    }
+}
+
 /// The key that `name` stands for in `section` (`""` is the top level).
 pub(super) fn known(section: &str, name: &str) -> Option<&'static ConfigKey> {
     KEYS.iter()
@@ -162,7 +179,7 @@ pub(super) fn dead_key(name: &str) -> Option<&'static str> {
 /// What to write instead of the unknown `name` in `section`.
 pub(super) fn remedy(section: &str, name: &str) -> String {
     if let Some(key) = KEYS.iter().find(|key| key.name() == name) {
-        return format!("{name} belongs to the section [{}]", key.section());
+        return format!("{name} belongs to the section {}", heading(key.section()));
     }
     let nearest = KEYS
         .iter()
@@ -177,7 +194,7 @@ pub(super) fn remedy(section: &str, name: &str) -> String {
     match nearest {
         Some((distance, elsewhere, near, key)) if distance <= (near.len() / 2).min(3) => {
             let place = if elsewhere {
-                format!(" in [{}]", key.section())
+                format!(" in {}", heading(key.section()))
             } else {
                 String::new()
             };
@@ -188,7 +205,7 @@ pub(super) fn remedy(section: &str, name: &str) -> String {
             let names: Vec<_> = KEYS.iter().filter(of).map(ConfigKey::name).collect();
             match names.is_empty() {
                 true => format!("keys belong into a section: [{}]", SECTIONS.join("], [")),
-                false => format!("the keys of [{section}] are {}", names.join(", ")),
+                false => format!("the keys of {} are {}", heading(section), names.join(", ")),
             }
         }
     }
@@ -199,6 +216,7 @@ pub(super) fn section_remedy(path: &str) -> String {
     let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
     let nearest = SECTIONS
         .into_iter()
+        .chain(LISTS)
         .map(|known| {
             (
                 distance(path, known).min(distance(path, last(known))),
@@ -207,7 +225,7 @@ pub(super) fn section_remedy(path: &str) -> String {
         })
         .min();
     match nearest {
-        Some((distance, near)) if distance <= 2 => format!("did you mean [{near}]?"),
+        Some((distance, near)) if distance <= 2 => format!("did you mean {}?", heading(near)),
         _ => format!("the sections are [{}]", SECTIONS.join("], [")),
     }
 }

@@ -56,6 +56,16 @@ impl Directions {
     }
 }
 
+/// What becomes in Dropbox of what was deleted here (`[sync] deletes`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletePolicy {
+    /// It is deleted there as well.
+    #[default]
+    Propagate,
+    /// It stays there, and so does its base: what comes back under its name is an edit of it.
+    Keep,
+}
+
 /// What both sides last agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BaseKind {
@@ -105,6 +115,8 @@ pub struct Facts {
     /// A first run or a reset is due and this path may go up: a local file or folder without base
     /// that Dropbox lacks is uploaded once, whatever the mode.
     pub reset_upload: bool,
+    /// What becomes in Dropbox of what was deleted here.
+    pub deletes: DeletePolicy,
 }
 
 /// The version in Dropbox that an upload replaces.
@@ -187,6 +199,17 @@ impl Action {
 
 /// Decides what to do about one path.
 pub fn decide(facts: Facts) -> Action {
+    match (facts.deletes, decide_deletes(facts)) {
+        (DeletePolicy::Keep, Action::DeleteRemote) if facts.local == Side::Gone => Action::Nothing,
+        // It would have to make way for what is here now.
+        (DeletePolicy::Keep, Action::DeleteRemote) => Action::Report(Note::FileMeetsFolder),
+        (DeletePolicy::Keep, Action::Report(Note::EditedInDropbox)) => Action::Nothing,
+        (DeletePolicy::Propagate | DeletePolicy::Keep, action) => action,
+    }
+}
+
+/// The same where deletes travel like all else.
+fn decide_deletes(facts: Facts) -> Action {
     match facts.base {
         BaseKind::None if facts.reset_upload && facts.remote == Side::Gone => {
             decide_reset(facts.local)
@@ -337,6 +360,7 @@ mod tests {
             remote,
             equal: false,
             reset_upload: false,
+            deletes: DeletePolicy::Propagate,
         })
     }
 
@@ -406,6 +430,7 @@ mod tests {
                 remote,
                 equal,
                 reset_upload,
+                deletes: DeletePolicy::Propagate,
             })
         };
         let file = File(Edited);
@@ -455,6 +480,7 @@ mod tests {
                                 remote,
                                 equal,
                                 reset_upload,
+                                deletes: DeletePolicy::Propagate,
                             })
                         })
                     })
@@ -484,6 +510,23 @@ mod tests {
                 BaseKind::Folder | BaseKind::None => victim == Folder,
             };
             assert!(unchanged, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_deleted_nowhere_and_all_else_is_decided_as_ever() {
+        for facts in every_fact() {
+            let deletes = DeletePolicy::Keep;
+            let kept = decide(Facts { deletes, ..facts });
+            match (decide(facts), facts.local) {
+                (DeleteRemote, Gone) | (Report(Note::EditedInDropbox), _) => {
+                    assert_eq!(kept, Nothing, "{facts:?}");
+                }
+                (DeleteRemote, _) => {
+                    assert_eq!(kept, Report(Note::FileMeetsFolder), "{facts:?}");
+                }
+                (action, _) => assert_eq!(kept, action, "{facts:?}"),
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
-use crate::core::decide::{Direction, Mode, Side};
+use crate::core::decide::{DeletePolicy, Direction, Mode, Side};
 use crate::core::filter::FilterAllows;
 use crate::core::guard::Approvals;
 use crate::core::invocation::Invocation;
@@ -319,6 +319,15 @@ impl<'a> Context<'a> {
     /// Whether this pass brings down what Dropbox has changed.
     pub(crate) fn brings_down(&self) -> bool {
         self.options.down && self.options.mode != Mode::LocalToDropbox
+    }
+
+    /// What becomes in Dropbox of what was deleted here. A pass that only brings down deletes
+    /// nothing there, and brings it back.
+    pub(crate) fn deletes(&self) -> DeletePolicy {
+        match self.options.mode {
+            Mode::LocalToDropbox => self.env.config.sync.deletes,
+            Mode::DropboxToLocal | Mode::Bidirectional => DeletePolicy::Propagate,
+        }
     }
 
     /// Nothing at or below this path is looked at, in either of its spellings: in Dropbox and here.

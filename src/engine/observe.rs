@@ -1,7 +1,7 @@
 //! One item looked at: what of it differs from its base, and what follows. Nothing is done here.
 
 use crate::core::content_hash::ContentHash;
-use crate::core::decide::{Action, Content, Directions, Facts, Side, decide};
+use crate::core::decide::{Action, Content, DeletePolicy, Directions, Facts, Side, decide};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
 use crate::engine::stable_read::{self, Unread};
@@ -10,6 +10,15 @@ use crate::io::stat::Stamp;
 
 /// What is to be done about an item.
 pub(crate) fn decision(cx: &Context<'_>, item: &Item, observed: &Observed) -> Action {
+    decision_with(cx, item, observed, cx.deletes())
+}
+
+fn decision_with(
+    cx: &Context<'_>,
+    item: &Item,
+    observed: &Observed,
+    deletes: DeletePolicy,
+) -> Action {
     let sync = &cx.env.config.sync;
     let allows = cx.allows(item);
     decide(Facts {
@@ -19,13 +28,16 @@ pub(crate) fn decision(cx: &Context<'_>, item: &Item, observed: &Observed) -> Ac
         remote: item.row.remote_side(),
         equal: equal(item, observed),
         reset_upload: cx.reset_due && cx.options.up && allows.up && sync.upload_on_reset,
+        deletes,
     })
 }
 
-/// What is to be done about a path, if it can be told.
+/// What is to be done about a path that may be the old name of something, if it can be told. What
+/// is gone of a rename is kept nowhere.
 pub(crate) fn plan_for(cx: &Context<'_>, item: &Item) -> Option<(Action, Observed)> {
     let observed = observe(cx, item).ok()?;
-    Some((decision(cx, item, &observed), observed))
+    let action = decision_with(cx, item, &observed, DeletePolicy::Propagate);
+    Some((action, observed))
 }
 
 /// Tells a file from its base, reading it only where the stamp does not hold or where only

@@ -17,6 +17,7 @@ fn facts(directions: Directions, base: BaseKind, local: Side, remote: Side) -> F
         remote,
         equal: false,
         reset_upload: false,
+        deletes: DeletePolicy::Propagate,
     }
 }
 
@@ -91,6 +92,33 @@ fn equal_files_are_adopted_whatever_the_base_and_the_flow() {
                 assert_eq!(decide(facts), Adopt, "{facts:?}");
             }
         }
+    }
+}
+
+/// `deletes = "keep"`, where changes only go up: the name that returns is an edit of the base.
+#[test]
+fn what_was_deleted_here_is_kept_in_dropbox_and_its_base_stays() {
+    let meets = Report(Note::FileMeetsFolder);
+    for (base, local, remote, expected) in [
+        (BaseKind::File, Gone, SAME, Nothing),
+        (BaseKind::File, Gone, EDITED, Nothing),
+        (BaseKind::File, Gone, Gone, Forget),
+        (BaseKind::File, Gone, Folder, Nothing),
+        (BaseKind::File, EDITED, SAME, UploadOver(Replaces::Base)),
+        (BaseKind::File, EDITED, EDITED, UploadOver(Replaces::Seen)),
+        (BaseKind::File, SAME, Gone, UploadNew),
+        (BaseKind::File, Folder, SAME, meets),
+        (BaseKind::Folder, Gone, Folder, Nothing),
+        (BaseKind::Folder, Gone, Gone, Forget),
+        (BaseKind::Folder, Gone, EDITED, Nothing),
+        (BaseKind::Folder, EDITED, Folder, meets),
+        (BaseKind::None, Gone, EDITED, Nothing),
+    ] {
+        let facts = Facts {
+            deletes: DeletePolicy::Keep,
+            ..facts(Directions::Up, base, local, remote)
+        };
+        assert_eq!(decide(facts), expected, "{facts:?}");
     }
 }
 
