@@ -24,7 +24,7 @@ use crate::io::env;
 use crate::io::host::{Host, RealHost};
 use crate::io::proxy_text;
 use crate::logging::{self, WATCHER};
-use crate::report::{CLEAR_LINE, Counts, Problem, Report, ReportKind, counted};
+use crate::report::{CLEAR_LINE, Counts, Problem, Report, ReportKind, Skipped, Traffic, counted};
 use crate::words::visible_json;
 
 /// Version of the `--json` envelope.
@@ -214,6 +214,8 @@ struct CommandOutcome {
     dry_run: bool,
     result: Result<ExitCode>,
     counts: Counts,
+    bytes: Traffic,
+    skipped: Skipped,
     problems: Vec<Problem>,
     conflicts: Vec<String>,
     plan: Vec<String>,
@@ -242,6 +244,8 @@ impl CommandOutcome {
             result,
             answer: None,
             counts: Counts::default(),
+            bytes: Traffic::default(),
+            skipped: Skipped::default(),
             problems: Vec::new(),
             conflicts: Vec::new(),
             plan: Vec::new(),
@@ -389,6 +393,8 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         dry_run: options.dry_run,
         result,
         counts: report.counts(),
+        bytes: report.bytes(),
+        skipped: report.skipped(),
         problems: report.problems(),
         conflicts: report.conflicts(),
         plan: report.plan(),
@@ -437,6 +443,9 @@ struct Envelope<'a> {
     exit_code: u8,
     error: Option<EnvelopeError<'a>>,
     counts: Counts,
+    skipped: Skipped,
+    bytes_up: u64,
+    bytes_down: u64,
     problems: &'a [Problem],
     conflicts: &'a [String],
     plan: &'a [String],
@@ -475,6 +484,9 @@ fn print_json(outcome: &CommandOutcome, exit: ExitCode) {
         exit_code: exit as u8,
         error,
         counts: outcome.counts,
+        skipped: outcome.skipped,
+        bytes_up: outcome.bytes.up,
+        bytes_down: outcome.bytes.down,
         problems: &outcome.problems,
         conflicts: &outcome.conflicts,
         plan: &outcome.plan,

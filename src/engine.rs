@@ -51,6 +51,7 @@ use crate::io::disk::{Disk, Disks, Lock};
 use crate::io::env;
 use crate::io::host::Host;
 use crate::io::http::Http;
+use crate::io::throttle::Throttle;
 use crate::logging::old_generation;
 use crate::report::{Report, counted};
 
@@ -168,8 +169,7 @@ fn attempt(
     let files = state.map(|disk| token_files(disk, &state_dir, config));
     let keeper = files.as_ref().filter(|_| !options.dry_run);
     let credential = credential(config, files.as_ref(), keeper, host)?;
-    tell_openhabs_defaults(config, stored.as_ref());
-    tell_other_configurations(config);
+    tell_of_the_configuration(config, stored.as_ref());
     let disk = disk?;
     let index = match (stored, keeper) {
         (Some(index), Some(_)) => carried_over(index)?,
@@ -181,7 +181,8 @@ fn attempt(
     let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some())
         .called(&config.invocation);
     let deadline = Deadline::within(host, options.max_time);
-    let api = Api::new(seams.http, host, &deadline, access);
+    let throttle = Throttle::of(&config.network, host);
+    let api = Api::new(seams.http, host, &deadline, access).throttled(&throttle);
     let identity = identity(config, files.as_ref(), keeper, &api)?;
     let env = Env {
         config,
@@ -216,6 +217,12 @@ fn forget_what_has_moved(api: &Api<'_>, keeper: Option<&TokenFiles<'_>>) -> Resu
 
 fn token_files<'a>(disk: &'a dyn Disk, dir: &Path, config: &Config) -> TokenFiles<'a> {
     TokenFiles::new(disk, dir.display().to_string()).called(&config.invocation)
+}
+
+/// What of the configuration is better known before anything travels.
+fn tell_of_the_configuration(config: &Config, stored: Option<&Index>) {
+    tell_openhabs_defaults(config, stored);
+    tell_other_configurations(config);
 }
 
 /// Before a first pass transfers anything: openHAB's add-on had filters where none were written.

@@ -8,6 +8,7 @@
 //! | `entry` | one row per key; `rkind` 0 means that Dropbox holds what the base holds |
 //! | `staged` | entries of an unfinished full listing, in order of arrival |
 //! | `refusal` | what could not be done, and why; empty nearly always |
+//! | `sending` | when files that have a pace, or might need one, were last sent; made when needed |
 //! | `meta` | what all of this belongs to, and what is still due |
 //!
 //! Every row carries a checksum. A row that fails it counts as no base and as an unknown remote,
@@ -29,6 +30,7 @@ mod row;
 mod rows;
 mod schema;
 mod search;
+mod sendings;
 mod summary;
 mod totals;
 mod transaction;
@@ -50,6 +52,7 @@ pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::{DirPath, HeldBy};
 pub use search::{SubtreeTotals, mounts};
+pub use sendings::SentFiles;
 pub use summary::RowSummary;
 
 use crate::config::exposure;

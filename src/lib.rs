@@ -170,7 +170,8 @@
 //! - `index::meta`: what the index belongs to, and what is still due, by name.
 //! - `index::totals`: how many rows there are, so that lost ones show. `index::transaction`: what
 //!   is committed, and counted.
-//! - `index::refusals`: what could not be done, kept from pass to pass.
+//! - `index::refusals`: what could not be done, kept from pass to pass. `index::sendings`: when a
+//!   file was last sent.
 //! - `index::carry_over`: an index of an older format becomes one of this.
 //! - `index::listing`: what Dropbox tells, as changes or staged. `index::folder_walk`: how far a
 //!   listing has come that comes folder by folder. `index::merge`: a complete listing
@@ -196,9 +197,10 @@
 //!   do what with a file of it. `io::way`: how root comes to a content dir, and `io::file_ids`: as
 //!   whom it works there.
 //! - [`io::http`]: one request, one answer. `io::real_http`: the network itself.
-//!   [`io::limited_body`]: a body has to get on. `io::interruptible`: a wait that ends in time, and
-//!   that a wake-up can end. `io::addresses`: one address of a host after the other. `io::proxy`:
-//!   the proxy, of the configuration or the environment.
+//!   [`io::limited_body`]: a body has to get on. [`io::throttle`]: how fast contents travel.
+//!   `io::interruptible`: a wait that ends in time, and that a wake-up can end. `io::addresses`:
+//!   one address of a host after the other. `io::proxy`: the proxy, of the configuration or the
+//!   environment.
 //! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:
 //!   what the process is told about itself. [`io::systemd`]: what the service manager is told.
 //!   [`io::time_zone`]: the time zone of the gateway.

@@ -16,7 +16,7 @@ use serde::Serialize;
 mod lines;
 pub use crate::words::{counted, grouped, in_brackets, printable, size_text, visible};
 
-use lines::{Lines, Whole};
+use lines::{Lines, SAID_MAX, Whole};
 
 /// Something that was done, or would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,8 @@ pub struct Counts {
     pub conflicts: u64,
     /// Files found equal on both sides without a transfer.
     pub adopted: u64,
-    /// Paths left for the next pass because they changed meanwhile.
+    /// Paths left for the next pass because they changed meanwhile, and files that wait for their
+    /// pace.
     pub deferred: u64,
 }
 
@@ -94,6 +95,23 @@ impl Counts {
             + self.folders_made
             + self.conflicts
     }
+}
+
+/// Traffic of the contents of files that travelled, those in vain included; in a dry run those that
+/// would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// To Dropbox.
+    pub up: u64,
+    /// From Dropbox.
+    pub down: u64,
+}
+
+/// How many files are left out by a rule of ours, whatever becomes of them on either side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Larger than `sync.max_file_size`.
+    pub too_large: u64,
 }
 
 /// One path that could not be handled; the pass went on.
@@ -170,6 +188,11 @@ pub struct Report {
     is_again: Cell<bool>,
     plan: RefCell<Vec<String>>,
     counts: Cell<Counts>,
+    bytes: Cell<Traffic>,
+    skipped: Cell<Skipped>,
+    /// Of what is left for the next pass, the files that wait for their pace.
+    paced: Cell<u64>,
+    advice: RefCell<Vec<String>>,
     problems: RefCell<BTreeMap<String, String>>,
     conflicts: RefCell<Vec<String>>,
     held: RefCell<HeldDeletes>,
@@ -195,6 +218,10 @@ impl Report {
             is_again: Cell::default(),
             plan: RefCell::default(),
             counts: Cell::default(),
+            bytes: Cell::default(),
+            skipped: Cell::default(),
+            paced: Cell::default(),
+            advice: RefCell::default(),
             problems: RefCell::default(),
             conflicts: RefCell::default(),
             held: RefCell::default(),
@@ -304,6 +331,60 @@ impl Report {
         let line = format!("left for the next run: {path}: {why}");
         let kind = format!("left for the next run: {why}");
         self.lines.say(Level::Info, Whole::Verbose, &kind, &line);
+    }
+
+    /// A file changed, and is not sent before `pace` lets it: that is as it was asked for.
+    pub fn waits(&self, path: &str, pace: &str) {
+        self.count(|counts| counts.deferred += 1);
+        self.paced.set(self.paced.get() + 1);
+        let kind = "waits for its pace (sync.pace)";
+        let line = format!("{}: {kind}: {pace}", printable(path));
+        self.lines.say(Level::Info, Whole::Verbose, kind, &line);
+    }
+
+    /// How many files wait for their pace: no reason for another pass.
+    pub fn paced(&self) -> u64 {
+        self.paced.get()
+    }
+
+    /// Something that a person may want to change in the configuration: what, and the lines to
+    /// write there. LIMIT: so many are told as lines of a kind are.
+    pub fn advise(&self, what: &str, lines: &str) {
+        let mut advice = self.advice.borrow_mut();
+        if (advice.len() as u64) < SAID_MAX {
+            let indented = lines.replace('\n', "\n  ");
+            log::warn!("{what}:\n  {indented}");
+            advice.push(format!("{what}:\n{lines}"));
+        }
+    }
+
+    /// What was advised.
+    pub fn advice(&self) -> Vec<String> {
+        self.advice.borrow().clone()
+    }
+
+    /// So many bytes of contents went up and came down, or would.
+    pub fn travelled(&self, up: u64, down: u64) {
+        let before = self.bytes.get();
+        self.bytes.set(Traffic {
+            up: before.up.saturating_add(up),
+            down: before.down.saturating_add(down),
+        });
+    }
+
+    /// How many bytes so far.
+    pub fn bytes(&self) -> Traffic {
+        self.bytes.get()
+    }
+
+    /// What was left out in this pass.
+    pub fn skip(&self, skipped: Skipped) {
+        self.skipped.set(skipped);
+    }
+
+    /// How much is left out.
+    pub fn skipped(&self) -> Skipped {
+        self.skipped.get()
     }
 
     /// A path could not be handled. The first that is said of a path counts. Other names in the
@@ -422,14 +503,21 @@ impl Report {
             (counts.conflicts, "conflict", "conflicts"),
             (counts.adopted, "already equal", "already equal"),
             (
-                counts.deferred,
+                counts.deferred.saturating_sub(self.paced()),
                 "left for the next run",
                 "left for the next run",
             ),
+            (self.paced(), "waits for its pace", "wait for their pace"),
             (problems as u64, "with a problem", "with problems"),
         ] {
             if count > 0 {
                 parts.push(counted(count, one, many));
+            }
+        }
+        let Traffic { up, down } = self.bytes.get();
+        for (bytes, done) in [(up, "sent"), (down, "received")] {
+            if bytes > 0 {
+                parts.push(format!("{} {done}", size_text(bytes)));
             }
         }
         if counts.changes() == 0 && problems == 0 && parts.is_empty() {

@@ -58,14 +58,19 @@ impl Sendings {
         every_s.checked_sub(since).filter(|left| *left > 0)
     }
 
+    /// Those of this day, as far as they are of it.
+    #[must_use]
+    pub fn of_day(&self, now_s: i64) -> Sendings {
+        match now_s.div_euclid(DAY_S) == self.last_s.div_euclid(DAY_S) {
+            true => *self,
+            false => Sendings::default(),
+        }
+    }
+
     /// The same after another sending.
+    #[must_use]
     pub fn with(&self, now_s: i64, bytes: u64) -> Sendings {
-        let is_same_day = now_s.div_euclid(DAY_S) == self.last_s.div_euclid(DAY_S);
-        let before = if is_same_day {
-            *self
-        } else {
-            Sendings::default()
-        };
+        let before = self.of_day(now_s);
         Sendings {
             last_s: now_s,
             times: before.times.saturating_add(1),

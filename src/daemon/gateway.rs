@@ -310,7 +310,7 @@ impl Driver for Gateway {
             Err(_) => Ended::Left { progress },
             // Dropbox has told of it, and does not tell again.
             Ok(code) if is_pushed(&self.config) && code != ExitCode::Ok => Ended::Left { progress },
-            Ok(_) if report.counts().deferred > 0 => Ended::Left { progress },
+            Ok(_) if report.counts().deferred > report.paced() => Ended::Left { progress },
             Ok(_) => Ended::Done,
         }
     }

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::io::deadline::Deadline;
 use crate::io::host::Host;
 use crate::io::http::{Body, Endpoint, Http};
-use crate::io::limited_body::{BodyLimits, LimitedBody};
+use crate::io::limited_body::LimitedBody;
 
 /// Most entries of a page, try by try: a listing that fails is asked for in smaller pages.
 const PAGE_LIMITS: [u32; 4] = [2000, 2000, 500, PAGE_LIMIT_LEAST];
@@ -310,7 +310,7 @@ impl<'a> Api<'a> {
             Ok(Download {
                 metadata,
                 resumed,
-                body: self.limited(response.body, BodyLimits::CONTENT),
+                body: self.content(response.body),
             })
         })
     }
@@ -326,7 +326,7 @@ impl<'a> Api<'a> {
             let headers = vec![("dropbox-api-arg", argument.clone())];
             let path = "/2/files/download_zip";
             match self.once(Endpoint::Content, path, headers, Body::Empty) {
-                Ok(response) => Ok(Some(self.limited(response.body, BodyLimits::CONTENT))),
+                Ok(response) => Ok(Some(self.content(response.body))),
                 Err(
                     Failure::Unreachable(text) | Failure::Broken(text) | Failure::ServerError(text),
                 ) => {

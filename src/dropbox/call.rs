@@ -8,6 +8,7 @@ use std::io::{ErrorKind::TimedOut, Read};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::core::decide::Direction;
 use crate::core::remote::{Namespaces, PathRoot};
 use crate::dropbox::auth::{self, OAuthRefusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
@@ -20,6 +21,7 @@ use crate::io::deadline::Deadline;
 use crate::io::host::Host;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
 use crate::io::limited_body::{BodyLimits, LimitedBody};
+use crate::io::throttle::{Throttle, ThrottledBytes};
 
 /// LIMIT: longest answer that is read into memory, in bytes (listings and downloads are streamed):
 /// that of a batch has up to a thousand entries with two paths each. One that is longer counts as
@@ -78,6 +80,8 @@ pub struct Api<'a> {
     host: &'a dyn Host,
     pub(super) deadline: &'a Deadline<'a>,
     pub(super) access: AccessTokens<'a>,
+    /// How fast contents travel.
+    throttle: Option<&'a Throttle<'a>>,
     retry: Retry<'a>,
     /// Where paths begin, and the namespaces of the account as far as they are known.
     pub(super) root: Cell<PathRoot>,
@@ -104,12 +108,34 @@ impl<'a> Api<'a> {
             host,
             deadline,
             access,
+            throttle: None,
             retry: Retry::new(host, deadline),
             root: Cell::default(),
             namespaces: RefCell::default(),
             unknown: RefCell::default(),
             has_moved: Cell::new(false),
         }
+    }
+
+    /// The same, with contents that travel as fast as `throttle` lets them.
+    #[must_use]
+    pub fn throttled(self, throttle: &'a Throttle<'a>) -> Api<'a> {
+        Api {
+            throttle: Some(throttle),
+            ..self
+        }
+    }
+
+    /// The bytes that one call had better send at most where the pass has an end, if what goes up
+    /// is limited.
+    pub fn call_bytes(&self) -> Option<u64> {
+        self.throttle?.call_bytes(Direction::Up)
+    }
+
+    /// Bytes of contents that have travelled so far, those in vain included.
+    pub fn bytes(&self, direction: Direction) -> u64 {
+        self.throttle
+            .map_or(0, |throttle| throttle.bytes(direction))
     }
 
     /// From now on paths begin in this space of the account.
@@ -176,7 +202,12 @@ impl<'a> Api<'a> {
                 ("content-type", "application/octet-stream".to_owned()),
             ];
             let len = bytes.len();
-            let reader = bytes.rewind().map_err(Failure::Local)?;
+            let mut sending = ThrottledBytes {
+                throttle: self.throttle,
+                bytes: bytes.rewind().map_err(Failure::Local)?,
+                deadline: self.deadline,
+            };
+            let reader = &mut sending;
             let body = Body::Stream { len, reader };
             let answer = self.once(Endpoint::Content, &format!("/2/{route}"), headers, body);
             if let Some(error) = bytes.failure() {
@@ -217,6 +248,15 @@ impl<'a> Api<'a> {
     /// The body of an answer: there is no other way to one.
     pub(super) fn limited(&self, body: Box<dyn Read>, limits: BodyLimits) -> LimitedBody<'a> {
         LimitedBody::new(body, limits, self.host, Some(self.deadline))
+    }
+
+    /// The same of files.
+    pub(super) fn content(&self, body: Box<dyn Read>) -> LimitedBody<'a> {
+        let body = self.limited(body, BodyLimits::CONTENT);
+        match self.throttle {
+            Some(throttle) => body.throttled(throttle),
+            None => body,
+        }
     }
 
     pub(super) fn run<T>(&self, attempt: &mut dyn FnMut() -> Result<T, Failure>) -> Call<T> {

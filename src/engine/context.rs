@@ -16,6 +16,7 @@ use crate::core::filter::FilterAllows;
 use crate::core::guard::Approvals;
 use crate::core::invocation::Invocation;
 use crate::core::own_names::Instance;
+use crate::core::pace::{DAY_S, Sendings, lines_for};
 use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
@@ -25,13 +26,16 @@ use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
 use crate::engine::under_way::UnderWay;
 use crate::error::{Error, Result};
-use crate::index::{Base, BaseFile, HeldState, Index, Meta, PassTables, Reason, Row};
+use crate::index::{Base, BaseFile, HeldState, Index, Meta, PassTables, Reason, Row, SentFiles};
 use crate::io::deadline::Deadline;
 use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
 use crate::io::stat::{FolderRights, Kind, Rights, Stamp, Status};
-use crate::report::Report;
+use crate::report::{Report, counted, grouped, printable, size_text};
 
+/// Bytes of a file below which its sendings are not written down unless it has a pace: to come to
+/// 100 MB in a day it would have to be sent every four minutes.
+const SENDING_LEAST: u64 = 256 << 10;
 /// Rows settled in one transaction.
 const SETTLES_AT_ONCE: usize = 256;
 /// Paths in a row for which Dropbox may have a server error before the step of the pass ends.
@@ -170,6 +174,10 @@ pub struct Context<'a> {
     pub committed: u64,
     /// Rows that wait to be settled together.
     settles: Vec<Row>,
+    /// What was sent, to be written down with what it settles.
+    sendings: Vec<(Key, Sendings)>,
+    /// Sendings that nobody asks for any more are forgotten by now.
+    has_forgotten_sendings: bool,
     /// Deletes of these directions wait for a person's word.
     halted: BTreeSet<Direction>,
 }
@@ -210,6 +218,8 @@ impl<'a> Context<'a> {
             ),
             committed: 0,
             settles: Vec::new(),
+            sendings: Vec::new(),
+            has_forgotten_sendings: false,
             halted: BTreeSet::new(),
         })
     }
@@ -340,9 +350,92 @@ impl<'a> Context<'a> {
     }
 
     /// Which way an item may travel as far as the filters are concerned.
-    pub(crate) fn allows(&self, item: &Item) -> FilterAllows {
+    pub(crate) fn filters_allow(&self, item: &Item) -> FilterAllows {
         let filter = &self.env.config.sync.filter;
         filter.allows_both(&item.display_path, &item.local_spelling())
+    }
+
+    /// The same as far as all our rules are: where either side has a file that is too large, the
+    /// path is left alone on both.
+    pub(crate) fn allows(&self, item: &Item) -> FilterAllows {
+        match self.has_too_large(item) {
+            true => FilterAllows {
+                up: false,
+                down: false,
+            },
+            false => self.filters_allow(item),
+        }
+    }
+
+    /// Whether files of this size, in bytes, are left out.
+    pub(crate) fn is_too_large(&self, size: u64) -> bool {
+        let most = self.env.config.sync.max_file_size;
+        most.is_some_and(|most| size > most)
+    }
+
+    /// Whether either side has a file that is left out for its size.
+    pub(crate) fn has_too_large(&self, item: &Item) -> bool {
+        self.env.config.sync.max_file_size.is_some()
+            && (matches!(item.local, Local::File(status) if self.is_too_large(status.stamp.size))
+                || item
+                    .row
+                    .remote_file()
+                    .is_some_and(|file| self.is_too_large(file.size)))
+    }
+
+    /// How long a changed file is not sent again, if it has a pace that says so.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn waits_for_pace(
+        &self,
+        key: &Key,
+        display_path: &str,
+        local_path: &str,
+    ) -> Result<Option<String>> {
+        let paces = &self.env.config.sync.paces;
+        let Some(every_s) = paces.of(display_path, local_path) else {
+            return Ok(None);
+        };
+        let sendings = SentFiles(self.env.index).of(key)?;
+        let left_s = sendings.and_then(|sendings| sendings.left_s(self.now_s(), every_s));
+        Ok(left_s.map(|left_s| {
+            let minutes = counted(left_s.div_ceil(60), "minute", "minutes");
+            format!("sent in {minutes} at the earliest")
+        }))
+    }
+
+    /// A file was sent, with so many bytes. Written down is what a pace asks for, and what is so
+    /// large that its owner may want one.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn note_sending(&mut self, item: &Item, bytes: u64) -> Result<()> {
+        let sync = &self.env.config.sync;
+        let (path, key) = (&item.display_path, &item.row.key);
+        let is_paced = sync.paces.of(path, &item.local_spelling()).is_some();
+        if !is_paced && bytes < SENDING_LEAST {
+            return Ok(());
+        }
+        let now_s = self.now_s();
+        let before = SentFiles(self.env.index)
+            .of(key)?
+            .unwrap_or_default()
+            .of_day(now_s);
+        let sendings = before.with(now_s, bytes);
+        if sendings.is_often() && !before.is_often() && !is_paced {
+            let what = format!(
+                "{}: {} of it were sent today, in {} goes; to send it less often, write these \
+                 lines into {}",
+                printable(path),
+                size_text(sendings.bytes),
+                grouped(sendings.times),
+                self.env.config.path.display()
+            );
+            self.env.report.advise(&what, &lines_for(path));
+        }
+        self.sendings.push((key.clone(), sendings));
+        Ok(())
     }
 
     /// Whether something that is only here may go up.
@@ -760,11 +853,30 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn flush_settles(&mut self) -> Result<()> {
-        if self.settles.is_empty() {
+        if self.settles.is_empty() && self.sendings.is_empty() {
             return Ok(());
         }
         let index = self.env.index;
         let rows = std::mem::take(&mut self.settles);
-        index.transaction(|| rows.iter().try_for_each(|row| index.put(row)))
+        let sendings = std::mem::take(&mut self.sendings);
+        let sent_files = SentFiles(index);
+        let forgets = !sendings.is_empty() && !self.has_forgotten_sendings;
+        self.has_forgotten_sendings |= forgets;
+        index.transaction(|| {
+            rows.iter().try_for_each(|row| index.put(row))?;
+            if forgets {
+                let longest = self
+                    .env
+                    .config
+                    .sync
+                    .paces
+                    .longest()
+                    .max(DAY_S.unsigned_abs());
+                sent_files.forget(self.now_s(), Duration::from_secs(longest))?;
+            }
+            sendings
+                .iter()
+                .try_for_each(|(key, sendings)| sent_files.set(key, sendings))
+        })
     }
 }

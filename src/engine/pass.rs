@@ -3,7 +3,7 @@
 //! Pull what Dropbox tells; bring it down; walk the tree and send what is local up; delete, under
 //! guard; give names that became free to what waited for them; report.
 
-use crate::core::decide::Mode;
+use crate::core::decide::{Direction, Mode};
 use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{Credential, hash_hex};
 use crate::engine::actions::Actions;
@@ -25,7 +25,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity};
 use crate::io::dirs;
 use crate::io::disk::Disk;
-use crate::report::counted;
+use crate::report::{Skipped, counted, size_text};
 
 /// Changes of ours in Dropbox above which their echo is read in the same pass.
 const DRAIN_ABOVE: u64 = 500;
@@ -88,6 +88,8 @@ pub fn run<'a>(
         }
         None => (plan(cx), Ok(())),
     };
+    env.report
+        .travelled(api.bytes(Direction::Up), api.bytes(Direction::Down));
     // A halt first; a full side before what it made fail.
     match (ended, cx.full(), concluded) {
         (Ok(Some(halt)), _, _) => return Err(halt),
@@ -191,6 +193,7 @@ fn mark_guards_passed(cx: &mut Context<'_>, halt: Option<&Error>) -> Result<()> 
 /// Says once what the walks have only counted.
 fn tell_counts(cx: &Context<'_>, survey: &Survey) {
     tell_only_in_dropbox(cx, survey.only_in_dropbox);
+    tell_too_large(cx, survey.too_large);
     if survey.state_files > 0 {
         log::info!(
             "left out because they are the sign-in or the index of another ferrybox: {}",
@@ -203,6 +206,24 @@ fn tell_counts(cx: &Context<'_>, survey: &Survey) {
             counted(survey.litter, "file", "files")
         );
     }
+}
+
+/// What does not travel for its size: told before it is missed.
+fn tell_too_large(cx: &Context<'_>, files: u64) {
+    cx.env.report.skip(Skipped { too_large: files });
+    let most = cx.env.config.sync.max_file_size;
+    let Some(most) = most.filter(|_| files > 0) else {
+        return;
+    };
+    let level = match cx.had_base && !cx.options.dry_run {
+        true => log::Level::Info,
+        false => log::Level::Warn,
+    };
+    let (count, most) = (counted(files, "file", "files"), size_text(most));
+    log::log!(
+        level,
+        "left out because larger than {most} (sync.max_file_size): {count}"
+    );
 }
 
 /// Dropbox holds no modification time before 1970, and none after 2099 is sent.

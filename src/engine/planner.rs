@@ -167,6 +167,7 @@ impl<'a> Planner<'a> {
 
     fn plan_upload(&self, cx: &mut Context<'a>, file: &PendingUpload) {
         say(cx, Change::Upload, &file.item, &file.more);
+        cx.env.report.travelled(file.observed.stamp.size, 0);
         if let Some(hash) = planned_hash(cx, &file.item, &file.observed) {
             cx.note_arrival(Direction::Up, hash);
         }
@@ -235,6 +236,7 @@ impl<'a> Actions<'a> for Planner<'a> {
             return Ok(());
         }
         say(cx, Change::Download, &item, &size);
+        cx.env.report.travelled(0, remote.size);
         if let Some(hash) = remote.hash {
             cx.note_arrival(Direction::Down, hash);
         }

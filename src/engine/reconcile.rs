@@ -1,6 +1,8 @@
 //! One item of a pass: observed, decided about, and handed to whoever acts.
 
-use crate::core::decide::{Action, Content, Direction, Directions, Note, Replaces, Side};
+use crate::core::decide::{
+    Action, Content, DeletePolicy, Direction, Directions, Note, Replaces, Side,
+};
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
@@ -35,6 +37,9 @@ pub(crate) fn visit<'a>(
     let directions = Directions::of(cx.options.mode, allows);
     if walk == Walk::All && directions != Directions::Neither {
         count(cx, actions.survey(), &item, remote);
+    }
+    if walk == Walk::All && is_left_out_for_size(cx, &item) {
+        actions.survey().too_large += 1;
     }
     if let (Local::File(status), Some(base), Remote::AsBase) =
         (&item.local, item.row.base_file(), &item.row.remote)
@@ -81,6 +86,19 @@ pub(crate) fn visit<'a>(
     match walk {
         Walk::Pending => bring_down(cx, actions, walk, action, item, observed, how),
         Walk::All => act(cx, actions, action, item, observed, how),
+    }
+}
+
+/// Whether a file is left out for its size that would travel otherwise, and is to be counted.
+fn is_left_out_for_size(cx: &Context<'_>, item: &Item) -> bool {
+    if cx.is_second_round || !cx.has_too_large(item) {
+        return false;
+    }
+    match Directions::of(cx.options.mode, cx.filters_allow(item)) {
+        Directions::Both => true,
+        Directions::Up => matches!(item.local, Local::File(_)),
+        Directions::Down => matches!(item.row.remote_side(), Side::File(_)),
+        Directions::Neither => false,
     }
 }
 
@@ -208,6 +226,13 @@ fn tell_not_downloadable(cx: &Context<'_>, walk: Walk, item: &Item) {
 fn count(cx: &mut Context<'_>, survey: &mut Survey, item: &Item, remote: Side) {
     let tally = &mut survey.tally;
     let base = item.row.base_file();
+    if let (Some(base), Local::Gone, DeletePolicy::Keep) =
+        (base, item.local, cx.env.config.sync.deletes)
+    {
+        // What Dropbox keeps of it speaks for no side, however much that comes to be.
+        cx.has_arrivals |= base.arrived_in_pass > cx.last_guarded_pass;
+        return;
+    }
     if base.is_some() {
         cx.view_is_incomplete |= item.local == Local::Unknown || remote == Side::Unknown;
     }
@@ -264,6 +289,14 @@ fn upload_over<'a>(
     observed: &Observed,
     replaces: Replaces,
 ) -> Result<()> {
+    let (key, path) = (&item.row.key, &item.display_path);
+    if let Some(pace) = cx.waits_for_pace(key, path, &item.local_spelling())? {
+        if !cx.is_second_round {
+            cx.env.report.waits(path, &pace);
+        }
+        cx.note_under_way(Direction::Up, &item);
+        return Ok(());
+    }
     let base = item.row.base_file().map(|base| base.rev.clone());
     let seen = item.row.remote_file().map(|file| file.rev);
     let (rev, more) = match replaces {

@@ -15,6 +15,8 @@ pub struct Survey {
     pub(crate) tally: Tally,
     /// Files only Dropbox has, where nothing may come down.
     pub(crate) only_in_dropbox: u64,
+    /// Files left out for their size.
+    pub(crate) too_large: u64,
     /// Files and folders left out for a name Dropbox never takes.
     pub(crate) litter: u64,
     /// Files of other instances, which hold their sign-in and their index.
@@ -71,6 +73,7 @@ impl Survey {
         self.tally.local_files += part.tally.local_files;
         self.tally.remote_files += part.tally.remote_files;
         self.only_in_dropbox += part.only_in_dropbox;
+        self.too_large += part.too_large;
     }
 
     /// Counts a file that both sides hold as the base says.

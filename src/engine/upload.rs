@@ -22,7 +22,7 @@ pub mod undecided;
 mod uploads;
 
 use folders_above::tell_blocked;
-use queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload};
+use queue::{BatchMethod, PendingUpload, batched_max, step_bytes};
 pub(crate) use uploads::Uploads;
 
 use crate::core::remote::Rev;
@@ -61,7 +61,7 @@ impl<'a> Uploads<'a> {
             }
             return Ok(false);
         }
-        Ok(self.queue.add(file, cx.env.deadline.is_set()))
+        Ok(self.queue.add(file, step_bytes(cx, self.api)))
     }
 
     /// Sends what waits in the queue.
@@ -72,7 +72,8 @@ impl<'a> Uploads<'a> {
         let mut files = std::mem::take(&mut self.queue.files);
         files.retain(|file| !self.has_no_room(cx, file));
         self.queue.bytes = 0;
-        let is_small = |file: &PendingUpload| file.observed.stamp.size <= BATCHED_FILE_MAX;
+        let most = batched_max(step_bytes(cx, self.api));
+        let is_small = |file: &PendingUpload| file.observed.stamp.size <= most;
         let (small, large): (Vec<_>, Vec<_>) = files.into_iter().partition(is_small);
         let alone = self.send_batches(cx, small)?;
         for file in alone.into_iter().chain(large) {

@@ -20,7 +20,7 @@ use lost_mounts::{has_lost_mount, tell_lost_mount};
 use queue::{DirQueue, QueuedDir};
 use special::tell_special;
 
-use crate::core::decide::Directions;
+use crate::core::decide::{DeletePolicy, Directions};
 use crate::core::filter::FilterAllows;
 use crate::core::names::{is_litter, refused_by_dropbox};
 use crate::core::path::{DisplayPath, Key, RelPath, nfc};
@@ -120,7 +120,9 @@ fn walk_dir<'a>(
         };
         let is_done = match (&known, &*found) {
             (Some(known), [found]) => is_in_step(cx, &mut in_step, &walked, known, found),
-            (Some(known), []) => stays_there(cx, &mut in_step, &walked, known),
+            (Some(known), []) => {
+                is_kept_there(cx, known) || stays_there(cx, &mut in_step, &walked, known)
+            }
             _ => false,
         };
         if is_done {
@@ -179,9 +181,20 @@ fn is_in_step(
     }
     let directions = directions_of(cx, walked, known, &found.name);
     if directions.is_some_and(|directions| directions != Directions::Neither) {
-        survey.count_in_step();
+        match known.stamp.is_some_and(|stamp| cx.is_too_large(stamp.size)) {
+            true => survey.too_large += u64::from(!cx.is_second_round),
+            false => survey.count_in_step(),
+        }
     }
     true
+}
+
+/// A file that was in step, is gone here, and is kept in Dropbox: it is counted nowhere. There may
+/// come to be many of them.
+fn is_kept_there(cx: &Context<'_>, known: &RowSummary) -> bool {
+    cx.deletes() == DeletePolicy::Keep
+        && known.stamp.is_some()
+        && known.arrived_in_pass <= cx.last_guarded_pass
 }
 
 /// A file only Dropbox has, where nothing may come down, and it is counted.

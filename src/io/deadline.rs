@@ -99,6 +99,18 @@ impl<'a> Deadline<'a> {
         Ok(())
     }
 
+    /// Waits, at most until the pass is over.
+    pub fn pause(&self, wait: Duration) {
+        self.stay(self.left().map_or(wait, |left| wait.min(left)));
+    }
+
+    /// Waits within what was begun in time and is brought to its end.
+    pub fn stay(&self, wait: Duration) {
+        if !wait.is_zero() {
+            self.host.sleep(wait);
+        }
+    }
+
     /// Begins what is of use only as a whole, if there is time; it may go on while this lives.
     ///
     /// # Errors

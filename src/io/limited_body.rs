@@ -7,8 +7,10 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
+use crate::core::decide::Direction;
 use crate::io::deadline::Deadline;
 use crate::io::host::Host;
+use crate::io::throttle::Throttle;
 
 /// Time over which the rate is measured.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -55,6 +57,8 @@ pub struct LimitedBody<'a> {
     host: &'a dyn Host,
     /// When the pass is over, if it is one that reads.
     deadline: Option<&'a Deadline<'a>>,
+    /// What its bytes may not come faster than.
+    throttle: Option<&'a Throttle<'a>>,
     waited: Duration,
     waited_in_window: Duration,
     bytes_in_window: u64,
@@ -73,9 +77,19 @@ impl<'a> LimitedBody<'a> {
             limits,
             host,
             deadline,
+            throttle: None,
             waited: Duration::ZERO,
             waited_in_window: Duration::ZERO,
             bytes_in_window: 0,
+        }
+    }
+
+    /// The same for the contents of files, which come as fast as `throttle` lets them.
+    #[must_use]
+    pub fn throttled(self, throttle: &'a Throttle<'a>) -> LimitedBody<'a> {
+        LimitedBody {
+            throttle: Some(throttle),
+            ..self
         }
     }
 
@@ -96,8 +110,12 @@ impl<'a> LimitedBody<'a> {
 
 impl Read for LimitedBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let throttle = self.throttle.zip(self.deadline);
+        let share = throttle.map_or(buffer.len(), |(throttle, _)| {
+            throttle.share(Direction::Down, buffer.len())
+        });
         let start = self.host.elapsed();
-        let count = self.body.read(buffer);
+        let count = self.body.read(&mut buffer[..share]);
         let took = self.host.elapsed().saturating_sub(start);
         let count = count?;
         if count == 0 {
@@ -110,6 +128,10 @@ impl Read for LimitedBody<'_> {
             // It gets on: no other sign of life is given for a body.
             self.host.beat();
             (self.waited_in_window, self.bytes_in_window) = (Duration::ZERO, 0);
+        }
+        if let Some((throttle, deadline)) = throttle {
+            // Our own waits are none of its slowness.
+            deadline.pause(throttle.note(Direction::Down, count));
         }
         self.check().map(|()| count)
     }

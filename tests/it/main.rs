@@ -40,6 +40,7 @@ mod idle;
 mod instants;
 mod listening;
 mod listings;
+mod manners;
 mod moves;
 mod names;
 mod reality;

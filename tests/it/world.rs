@@ -28,7 +28,7 @@ use ferrybox::io::dirs::RealDisks;
 use ferrybox::io::disk::{Disk, Disks};
 use ferrybox::io::host::Host;
 use ferrybox::io::http::{Http, HttpError, Request, Response};
-use ferrybox::report::{Counts, Report, ReportKind};
+use ferrybox::report::{Counts, Report, ReportKind, Skipped, Traffic};
 
 pub use clock::{Clock, ClockState};
 pub use crashes::COUNTS_FILE;
@@ -60,6 +60,10 @@ pub struct Outcome {
     pub error: String,
     pub problems: BTreeMap<String, String>,
     pub counts: Counts,
+    pub bytes: Traffic,
+    pub skipped: Skipped,
+    pub advice: Vec<String>,
+    pub summary: String,
     pub conflicts: Vec<String>,
     pub plan: Vec<String>,
     /// Routes called, without their leading "files/".
@@ -77,6 +81,8 @@ pub struct World {
     pub guard_keys: RefCell<String>,
     /// So many things of a kind a pass keeps in memory.
     pub kept_max: Cell<usize>,
+    /// The same for `[network]`.
+    pub network_keys: RefCell<String>,
     mode: Cell<&'static str>,
     hands: Hands,
     sim: Option<Sim>,
@@ -148,6 +154,7 @@ impl World {
             sync_keys: RefCell::default(),
             guard_keys: RefCell::default(),
             kept_max: Cell::new(kept_max()),
+            network_keys: RefCell::default(),
             mode: Cell::new(mode),
             hands,
             sim,
@@ -187,12 +194,13 @@ impl World {
     pub fn config(&self) -> Config {
         let text = format!(
             "[dropbox]\n{}\n[sync]\ncontent_dir = \"{}\"\nmode = \"{}\"\ndevice_name = \"pi\"\n{}\n\
-             [sync.guard]\n{}\n[network]\nupload_chunk_mib = 8\n[state]\ndir = \"{}\"\n",
+             [sync.guard]\n{}\n[network]\nupload_chunk_mib = 8\n{}\n[state]\ndir = \"{}\"\n",
             self.dropbox_keys.borrow(),
             self.content_dir().display(),
             self.mode.get(),
             self.sync_keys.borrow(),
             self.guard_keys.borrow(),
+            self.network_keys.borrow(),
             self.state().display(),
         );
         Config::parse(&self.temp.path().join("config.toml"), &text).unwrap()
@@ -395,6 +403,10 @@ impl World {
                 .unwrap_or_default(),
             problems,
             counts: report.counts(),
+            bytes: report.bytes(),
+            skipped: report.skipped(),
+            advice: report.advice(),
+            summary: report.summary().unwrap_or_default(),
             conflicts: report.conflicts(),
             plan: report.plan(),
             calls: calls

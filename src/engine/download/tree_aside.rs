@@ -150,6 +150,7 @@ fn is_managed(
     };
     match status.kind {
         Kind::Folder => true,
+        Kind::File if cx.is_too_large(status.stamp.size) => false,
         Kind::File => Directions::of(cx.options.mode, allows()) != Directions::Neither,
         Kind::Link | Kind::Special => false,
     }

@@ -158,7 +158,9 @@ impl OtherHalves {
                 };
                 match status.kind {
                     Kind::Folder => dirs.push(path),
-                    Kind::File if filter.allows(&shown).up => {
+                    Kind::File
+                        if filter.allows(&shown).up && !cx.is_too_large(status.stamp.size) =>
+                    {
                         let key = Key::of(shown.trim_start_matches('/'));
                         let file = FileUnderWay {
                             display_path: DisplayPath::from(shown),
@@ -230,6 +232,14 @@ fn find(cx: &Context<'_>, delete: &Delete, base: &BaseFile) -> Result<Option<Arr
 }
 
 fn tell(cx: &Context<'_>, delete: &Delete, other: &Other) {
+    if let (Direction::Up, Other::Content(new) | Other::Edited(new)) = (delete.direction, other)
+        && let Ok(Some(pace)) = cx.waits_for_pace(&new.key, &new.display_path, &new.display_path)
+    {
+        let path = &delete.item.display_path;
+        let text = format!("it is {} here now, which is {pace}", new.display_path);
+        cx.env.report.waits(path, &text);
+        return;
+    }
     let text = match (delete.direction, other) {
         (_, Other::None) => return,
         (Direction::Up, Other::Content(new) | Other::Edited(new)) => format!(

@@ -5,7 +5,7 @@
 //! refuses a batch for itself, the rest of the run does without.
 
 use super::concat::{BatchFile, ConcatReader, State};
-use super::queue::{BATCHED_FILE_MAX, BatchMethod, PendingUpload};
+use super::queue::{BatchMethod, PendingUpload, batched_max};
 use super::sent::{Sent, UploadError, verified};
 use super::uploads::Uploads;
 use crate::core::content_hash::ContentHash;
@@ -296,7 +296,10 @@ impl<'a> Uploads<'a> {
             stamp: file.stamp,
         });
         match sent.map(verified) {
-            Ok(Ok(sent)) => self.uploaded(cx, upload.item, sent, read_at_ns, &upload.more)?,
+            Ok(Ok(sent)) => {
+                cx.note_sending(&upload.item, sent.stamp.size)?;
+                self.uploaded(cx, upload.item, sent, read_at_ns, &upload.more)?;
+            }
             // Our own damaged upload is the version to replace now.
             Ok(Err(UploadError::Damaged(rev))) => {
                 upload.mode = WriteMode::Update(rev);
@@ -329,7 +332,7 @@ fn prepare(cx: &Context<'_>, upload: &PendingUpload) -> Option<(BatchFile, i128)
     let read_at_ns = cx.env.host.now_ns();
     let path = upload.item.path().ok()?;
     let status = cx.env.disk.status(&path).ok()??;
-    let is_small = status.kind == Kind::File && status.stamp.size <= BATCHED_FILE_MAX;
+    let is_small = status.kind == Kind::File && status.stamp.size <= batched_max(None);
     let file = BatchFile {
         path,
         stamp: status.stamp,

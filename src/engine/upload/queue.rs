@@ -1,6 +1,7 @@
 //! Files that wait to go up together, and how many of them may.
 
 use crate::core::remote::Rev;
+use crate::dropbox::api::Api;
 use crate::dropbox::batch::{COMMIT_LEAST, ENTRIES_MAX};
 use crate::dropbox::wire::WriteMode;
 use crate::engine::collected::FindAgain;
@@ -13,11 +14,13 @@ use crate::report::in_brackets;
 const STEP_BYTES: u64 = 4 << 20;
 /// The same in files.
 const STEP_FILES: usize = 100;
+/// Fewest bytes of a step, however little may go up in a second.
+const STEP_BYTES_LEAST: u64 = 64 << 10;
 
 /// Bytes of one batch.
 const BATCH_BYTES_MAX: u64 = 32 << 20;
 /// Largest file of a batch, in bytes: above, the round trip saved hardly counts.
-pub(super) const BATCHED_FILE_MAX: u64 = 4 << 20;
+const BATCHED_FILE_MAX: u64 = 4 << 20;
 /// Length of the argument of `append_batch`, in bytes: it travels in a header, and how long one
 /// may be is not published.
 const ARGUMENT_BYTES: usize = 7 << 10;
@@ -113,28 +116,39 @@ impl UploadQueue {
         true
     }
 
-    /// Puts a file into the queue; says whether it is full. With `steps` it is so sooner.
-    pub(super) fn add(&mut self, file: PendingUpload, steps: bool) -> bool {
+    /// Puts a file into the queue; says whether it is full: with `step` after so many bytes.
+    pub(super) fn add(&mut self, file: PendingUpload, step: Option<u64>) -> bool {
         let size = file.observed.stamp.size;
-        self.bytes += if size <= BATCHED_FILE_MAX { size } else { 0 };
+        self.bytes += if size <= batched_max(step) { size } else { 0 };
         self.files.push(file);
-        let (files_max, bytes_max) = if steps {
-            (STEP_FILES, STEP_BYTES)
-        } else {
-            (ENTRIES_MAX, BATCH_BYTES_MAX)
+        let (files_max, bytes_max) = match step {
+            Some(step) => (STEP_FILES, step),
+            None => (ENTRIES_MAX, BATCH_BYTES_MAX),
         };
         self.files.len() >= files_max || self.bytes >= bytes_max
     }
 }
 
-/// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends.
-pub(super) fn chunk_bytes(cx: &Context<'_>) -> u64 {
-    if cx.env.deadline.is_set() {
-        STEP_BYTES
-    } else {
-        cx.env.config.network.upload_chunk_mib << 20
-    }
+/// Bytes of a step, where the pass has an end: so many as do not take long.
+pub(super) fn step_bytes(cx: &Context<'_>, api: &Api<'_>) -> Option<u64> {
+    let within = |limit: u64| limit.clamp(STEP_BYTES_LEAST, STEP_BYTES);
+    let step = || api.call_bytes().map_or(STEP_BYTES, within);
+    cx.env.deadline.is_set().then(step)
 }
+
+/// Largest file of a batch, in bytes.
+pub(super) fn batched_max(step: Option<u64>) -> u64 {
+    step.map_or(BATCHED_FILE_MAX, |step| step.min(BATCHED_FILE_MAX))
+}
+
+/// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends, but for a thin
+/// line in a pass that has an end.
+pub(super) fn chunk_bytes(cx: &Context<'_>, api: &Api<'_>) -> u64 {
+    step_bytes(cx, api).unwrap_or(cx.env.config.network.upload_chunk_mib << 20)
+}
+
+/// Least bytes of a file that may have gone up in a session.
+pub(super) const SESSION_LEAST: u64 = STEP_BYTES_LEAST;
 
 /// What is said behind the name of a file that goes up, or would.
 pub(crate) fn said_of(observed: &Observed, replaced: Option<&Rev>) -> String {

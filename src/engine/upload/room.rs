@@ -12,7 +12,7 @@ impl<'a> Uploads<'a> {
     pub(super) fn has_no_room(&self, cx: &mut Context<'a>, file: &PendingUpload) -> bool {
         let size = file.observed.stamp.size;
         let refused = cx.refused_for_room(&file.item);
-        if (refused.is_some() || size > chunk_bytes(cx)) && cx.room.free.is_none() {
+        if (refused.is_some() || size > chunk_bytes(cx, self.api)) && cx.room.free.is_none() {
             cx.room.free = Some(self.api.free_space().ok());
         }
         let before = file.item.row.base_file().map_or(0, |base| base.stamp.size);

@@ -60,7 +60,7 @@ impl<'a> Uploads<'a> {
         stamp: Stamp,
         commit: &CommitInfo<'_>,
     ) -> std::result::Result<Sent, UploadError> {
-        let chunk_bytes = chunk_bytes(cx);
+        let chunk_bytes = chunk_bytes(cx, self.api);
         let mut source = Chunk::new(cx.env.disk, local, file, stamp, chunk_bytes);
         let session = match self.take_up(cx, key, &mut source)? {
             Some(session) => session,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::queue::chunk_bytes;
+use super::queue::SESSION_LEAST;
 use super::sent::{Sent, UploadError};
 use super::uploads::Uploads;
 use crate::core::decide::Direction;
@@ -53,7 +53,7 @@ impl<'a> Uploads<'a> {
         }
         cx.note_arrival(Direction::Up, sent.hash);
         self.note_folders_above(cx, &row.key, &item.display_path)?;
-        if sent.stamp.size > chunk_bytes(cx) {
+        if sent.stamp.size > SESSION_LEAST {
             self.forget_session(cx, &row.key)?;
         }
         let rev = sent.metadata.rev;

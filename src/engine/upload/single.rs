@@ -55,7 +55,10 @@ impl<'a> Uploads<'a> {
             answer = self.send(cx, &item, mode, &observed);
         }
         match answer {
-            Ok((sent, read_at_ns)) => self.uploaded(cx, item, sent, read_at_ns, &more),
+            Ok((sent, read_at_ns)) => {
+                cx.note_sending(&item, sent.stamp.size)?;
+                self.uploaded(cx, item, sent, read_at_ns, &more)
+            }
             Err(failed) => self.not_uploaded(cx, item, &observed, failed),
         }
     }
@@ -84,7 +87,7 @@ impl<'a> Uploads<'a> {
             let known = observed.hash.filter(|_| stamp == observed.stamp);
             let answer = if stamp.size <= IN_MEMORY_MAX_BYTES {
                 self.send_small(cx, local, file, stamp, &commit)
-            } else if stamp.size <= chunk_bytes(cx) {
+            } else if stamp.size <= chunk_bytes(cx, self.api) {
                 self.send_single(cx, local, file, stamp, &commit, known)
             } else {
                 self.send_session(cx, &item.row.key, local, file, stamp, &commit)

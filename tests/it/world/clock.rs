@@ -23,6 +23,7 @@ pub struct ClockState {
     ahead_s: i128,
     files_stay_fresh: bool,
     waited: Duration,
+    waits_take_time: bool,
     randomness: u64,
 }
 
@@ -33,6 +34,7 @@ impl Default for Clock {
                 ahead_s: 10,
                 files_stay_fresh: false,
                 waited: Duration::ZERO,
+                waits_take_time: false,
                 randomness: 1,
             }),
             seam: None,
@@ -77,6 +79,11 @@ impl Clock {
         state.files_stay_fresh = true;
     }
 
+    /// From now on the wall clock moves while something is waited for, as it does for people.
+    pub fn let_waits_take_time(&self) {
+        self.state.borrow_mut().waits_take_time = true;
+    }
+
     pub fn waited(&self) -> Duration {
         self.state.borrow().waited
     }
@@ -96,7 +103,12 @@ impl Host for Clock {
                 since.as_nanos() as i128
             }
         };
-        now + self.state.borrow().ahead_s * 1_000_000_000
+        let state = self.state.borrow();
+        let waited = match state.waits_take_time {
+            true => state.waited.as_nanos() as i128,
+            false => 0,
+        };
+        now + state.ahead_s * 1_000_000_000 + waited
     }
 
     fn elapsed(&self) -> Duration {
