@@ -4,7 +4,8 @@
 //! over it, [`seam`] the point every call passes, [`machine`] the gateway made of these. [`plan`]
 //! draws a history from a seed, [`history`] plays it, [`scene`] has the people and the faults and
 //! checks what must hold, [`oracle`] knows what must not be lost, [`guards`] what may be deleted
-//! unasked, [`excluded`] what may not travel, and [`access`] who may read what.
+//! unasked, [`excluded`] what may not travel, [`manners`] what is left alone, and [`access`] who
+//! may read what.
 //!
 //! `SEED=17 cargo test sim` replays one history: a failure prints what it was shrunk to, and with
 //! `-- --nocapture` every call is printed. `COUNT=500 FROM=1 cargo test -- --ignored sim_long`
@@ -18,6 +19,7 @@ mod guards;
 mod history;
 mod intruder;
 pub mod machine;
+mod manners;
 mod medium;
 mod oracle;
 mod plan;

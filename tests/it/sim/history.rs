@@ -29,7 +29,10 @@ use super::excluded::Excluded;
 use super::guards::Watch;
 use super::intruder::{self, DEEDS, Moment, intrude};
 use super::machine::{End, Gateway};
-use super::plan::{Ending, Event, FILTERS, MODES, Plan, Run, Side, Step, Team, Way, choose_habits};
+use super::manners::Manners;
+use super::plan::{
+    Ending, Event, FILTERS, KEEPS, MANNERS, MODES, Plan, Run, Side, Step, Team, Way, choose_habits,
+};
 use super::random::Random;
 use super::scene::{Scene, deletes_folder};
 use super::seam::{Call, Script, Verdict};
@@ -84,6 +87,7 @@ struct Device {
     gateway: Gateway,
     mode: usize,
     filters: usize,
+    manners: usize,
     guard: &'static str,
     team: Team,
     past: VecDeque<(Option<Vec<u8>>, super::tree::Tree)>,
@@ -140,6 +144,7 @@ impl History {
                     gateway: Gateway::new(dir, dropbox.clone(), plan.seed ^ number as u64),
                     mode: plan.modes[number - 1],
                     filters: plan.filters,
+                    manners: plan.manners,
                     guard: plan.guard,
                     team: plan.team,
                     past: VecDeque::new(),
@@ -217,7 +222,7 @@ impl History {
         }
         self.settle_down("in the modes of the history")?;
         for device in &mut self.devices {
-            (device.mode, device.filters) = (0, 0);
+            (device.mode, device.filters, device.manners) = (0, 0, 0);
         }
         self.settle_down("both ways, without filters")?;
         self.check_equal()
@@ -272,12 +277,17 @@ impl History {
             .and_then(|_| Watch::begin(&gateway.content, &self.dropbox, &gateway.index_file()));
         let excluded = (device.filters != 0 && run.edits.is_empty())
             .then(|| Excluded::before(&gateway.content, &self.dropbox));
+        let manners = run
+            .edits
+            .is_empty()
+            .then(|| Manners::before(&gateway.content, &self.dropbox));
         let access =
             (run.edits.is_empty() && run.end.is_none()).then(|| Access::before(&gateway.content));
         let end = gateway.run(&config, &options, &report, Some(script));
         let let_in = access.and_then(|it| it.objection(&gateway.content));
         let let_in = let_in.or_else(|| intruder::objection(&gateway.content));
         let leaked = excluded.and_then(|it| it.objection(&config, &gateway.content, &self.dropbox));
+        let ill = manners.and_then(|it| it.objection(&config, &gateway.content, &self.dropbox));
         let calls = gateway.seam.stop();
         let watch = self.scene.lock().unwrap().watch.take();
         let unasked = watch.and_then(|watch| watch.objection(&config, &report));
@@ -286,7 +296,7 @@ impl History {
         self.tally.calls += calls;
         self.tally.moved += report.counts().moved;
         let violation = self.scene.lock().unwrap().violation.take();
-        if let Some(violation) = violation.or(unasked).or(leaked).or(let_in) {
+        if let Some(violation) = violation.or(unasked).or(leaked).or(let_in).or(ill) {
             return Err(violation);
         }
         let (exit, error) = match end {
@@ -492,10 +502,18 @@ fn is_folder(disk: &SimDisk, path: &str) -> bool {
     found.is_some_and(|status| status.kind == Kind::Folder)
 }
 
+/// Deletes are kept only where nothing comes down.
+fn manners_of(device: &Device) -> &'static str {
+    match MANNERS[device.manners] {
+        KEEPS if MODES[device.mode] != "LOCAL_TO_DROPBOX" => "",
+        manners => manners,
+    }
+}
+
 fn config_of(device: &Device, number: usize) -> Config {
     let text = format!(
         "[dropbox]\napp_key = \"standin-key\"\n{}\n[sync]\ncontent_dir = \"/content\"\n\
-         mode = \"{}\"\ndevice_name = \"pi{number}\"\n{}\n\
+         mode = \"{}\"\ndevice_name = \"pi{number}\"\n{}\n{}\n\
          [sync.guard]\n{}\n[state]\ndir = \"{}\"\n",
         match device.team {
             Team::Within => "root = \"team\"",
@@ -503,6 +521,7 @@ fn config_of(device: &Device, number: usize) -> Config {
         },
         MODES[device.mode],
         FILTERS[device.filters],
+        manners_of(device),
         device.guard,
         device.gateway.dir.display(),
     );

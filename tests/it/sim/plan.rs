@@ -215,6 +215,8 @@ pub struct Plan {
     pub modes: Vec<usize>,
     /// The first filters of all gateways, an index of [`FILTERS`].
     pub filters: usize,
+    /// The manners of all gateways, an index of [`MANNERS`].
+    pub manners: usize,
     pub steps: Vec<Step>,
 }
 
@@ -232,6 +234,18 @@ pub const FILTERS: [&str; 9] = [
     "exclude = ['.*/[A-Z]']",
     "exclude = ['/D', '/P/q']",
 ];
+
+/// Lines of `[sync]` that hold back what would travel.
+pub const MANNERS: [&str; 5] = [
+    "",
+    "max_file_size = '1 KiB'",
+    KEEPS,
+    "[[sync.pace]]\nmatch = ['a', '/d/']\nevery = '6h'",
+    "max_file_size = '60 B'\n[[sync.pace]]\nmatch = '*'\nevery = '1m'",
+];
+
+/// One that means something only where nothing comes down.
+pub const KEEPS: &str = "deletes = 'keep'";
 
 const GUARDS: [&str; 6] = [
     "",
@@ -317,13 +331,23 @@ pub fn draw(seed: u64) -> Plan {
         7 => Team::Beside,
         _ => Team::Within,
     };
+    // Of a number of its own, so that a seed stands for the same history as without.
+    let mut random = Random::new(seed ^ 0x6d61_6e6e);
+    let manners = match random.chance(30) {
+        true => 1 + random.below(MANNERS.len() as u64 - 1) as usize,
+        false => 0,
+    };
     Plan {
         seed,
         gateways,
         team,
         guard,
-        modes,
+        modes: match MANNERS[manners] == KEEPS {
+            true => vec![1; gateways],
+            false => modes,
+        },
         filters,
+        manners,
         steps: all,
     }
 }
