@@ -340,6 +340,14 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether a file is gone here that Dropbox keeps: it speaks for no side, and makes no share of
+    /// deletes look small, however many of them there come to be. Neither does one that this pass
+    /// brings back.
+    pub(crate) fn is_kept_there(&self, item: &Item) -> bool {
+        let keeps = self.env.config.sync.deletes == DeletePolicy::Keep;
+        keeps && item.local == Local::Gone && item.row.base_file().is_some()
+    }
+
     /// Nothing at or below this path is looked at, in either of its spellings: in Dropbox and here.
     pub(crate) fn prunes(&self, display_path: &str, local_path: &str, key: &Key) -> bool {
         let own = &self.env.own_keys;
@@ -808,6 +816,7 @@ impl<'a> Context<'a> {
         let now = self.last_guarded_pass + 1;
         let (arrived_in_pass, reappeared) = match before.row.base_file() {
             Some(base) if was_on_both => (base.arrived_in_pass, base.reappeared),
+            Some(_) if self.is_kept_there(before) => (now, false),
             Some(base) => (now, base.reappeared || base.arrived_in_pass < now),
             None => (now, false),
         };

@@ -1,8 +1,6 @@
 //! One item of a pass: observed, decided about, and handed to whoever acts.
 
-use crate::core::decide::{
-    Action, Content, DeletePolicy, Direction, Directions, Note, Replaces, Side,
-};
+use crate::core::decide::{Action, Content, Direction, Directions, Note, Replaces, Side};
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
@@ -226,10 +224,7 @@ fn tell_not_downloadable(cx: &Context<'_>, walk: Walk, item: &Item) {
 fn count(cx: &mut Context<'_>, survey: &mut Survey, item: &Item, remote: Side) {
     let tally = &mut survey.tally;
     let base = item.row.base_file();
-    if let (Some(base), Local::Gone, DeletePolicy::Keep) =
-        (base, item.local, cx.env.config.sync.deletes)
-    {
-        // What Dropbox keeps of it speaks for no side, however much that comes to be.
+    if let Some(base) = base.filter(|_| cx.is_kept_there(item)) {
         cx.has_arrivals |= base.arrived_in_pass > cx.last_guarded_pass;
         return;
     }

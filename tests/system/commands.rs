@@ -42,7 +42,11 @@ fn verbose_says_one_line_per_action_and_a_summary() {
         "{}",
         said.err
     );
-    assert!(said.err.ends_with("1 uploaded\n"), "{}", said.err);
+    assert!(
+        said.err.ends_with("1 uploaded, 1 byte sent\n"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -120,6 +124,11 @@ fn json_is_one_stable_envelope() {
     assert_eq!(json["exit_code"], 3);
     assert_eq!(json["error"]["code"], "some_files");
     assert_eq!(json["counts"]["uploaded"], 1);
+    assert_eq!(
+        (&json["bytes_up"], &json["bytes_down"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(json["skipped"]["too_large"], 0);
     assert_eq!(json["problems"][0]["path"], "/back\\slash");
     let plan = console.run(&["sync", "--dry-run", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&plan.out).unwrap();

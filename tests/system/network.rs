@@ -215,3 +215,36 @@ fn s5_a_pass_with_an_end_ends_although_tls_trickles() {
         assert!(took < Duration::from_secs(6), "{fast_bytes}: {took:?}");
     }
 }
+
+/// Waits within a body are none of the connection's: the shortest time limit is shorter than all of
+/// them together.
+#[test]
+fn limits_of_the_rate_hold_over_a_socket_and_break_no_connection() {
+    let gateway = Gateway::new().over_tls();
+    gateway.reconfigure(|text| {
+        let limits = "[network]\ntimeout_s = 5\nupload_limit = \"100 KiB/s\"\n\
+                      download_limit = \"100 KiB/s\"";
+        text.replace("[network]", limits)
+    });
+    fs::write(gateway.content.join("up"), vec![b'u'; 800 << 10]).unwrap();
+    let start = Instant::now();
+    gateway.sync_ok();
+    let taken = start.elapsed();
+    assert!(
+        taken > Duration::from_millis(7500) && taken < Duration::from_secs(20),
+        "{taken:?}"
+    );
+    assert_eq!(gateway.dropbox.read("/up").unwrap().len(), 800 << 10);
+    gateway.dropbox.put("/down", &vec![b'd'; 800 << 10]);
+    let start = Instant::now();
+    gateway.sync_ok();
+    let taken = start.elapsed();
+    assert!(
+        taken > Duration::from_millis(7500) && taken < Duration::from_secs(20),
+        "{taken:?}"
+    );
+    assert_eq!(
+        fs::read(gateway.content.join("down")).unwrap().len(),
+        800 << 10
+    );
+}
