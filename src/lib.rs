@@ -268,12 +268,13 @@
 //! waited for a name. *drain*: read the echo of our own changes. *deadline*: when the pass has to
 //! be over; *held* while something is brought to its end.
 //!
-//! *Moving bytes.* *stage*: keep what is not to count yet, a verified download or an entry of an
-//! unfinished listing. *publish*: rename a staged file into place. *durable*: forced to the medium.
-//! *partial file*: the beginning of a large one. *batch*: many small files in a few calls.
-//! *session*: one large file in many. *archive*: a folder as one zip. *conflict copy*: the local
-//! version that lost its name, kept beside it. *arrived*: came to be on a side by our own doing;
-//! *reappeared*: it had been in step there before.
+//! *Moving bytes.* *pace*: how often a file that changes is sent; *sending*: one time that it was.
+//! *throttle*: what keeps to a limit of the rate. *stage*: keep what is not to count yet, a
+//! verified download or an entry of an unfinished listing. *publish*: rename a staged file into
+//! place. *durable*: forced to the medium. *partial file*: the beginning of a large one. *batch*:
+//! many small files in a few calls. *session*: one large file in many. *archive*: a folder as one
+//! zip. *conflict copy*: the local version that lost its name, kept beside it. *arrived*: came to
+//! be on a side by our own doing; *reappeared*: it had been in step there before.
 //!
 //! *When something is wrong.* *problem*: one path that could not be handled; the pass goes on.
 //! *deferred*: it is left for the next pass. *guard*: what keeps deletes from being carried out.
@@ -298,7 +299,7 @@
 //! - **No file outside the content dir** is opened, made or removed for a name in Dropbox; links
 //!   below it are not followed.
 //! - **Clocks decide about no file.** Rev, hash and stamp do; a clock can only make a file be read
-//!   once more.
+//!   once more, or be sent later or sooner where it has a pace.
 //! - **No secret shows**: not in logs, not in arguments, not in errors. Tokens are in the
 //!   configuration and in private files.
 //! - **A dry run writes nothing**: not to the tree, the index, the cursor or the token files.

@@ -416,7 +416,8 @@ fn queue_children(item: &Item, dirs: &mut DirQueue) -> Result<()> {
 /// Whether Dropbox takes nothing of this name. Litter is counted, all else a problem.
 fn is_left_out<'a>(cx: &mut Context<'a>, actions: &mut dyn Actions<'a>, item: &Item) -> bool {
     let is_new = !matches!(item.local, Local::Gone | Local::Unknown) && item.row.base == Base::None;
-    if !is_new || !cx.may_go_up(&item.display_path, &item.local_spelling()) {
+    let may_go_up = || cx.may_go_up(&item.display_path, &item.local_spelling());
+    if !is_new || cx.has_too_large(item) || !may_go_up() {
         return false;
     }
     if is_litter(&item.name) {

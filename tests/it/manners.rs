@@ -367,6 +367,15 @@ fn a_file_and_a_folder_of_one_name_are_left_where_the_file_is_too_large() {
 }
 
 #[test]
+fn what_is_left_out_for_its_size_is_no_problem_for_its_name() {
+    let world = with_a_largest_size("LOCAL_TO_DROPBOX");
+    world.put("odd\\name", &large("o"));
+    check_left_out(&world, 1);
+    world.put("odd\\name", "small");
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+}
+
+#[test]
 fn a_folder_that_holds_what_is_too_large_makes_no_way_for_a_file() {
     let world = with_a_largest_size("BIDIRECTIONAL");
     world.put("d/small", "s");
