@@ -15,6 +15,7 @@ use crate::engine::download::archive_plan::How;
 use crate::engine::item::{Delete, Item, Local, Observed, Walk};
 use crate::engine::moves::Renames;
 use crate::engine::moves::halves::{hold_back, let_go, take_free};
+use crate::engine::moves::pairs::LookFor;
 use crate::engine::survey::Survey;
 use crate::engine::upload::Uploads;
 use crate::engine::upload::queue::FindsAgain;
@@ -57,8 +58,8 @@ impl<'a> Phases<'a> {
     /// # Errors
     /// Whatever ends the pass.
     pub(crate) fn send_queue(&mut self, cx: &mut Context<'a>) -> Result<()> {
-        let gone = self.deletes.collected.kept();
-        let gone = gone.filter(|_| self.is_walk_over);
+        let deletes = self.deletes.collected.kept();
+        let gone = LookFor::at_this_point(cx, self.is_walk_over, deletes);
         self.renames.rename_there(cx, &mut self.uploads, gone)?;
         self.uploads.send_queue(cx)
     }

@@ -19,7 +19,7 @@ use crate::engine::download::tree_aside::may_set_tree_aside;
 use crate::engine::item::{Delete, Item, Local, Observed, Walk};
 use crate::engine::moves::gone::GoneRemotely;
 use crate::engine::moves::halves::{hold_back, let_go};
-use crate::engine::moves::pairs::{GoneLocally, is_new};
+use crate::engine::moves::pairs::{GoneLocally, LookFor, is_new};
 use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
@@ -72,7 +72,8 @@ impl<'a> Planner<'a> {
         })?;
         self.plan_new_folders(cx)?;
         let collected = self.collected.take();
-        self.plan_new_files(cx, collected.kept())?;
+        let gone = LookFor::at_this_point(cx, true, collected.kept());
+        self.plan_new_files(cx, gone)?;
         hold_back(cx, &collected)?;
         let mut counted = Counted::of(cx, &collected)?;
         let ruled = guard(cx, &self.survey, &collected, &mut counted)?;
@@ -112,12 +113,12 @@ impl<'a> Planner<'a> {
 
     /// Tells what was only renamed here from what goes up. The old names are not among the deletes
     /// then, whose approval the id stands for.
-    fn plan_new_files(&mut self, cx: &mut Context<'a>, deletes: Option<&[Delete]>) -> Result<()> {
+    fn plan_new_files(&mut self, cx: &mut Context<'a>, gone: LookFor<'_>) -> Result<()> {
         let files = std::mem::take(&mut self.new_files);
         if files.is_empty() {
             return Ok(());
         }
-        let (renamed, files) = self.gone_here.pairs(cx, files, deletes)?;
+        let (renamed, files) = self.gone_here.pairs(cx, files, gone)?;
         for renamed in renamed {
             let (file, old) = (renamed.file(), renamed.old());
             if renamed.is_move() {
@@ -289,7 +290,7 @@ impl<'a> Actions<'a> for Planner<'a> {
         self.new_files.push(file);
         match self.new_files.len() < cx.env.kept_max {
             true => Ok(()),
-            false => self.plan_new_files(cx, None),
+            false => self.plan_new_files(cx, LookFor::All),
         }
     }
 

@@ -24,9 +24,8 @@ pub(crate) fn visit<'a>(
     if !item.row.intact {
         cx.note_blocked(&item);
         cx.note_damaged(&item.row.key);
-        return Ok(());
     }
-    if !actions.looks_at(&item) {
+    if !item.row.intact || !actions.looks_at(&item) {
         return Ok(());
     }
     note_mount(cx, actions, walk, &mut item)?;

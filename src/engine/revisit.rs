@@ -3,9 +3,9 @@
 use crate::core::decide::{Action, Direction};
 use crate::core::path::Key;
 use crate::engine::context::Context;
-use crate::engine::item::{Delete, Item, Observed};
+use crate::engine::item::{Delete, Item, Local};
 use crate::engine::local_dir::{OpenDir, item_at, open_dir};
-use crate::engine::observe::plan_for;
+use crate::engine::observe::{decision, observe, plan_for};
 use crate::error::Result;
 use crate::index::Row;
 
@@ -29,22 +29,6 @@ impl<'d> Revisit<'d> {
         Ok(opened.and_then(|opened| item_at(cx, opened, row)))
     }
 
-    /// The same with what is to be done about it, if that can be told.
-    ///
-    /// # Errors
-    /// What the index says.
-    pub(crate) fn plan(
-        &mut self,
-        cx: &mut Context<'d>,
-        row: Row,
-    ) -> Result<Option<(Item, Action, Observed)>> {
-        let item = self.item(cx, row)?;
-        Ok(item.and_then(|item| {
-            let (action, observed) = plan_for(cx, &item)?;
-            Some((item, action, observed))
-        }))
-    }
-
     /// The delete of a key, if it is still to be deleted on this side.
     ///
     /// # Errors
@@ -55,18 +39,38 @@ impl<'d> Revisit<'d> {
         direction: Direction,
         key: &Key,
     ) -> Result<Option<Delete>> {
-        let row = cx.env.index.row(key)?.filter(|row| row.intact);
-        let Some(row) = row else {
+        let Some(item) = self.known(cx, key)? else {
             return Ok(None);
         };
-        Ok(match (self.plan(cx, row)?, direction) {
-            (Some((item, Action::DeleteRemote, _)), Direction::Up)
-            | (Some((item, Action::DeleteLocal, _)), Direction::Down)
+        let action = observe(cx, &item).ok();
+        let action = action.map(|observed| decision(cx, &item, &observed));
+        Ok(match (action, direction) {
+            (Some(Action::DeleteRemote), Direction::Up)
+            | (Some(Action::DeleteLocal), Direction::Down)
                 if cx.may(direction) =>
             {
                 Some(Delete { direction, item })
             }
             _ => None,
         })
+    }
+
+    /// The item of a key that is gone here, if it goes in Dropbox where it has another name here.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn gone_here(&mut self, cx: &mut Context<'d>, key: &Key) -> Result<Option<Item>> {
+        let Some(item) = self.known(cx, key)? else {
+            return Ok(None);
+        };
+        let goes = matches!(plan_for(cx, &item), Some((Action::DeleteRemote, _)));
+        Ok((goes && item.local == Local::Gone && cx.may(Direction::Up)).then_some(item))
+    }
+
+    fn known(&mut self, cx: &mut Context<'d>, key: &Key) -> Result<Option<Item>> {
+        match cx.env.index.row(key)?.filter(|row| row.intact) {
+            Some(row) => self.item(cx, row),
+            None => Ok(None),
+        }
     }
 }

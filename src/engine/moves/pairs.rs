@@ -1,13 +1,14 @@
 //! New files here, paired with those of the same content that are gone here.
 
+use std::collections::HashSet;
+
 use crate::core::content_hash::ContentHash;
-use crate::core::decide::Direction;
-use crate::core::path::Key;
+use crate::core::decide::{DeletePolicy, Direction};
 use crate::core::remote::RemotePath;
 use crate::dropbox::batch::Relocation;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
-use crate::engine::item::{Delete, Item, Local};
+use crate::engine::item::{Delete, Item};
 use crate::engine::local_dir::{LocalDir, find_local_dir};
 use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
@@ -53,6 +54,34 @@ impl Renamed {
     }
 }
 
+/// Which files that are gone here are looked for.
+#[derive(Clone, Copy)]
+pub(crate) enum LookFor<'l> {
+    /// Those among the deletes: the walk is over, and these are all.
+    Among(&'l [Delete]),
+    /// Those as large as one of the new files: there are no others.
+    AsLarge,
+    /// All.
+    All,
+}
+
+impl<'l> LookFor<'l> {
+    /// What to look for when the walk is over or not, with all deletes, if there was memory for
+    /// them. Where deletes are kept, what is gone is among none.
+    pub(crate) fn at_this_point(
+        cx: &Context<'_>,
+        is_walk_over: bool,
+        deletes: Option<&'l [Delete]>,
+    ) -> LookFor<'l> {
+        let keeps = cx.env.config.sync.deletes == DeletePolicy::Keep;
+        match (is_walk_over, deletes) {
+            (true, Some(deletes)) if !keeps => LookFor::Among(deletes),
+            (true, _) => LookFor::AsLarge,
+            (false, _) => LookFor::All,
+        }
+    }
+}
+
 /// Finds the files that are gone here and that Dropbox still holds as the base says.
 #[derive(Default)]
 pub(crate) struct GoneLocally<'d> {
@@ -62,9 +91,8 @@ pub(crate) struct GoneLocally<'d> {
 }
 
 impl<'d> GoneLocally<'d> {
-    /// Which of these files were only renamed here; the others come back. Where the walk is over
-    /// and there was memory for all deletes, `deletes` are they; else the whole tree is looked at
-    /// for what is gone, once in a pass.
+    /// Which of these files were only renamed here; the others come back. What is gone is looked
+    /// for once in a pass.
     ///
     /// # Errors
     /// What the index says.
@@ -72,13 +100,18 @@ impl<'d> GoneLocally<'d> {
         &mut self,
         cx: &mut Context<'d>,
         files: Vec<PendingUpload>,
-        deletes: Option<&[Delete]>,
+        gone: LookFor<'_>,
     ) -> Result<(Vec<Renamed>, Vec<PendingUpload>)> {
         let found = match self.found {
             Some(found) => found,
-            None => *self.found.insert(match deletes {
-                Some(deletes) => gone_of(cx, deletes)?,
-                None => gone_anywhere(cx)?,
+            None => *self.found.insert(match gone {
+                LookFor::Among(deletes) => gone_of(cx, deletes)?,
+                LookFor::All => gone_anywhere(cx, None)?,
+                LookFor::AsLarge => {
+                    let new = files.iter().filter(|file| is_new(file));
+                    let sizes = new.map(|file| file.observed.stamp.size).collect();
+                    gone_anywhere(cx, Some(&sizes))?
+                }
             }),
         };
         if found == 0 {
@@ -131,7 +164,7 @@ impl<'d> GoneLocally<'d> {
         };
         let name = &file.item.row.key.name;
         while let Some(gone) = cx.tables()?.best_gone_here(hash, &stamp, name)? {
-            let Some(old) = self.is_to_go(cx, &gone.key)? else {
+            let Some(old) = self.revisit.gone_here(cx, &gone.key)? else {
                 cx.tables()?.drop_gone_here(gone.id)?;
                 continue;
             };
@@ -150,13 +183,6 @@ impl<'d> GoneLocally<'d> {
             }));
         }
         Ok(None)
-    }
-
-    /// The item of a file that is gone here, if it would be deleted in Dropbox.
-    fn is_to_go(&mut self, cx: &mut Context<'d>, key: &Key) -> Result<Option<Item>> {
-        let delete = self.revisit.delete(cx, Direction::Up, key)?;
-        let item = delete.map(|delete| delete.item);
-        Ok(item.filter(|item| item.local == Local::Gone))
     }
 }
 
@@ -186,12 +212,17 @@ fn gone_of(cx: &Context<'_>, deletes: &[Delete]) -> Result<u64> {
     Ok(count)
 }
 
-/// Notes the files that are in step but for being gone here; says how many there are.
-fn gone_anywhere(cx: &Context<'_>) -> Result<u64> {
+/// Notes the files that are in step but for being gone here, of these sizes if any are asked for;
+/// says how many there are.
+fn gone_anywhere(cx: &Context<'_>, sizes: Option<&HashSet<u64>>) -> Result<u64> {
     let mut local_dir: Option<(String, LocalDir)> = None;
     let mut count = 0;
     cx.env.index.each_in_step(&mut |row| {
         cx.env.deadline.check()?;
+        let size = row.base_file().map_or(0, |base| base.stamp.size);
+        if sizes.is_some_and(|sizes| !sizes.contains(&size)) {
+            return Ok(());
+        }
         if local_dir
             .as_ref()
             .is_none_or(|(dir, _)| *dir != row.key.dir)

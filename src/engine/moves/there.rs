@@ -5,13 +5,13 @@
 //! if their contents are equal. What Dropbox does not move it copies; what it does not copy goes up
 //! like any other file, and the old name waits for it ([`super::halves`]).
 
-use super::pairs::{Renamed, is_new};
+use super::pairs::{LookFor, Renamed, is_new};
 use super::renames::Renames;
 use crate::dropbox::batch::{Outcome, Relocation};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{ApiError, FileMetadata, Metadata, WriteMode};
 use crate::engine::context::Context;
-use crate::engine::item::{Delete, Item, is_same_file};
+use crate::engine::item::{Item, is_same_file};
 use crate::engine::upload::Uploads;
 use crate::engine::upload::queue::PendingUpload;
 use crate::engine::upload::sent::Sent;
@@ -23,7 +23,6 @@ use crate::report::{Change, in_brackets};
 
 impl<'a> Renames<'a> {
     /// Renames in Dropbox what waits in the queue and was only renamed here; the rest stays there.
-    /// `deletes` are all that the walk has found, if there was memory for them and it is over.
     ///
     /// # Errors
     /// Whatever ends the pass.
@@ -31,14 +30,14 @@ impl<'a> Renames<'a> {
         &mut self,
         cx: &mut Context<'a>,
         uploads: &mut Uploads<'a>,
-        deletes: Option<&[Delete]>,
+        gone: LookFor<'_>,
     ) -> Result<()> {
         if !cx.had_base || !uploads.queue.files.iter().any(is_new) {
             return Ok(());
         }
         cx.flush_settles()?;
         let files = std::mem::take(&mut uploads.queue.files);
-        let (renamed, left) = self.gone_here.pairs(cx, files, deletes)?;
+        let (renamed, left) = self.gone_here.pairs(cx, files, gone)?;
         uploads.queue.files = left;
         // Copies first: they need the name that a move gives up.
         let (copies, moves): (Vec<_>, Vec<_>) =
