@@ -29,8 +29,7 @@ pub(crate) fn visit<'a>(
         return Ok(());
     }
     note_mount(cx, actions, walk, &mut item)?;
-    let remote = item.row.remote_side();
-    let allows = cx.allows(&item);
+    let (remote, allows) = (item.row.remote_side(), cx.allows(&item));
     let directions = Directions::of(cx.options.mode, allows);
     if walk == Walk::All && directions != Directions::Neither {
         count(cx, actions.survey(), &item, remote);
