@@ -136,20 +136,30 @@ struct Entries<T> {
     entries: Vec<T>,
 }
 
-/// What a launch or a look at a job says.
+/// What a launch or a look at a job says: a union, taken field by field. As one it would be kept
+/// whole until its tag is known, and it has up to a thousand entries.
 #[derive(Deserialize)]
-#[serde(tag = ".tag", rename_all = "snake_case")]
-enum Job<T> {
-    AsyncJobId {
-        async_job_id: String,
-    },
-    InProgress,
-    Complete(Entries<T>),
-    Failed {
-        failed: Value,
-    },
-    #[serde(other)]
-    Other,
+struct Job<T> {
+    #[serde(rename = ".tag")]
+    tag: String,
+    async_job_id: Option<String>,
+    entries: Option<Vec<T>>,
+    failed: Option<Value>,
+}
+
+/// One entry of `delete_batch`.
+#[derive(Serialize)]
+struct DeleteEntry<'a> {
+    path: &'a RemotePath,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_rev: Option<&'a Rev>,
+}
+
+/// One entry of `move_batch_v2` and `copy_batch_v2`.
+#[derive(Serialize)]
+struct RelocationEntry<'a> {
+    from_path: &'a RemotePath,
+    to_path: &'a RemotePath,
 }
 
 impl<T> Flat<T> {
@@ -172,6 +182,10 @@ impl Nested {
             Nested::Success { .. } | Nested::Other => Err(refusal(json!("other"))),
         }
     }
+}
+
+fn entries_json<T: Serialize>(entries: Vec<T>) -> String {
+    serde_json::to_string(&Entries { entries }).unwrap_or_default()
 }
 
 fn refusal(error: Value) -> ApiError {
@@ -231,7 +245,7 @@ impl Api<'_> {
                 .filter(|&at| outcomes[at].is_none())
                 .collect();
             let asked: Vec<&Finish<'_>> = open.iter().map(|&at| &entries[at]).collect();
-            let argument = serde_json::to_string(&Entries { entries: asked }).unwrap_or_default();
+            let argument = entries_json(asked);
             let route = "files/upload_session/finish_batch_v2";
             let answer: Entries<Flat<FileMetadata>> = self.rpc_once(route, &argument)?;
             if answer.entries.len() != open.len() {
@@ -257,12 +271,13 @@ impl Api<'_> {
     /// # Errors
     /// [`CallError`].
     pub fn delete_batch(&self, files: &[(RemotePath, Option<Rev>)]) -> Call<Vec<Outcome<()>>> {
-        let entry = |(path, rev): &(RemotePath, Option<Rev>)| match rev {
-            Some(rev) => json!({ "path": path, "parent_rev": rev }),
-            None => json!({ "path": path }),
-        };
-        let entries: Vec<Value> = files.iter().map(entry).collect();
-        let launch = json!({ "entries": entries });
+        fn entry((path, rev): &(RemotePath, Option<Rev>)) -> DeleteEntry<'_> {
+            DeleteEntry {
+                path,
+                parent_rev: rev.as_ref(),
+            }
+        }
+        let launch = entries_json(files.iter().map(entry).collect());
         let answers: Vec<Flat<Done>> = self.job(DELETE, &launch)?;
         let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
         complete(outcomes.collect(), files.len())
@@ -295,9 +310,11 @@ impl Api<'_> {
             if chosen.is_empty() {
                 return Ok(Vec::new());
             }
-            let entry = |path: &RemotePath| json!({ "path": path });
-            let entries: Vec<Value> = chosen.iter().map(entry).collect();
-            let launch = json!({ "entries": entries }).to_string();
+            let entry = |path| DeleteEntry {
+                path,
+                parent_rev: None,
+            };
+            let launch = entries_json(chosen.iter().map(entry).collect());
             let answers: Vec<Flat<Done>> = self.job_once(DELETE, &launch)?;
             if answers.len() != chosen.len() {
                 return Err(server_error(INCOMPLETE));
@@ -312,7 +329,7 @@ impl Api<'_> {
     /// # Errors
     /// [`CallError`].
     pub fn create_folder_batch(&self, paths: &[RemotePath]) -> Call<Vec<Outcome<()>>> {
-        let launch = json!({ "paths": paths });
+        let launch = json!({ "paths": paths }).to_string();
         let answers: Vec<Flat<Done>> = self.job(CREATE, &launch)?;
         let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
         complete(outcomes.collect(), paths.len())
@@ -328,16 +345,16 @@ impl Api<'_> {
         relocation: Relocation,
         files: &[(RemotePath, RemotePath)],
     ) -> Call<Vec<Outcome<FileMetadata>>> {
-        let entry =
-            |(from, to): &(RemotePath, RemotePath)| json!({ "from_path": from, "to_path": to });
+        fn entry((from_path, to_path): &(RemotePath, RemotePath)) -> RelocationEntry<'_> {
+            RelocationEntry { from_path, to_path }
+        }
         let routes = match relocation {
             Relocation::Move => MOVE,
             Relocation::Copy => COPY,
         };
         let mut outcomes = Vec::with_capacity(files.len());
         for files in files.chunks(ENTRIES_MAX) {
-            let entries: Vec<Value> = files.iter().map(entry).collect();
-            let launch = json!({ "entries": entries });
+            let launch = entries_json(files.iter().map(entry).collect());
             let answers: Vec<Nested> = self.job(routes, &launch)?;
             let answers = answers.into_iter().map(Nested::outcome).collect();
             outcomes.extend(complete(answers, files.len())?);
@@ -376,9 +393,8 @@ impl Api<'_> {
 
     /// Launches a job and waits for its end. One that fails because the namespace is busy is
     /// launched again after a wait.
-    fn job<T: DeserializeOwned>(&self, routes: JobRoutes, launch: &Value) -> Call<Vec<T>> {
-        let launch = launch.to_string();
-        self.run(&mut || self.job_once(routes, &launch))
+    fn job<T: DeserializeOwned>(&self, routes: JobRoutes, launch: &str) -> Call<Vec<T>> {
+        self.run(&mut || self.job_once(routes, launch))
     }
 
     fn job_once<T: DeserializeOwned>(
@@ -390,19 +406,20 @@ impl Api<'_> {
         let mut id = String::new();
         let mut wait = JOB_WAIT;
         for _ in 0..JOB_LOOKS_MAX {
-            match job {
-                Job::Complete(answer) => return Ok(answer.entries),
-                Job::Failed { failed } => {
-                    let error = refusal(failed);
+            let nonsense = || server_error(INCOMPLETE);
+            match job.tag.as_str() {
+                "complete" => return job.entries.ok_or_else(nonsense),
+                "failed" => {
+                    let error = refusal(job.failed.ok_or_else(nonsense)?);
                     return Err(if error.has("too_many_write_operations") {
                         Failure::RateLimited(None)
                     } else {
                         Failure::Refused(error)
                     });
                 }
-                Job::Other => return Err(Failure::Refused(refusal(json!("other")))),
-                Job::AsyncJobId { async_job_id } => id = async_job_id,
-                Job::InProgress => {}
+                "async_job_id" => id = job.async_job_id.ok_or_else(nonsense)?,
+                "in_progress" => {}
+                _ => return Err(Failure::Refused(refusal(json!("other")))),
             }
             self.deadline.sleep(wait).map_err(Failure::Final)?;
             wait = (wait * 2).min(JOB_WAIT_MAX);

@@ -6,7 +6,7 @@
 //! to outlive the pass. It is made once something is written to it, so that a pass that moves or
 //! deletes a few hundred files writes nothing for this.
 
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row as SqlRow, params};
 
 use super::database::make_files_in;
 use super::{Index, Refusal, refusals, row};
@@ -52,7 +52,8 @@ CREATE TABLE under_way (
     hash BLOB, read INTEGER NOT NULL,
     UNIQUE (up, dir, name)
 );
-CREATE INDEX under_way_size ON under_way (up, size, read);
+CREATE INDEX under_way_unread ON under_way (up, size) WHERE read = 0;
+CREATE INDEX under_way_content ON under_way (up, size, hash) WHERE read = 1;
 CREATE INDEX under_way_inode ON under_way (inode) WHERE inode IS NOT NULL;
 CREATE TABLE refusal (
     dir TEXT NOT NULL, name TEXT NOT NULL,
@@ -336,9 +337,9 @@ impl PassTables {
     /// # Errors
     /// What SQLite says.
     pub fn has_gone_here(&self, size: u64) -> Result<bool> {
-        let mut select = self
-            .db
-            .prepare_cached("SELECT 1 FROM gone_here WHERE size = ? LIMIT 1")?;
+        let mut select = self.db.prepare_cached(
+            "SELECT 1 FROM gone_here INDEXED BY gone_here_size WHERE size = ? LIMIT 1",
+        )?;
         Ok(select.exists([row::to_sql(size)])?)
     }
 
@@ -348,7 +349,8 @@ impl PassTables {
     /// What SQLite says.
     pub fn is_gone_here(&self, stamp: &Stamp) -> Result<bool> {
         let mut select = self.db.prepare_cached(
-            "SELECT 1 FROM gone_here WHERE inode = ? AND size = ? AND mtime = ? LIMIT 1",
+            "SELECT 1 FROM gone_here INDEXED BY gone_here_inode \
+             WHERE inode = ? AND size = ? AND mtime = ? LIMIT 1",
         )?;
         let (inode, size) = (row::to_sql(stamp.inode), row::to_sql(stamp.size));
         Ok(stamp.inode != 0 && select.exists(params![inode, size, stamp.mtime_ns])?)
@@ -368,7 +370,7 @@ impl PassTables {
         let (inode, size) = (row::to_sql(stamp.inode), row::to_sql(stamp.size));
         if stamp.inode != 0 {
             let mut the_same = self.db.prepare_cached(
-                "SELECT dir, name, id, taken FROM gone_here \
+                "SELECT dir, name, id, taken FROM gone_here INDEXED BY gone_here_inode \
                  WHERE inode = ? AND size = ? AND mtime = ? AND hash = ? AND taken = 0 LIMIT 1",
             )?;
             let of = params![inode, size, stamp.mtime_ns, hash.0];
@@ -379,7 +381,7 @@ impl PassTables {
         }
         for taken in [false, true] {
             let mut of_name = self.db.prepare_cached(
-                "SELECT dir, name, id, taken FROM gone_here \
+                "SELECT dir, name, id, taken FROM gone_here INDEXED BY gone_here_content \
                  WHERE hash = ? AND taken = ? AND name = ? LIMIT 1",
             )?;
             let of = params![hash.0, taken, name];
@@ -388,7 +390,8 @@ impl PassTables {
                 return Ok(found);
             }
             let mut any = self.db.prepare_cached(
-                "SELECT dir, name, id, taken FROM gone_here WHERE hash = ? AND taken = ? LIMIT 1",
+                "SELECT dir, name, id, taken FROM gone_here INDEXED BY gone_here_content \
+                 WHERE hash = ? AND taken = ? LIMIT 1",
             )?;
             let found = any.query_row(params![hash.0, taken], gone_of).optional()?;
             if found.is_some() {
@@ -477,11 +480,25 @@ impl PassTables {
     /// # Errors
     /// What SQLite says.
     pub fn was_there(&self, hash: ContentHash, name: Option<&str>) -> Result<bool> {
-        let mut select = self.db.prepare_cached(
-            "SELECT 1 FROM gone_there WHERE hash = ?1 AND taken IN (0, 1) \
-             AND (?2 IS NULL OR name = ?2) LIMIT 1",
-        )?;
-        Ok(select.exists(params![hash.0, name])?)
+        let mut rows = self.gone_with(name)?;
+        Ok(match name {
+            Some(name) => rows.exists(params![hash.0, name])?,
+            None => rows.exists([hash.0])?,
+        })
+    }
+
+    /// Those with a content, and with a name if one is asked for.
+    fn gone_with(&self, name: Option<&str>) -> Result<CachedStatement<'_>> {
+        Ok(self.db.prepare_cached(match name {
+            Some(_) => {
+                "SELECT dir, name FROM gone_there INDEXED BY gone_there_content \
+                 WHERE hash = ? AND taken IN (0, 1) AND name = ?"
+            }
+            None => {
+                "SELECT dir, name FROM gone_there INDEXED BY gone_there_content \
+                 WHERE hash = ? AND taken IN (0, 1)"
+            }
+        })?)
     }
 
     /// Hands the keys of those to `visit`.
@@ -494,11 +511,11 @@ impl PassTables {
         name: Option<&str>,
         visit: &mut dyn FnMut(Key) -> Result<()>,
     ) -> Result<()> {
-        let mut select = self.db.prepare_cached(
-            "SELECT dir, name FROM gone_there WHERE hash = ?1 AND taken IN (0, 1) \
-             AND (?2 IS NULL OR name = ?2)",
-        )?;
-        let mut rows = select.query(params![hash.0, name])?;
+        let mut select = self.gone_with(name)?;
+        let mut rows = match name {
+            Some(name) => select.query(params![hash.0, name])?,
+            None => select.query([hash.0])?,
+        };
         while let Some(row) = rows.next()? {
             visit(key_of(row)?)?;
         }
@@ -612,7 +629,7 @@ impl PassTables {
     pub fn under_way_of(&self, stamp: &Stamp) -> Result<Option<(Arriving, bool)>> {
         let mut select = self.db.prepare_cached(
             "SELECT dir, name, shown, size = ? AND mtime = ? FROM under_way \
-             WHERE inode = ? AND inode IS NOT NULL LIMIT 1",
+             INDEXED BY under_way_inode WHERE inode = ? AND inode IS NOT NULL LIMIT 1",
         )?;
         let (size, inode) = (row::to_sql(stamp.size), row::to_sql(stamp.inode));
         let found = select.query_row(params![size, stamp.mtime_ns, inode], |row| {
@@ -632,7 +649,8 @@ impl PassTables {
         size: u64,
     ) -> Result<Vec<(i64, Option<String>)>> {
         let mut select = self.db.prepare_cached(
-            "SELECT id, path FROM under_way WHERE up = ? AND size = ? AND read = 0 LIMIT ?",
+            "SELECT id, path FROM under_way INDEXED BY under_way_unread \
+             WHERE up = ? AND size = ? AND read = 0 LIMIT ?",
         )?;
         let of = params![is_up(direction), row::to_sql(size), KEYS_AT_ONCE];
         let found = select.query_map(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -664,13 +682,15 @@ impl PassTables {
         visit: &mut dyn FnMut(Arriving) -> bool,
     ) -> Result<()> {
         let mut select = self.db.prepare_cached(
-            "SELECT dir, name, shown FROM under_way \
-             WHERE up = ? AND size = ? AND read = 1 AND (hash = ? OR hash IS NULL)",
+            "SELECT dir, name, shown FROM under_way INDEXED BY under_way_content \
+             WHERE up = ? AND size = ? AND read = 1 AND hash IS ?",
         )?;
-        let mut rows = select.query(params![is_up(direction), row::to_sql(size), hash.0])?;
-        while let Some(row) = rows.next()? {
-            if visit(arriving(row)?) {
-                break;
+        for hash in [Some(hash.0), None] {
+            let mut rows = select.query(params![is_up(direction), row::to_sql(size), hash])?;
+            while let Some(row) = rows.next()? {
+                if visit(arriving(row)?) {
+                    return Ok(());
+                }
             }
         }
         Ok(())

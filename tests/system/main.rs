@@ -7,7 +7,7 @@
 //!   [`network`] what stands between it and Dropbox.
 //! - [`histories`] are disturbed on it at any system call ([`strace`]): [`kills`], [`errors`],
 //!   [`power`]; the last and [`mounts`] on filesystems of their own ([`images`]).
-//! - [`budgets`]: what a pass may cost ([`peak`] measures its memory).
+//! - [`budgets`]: what a pass may cost ([`peak`] measures its memory); [`flat`]: the same of many.
 //! - Somebody means harm: [`root`] at work in his directory, [`exchange`] of what is looked at,
 //!   [`planted`] files, links, names and codes, [`impostor`]s for Dropbox and its proxy.
 //! - [`arm`]: the binaries for gateways, run by an emulator.
@@ -28,6 +28,7 @@ mod budgets;
 mod commands;
 mod errors;
 mod exchange;
+mod flat;
 mod impostor;
 mod kills;
 mod modes;

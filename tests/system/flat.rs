@@ -1,0 +1,123 @@
+//! What happens to many files at once takes no more memory than what happens to a few: they are
+//! sent, moved, planned, halted on, deleted and brought back, on either side.
+
+use std::fs::File;
+use std::process::Stdio;
+use std::time::Instant;
+
+use crate::gateway::Gateway;
+use crate::peak;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// What more files may cost.
+const SLOPE: u64 = MIB / 2;
+
+/// One tree that is taken through everything, and what each pass had in memory at most.
+struct Course {
+    gateway: Gateway,
+    peaks: Vec<(&'static str, u64)>,
+}
+
+impl Course {
+    /// A pass that ends with this code; what it said.
+    #[track_caller]
+    fn pass(&mut self, what: &'static str, args: &[&str], code: i32) -> String {
+        let began = Instant::now();
+        let said = self.gateway.home.join("stderr");
+        let mut command = self.gateway.command(&[], args);
+        command.stdout(Stdio::null());
+        command.stderr(File::create(&said).unwrap());
+        let mut child = command.spawn().unwrap();
+        let (_, peak_kib) = peak::watch(child.id());
+        let status = child.wait().unwrap();
+        let said = std::fs::read_to_string(said).unwrap();
+        assert_eq!(status.code(), Some(code), "{what}: {said}");
+        assert!(peak_kib > 0, "nothing was measured");
+        println!(
+            "{what}: {peak_kib} KiB, {} requests, {:.1} s",
+            self.gateway.dropbox.requests().len(),
+            began.elapsed().as_secs_f64()
+        );
+        self.gateway.dropbox.clear_requests();
+        self.peaks.push((what, peak_kib * KIB));
+        said
+    }
+
+    /// The answer to a halt that is printed.
+    #[track_caller]
+    fn approve(&mut self, what: &'static str, said: &str) {
+        let id = said.split("sync --approve ").nth(1).unwrap();
+        let id = id.split_whitespace().next().unwrap().to_owned();
+        self.pass(what, &["sync", "--approve", &id], 0);
+    }
+}
+
+/// A hundred files to a directory.
+fn path(top: &str, number: usize) -> String {
+    format!("{top}/d{:04}/f{number:06}", number / 100)
+}
+
+fn course(files: usize) -> Vec<(&'static str, u64)> {
+    let gateway = Gateway::new();
+    for number in 0..files {
+        gateway.put(&path("all", number), &number.to_string());
+    }
+    for number in 0..3 {
+        gateway.put(&format!("stays{number}"), "x");
+    }
+    let mut course = Course {
+        gateway,
+        peaks: Vec::new(),
+    };
+    course.pass("plan to upload", &["sync", "--dry-run"], 0);
+    course.pass("upload", &["sync"], 0);
+    course.pass("idle", &["sync"], 0);
+    course.gateway.rename("all", "moved");
+    course.pass("plan to move", &["sync", "--dry-run"], 0);
+    course.pass("moved here", &["sync"], 0);
+    course.pass("idle after that", &["sync"], 0);
+    course.gateway.dropbox.rename("/moved", "/back");
+    course.pass("moved there", &["sync"], 0);
+    course.pass("idle again", &["sync"], 0);
+    for number in 0..files {
+        course.gateway.remove(&path("back", number));
+    }
+    course.pass("plan to delete", &["sync", "--dry-run"], 5);
+    let said = course.pass("halted", &["sync"], 5);
+    course.pass("halted again", &["sync"], 5);
+    course.approve("deleted here", &said);
+    course.pass("idle once more", &["sync"], 0);
+    for number in 0..files {
+        let bytes = number.to_string();
+        course
+            .gateway
+            .dropbox
+            .put(&format!("/{}", path("new", number)), bytes.as_bytes());
+    }
+    course.pass("restored", &["sync"], 0);
+    course.gateway.dropbox.remove("/new");
+    let said = course.pass("halted there", &["sync"], 5);
+    course.approve("deleted there", &said);
+    course.peaks
+}
+
+#[test]
+fn what_happens_to_many_files_takes_no_more_memory() {
+    let few = course(20_000);
+    let many = course(200_000);
+    let mut over = Vec::new();
+    for ((what, few), (_, many)) in few.into_iter().zip(many) {
+        let more = many.saturating_sub(few);
+        println!("{what}: {} KiB more", more / KIB);
+        if more > SLOPE {
+            over.push(format!(
+                "{what}: {} KiB instead of {}",
+                many / KIB,
+                few / KIB
+            ));
+        }
+    }
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}
