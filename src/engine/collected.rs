@@ -8,8 +8,8 @@ use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Observed};
 use crate::error::Result;
 
-/// LIMIT: things of a kind that a pass keeps in memory, of about 750 bytes each.
-pub const KEPT_MAX: usize = 1000;
+/// LIMIT: things of a kind that a pass keeps in memory from the walk on, of about 1 KiB each.
+pub const KEPT_MAX: usize = 250;
 
 /// Who gets what was found.
 pub(crate) type Visit<'v, 'a, T> = dyn FnMut(&mut Context<'a>, T) -> Result<()> + 'v;

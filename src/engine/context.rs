@@ -20,6 +20,7 @@ use crate::core::pace::{DAY_S, Sendings, lines_for};
 use crate::core::path::{DisplayPath, Key, RelPath, below};
 use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
+use crate::dropbox::batch::ENTRIES_MAX;
 use crate::engine::file_clock::FileClock;
 use crate::engine::item::{Delete, Item, Local};
 use crate::engine::remembered::Remembered;
@@ -101,6 +102,13 @@ pub struct Env<'a> {
     pub device: String,
     /// So many things of a kind are kept in memory: [`crate::engine::collected::KEPT_MAX`].
     pub kept_max: usize,
+}
+
+impl Env<'_> {
+    /// So many things are dealt with at a time, once it is their turn.
+    pub(crate) fn batch_max(&self) -> usize {
+        self.kept_max.saturating_mul(4).min(ENTRIES_MAX)
+    }
 }
 
 /// When Dropbox is asked again to take what it had no room for.
@@ -503,7 +511,7 @@ impl<'a> Context<'a> {
 
     /// Where more is under way at a time than two batches, it is what fails.
     fn bound_under_way(&mut self) {
-        if self.under_way.kept() < 4 * self.env.kept_max {
+        if self.under_way.kept() < 2 * self.env.batch_max() {
             return;
         }
         let mut under_way = std::mem::take(&mut self.under_way);
@@ -516,7 +524,7 @@ impl<'a> Context<'a> {
 
     /// The same of what is remembered.
     fn bound_remembered(&mut self) {
-        if self.remembered.kept() < 4 * self.env.kept_max {
+        if self.remembered.kept() < self.env.batch_max() {
             return;
         }
         let mut remembered = std::mem::take(&mut self.remembered);

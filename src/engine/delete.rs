@@ -52,15 +52,10 @@ impl<'a> Deletes<'a> {
         let mut counted = Counted::of(cx, &collected)?;
         let ruled = guard(cx, survey, &collected, &mut counted)?;
         each_counted(cx, &collected, &counted, &mut |cx, batch| {
-            let (mut go, mut kept) = (Vec::new(), Vec::new());
-            for delete in batch {
-                match ruled.of(&delete) {
-                    Ruling::Go => go.push(delete),
-                    Ruling::Keep => kept.push(delete),
-                    Ruling::Halt(_) => {}
-                }
-            }
-            keep(cx, kept)?;
+            let mut go = batch;
+            let kept = go.extract_if(.., |delete| matches!(ruled.of(delete), Ruling::Keep));
+            keep(cx, kept.collect())?;
+            go.retain(|delete| matches!(ruled.of(delete), Ruling::Go));
             self.carry_out(cx, go)
         })?;
         self.delete_folders(cx)?;
@@ -72,20 +67,21 @@ impl<'a> Deletes<'a> {
     ///
     /// # Errors
     /// Whatever ends the pass.
-    pub(crate) fn carry_out(&mut self, cx: &mut Context<'a>, deletes: Vec<Delete>) -> Result<()> {
-        let is_file = |delete: &Delete| delete.item.row.base_file().is_some();
-        let (files, folders): (Vec<_>, Vec<_>) = deletes.into_iter().partition(is_file);
-        for folder in folders {
+    pub(crate) fn carry_out(
+        &mut self,
+        cx: &mut Context<'a>,
+        mut deletes: Vec<Delete>,
+    ) -> Result<()> {
+        let is_folder = |delete: &mut Delete| delete.item.row.base_file().is_none();
+        for folder in deletes.extract_if(.., is_folder) {
             self.add_folder(cx, folder)?;
         }
-        let (remote, local): (Vec<_>, Vec<_>) = files
-            .into_iter()
-            .partition(|delete| delete.direction == Direction::Up);
-        self.delete_remote_files(cx, remote)?;
-        for delete in local {
+        let is_local = |delete: &mut Delete| delete.direction == Direction::Down;
+        for delete in deletes.extract_if(.., is_local) {
             self.delete_local_file(cx, delete);
         }
         self.settle_removed(cx)?;
+        self.delete_remote_files(cx, deletes)?;
         cx.flush_settles()
     }
 

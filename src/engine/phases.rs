@@ -144,7 +144,7 @@ impl<'a> Actions<'a> for Phases<'a> {
                 How::Fetch => self.downloads.last.push((item, observed, action)),
                 How::From(_) => return self.downloads.download(cx, item, observed, action, how),
             }
-            if self.downloads.last.len() >= cx.env.kept_max {
+            if self.downloads.last.len() >= cx.env.batch_max() {
                 self.downloads.fetch_last(cx)?;
                 cx.begin_step();
             }

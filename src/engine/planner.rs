@@ -114,11 +114,12 @@ impl<'a> Planner<'a> {
     /// Tells what was only renamed here from what goes up. The old names are not among the deletes
     /// then, whose approval the id stands for.
     fn plan_new_files(&mut self, cx: &mut Context<'a>, gone: LookFor<'_>) -> Result<()> {
-        let files = std::mem::take(&mut self.new_files);
+        let mut files = std::mem::take(&mut self.new_files);
         if files.is_empty() {
             return Ok(());
         }
-        let (renamed, files) = self.gone_here.pairs(cx, files, gone)?;
+        self.gone_here.look_for(cx, &mut files, gone)?;
+        let (renamed, files) = self.gone_here.pairs(cx, files)?;
         for renamed in renamed {
             let (file, old) = (renamed.file(), renamed.old());
             if renamed.is_move() {

@@ -55,7 +55,7 @@ impl<'a> Uploads<'a> {
         let file = PendingUpload::new(item, *observed, mode, replaced.as_ref());
         if cx.remembered.has_failed(cx.env.index, &file.item.row.key) {
             self.last.push(file);
-            if self.last.len() >= cx.env.kept_max {
+            if self.last.len() >= cx.env.batch_max() {
                 self.send_last(cx)?;
                 cx.begin_step();
             }
@@ -73,9 +73,9 @@ impl<'a> Uploads<'a> {
         files.retain(|file| !self.has_no_room(cx, file));
         self.queue.bytes = 0;
         let most = batched_max(step_bytes(cx, self.api));
-        let is_small = |file: &PendingUpload| file.observed.stamp.size <= most;
-        let (small, large): (Vec<_>, Vec<_>) = files.into_iter().partition(is_small);
-        let alone = self.send_batches(cx, small)?;
+        let is_large = |file: &mut PendingUpload| file.observed.stamp.size > most;
+        let large: Vec<_> = files.extract_if(.., is_large).collect();
+        let alone = self.send_batches(cx, files)?;
         for file in alone.into_iter().chain(large) {
             self.send_alone(cx, file)?;
         }

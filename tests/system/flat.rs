@@ -105,8 +105,10 @@ fn course(files: usize) -> Vec<(&'static str, u64)> {
 
 #[test]
 fn what_happens_to_many_files_takes_no_more_memory() {
-    let few = course(20_000);
-    let many = course(200_000);
+    let small = std::env::var("FLAT_A").map_or(20_000, |n| n.parse().unwrap());
+    let large = std::env::var("FLAT_B").map_or(200_000, |n| n.parse().unwrap());
+    let few = course(small);
+    let many = course(large);
     let mut over = Vec::new();
     for ((what, few), (_, many)) in few.into_iter().zip(many) {
         let more = many.saturating_sub(few);

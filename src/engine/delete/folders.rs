@@ -35,7 +35,7 @@ impl<'a> Deletes<'a> {
     /// A folder goes once what is in it is gone.
     pub(super) fn add_folder(&mut self, cx: &mut Context<'a>, folder: Delete) -> Result<()> {
         self.folders.push(folder);
-        if self.folders.len() < cx.env.kept_max {
+        if self.folders.len() < cx.env.batch_max() {
             return Ok(());
         }
         self.doom_kept(cx)
@@ -86,7 +86,7 @@ impl<'a> Deletes<'a> {
         self.are_doomed = false;
         for direction in [Direction::Up, Direction::Down] {
             loop {
-                let keys = cx.tables()?.take_doomed(direction, cx.env.kept_max)?;
+                let keys = cx.tables()?.take_doomed(direction, cx.env.batch_max())?;
                 if keys.is_empty() {
                     break;
                 }

@@ -65,7 +65,7 @@ impl Counted {
         let mut counted = Counted {
             up: side(&cx.arrived_up)?,
             down: side(&cx.arrived_down)?,
-            marks: Marks::each(cx.env.kept_max),
+            marks: Marks::each(cx.env.batch_max()),
         };
         collected.each(cx, &mut |cx, delete| {
             if is_due(cx, &delete)? {

@@ -91,17 +91,17 @@ pub(crate) struct GoneLocally<'d> {
 }
 
 impl<'d> GoneLocally<'d> {
-    /// Which of these files were only renamed here; the others come back. What is gone is looked
-    /// for once in a pass.
+    /// Looks for what is gone, once in a pass, and sorts new files: the very files that are gone
+    /// come first. What has their content beside them is a copy.
     ///
     /// # Errors
     /// What the index says.
-    pub(crate) fn pairs(
+    pub(crate) fn look_for(
         &mut self,
-        cx: &mut Context<'d>,
-        files: Vec<PendingUpload>,
+        cx: &Context<'d>,
+        files: &mut [PendingUpload],
         gone: LookFor<'_>,
-    ) -> Result<(Vec<Renamed>, Vec<PendingUpload>)> {
+    ) -> Result<()> {
         let found = match self.found {
             Some(found) => found,
             None => *self.found.insert(match gone {
@@ -115,18 +115,32 @@ impl<'d> GoneLocally<'d> {
             }),
         };
         if found == 0 {
-            return Ok((Vec::new(), files));
+            return Ok(());
         }
-        // The very files first: what has their content beside them is a copy.
-        let (mut the_same, mut others) = (Vec::new(), Vec::new());
-        for file in files {
-            match is_new(&file) && cx.tables()?.is_gone_here(&file.observed.stamp)? {
-                true => the_same.push(file),
-                false => others.push(file),
+        let mut is_another = HashSet::new();
+        for file in files.iter() {
+            if !is_new(file) || !cx.tables()?.is_gone_here(&file.observed.stamp)? {
+                is_another.insert(file.item.row.key.clone());
             }
         }
+        files.sort_by_cached_key(|file| is_another.contains(&file.item.row.key));
+        Ok(())
+    }
+
+    /// Which of these files were only renamed here; the others come back.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn pairs(
+        &mut self,
+        cx: &mut Context<'d>,
+        files: Vec<PendingUpload>,
+    ) -> Result<(Vec<Renamed>, Vec<PendingUpload>)> {
+        if self.found.is_none_or(|found| found == 0) {
+            return Ok((Vec::new(), files));
+        }
         let (mut renamed, mut left) = (Vec::new(), Vec::new());
-        for file in the_same.into_iter().chain(others) {
+        for file in files {
             match self.origin(cx, &file)? {
                 Some(Origin {
                     old,

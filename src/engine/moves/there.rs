@@ -21,6 +21,9 @@ use crate::index::{Base, Remote, RemoteFile};
 use crate::report::printable;
 use crate::report::{Change, in_brackets};
 
+/// Renames that are looked for and asked for together: each is two names, and two items.
+const RENAMED_AT_ONCE: usize = 250;
+
 impl<'a> Renames<'a> {
     /// Renames in Dropbox what waits in the queue and was only renamed here; the rest stays there.
     ///
@@ -36,9 +39,26 @@ impl<'a> Renames<'a> {
             return Ok(());
         }
         cx.flush_settles()?;
-        let files = std::mem::take(&mut uploads.queue.files);
-        let (renamed, left) = self.gone_here.pairs(cx, files, gone)?;
-        uploads.queue.files = left;
+        let mut files = std::mem::take(&mut uploads.queue.files);
+        self.gone_here.look_for(cx, &mut files, gone)?;
+        let mut files = files.into_iter();
+        loop {
+            let some: Vec<_> = files.by_ref().take(RENAMED_AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.rename_some(cx, uploads, some)?;
+        }
+    }
+
+    fn rename_some(
+        &mut self,
+        cx: &mut Context<'a>,
+        uploads: &mut Uploads<'a>,
+        files: Vec<PendingUpload>,
+    ) -> Result<()> {
+        let (renamed, left) = self.gone_here.pairs(cx, files)?;
+        uploads.queue.files.extend(left);
         // Copies first: they need the name that a move gives up.
         let (copies, moves): (Vec<_>, Vec<_>) =
             renamed.into_iter().partition(|renamed| !renamed.is_move());

@@ -215,17 +215,11 @@ impl<'a> Uploads<'a> {
     fn commit(
         &mut self,
         cx: &mut Context<'a>,
-        entries: Vec<BatchEntry>,
+        mut ready: Vec<BatchEntry>,
         left: &mut Vec<PendingUpload>,
     ) -> Result<()> {
-        let (ready, rest): (Vec<_>, Vec<_>) = entries
-            .into_iter()
-            .partition(|entry| entry.content().is_some());
-        left.extend(rest.into_iter().map(|entry| entry.upload));
-        if ready.is_empty() {
-            return Ok(());
-        }
-        let mut ready = ready;
+        let rest = ready.extract_if(.., |entry| entry.content().is_none());
+        left.extend(rest.map(|entry| entry.upload));
         while !ready.is_empty() {
             let rest = ready.split_off(ready.len().min(self.queue.commit_max));
             let asked = ready.len();

@@ -57,7 +57,7 @@ impl<'a> Uploads<'a> {
                 return tell_blocked(cx, &item);
             }
             folders.push(item);
-            match folders.len() < cx.env.kept_max {
+            match folders.len() < cx.env.batch_max() {
                 true => Ok(()),
                 false => self.make_these(cx, std::mem::take(&mut folders)),
             }
