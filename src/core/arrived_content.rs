@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::core::content_hash::ContentHash;
 
 /// LIMIT: contents kept in mind. What arrives beyond them pardons no delete: a person is asked.
-const KEPT_MAX: usize = 16_000;
+const KEPT_MAX: usize = 4000;
 
 /// Contents that arrived, by the first 64 bits of their hashes: they only ever pardon a delete
 /// that would otherwise count against a limit.

@@ -511,7 +511,7 @@ impl<'a> Context<'a> {
 
     /// Where more is under way at a time than two batches, it is what fails.
     fn bound_under_way(&mut self) {
-        if self.under_way.kept() < 2 * self.env.batch_max() {
+        if self.under_way.kept() < self.env.batch_max() {
             return;
         }
         let mut under_way = std::mem::take(&mut self.under_way);

@@ -134,7 +134,10 @@ impl<'a> Actions<'a> for Phases<'a> {
         action: Action,
         how: How<'_, '_>,
     ) -> Result<()> {
-        cx.note_under_way(Direction::Down, &item);
+        // What is only counted is met again.
+        if !matches!(how, How::Count(_)) {
+            cx.note_under_way(Direction::Down, &item);
+        }
         if cx.is_refused(&item) {
             return Ok(());
         }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::io::systemd::Systemd;
 
@@ -13,6 +14,13 @@ use crate::io::systemd::Systemd;
 pub trait Host {
     /// Wall clock, nanoseconds since 1970 (negative before).
     fn now_ns(&self) -> i128;
+
+    /// The clock that a local filesystem with fractions of a second takes its change times from, in
+    /// nanoseconds since 1970: that of the kernel, which moves on with each of its ticks. Nothing
+    /// where that cannot be told.
+    fn file_clock_ns(&self) -> Option<i128> {
+        None
+    }
 
     /// A clock that never goes back, from an arbitrary start.
     fn elapsed(&self) -> Duration;
@@ -80,6 +88,11 @@ impl Host for RealHost {
             Ok(since) => i128::try_from(since.as_nanos()).unwrap_or(i128::MAX),
             Err(before) => -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX),
         }
+    }
+
+    fn file_clock_ns(&self) -> Option<i128> {
+        let now = clock_gettime(ClockId::RealtimeCoarse);
+        Some(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec))
     }
 
     fn elapsed(&self) -> Duration {

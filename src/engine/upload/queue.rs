@@ -2,7 +2,7 @@
 
 use crate::core::remote::Rev;
 use crate::dropbox::api::Api;
-use crate::dropbox::batch::{COMMIT_LEAST, ENTRIES_MAX};
+use crate::dropbox::batch::COMMIT_LEAST;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::collected::FindAgain;
 use crate::engine::context::Context;
@@ -17,6 +17,9 @@ const STEP_FILES: usize = 100;
 /// Fewest bytes of a step, however little may go up in a second.
 const STEP_BYTES_LEAST: u64 = 64 << 10;
 
+/// Files of one batch: Dropbox takes twice as many, but each costs memory until it is settled, and
+/// the bytes of a thousand need some twenty calls anyway.
+const BATCH_FILES_MAX: usize = 500;
 /// Bytes of one batch.
 const BATCH_BYTES_MAX: u64 = 32 << 20;
 /// Largest file of a batch, in bytes: above, the round trip saved hardly counts.
@@ -100,7 +103,7 @@ impl Default for UploadQueue {
             bytes: 0,
             method: BatchMethod::Batches,
             argument_bytes: ARGUMENT_BYTES,
-            commit_max: ENTRIES_MAX,
+            commit_max: BATCH_FILES_MAX,
             had_server_error: false,
         }
     }
@@ -123,7 +126,7 @@ impl UploadQueue {
         self.files.push(file);
         let (files_max, bytes_max) = match step {
             Some(step) => (STEP_FILES, step),
-            None => (ENTRIES_MAX, BATCH_BYTES_MAX),
+            None => (BATCH_FILES_MAX, BATCH_BYTES_MAX),
         };
         self.files.len() >= files_max || self.bytes >= bytes_max
     }

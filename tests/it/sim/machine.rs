@@ -196,6 +196,10 @@ impl Disks for Gateway {
 }
 
 impl Host for Gateway {
+    fn file_clock_ns(&self) -> Option<i128> {
+        Some(self.now_ns())
+    }
+
     fn is_root(&self) -> bool {
         true
     }
