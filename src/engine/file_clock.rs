@@ -51,8 +51,8 @@ impl FileClock {
     }
 
     /// Whether the clock of a device has moved past this stamp when that of the kernel shows
-    /// `file_clock_ns`: it is that of the kernel, as what was written there shows. A file that still
-    /// has this stamp then will have another one after the next change.
+    /// `file_clock_ns`: it is that of the kernel, as what was written there shows. A file that
+    /// still has this stamp then will have another one after the next change.
     pub fn has_passed(&self, device: u64, stamp: &Stamp, file_clock_ns: Option<i128>) -> bool {
         let (Some(now), Some((there, here))) = (file_clock_ns, self.written.get(&device)) else {
             return false;

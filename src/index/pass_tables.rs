@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::io::stat::{FolderRights, Rights, Stamp};
 
 /// Cache, in KiB.
-const CACHE_KIB: u32 = 256;
+const CACHE_KIB: u32 = 128;
 /// Keys read at a time.
 const KEYS_AT_ONCE: i64 = 256;
 

@@ -42,7 +42,8 @@ fn a_thousand_small_files_go_up_in_at_most_thirty_calls() {
     let outcome = world.sync_ok();
     assert_eq!(outcome.counts.uploaded, 1000);
     assert!(outcome.calls.len() <= 30, "{:?}", outcome.calls);
-    assert_eq!(times(&outcome, "upload_session/finish_batch_v2"), 1);
+    // Four hundred at a time.
+    assert_eq!(times(&outcome, "upload_session/finish_batch_v2"), 3);
     check_all_up(&world, 1000);
 }
 

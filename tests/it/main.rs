@@ -16,6 +16,7 @@
 mod sim;
 mod world;
 
+mod again;
 mod answers;
 mod archives;
 mod batches;
