@@ -176,7 +176,10 @@
 //! - `index::listing`: what Dropbox tells, as changes or staged. `index::folder_walk`: how far a
 //!   listing has come that comes folder by folder. `index::merge`: a complete listing
 //!   merged into the rows.
-//! - `index::pass_tables`: what a pass has to look up and has no memory for.
+//! - `index::pass_tables`: what a pass has to look up and has no memory for, in tables that are
+//!   gone when it ends: `index::pass_tables::held` deletes that wait, `index::pass_tables::gone`
+//!   files that may have another name, `index::pass_tables::under_way` what is to get to a side,
+//!   `index::pass_tables::folders` and `index::pass_tables::refused`.
 //! - `index::summary`: as much of a row as tells a file that is in step. `index::search`: questions
 //!   that are not about one key.
 //!

@@ -118,12 +118,12 @@ impl Refusals<'_> {
     /// What SQLite says.
     pub fn keys_after(&self, last: Option<&Key>, max: usize) -> Result<Vec<Key>> {
         let mut select = self.db.prepare_cached(
-            "SELECT dir, name FROM refusal WHERE ?1 OR (dir, name) > (?2, ?3) \
-             ORDER BY dir, name LIMIT ?4",
+            "SELECT dir, name FROM refusal WHERE (dir, name) > (?, ?) \
+             ORDER BY dir, name LIMIT ?",
         )?;
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let (dir, name) = last.map_or(("", ""), |key| (&key.dir, &key.name));
-        let found = select.query_map(params![last.is_none(), dir, name, max], |sql| {
+        let found = select.query_map(params![dir, name, max], |sql| {
             Ok(Key {
                 dir: sql.get(0)?,
                 name: sql.get(1)?,
