@@ -175,7 +175,7 @@ fn attempt(
         (Some(index), Some(_)) => carried_over(index)?,
         (None, Some(_)) => Index::create(&index_file, &host.random_hex(16))?,
         (Some(index), None) => carried_over(index.working_copy()?)?,
-        (None, None) => Index::in_memory(UNKEPT)?,
+        (None, None) => Index::temporary(UNKEPT, Some(&state_dir))?,
     };
     let runtime = runtime(seams, config);
     let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some())

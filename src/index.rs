@@ -115,12 +115,13 @@ impl Index {
         Ok(())
     }
 
-    /// A new index in memory, for a dry run and for tests.
+    /// A new index for as long as it is open, for a dry run and for tests: in memory as far as the
+    /// cache goes, and beyond that in a file without a name in `dir`, if that is there.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn in_memory(id: &str) -> Result<Index> {
-        let index = Index::over(Connection::open_in_memory()?, None);
+    pub fn temporary(id: &str, dir: Option<&Path>) -> Result<Index> {
+        let index = Index::over(Connection::open("")?, dir);
         index.set_up(id)?;
         Ok(index)
     }

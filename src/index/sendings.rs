@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn sendings_are_kept_by_key_until_nobody_asks_for_them() {
-        let index = Index::in_memory("x").unwrap();
+        let index = Index::temporary("x", None).unwrap();
         let (old, new) = (Key::of("d/old"), Key::of("d/new"));
         let sent_files = SentFiles(&index);
         assert_eq!(sent_files.of(&old).unwrap(), None);
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_says_nothing() {
-        let index = Index::in_memory("x").unwrap();
+        let index = Index::temporary("x", None).unwrap();
         let key = Key::of("a");
         let sent = Sendings::default().with(7, 9);
         index

@@ -31,7 +31,7 @@ fn noted(index: &Index) {
 
 #[test]
 fn a_cursor_counts_for_all_it_was_stored_with_and_nothing_else() {
-    let (index, now) = (Index::in_memory("one").unwrap(), identity());
+    let (index, now) = (Index::temporary("one", None).unwrap(), identity());
     let world = World::in_memory("BIDIRECTIONAL");
     let disk = world.disk();
     let cursors = CursorFile::new(Some(&disk), Some(&disk)).unwrap();
@@ -51,14 +51,14 @@ fn a_cursor_counts_for_all_it_was_stored_with_and_nothing_else() {
         change(&mut now, other());
         assert_eq!(load(&index, &now), None, "field {at}");
     }
-    let another = Index::in_memory("two").unwrap();
+    let another = Index::temporary("two", None).unwrap();
     noted(&another);
     noted(&another);
     assert_eq!(load(&another, &now), None, "another index");
     noted(&index);
     assert_eq!(load(&index, &now), Some("c".into()), "a newer index");
     cursors.store(&"d".into(), &index, &now).unwrap();
-    let older = Index::in_memory("one").unwrap();
+    let older = Index::temporary("one", None).unwrap();
     assert_eq!(load(&older, &now), None, "an older copy of the index");
 }
 
@@ -152,7 +152,7 @@ fn b3_another_account_has_nothing_to_keep() {
 fn unmarked() -> (World, Index) {
     let world = World::in_memory("LOCAL_TO_DROPBOX");
     world.disk().set_mode("", 0o555);
-    let index = Index::in_memory("one").unwrap();
+    let index = Index::temporary("one", None).unwrap();
     check_root(&world, &index).unwrap();
     let marker = index.meta(Meta::RootMarker).unwrap();
     assert_eq!(marker, None, "none can be made");

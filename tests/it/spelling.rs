@@ -31,7 +31,7 @@ fn file(rev: &str) -> Remote {
 }
 
 fn new_index() -> Index {
-    let index = Index::in_memory("one").unwrap();
+    let index = Index::temporary("one", None).unwrap();
     index
         .transaction(|| index.clear_meta(Meta::RelistDue))
         .unwrap();

@@ -100,6 +100,7 @@ impl<'a> Deletes<'a> {
                         folder.item.row.base == Base::Folder && !cx.is_halted(direction)
                     });
                     if let Some(folder) = folder
+                        && !cx.is_refused(&folder.item)
                         && is_due(cx, &folder)?
                     {
                         folders.push(folder);

@@ -161,7 +161,7 @@ pub fn path_mapping(data: &[u8]) {
         if entry.key.depth() > 64 {
             continue;
         }
-        let index = Index::in_memory("fuzz").unwrap();
+        let index = Index::temporary("fuzz", None).unwrap();
         let filter = Filter::everything();
         index.transaction(|| index.apply(&entry, &filter)).unwrap();
         for_each_row(&index, &mut |index, row| check_row(index, row, &filter));
@@ -336,7 +336,7 @@ pub fn state_file(data: &[u8]) {
         scratch.put(name, data);
     }
     let disk = RealDisk::open(&scratch.0).unwrap();
-    let index = Index::in_memory("id").unwrap();
+    let index = Index::temporary("id", None).unwrap();
     let text = |name: &str| name.to_owned();
     let now = SyncIdentity {
         account_id: text("account"),
