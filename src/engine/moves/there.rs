@@ -22,7 +22,7 @@ use crate::report::printable;
 use crate::report::{Change, in_brackets};
 
 /// Renames that are looked for and asked for together: each is two names, and two items.
-const RENAMED_AT_ONCE: usize = 125;
+const RENAMED_AT_ONCE: usize = 200;
 
 impl<'a> Renames<'a> {
     /// Renames in Dropbox what waits in the queue and was only renamed here; the rest stays there.
