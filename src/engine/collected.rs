@@ -45,18 +45,22 @@ impl Marked for (Item, Observed) {
 pub(crate) struct Marks {
     /// So many.
     each: usize,
+    /// Random: nobody can look for two lists of one hash.
+    seed: String,
     marks: Vec<u64>,
     last: DefaultHasher,
     in_last: usize,
 }
 
 impl Marks {
-    /// Of nothing yet; those of a list are handed on as many at a time.
-    pub(crate) fn each(each: usize) -> Marks {
+    /// Of nothing yet.
+    pub(crate) fn new(cx: &Context<'_>) -> Marks {
+        let seed = cx.env.host.random_hex(8);
         Marks {
-            each,
+            each: cx.env.batch_max(),
+            last: seeded(&seed),
+            seed,
             marks: Vec::new(),
-            last: DefaultHasher::new(),
             in_last: 0,
         }
     }
@@ -75,9 +79,15 @@ impl Marks {
         if self.in_last > 0 {
             self.marks.push(self.last.finish());
         }
-        self.last = DefaultHasher::new();
+        self.last = seeded(&self.seed);
         self.in_last = 0;
     }
+}
+
+fn seeded(seed: &str) -> DefaultHasher {
+    let mut hasher = DefaultHasher::new();
+    seed.hash(&mut hasher);
+    hasher
 }
 
 /// Things of one kind that the walk has found.
@@ -165,7 +175,7 @@ impl<'a, T: Clone> Collected<'a, T> {
         let mut batch: Vec<T> = Vec::new();
         let mut is_judged = true;
         let mut hand_on = |cx: &mut Context<'a>, batch: Vec<T>| {
-            let mut hasher = DefaultHasher::new();
+            let mut hasher = seeded(&judged.seed);
             batch.iter().for_each(|one| one.mark(&mut hasher));
             match marks.next() == Some(&hasher.finish()) {
                 true => act(cx, batch).map(|()| true),

@@ -65,7 +65,7 @@ impl Counted {
         let mut counted = Counted {
             up: side(&cx.arrived_up)?,
             down: side(&cx.arrived_down)?,
-            marks: Marks::each(cx.env.batch_max()),
+            marks: Marks::new(cx),
         };
         collected.each(cx, &mut |cx, delete| {
             if is_due(cx, &delete)? {

@@ -22,7 +22,7 @@ pub(crate) fn decide<'a>(
         return Ok(());
     }
     let mut id = approval_id(cx.env.index, "uploads")?;
-    let mut judged = Marks::each(cx.env.batch_max());
+    let mut judged = Marks::new(cx);
     undecided.each(cx, &mut |_, one| {
         let row = &one.0.row;
         let rev = row.remote_file().map(|file| file.rev);
