@@ -29,8 +29,8 @@ const LISTING: u64 = 11 * MIB;
 const LARGE_DIRECTORY: u64 = 16 * MIB;
 /// Instructions per file of an idle pass, a tenth above what was measured.
 const INSTRUCTIONS: u64 = 11_600;
-/// The release binary on x86-64: 4.50 MiB measured.
-const BINARY: u64 = 47 * MIB / 10;
+/// The release binary on x86-64: 4.61 MiB measured.
+const BINARY: u64 = 49 * MIB / 10;
 /// The file that changes, in bytes.
 const SMALL: usize = 8 << 10;
 
