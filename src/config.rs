@@ -88,6 +88,8 @@ pub struct DropboxSection {
     pub remote_root: String,
     /// Whether that begins in one's own folder, or in the space of a team.
     pub root: PathRoot,
+    /// The line of `root`, where it is given.
+    pub root_line: Option<usize>,
 }
 
 /// `[sync]`.
@@ -406,6 +408,9 @@ impl Reader {
             personal_access_token,
             remote_root: self.value(doc, "dropbox.remote_root", paths::remote_root),
             root: self.value(doc, "dropbox.root", path_root),
+            root_line: doc
+                .setting("dropbox.root")
+                .and_then(|setting| setting.line()),
         }
     }
 

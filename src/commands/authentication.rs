@@ -12,6 +12,7 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::tokens::{AccessTokens, Credential, Pending, StoredToken, TokenFiles};
 use crate::dropbox::wire::TokenAnswer;
 use crate::engine::credential::refreshed;
+use crate::engine::identity::no_team;
 use crate::error::{Error, Result};
 use crate::io::RealHttp;
 use crate::io::deadline::Deadline;
@@ -123,12 +124,13 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
         namespaces: Namespaces::default(),
         whose: String::new(),
     };
-    let whose = show_account(&api, &mut token)?;
+    let whose = show_account(&api, &mut token);
     files.store_token(&token)?;
+    let whose = whose?;
     let other = before.is_some_and(|before| before.account_id != token.account_id);
     let note = if other { OTHER_ACCOUNT } else { "" };
     let personal = personal_token_note(config);
-    let team = team_note(config, &token.namespaces);
+    let team = team_note(config, &token.namespaces)?;
     Ok(format!(
         "{personal}Authenticated {whose}; the sign-in is kept in {}.\n{team}Next: {}{note}",
         dir.display(),
@@ -137,8 +139,14 @@ pub fn finish(config: &Config, code: Option<&str>) -> Result<String> {
 }
 
 /// Which of the two places of a member of a team is synced.
-fn team_note(config: &Config, namespaces: &Namespaces) -> &'static str {
-    match (namespaces.team(), config.dropbox.root) {
+///
+/// # Errors
+/// [`Error::Config`] if it is the space of a team and the account is in none.
+fn team_note(config: &Config, namespaces: &Namespaces) -> Result<&'static str> {
+    Ok(match (namespaces.team(), config.dropbox.root) {
+        (None, PathRoot::Team) if namespaces.are_known() => {
+            return Err(Error::Config(no_team(config)));
+        }
         (None, _) => "",
         (Some(_), PathRoot::Home) => {
             "This account is one of a team: the member's own folder is synced, in which the team's \
@@ -148,7 +156,7 @@ fn team_note(config: &Config, namespaces: &Namespaces) -> &'static str {
             "This account is one of a team: the space of the team is synced, as dropbox.com shows \
              it.\n"
         }
-    }
+    })
 }
 
 /// Whether anything is ever written to Dropbox by this configuration.
@@ -197,7 +205,9 @@ fn show_account(api: &Api<'_>, token: &mut StoredToken) -> Result<String> {
             Ok(format!("as {}", token.whose))
         }
         Err(error) => match error.into_error("show the account") {
-            Error::TryLater(text) => Ok(format!("(the account cannot be shown now: {text})")),
+            Error::TryLater(text) | Error::Failed(text) => {
+                Ok(format!("(the account cannot be shown now: {text})"))
+            }
             error => Err(error),
         },
     }

@@ -88,7 +88,7 @@ pub struct Api<'a> {
     namespaces: RefCell<Namespaces>,
     /// What this version did not know, and has told.
     unknown: RefCell<BTreeSet<String>>,
-    /// Dropbox does not know the team's space by this namespace any more.
+    /// Dropbox does not know the team's space by this namespace any more, or says so.
     has_moved: Cell<bool>,
 }
 
@@ -149,7 +149,12 @@ impl<'a> Api<'a> {
         self.root.get() == PathRoot::Home && self.namespaces.borrow().team().is_some()
     }
 
-    /// Whether the namespaces of the account are others than were known.
+    /// The namespaces of the account are asked for in the next pass.
+    pub fn ask_for_namespaces_again(&self) {
+        self.has_moved.set(true);
+    }
+
+    /// Whether the namespaces of the account are, or may be, others than were known.
     pub fn has_moved(&self) -> bool {
         self.has_moved.get()
     }
@@ -337,8 +342,8 @@ impl<'a> Api<'a> {
         let (status, request_id) = (head.status, &head.request_id);
         let text = one_line(&String::from_utf8_lossy(&bytes));
         log::debug!("{path}: {status} {text} (request id {request_id})");
-        if status == 422 && self.path_root().is_some() {
-            self.has_moved.set(true);
+        if status == 422 && self.path_root().is_some() && verdict::is_dropboxs(&bytes) {
+            self.ask_for_namespaces_again();
             return Failure::Final(Error::TryLater(TEAM_HAS_MOVED.to_owned()));
         }
         let (credential, invocation) = (self.access.credential(), self.access.invocation());

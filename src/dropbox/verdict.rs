@@ -4,7 +4,7 @@
 //! begins one, and at the token endpoint the three errors of OAuth that a person must mend.
 //! Whatever else answers, a login page, a web filter, an empty 401, may be gone the next time.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::core::invocation::Invocation;
 use crate::dropbox::auth::{self, OAuthRefusal, TokenRefusal};
@@ -21,6 +21,9 @@ pub(super) const OWN_TEXT: &[u8] = b"Error in call to API function";
 pub(super) const STRANGER: &str = "that is not Dropbox: something on the way answered \
                                    instead, such as a web filter or a login page; open a page in a \
                                    browser of this network, and see what is in the way";
+
+/// LIMIT: characters of a request id; Dropbox's own have 32.
+const REQUEST_ID_MAX: usize = 64;
 
 /// The members of `auth.AuthError`, but for `other`.
 const AUTH_ERRORS: [&str; 7] = [
@@ -60,9 +63,15 @@ impl AnswerHead {
         AnswerHead {
             status: response.status,
             retry_after: retry_after_s(response.header("retry-after")),
-            request_id: request_id.unwrap_or("-").to_owned(),
+            request_id: request_id.map_or_else(|| "-".to_owned(), printed_id),
         }
     }
+}
+
+/// As much of a request id as is one: whatever is on the way may have written it.
+fn printed_id(id: &str) -> String {
+    let is_of_ids = |c: &char| c.is_ascii_alphanumeric() || "_-".contains(*c);
+    id.chars().filter(is_of_ids).take(REQUEST_ID_MAX).collect()
 }
 
 /// What the answer of a route means. `bytes` is its body, without what was secret in it.
@@ -89,25 +98,25 @@ pub(super) fn of_route(
             },
             // Some have met it so; a token that is still good is not asked for in vain more often.
             None if bytes.is_empty() => Failure::TokenDoubtful(stranger(status, path)),
-            None => Failure::ServerError(stranger(status, path)),
+            None => Failure::ServerError(unknown(path, head, bytes)),
         },
         403 => match known(&ACCESS_ERRORS) {
             Some(error) => Failure::Final(Error::Failed(format!(
                 "Dropbox denies {path}: {} (request id {request_id})",
                 error.text()
             ))),
-            None => Failure::ServerError(stranger(status, path)),
+            None => Failure::ServerError(unknown(path, head, bytes)),
         },
         409 => match error {
             Some(error) if error.has("too_many_write_operations") => {
                 Failure::RateLimited(head.retry_after)
             }
             Some(error) => Failure::Refused(error),
-            None => Failure::ServerError(stranger(status, path)),
+            None => Failure::ServerError(unknown(path, head, bytes)),
         },
         422 => match known(&ROOT_ERRORS) {
             Some(_) => Failure::Final(auth::team_token()),
-            None => Failure::ServerError(stranger(status, path)),
+            None => Failure::ServerError(unknown(path, head, bytes)),
         },
         429 => Failure::RateLimited(
             head.retry_after
@@ -120,7 +129,7 @@ pub(super) fn of_route(
         // What is too long for the way, and what another route does as well.
         413 | 416 | 431 => refused(status, bytes),
         400..=499 if has_a_plainer_one(path) => refused(status, bytes),
-        _ => Failure::ServerError(stranger(status, path)),
+        _ => Failure::ServerError(unknown(path, head, bytes)),
     }
 }
 
@@ -157,6 +166,16 @@ fn refused(status: u16, bytes: &[u8]) -> Failure {
     })
 }
 
+/// Whether an answer has the shape of Dropbox's own, whatever it says: nothing on the way writes
+/// one.
+pub(super) fn is_dropboxs(bytes: &[u8]) -> bool {
+    let is_error = |told: Value| {
+        let error = told.get("error");
+        told.get("error_summary").is_some() || error.is_some_and(Value::is_object)
+    };
+    bytes.starts_with(OWN_TEXT) || serde_json::from_slice(bytes).is_ok_and(is_error)
+}
+
 /// Whether the agent has another way to the same end: it is taken, whoever refused this one.
 fn has_a_plainer_one(path: &str) -> bool {
     path.contains("_batch") || path.contains("/upload_session/") || path.ends_with("_zip")
@@ -181,6 +200,24 @@ pub(super) fn of_token_endpoint(
         }
         (status, None) => Failure::ServerError(stranger(status, path)),
     }
+}
+
+/// An answer that this version does not know: in Dropbox's words, or in a stranger's.
+fn unknown(path: &str, head: &AnswerHead, bytes: &[u8]) -> String {
+    let (status, request_id) = (head.status, &head.request_id);
+    if !is_dropboxs(bytes) {
+        return stranger(status, path);
+    }
+    let error: Option<ApiError> = serde_json::from_slice(bytes).ok();
+    let told = error.filter(|error| !error.tags().is_empty());
+    let text = match told {
+        Some(error) => error.text(),
+        None => one_line(&String::from_utf8_lossy(bytes)),
+    };
+    format!(
+        "Dropbox answers {status} to {path} in a way this version does not know: {text} (request \
+         id {request_id})"
+    )
 }
 
 /// An answer that is in nobody's words but a stranger's.

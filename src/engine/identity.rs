@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::path::fold;
+use crate::core::remote::PathRoot;
 use crate::dropbox::api::Api;
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
@@ -21,6 +22,13 @@ use crate::report::Change;
 const APP_FOLDER_IS_GONE: &str = "Dropbox says that the folder of this app is not there; nothing \
                                   was changed. Look for it in Apps and among the deleted files on \
                                   dropbox.com, and restore it";
+
+/// What is said where the space of a team was synced and the account is in none now.
+const NOT_IN_THE_TEAM_ANY_MORE: &str = "this account is not in the team any more whose space was \
+                                        synced, as Dropbox says; nothing was changed, and the \
+                                        next run asks again. To sync the account's own folder \
+                                        from now on, which deletes nothing, take root = \"team\" \
+                                        out of [dropbox]";
 
 /// One state directory is for one content dir and one Dropbox folder. Where both are others than
 /// before, it is another pair's: each would take the base of the other for its own.
@@ -87,9 +95,14 @@ fn state_dir_for(env: &Env<'_>, state_dir: &Path) -> String {
 ///
 /// # Errors
 /// [`Error::Halt`] if the account is another one and nobody approved it.
-pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentity) -> Result<()> {
+pub(crate) fn check_identity(
+    env: &Env<'_>,
+    options: &Options,
+    api: &Api<'_>,
+    now: &SyncIdentity,
+) -> Result<()> {
     let Some(before) = env.index.identity()? else {
-        return Ok(());
+        return check_team(env, options, api, None, now);
     };
     let has_base = env.index.has_base()?;
     if before.account_id != now.account_id && has_base {
@@ -105,21 +118,7 @@ pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentit
             )));
         }
     }
-    // Paths that began in one team's space would begin in another's.
-    let is_other_team =
-        before.is_of_team() && now.is_of_team() && before.root_namespace != now.root_namespace;
-    if is_other_team && has_base {
-        let mut id = approval_id(env.index, "team")?;
-        id.field(&now.root_namespace);
-        let id = id.finish();
-        if !options.approved.contains(&id) {
-            return Err(Error::Halt(format!(
-                "this is the space of another team than the one synced before; nothing was \
-                 changed. Start over with this one by: {}",
-                options.again(&env.config.invocation, &format!("--approve {id}"))
-            )));
-        }
-    }
+    check_team(env, options, api, has_base.then_some(&before), now)?;
     let same = before.account_id == now.account_id
         && before.app_key == now.app_key
         && before.root_namespace == now.root_namespace
@@ -139,6 +138,62 @@ pub(crate) fn check_identity(env: &Env<'_>, options: &Options, now: &SyncIdentit
     })
 }
 
+/// Paths that began in one team's space would begin in another's, or in the private folder of
+/// somebody who has left it. Whatever keeps the pass from going on is asked for anew by the next:
+/// Dropbox may have said it for a while only. `before` is what there is a base for.
+///
+/// # Errors
+/// [`Error::Halt`] if the space is another one and nobody approved it, or is gone;
+/// [`Error::Config`] if there has never been one.
+fn check_team(
+    env: &Env<'_>,
+    options: &Options,
+    api: &Api<'_>,
+    before: Option<&SyncIdentity>,
+    now: &SyncIdentity,
+) -> Result<()> {
+    if env.config.dropbox.root == PathRoot::Home {
+        return Ok(());
+    }
+    let before = before.filter(|it| it.is_of_team());
+    if !now.is_of_team() {
+        api.ask_for_namespaces_again();
+        if before.is_some_and(|it| it.account_id == now.account_id) {
+            return Err(Error::Halt(NOT_IN_THE_TEAM_ANY_MORE.to_owned()));
+        }
+        return Err(Error::Config(no_team(env.config)));
+    }
+    if before.is_none_or(|it| it.root_namespace == now.root_namespace) {
+        return Ok(());
+    }
+    let mut id = approval_id(env.index, "team")?;
+    id.field(&now.root_namespace);
+    let id = id.finish();
+    if options.approved.contains(&id) {
+        return Ok(());
+    }
+    api.ask_for_namespaces_again();
+    Err(Error::Halt(format!(
+        "this is the space of another team than the one synced before; nothing was changed. \
+         Start over with this one by: {}",
+        options.again(&env.config.invocation, &format!("--approve {id}"))
+    )))
+}
+
+/// What is wrong where the space of a team is to be synced and the account is in none.
+pub(crate) fn no_team(config: &Config) -> ConfigError {
+    ConfigError {
+        file: config.path.clone(),
+        line: config.dropbox.root_line,
+        key: Some("dropbox.root".to_owned()),
+        what: "this account is in no team that has a space of its own".to_owned(),
+        remedy: "take the line out, which means the account's own folder, or authenticate as a \
+                 member of the team"
+            .to_owned(),
+        next: None,
+    }
+}
+
 /// Brings the index up to date with Dropbox. A remote root that is missing is made with `writer`; a
 /// dry run has none, and says so.
 ///
@@ -152,10 +207,10 @@ pub(crate) fn pull(
     writer: Option<&Api<'_>>,
 ) -> Result<()> {
     let remote_root = &env.config.dropbox.remote_root;
-    let place = if api.is_beside_a_team() {
-        " in the own folder of this member of a team"
-    } else {
-        ""
+    let place = match (env.config.dropbox.root, api.is_beside_a_team()) {
+        (PathRoot::Team, _) => " in the space of the team",
+        (PathRoot::Home, true) => " in the own folder of this member of a team",
+        (PathRoot::Home, false) => "",
     };
     let config_error = |what: &str, remedy: &str| {
         Err(Error::Config(ConfigError {
@@ -187,7 +242,7 @@ pub(crate) fn pull(
                 options.again(&env.config.invocation, &format!("--approve {id}"))
             )))
         }
-        RootState::Missing if is_in_team_space(env, api)? => config_error(
+        RootState::Missing if is_in_team_space(env, api) => config_error(
             "there is no such folder in the own folder of this member of a team, and there is one \
              in the space of the team",
             "write root = \"team\" below [dropbox], or make a folder of that name in your own",
@@ -201,14 +256,18 @@ pub(crate) fn pull(
 }
 
 /// Whether a remote root that is missing in the member's own folder is one of the team's: nobody
-/// who reads its name on dropbox.com means another one.
-fn is_in_team_space(env: &Env<'_>, api: &Api<'_>) -> Result<bool> {
+/// who reads its name on dropbox.com means another one. Where Dropbox does not say, it is not.
+fn is_in_team_space(env: &Env<'_>, api: &Api<'_>) -> bool {
     if !api.is_beside_a_team() {
-        return Ok(false);
+        return false;
     }
-    let found = api.metadata_in_team_space(env.remote_root.path());
-    let found = found.map_err(|error| error.into_error("look into the space of the team"))?;
-    Ok(matches!(found, Some(Metadata::Folder(_))))
+    match api.metadata_in_team_space(env.remote_root.path()) {
+        Ok(found) => matches!(found, Some(Metadata::Folder(_))),
+        Err(error) => {
+            log::debug!("the space of the team cannot be looked into: {error:?}");
+            false
+        }
+    }
 }
 
 fn make_root(env: &Env<'_>, puller: &Puller<'_>, writer: Option<&Api<'_>>) -> Result<()> {

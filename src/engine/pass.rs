@@ -57,7 +57,7 @@ pub fn run<'a>(
     let disk = writers.as_ref().map(|writers| writers.disk);
     let again = |words: &str| options.again(&env.config.invocation, words);
     root::check(found, env.index, env.host, &options.approved, &again, disk)?;
-    check_identity(env, options, identity)?;
+    check_identity(env, options, api, identity)?;
     let token = match api.access().credential() {
         Credential::Personal(token) => Some(hash_hex(token.expose())),
         Credential::Refresh { .. } => None,

@@ -204,6 +204,138 @@ fn r10_a_team_that_has_moved_is_asked_for_in_the_next_run() {
     assert_eq!(world.read("a").as_deref(), Some("a"));
 }
 
+/// R10: who has left the team has a private folder in its place, and nothing of the team's goes
+/// there, however often it is tried.
+#[test]
+fn r10_who_leaves_the_team_is_not_synced_at_home_instead() {
+    let world = world();
+    world.dropbox.join_team(TEAM);
+    write(&world, "root = \"team\"");
+    world.put("of the team", "of the team");
+    world.sync_ok();
+    world.dropbox.put("/private", b"private");
+    world.dropbox.join_team("");
+    assert_eq!(world.sync().exit, ExitCode::TryLater);
+    for _ in 0..3 {
+        let halted = world.sync();
+        assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+        assert!(halted.error.contains("not in the team any more"));
+        assert!(world.read("private").is_none());
+        assert!(world.dropbox.read("/of the team").is_none());
+    }
+    let again = world.sync().calls;
+    assert_eq!(again, ["users/get_current_account"], "it is asked anew");
+    // What is written down is what the owner wants.
+    let keys = world.dropbox_keys.borrow().replace("root = \"team\"", "");
+    *world.dropbox_keys.borrow_mut() = keys;
+    world.sync_ok();
+    world.check_both(&[("of the team", "of the team"), ("private", "private")]);
+}
+
+/// R10: a space that was another one for a while only is gone on with unasked.
+#[test]
+fn r10_a_team_that_comes_back_is_gone_on_with() {
+    for meanwhile in ["77002", ""] {
+        let world = world();
+        world.dropbox.join_team(TEAM);
+        write(&world, "root = \"team\"");
+        world.put("a", "a");
+        world.sync_ok();
+        world.dropbox.join_team(meanwhile);
+        assert_eq!(world.sync().exit, ExitCode::TryLater);
+        assert_eq!(world.sync().exit, ExitCode::Halted);
+        world.dropbox.join_team(TEAM);
+        world
+            .dropbox
+            .in_team_space(|dropbox| dropbox.put("/a", b"a"));
+        world.dropbox.reset_cursors();
+        world.sync_ok();
+        assert_eq!(world.read("a").as_deref(), Some("a"), "{meanwhile}");
+    }
+}
+
+/// R10: there has to be a team.
+#[test]
+fn r10_the_space_of_a_team_needs_a_team() {
+    let world = world();
+    write(&world, "root = \"team\"");
+    world.put("a", "a");
+    for _ in 0..2 {
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::Config, "{outcome:?}");
+        for words in [
+            "dropbox.root",
+            "config.toml:3",
+            "in no team",
+            "take the line out",
+        ] {
+            assert!(outcome.error.contains(words), "{words}: {outcome:?}");
+        }
+        assert!(world.dropbox.tree().is_empty());
+    }
+    world.dropbox.join_team(TEAM);
+    world.sync_ok();
+}
+
+/// R10: the look into the space of the team is a courtesy.
+#[test]
+fn r10_a_team_space_that_cannot_be_looked_into_holds_nothing_back() {
+    let answers = [
+        Effect::refused("other"),
+        Effect::Status(
+            403,
+            r#"{"error_summary":"x/","error":{".tag":"x"}}"#.to_owned(),
+        ),
+        Effect::Status(400, "Error in call to API function \"x\": no".to_owned()),
+        Effect::Status(
+            422,
+            r#"{"error_summary":"no_permission/","error":{".tag":"no_permission"}}"#.to_owned(),
+        ),
+        Effect::Status(422, "<html>".to_owned()),
+    ];
+    for answer in answers {
+        let world = world();
+        world.dropbox.join_team(TEAM);
+        write(&world, "remote_root = \"/kitchen\"");
+        world.put("a", "a");
+        let fault = Fault::exactly("files/get_metadata", When::Always, answer);
+        world.dropbox.inject(fault);
+        world.sync_ok();
+        assert!(world.dropbox.read("/kitchen/a").is_some());
+    }
+}
+
+/// R10: what is missing is missing somewhere.
+#[test]
+fn r10_a_folder_that_is_not_in_the_space_of_the_team_is_missed_there() {
+    let world = World::in_mode("DROPBOX_TO_LOCAL");
+    world.dropbox.join_team(TEAM);
+    write(&world, "remote_root = \"/kitchen\"");
+    write(&world, "root = \"team\"");
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Config, "{outcome:?}");
+    assert!(outcome.error.contains("in the space of the team"));
+}
+
+/// R10: a page says nothing about namespaces.
+#[test]
+fn r10_a_page_with_422_is_nobodys_word() {
+    let world = world();
+    world.dropbox.join_team(TEAM);
+    write(&world, "root = \"team\"");
+    world.put("a", "a");
+    world.sync_ok();
+    let page = Effect::Status(422, "<html>".to_owned());
+    world
+        .dropbox
+        .inject(Fault::new("files/", When::Always, page));
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+    assert!(!outcome.error.contains("team"), "{outcome:?}");
+    world.dropbox.clear_faults();
+    assert_eq!(world.sync_ok().calls, ["list_folder/continue"]);
+}
+
 /// R11: the bytes are checked against the listing; what stands in the header may be missing.
 #[test]
 fn r11_a_download_without_its_result_header_arrives() {

@@ -368,11 +368,12 @@ impl Standin {
         });
     }
 
-    /// Makes the account that of a member of a team, whose space has this namespace and is empty.
+    /// Makes the account that of a member of a team, whose space has this namespace and is empty;
+    /// of none if there is no namespace.
     pub fn join_team(&self, namespace: &str) {
         self.edit(|account| {
             let tree = Box::new(Tree::new(account.seed.wrapping_add(1)));
-            account.team = Some((namespace.to_owned(), tree));
+            account.team = (!namespace.is_empty()).then(|| (namespace.to_owned(), tree));
         });
     }
 
