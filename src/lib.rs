@@ -155,6 +155,7 @@
 //! - [`engine::delete::guard`]: the deletes that were collected, and what halts the pass instead.
 //! - `engine::delete::folders`: folders to delete, after all that is in them.
 //! - `engine::delete::fresh_look`: the last look here before a delete in Dropbox.
+//! - `engine::delete::not_found`: what Dropbox does not find to be deleted, and may have.
 //! - `engine::delete::trees`: folders that went with all in them, deleted together.
 //!
 //! # Rooms beside the pass

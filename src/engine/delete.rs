@@ -8,6 +8,7 @@ mod deletes;
 mod folders;
 mod fresh_look;
 pub mod guard;
+mod not_found;
 mod trees;
 
 pub(crate) use deletes::Deletes;
@@ -147,11 +148,13 @@ impl<'a> Deletes<'a> {
         }
         let path = cx.env.remote_root.of_row(&item.row);
         match self.api.delete_file(&path, &base.rev) {
-            Ok(()) => return self.deleted_in_dropbox(cx, item, ""),
-            Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {}
+            Ok(()) => self.deleted_in_dropbox(cx, item, ""),
+            Err(CallError::Refused(error)) if error.is("path_lookup/not_found") => {
+                self.file_not_found(cx, item, &path)
+            }
             Err(CallError::ServerError(text)) => {
                 let text = format!("not deleted in Dropbox: {text}");
-                return cx.note_server_error(self.api, &item, &text);
+                cx.note_server_error(self.api, &item, &text)
             }
             // The tag of a rev that does not match any more is not documented: the rev tells.
             Err(CallError::Refused(error)) => {
@@ -171,13 +174,10 @@ impl<'a> Deletes<'a> {
                     Err(CallError::Refused(_)) => report.problem(&item.display_path, &text),
                     Err(error) => return Err(error.into_error("look at a file")),
                 }
-                return Ok(());
+                Ok(())
             }
-            Err(error) => return Err(error.into_error("delete a file")),
+            Err(error) => Err(error.into_error("delete a file")),
         }
-        let mut row = item.row;
-        row.settle(Base::None, &item.name);
-        cx.settle(row)
     }
 
     fn delete_local_file(&mut self, cx: &mut Context<'a>, delete: Delete) {

@@ -442,3 +442,86 @@ fn r8_a_name_beyond_what_dropbox_takes_is_sent_once() {
     assert_eq!(sends.count(), 0, "{again:?}");
     assert_eq!(again.problems.len(), 1, "{again:?}");
 }
+
+/// A world in step, and what it takes away here in the ways that Dropbox gets to know of.
+fn takes_away(what: &str) -> World {
+    let world = world();
+    for path in ["a", "stays", "d/x", "d/y", "empty/z"] {
+        world.put(path, path);
+    }
+    world.sync_ok();
+    world.remove("empty/z");
+    world.sync_ok();
+    match what {
+        "file" => world.remove("a"),
+        "rename" => world.rename("a", "b"),
+        "tree" => world.remove("d"),
+        "folder" => world.remove("empty"),
+        _ => unreachable!(),
+    }
+    world
+}
+
+/// H2: what Dropbox does not find to be deleted or renamed may be there all the same.
+#[test]
+fn h2_what_is_not_found_and_still_there_goes_in_the_end() {
+    for what in ["file", "rename", "tree", "folder"] {
+        for times in [1, 2, 5] {
+            let world = takes_away(what);
+            let not_found = Effect::refused("path_lookup/not_found");
+            let fault = Fault::new("delete_v2", When::First(times), not_found);
+            world.dropbox.inject(fault);
+            let not_found = Effect::refused("from_lookup/not_found");
+            let fault = Fault::new("move_v2", When::First(times), not_found.clone());
+            world.dropbox.inject(fault);
+            let fault = Fault::new("copy_v2", When::First(times), not_found);
+            world.dropbox.inject(fault);
+            let refused = Effect::Status(400, "no such route".to_owned());
+            let fault = Fault::new("delete_batch", When::Always, refused);
+            world.dropbox.inject(fault);
+            for _ in 0..4 {
+                world.sync();
+            }
+            assert_eq!(world.local_tree(), world.remote_tree(), "{what} {times}");
+            let still = world.sync_ok().calls;
+            assert_eq!(still, ["list_folder/continue"], "{what} {times}");
+        }
+    }
+}
+
+/// H2: what is really gone costs a look, and is not asked about again.
+#[test]
+fn h2_what_is_not_found_and_gone_is_settled_at_once() {
+    for what in ["file", "folder"] {
+        let world = takes_away(what);
+        let dropbox = world.dropbox.clone();
+        let gone = if what == "file" { "/a" } else { "/empty" };
+        world.on_request(move |request| {
+            if request.target.contains("delete") {
+                dropbox.remove(gone);
+            }
+        });
+        world.sync_ok();
+        world.on_request_nothing();
+        assert_eq!(world.sync_ok().calls, ["list_folder/continue"], "{what}");
+        assert_eq!(world.local_tree(), world.remote_tree());
+    }
+}
+
+/// H2: what is shown and never found is told, not forgotten.
+#[test]
+fn h2_what_is_never_found_is_told_in_the_second_pass() {
+    for what in ["file", "folder"] {
+        let world = takes_away(what);
+        let not_found = Effect::refused("path_lookup/not_found");
+        world
+            .dropbox
+            .inject(Fault::new("delete_v2", When::Always, not_found));
+        assert_eq!(world.sync().exit, ExitCode::Ok, "{what}");
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::SomeFiles, "{what}: {outcome:?}");
+        world.dropbox.clear_faults();
+        world.sync_ok();
+        assert_eq!(world.local_tree(), world.remote_tree(), "{what}");
+    }
+}

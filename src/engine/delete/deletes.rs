@@ -24,6 +24,8 @@ pub(crate) struct Deletes<'a> {
     pub(super) removed: Vec<Row>,
     /// What was deleted in Dropbox may still be told of there.
     pub(super) lag: Lag,
+    /// Dropbox did not find something, and has had the time to come to know it.
+    pub(super) has_waited_for_writes: bool,
 }
 
 /// Dropbox may tell of what has just been deleted for a little longer.
@@ -53,6 +55,7 @@ impl<'a> Deletes<'a> {
             are_doomed: false,
             removed: Vec::new(),
             lag: Lag::None,
+            has_waited_for_writes: false,
         }
     }
 

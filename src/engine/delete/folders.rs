@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::deletes::{Deletes, Lag};
 use super::fresh_look::FreshLook;
 use super::guard::is_due;
+use super::not_found::stays;
 use crate::core::decide::Direction;
 use crate::core::path::Key;
 use crate::core::remote::RemotePath;
@@ -127,7 +128,7 @@ impl<'a> Deletes<'a> {
     }
 
     fn delete_remote_folder(&mut self, cx: &mut Context<'a>, delete: Delete) -> Result<()> {
-        let item = delete.item;
+        let mut item = delete.item;
         if cx.ends_step(&item) {
             return Ok(());
         }
@@ -135,15 +136,23 @@ impl<'a> Deletes<'a> {
             return Ok(());
         }
         let path = cx.env.remote_root.of_row(&item.row);
-        match self.empty_folder_deleted(cx, &item, &path)? {
+        let mut answer = self.empty_folder_deleted(cx, &item, &path)?;
+        if matches!(&answer, Err(CallError::Refused(error)) if error.has("not_found")) {
+            item = match self.still_there(cx, item, &path)? {
+                Some(item) => item,
+                None => return Ok(()),
+            };
+            answer = self.empty_folder_deleted(cx, &item, &path)?;
+        }
+        match answer {
             Ok(Emptied::MayHold) => {
                 // The next pass knows what is new in it, if it is that.
                 let text = "not empty in Dropbox yet: it is looked at again in the next run";
                 let report = cx.env.report;
                 report.remark(log::Level::Info, &item.display_path, text);
-                return Ok(());
+                Ok(())
             }
-            Ok(Emptied::Gone) => return self.deleted_in_dropbox(cx, item, "(empty folder)"),
+            Ok(Emptied::Gone) => self.deleted_in_dropbox(cx, item, "(empty folder)"),
             Ok(Emptied::Holds) => {
                 // Something unmanaged or new is in it, so it stays, and with it the folder here. A
                 // file here clashes with it from now on.
@@ -155,24 +164,24 @@ impl<'a> Deletes<'a> {
                 );
                 let mut row = item.row;
                 row.set_base(Base::None);
-                return cx.settle(row);
+                cx.settle(row)
             }
-            Err(CallError::Refused(error)) if error.has("not_found") => {}
+            Err(CallError::Refused(error)) if error.has("not_found") => {
+                stays(cx, &item);
+                Ok(())
+            }
             Err(CallError::ServerError(text)) => {
                 let text = format!("folder not deleted in Dropbox: {text}");
-                return cx.note_server_error(self.api, &item, &text);
+                cx.note_server_error(self.api, &item, &text)
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not deleted in Dropbox: {}", error.text());
                 cx.env.report.problem(&item.display_path, &text);
                 cx.remember(&item, reason_of(&error), &text);
-                return Ok(());
+                Ok(())
             }
-            Err(error) => return Err(error.into_error("delete a folder")),
+            Err(error) => Err(error.into_error("delete a folder")),
         }
-        let mut row = item.row;
-        row.settle(Base::None, &item.name);
-        cx.settle(row)
     }
 
     /// Deletes a folder in Dropbox if it is empty there.

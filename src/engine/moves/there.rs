@@ -5,8 +5,11 @@
 //! if their contents are equal. What Dropbox does not move it copies; what it does not copy goes up
 //! like any other file, and the old name waits for it ([`super::halves`]).
 
+use std::time::Duration;
+
 use super::pairs::{LookFor, Renamed, is_new};
 use super::renames::Renames;
+use crate::core::remote::RemotePath;
 use crate::dropbox::batch::{Outcome, Relocation};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{ApiError, FileMetadata, Metadata, WriteMode};
@@ -23,6 +26,8 @@ use crate::report::{Change, in_brackets};
 
 /// Renames that are looked for and asked for together: each is two names, and two items.
 const RENAMED_AT_ONCE: usize = 200;
+/// Time in which all of Dropbox comes to know what was written.
+const LAG_TIME: Duration = Duration::from_millis(1500);
 
 impl<'a> Renames<'a> {
     /// Renames in Dropbox what waits in the queue and was only renamed here; the rest stays there.
@@ -147,6 +152,7 @@ impl<'a> Renames<'a> {
                 None => outcomes.push(outcome),
             }
         }
+        self.look_for_old_names(cx, list, &pairs, &mut outcomes)?;
         for ((renamed, (from, to)), outcome) in list.iter().zip(&pairs).zip(&mut outcomes) {
             // It was done by a call whose answer was lost.
             if let Err(error) = outcome
@@ -160,6 +166,42 @@ impl<'a> Renames<'a> {
             }
         }
         Ok(outcomes)
+    }
+
+    /// An old name that Dropbox does not find may be one that it does not know everywhere yet: what
+    /// is there after a while is asked for once more.
+    fn look_for_old_names(
+        &self,
+        cx: &Context<'a>,
+        list: &[Renamed],
+        pairs: &[(RemotePath, RemotePath)],
+        outcomes: &mut [Outcome<FileMetadata>],
+    ) -> Result<()> {
+        let mut has_waited = false;
+        for ((renamed, (from, to)), outcome) in list.iter().zip(pairs).zip(outcomes) {
+            let is_missed = |error: &ApiError| error.has("from_lookup") && error.has("not_found");
+            let Some(base) = renamed.old.row.base_file() else {
+                continue;
+            };
+            if !outcome.as_ref().is_err_and(is_missed) {
+                continue;
+            }
+            if !has_waited {
+                cx.env.deadline.sleep(LAG_TIME)?;
+                has_waited = true;
+            }
+            match self.api.metadata(from) {
+                Ok(Some(Metadata::File(file))) if file.rev == base.rev => {}
+                Err(CallError::End(error)) => return Err(error),
+                _ => continue,
+            }
+            match self.api.relocate_file(renamed.relocation, from, to) {
+                Ok(again) => *outcome = again,
+                Err(CallError::End(error)) => return Err(error),
+                Err(error) => log::debug!("{from:?}: {error:?}"),
+            }
+        }
+        Ok(())
     }
 
     /// What was moved or copied is settled under its new name.
