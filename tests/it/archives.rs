@@ -260,6 +260,35 @@ fn r7_what_is_not_due_in_an_archive_costs_no_request_a_file() {
     }
 }
 
+/// H6: what is not due lies in one folder, and the others come as archives all the same.
+#[test]
+fn h6_an_archive_with_too_much_in_it_is_followed_by_those_of_its_folders() {
+    for packing in [Packing::Stored, Packing::Deflated] {
+        let world = world();
+        let style = ZipStyle {
+            packing,
+            ..ZipStyle::default()
+        };
+        world.dropbox.set_zip_style(style);
+        for nth in 0..20 {
+            for dir in ["one", "two/deep", "two/deeper"] {
+                world
+                    .dropbox
+                    .put(&format!("/top/{dir}/{nth}"), content(nth).as_bytes());
+            }
+        }
+        for dir in ["big", "two/large"] {
+            let path = format!("/top/{dir}/excluded");
+            world.dropbox.put_seeded(&path, 12 << 20, 7);
+        }
+        *world.sync_keys.borrow_mut() = "exclude = [\"/top/big\", \"/top/two/large\"]".to_owned();
+        let outcome = world.sync_ok();
+        assert_eq!(times(&outcome, "download"), 0, "{:?}", outcome.calls);
+        assert!(times(&outcome, "download_zip") <= 5, "{:?}", outcome.calls);
+        assert_eq!(outcome.counts.downloaded, 60, "{packing:?}");
+    }
+}
+
 /// R7: a connection that breaks in the middle of an archive leads to another archive.
 #[test]
 fn r7_an_archive_that_breaks_off_is_followed_by_another() {

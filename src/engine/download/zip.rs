@@ -144,7 +144,7 @@ impl<'a> Archive<'a> {
         let left = bytes_max.saturating_add(1);
         let skipped = io::copy(&mut self.by_ref().take(left), &mut io::sink())?;
         if skipped > bytes_max {
-            return Err(malformed("an entry is longer than is worth reading"));
+            return Err(too_long());
         }
         Ok(skipped)
     }
@@ -171,7 +171,7 @@ impl<'a> Archive<'a> {
                 return Ok(size);
             }
             if passed.bytes > bytes_max {
-                return Err(malformed("an entry is longer than is worth reading"));
+                return Err(too_long());
             }
             if found.is_none() && over == 0 {
                 return Err(cut());
@@ -435,6 +435,12 @@ fn wide_sizes(mut extra: &[u8]) -> Option<u64> {
         extra = extra.get(4 + usize::try_from(length).ok()?..)?;
     }
     None
+}
+
+/// An archive that can be read and is not worth it.
+fn too_long() -> io::Error {
+    let text = "an entry is longer than is worth reading";
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
 fn malformed(text: &str) -> io::Error {

@@ -34,6 +34,8 @@ const ENTRIES_MAX: u64 = 10_000;
 const BYTES_MAX: u64 = 20_000_000_000;
 /// Archives of one pass that break off and are asked for again, as far as it goes.
 const BREAKS_MAX: u32 = 4;
+/// Archives of one pass that are left for what is not due in them, and followed by parts of them.
+const WASTES_MAX: u32 = 16;
 /// Bytes nobody asked for that are worth a round trip, per file that is due.
 const WASTE_PER_FILE: u64 = 64 << 10;
 
@@ -54,7 +56,7 @@ pub(crate) fn fetch_archives<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) 
     } else {
         vec![String::new()]
     };
-    let mut breaks = 0;
+    let (mut breaks, mut wastes) = (0, 0);
     while let Some(dir) = dirs.pop() {
         let (files, bytes) = candidates.below(&dir);
         if files < FILES_MIN {
@@ -72,7 +74,13 @@ pub(crate) fn fetch_archives<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) 
                     dirs.push(dir);
                     continue;
                 }
-                ArchiveAnswer::BrokenOff => true,
+                ArchiveAnswer::Wasteful if wastes < WASTES_MAX => {
+                    wastes += 1;
+                    candidates = ArchiveCandidates::default();
+                    walk_pending(cx, phases, Some(&mut candidates))?;
+                    false
+                }
+                ArchiveAnswer::BrokenOff | ArchiveAnswer::Wasteful => true,
                 // It would be no better with another folder.
                 ArchiveAnswer::Refused => return Ok(true),
             };
@@ -143,6 +151,7 @@ fn fetch_archive<'a>(
     // One that cannot be read does not get better, nor does one that hardly gets on.
     Ok(match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::TimedOut => ArchiveAnswer::Taken,
+        io::ErrorKind::FileTooLarge => ArchiveAnswer::Wasteful,
         _ => ArchiveAnswer::BrokenOff,
     })
 }
@@ -239,6 +248,8 @@ enum ArchiveAnswer {
     BrokenOff,
     /// Parts of the folder may be had.
     TooLarge,
+    /// It was read until too much came that is not due: in parts of the folder it is less.
+    Wasteful,
     /// Dropbox gives no archives now.
     Refused,
 }
