@@ -148,6 +148,75 @@ fn r6_a_session_whose_offset_is_never_right_is_begun_anew() {
     world.check_settled();
 }
 
+/// H3: whatever keeps Dropbox from going on with a session of an earlier run, the file arrives in
+/// this one, by another, and the old one is not asked about again.
+#[test]
+fn h3_a_session_that_is_not_gone_on_with_is_begun_anew() {
+    let append = [
+        "payload_too_large",
+        "not_allowed",
+        "concurrent_session_invalid_offset",
+        "other",
+    ];
+    let finish = [
+        "lookup_failed/other",
+        "lookup_failed/not_closed",
+        "not_closed",
+        "other",
+    ];
+    let mut answers = vec![("append_v2", 0, Effect::Status(500, String::new()))];
+    answers.extend(append.map(|tags| ("append_v2", 1, Effect::refused(tags))));
+    answers.extend(finish.map(|tags| ("session/finish", 1, Effect::refused(tags))));
+    for (route, least, answer) in answers {
+        let world = world();
+        let bytes = noise(40 * MIB);
+        world.put_bytes("big", &bytes);
+        broken_at(&world, "append_v2", 3);
+        // Until another session begins.
+        let dropbox = world.dropbox.clone();
+        let refused = answer.clone();
+        let mut is_begun = false;
+        world.on_request(move |request| {
+            dropbox.clear_faults();
+            is_begun |= request.target.contains("session/start");
+            let is_struck = request.target.contains(route) && request.body.len() >= least;
+            if is_struck && !is_begun {
+                dropbox.inject(Fault::new(route, When::Always, refused.clone()));
+            }
+        });
+        let outcome = world.sync_ok();
+        let starts = |call: &&String| *call == "upload_session/start";
+        let starts = outcome.calls.iter().filter(starts).count();
+        assert_eq!(starts, 1, "{route} {answer:?}: {outcome:?}");
+        assert!(world.dropbox.read("/big").unwrap() == bytes, "{answer:?}");
+        world.on_request_nothing();
+        world.check_settled();
+    }
+}
+
+/// H3: an outage is no reason to begin anew.
+#[test]
+fn h3_a_session_waits_through_an_outage() {
+    let world = world();
+    let bytes = noise(40 * MIB);
+    world.put_bytes("big", &bytes);
+    broken_at(&world, "append_v2", 3);
+    let failing = Effect::Status(503, String::new());
+    let dropbox = world.dropbox.clone();
+    world.on_request(move |request| {
+        if request.target.contains("append_v2") {
+            dropbox.inject(Fault::new("", When::Always, failing.clone()));
+        }
+    });
+    assert_ne!(world.sync().exit, ExitCode::Ok);
+    world.on_request_nothing();
+    world.dropbox.clear_faults();
+    let outcome = world.sync_ok();
+    let starts = |call: &String| call == "upload_session/start";
+    assert!(!outcome.calls.iter().any(starts), "{outcome:?}");
+    assert!(world.dropbox.read("/big").unwrap() == bytes);
+}
+
 #[test]
 fn an_upload_session_that_is_too_old_is_begun_anew() {
     let world = world();

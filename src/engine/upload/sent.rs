@@ -6,7 +6,7 @@ use super::source::is_moved;
 use crate::core::content_hash::ContentHash;
 use crate::core::remote::Rev;
 use crate::dropbox::retry::CallError;
-use crate::dropbox::wire::FileMetadata;
+use crate::dropbox::wire::{ApiError, FileMetadata};
 use crate::io::stat::Stamp;
 
 /// A committed upload.
@@ -22,6 +22,8 @@ pub(super) enum UploadError {
     Disk(io::Error),
     /// The file moved during every try.
     KeepsChanging,
+    /// Dropbox does not go on with a session that an earlier run has begun.
+    OldSession(ApiError),
     /// It arrived, but damaged; the version in Dropbox has this rev.
     Damaged(Rev),
 }

@@ -49,30 +49,54 @@ impl SavedSession {
 }
 
 impl<'a> Uploads<'a> {
-    /// Sends a large file. `incorrect_offset` tells how much of a call whose answer was lost has
-    /// arrived.
+    /// Sends a large file, in the session of an earlier run if that `may_take_up` one and Dropbox
+    /// goes on with it.
     pub(super) fn send_session(
         &self,
         cx: &Context<'a>,
         key: &Key,
-        local: &RelPath,
-        file: Box<dyn ReadFile>,
+        (local, file): (&RelPath, Box<dyn ReadFile>),
         stamp: Stamp,
         commit: &CommitInfo<'_>,
+        may_take_up: bool,
     ) -> std::result::Result<Sent, UploadError> {
         let chunk_bytes = chunk_bytes(cx, self.api);
         let mut source = Chunk::new(cx.env.disk, local, file, stamp, chunk_bytes);
-        let session = match self.take_up(cx, key, &mut source)? {
-            Some(session) => session,
-            None => self.begin(cx, key, &mut source)?,
+        let old = match may_take_up {
+            true => self.take_up(cx, key, &mut source)?,
+            false => None,
         };
+        let Some(old) = old else {
+            let session = self.begin(cx, key, &mut source)?;
+            return self.fill(cx, &session, source, commit);
+        };
+        self.fill(cx, &old, source, commit)
+            .map_err(|failed| match failed {
+                // What is about the path would be said of another session as well.
+                UploadError::Call(CallError::Refused(error)) if !error.is("path") => {
+                    UploadError::OldSession(error)
+                }
+                failed => failed,
+            })
+    }
+
+    /// Sends what is missing in a session. `incorrect_offset` tells how much of a call whose answer
+    /// was lost has arrived.
+    fn fill(
+        &self,
+        cx: &Context<'a>,
+        session: &str,
+        mut source: Chunk<'_>,
+        commit: &CommitInfo<'_>,
+    ) -> std::result::Result<Sent, UploadError> {
+        let (stamp, chunk_bytes) = (*source.stamp(), source.chunk_bytes());
         let progress = |at| cx.env.report.progress(commit.path.as_str(), at, stamp.size);
         progress(source.offset());
         let mut steps_back = 0;
         loop {
             while stamp.size - source.offset() > chunk_bytes {
                 let cursor = SessionCursor {
-                    session_id: &session,
+                    session_id: session,
                     offset: source.offset(),
                 };
                 match self.api.session_append(&cursor, &mut source) {
@@ -82,7 +106,7 @@ impl<'a> Uploads<'a> {
                 progress(source.offset());
             }
             // More than the last chunk may be missing there.
-            if let Some(sent) = self.finish(&session, &mut source, commit, &mut steps_back)? {
+            if let Some(sent) = self.finish(session, &mut source, commit, &mut steps_back)? {
                 return verified(sent);
             }
         }
@@ -113,6 +137,11 @@ impl<'a> Uploads<'a> {
                 // It is used up, too old, or of another account.
                 _ => return Ok(None),
             },
+            // Where nothing else is answered either, it is an outage, and the session waits.
+            Err(CallError::ServerError(text)) if self.api.is_reachable() => {
+                log::debug!("{text}: a session of its own");
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         source.hash_to(arrived)?;
@@ -133,6 +162,8 @@ impl<'a> Uploads<'a> {
         let stamp = source.stamp();
         // A file written to just now may come to be another one under the same stamp.
         if cx.file_clock.is_racy(None, stamp, opened_at_ns) {
+            // Nor is one from before of use any more.
+            let _ = self.forget_session(cx, key);
             return Ok(session);
         }
         let saved_session = SavedSession {

@@ -94,7 +94,7 @@ impl<'a> Uploads<'a> {
                     report.problem(display_path, &format!("not uploaded: {}", error.text()));
                 }
             }
-            UploadError::Call(CallError::Refused(error)) => {
+            UploadError::Call(CallError::Refused(error)) | UploadError::OldSession(error) => {
                 let text = format!("not uploaded: {}", error.text());
                 report.problem(display_path, &text);
                 cx.remember(&item, reason_of(&error), &text);

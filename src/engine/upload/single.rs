@@ -73,6 +73,7 @@ impl<'a> Uploads<'a> {
         let local = &item.path().map_err(io::Error::other)?;
         let remote = &cx.env.remote_root.at(&item.display_path);
         let mut failed = UploadError::KeepsChanging;
+        let mut may_take_up = true;
         for _ in 0..TRIES_MAX {
             let read_at_ns = cx.env.host.now_ns();
             let file = cx.env.disk.open(local)?;
@@ -90,7 +91,8 @@ impl<'a> Uploads<'a> {
             } else if stamp.size <= chunk_bytes(cx, self.api) {
                 self.send_single(cx, local, file, stamp, &commit, known)
             } else {
-                self.send_session(cx, &item.row.key, local, file, stamp, &commit)
+                let from = (local, file);
+                self.send_session(cx, &item.row.key, from, stamp, &commit, may_take_up)
             };
             match answer {
                 Err(UploadError::KeepsChanging) => failed = UploadError::KeepsChanging,
@@ -99,7 +101,14 @@ impl<'a> Uploads<'a> {
                 {
                     failed = UploadError::KeepsChanging;
                 }
-                // The next try begins a session anew.
+                // The next try begins a session anew, once where it is one from before.
+                Err(UploadError::OldSession(error)) => {
+                    may_take_up = false;
+                    // The new one takes its place.
+                    let _ = self.forget_session(cx, &item.row.key);
+                    log::debug!("{}: {}", printable(&item.display_path), error.text());
+                    failed = UploadError::Call(CallError::Refused(error));
+                }
                 Err(UploadError::Call(CallError::Refused(error))) if is_session_lost(&error) => {
                     // Where that fails, it is asked about once more.
                     let _ = self.forget_session(cx, &item.row.key);
