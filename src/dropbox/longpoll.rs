@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::core::remote::Cursor;
 use crate::dropbox::retry::retry_after_s;
-use crate::dropbox::verdict::{OWN_TEXT, STRANGER};
+use crate::dropbox::verdict::STRANGER;
+use crate::dropbox::wire::OWN_TEXT;
 use crate::io::host::Host;
 use crate::io::http::{Body, Endpoint, Http, Request};
 use crate::io::limited_body::{BodyLimits, LimitedBody};
@@ -91,7 +92,7 @@ pub fn longpoll(
         }
         // The cursor is used up (`reset`) or not one for this route: a pass gets a new one.
         409 => Ok(used_up),
-        400 if bytes.starts_with(OWN_TEXT) => Ok(used_up),
+        400 if bytes.starts_with(OWN_TEXT.as_bytes()) => Ok(used_up),
         429 | 503 if asked_s.is_some() => Ok(News {
             backoff: Duration::from_secs(asked_s.unwrap_or(0)),
             ..nothing

@@ -10,12 +10,9 @@ use crate::core::invocation::Invocation;
 use crate::dropbox::auth::{self, OAuthRefusal, TokenRefusal};
 use crate::dropbox::retry::{Failure, retry_after_s};
 use crate::dropbox::tokens::Credential;
-use crate::dropbox::wire::{ApiError, UserMessage, one_line};
+use crate::dropbox::wire::{ApiError, OWN_TEXT, UserMessage, one_line};
 use crate::error::Error;
 use crate::io::http::Response;
-
-/// How a text of Dropbox's begins.
-pub(super) const OWN_TEXT: &[u8] = b"Error in call to API function";
 
 /// What is said of an answer that is not in Dropbox's words.
 pub(super) const STRANGER: &str = "that is not Dropbox: something on the way answered \
@@ -125,7 +122,7 @@ pub(super) fn of_route(
         408 | 500..=510 | 512..=599 => Failure::ServerError(format!(
             "Dropbox answers {status} to {path} (request id {request_id})"
         )),
-        400 if bytes.starts_with(OWN_TEXT) => told(bytes, credential, invocation),
+        400 if bytes.starts_with(OWN_TEXT.as_bytes()) => told(bytes, credential, invocation),
         // What is too long for the way, and what another route does as well.
         413 | 416 | 431 => refused(status, bytes),
         400..=499 if has_a_plainer_one(path) => refused(status, bytes),
@@ -173,7 +170,7 @@ pub(super) fn is_dropboxs(bytes: &[u8]) -> bool {
         let error = told.get("error");
         told.get("error_summary").is_some() || error.is_some_and(Value::is_object)
     };
-    bytes.starts_with(OWN_TEXT) || serde_json::from_slice(bytes).is_ok_and(is_error)
+    bytes.starts_with(OWN_TEXT.as_bytes()) || serde_json::from_slice(bytes).is_ok_and(is_error)
 }
 
 /// Whether the agent has another way to the same end: it is taken, whoever refused this one.

@@ -314,6 +314,30 @@ impl ApiError {
         meaning(last).is_some() || HANDLED.contains(&last)
     }
 
+    /// Whether Dropbox takes a call for malformed because of the one path in it: such a refusal has
+    /// a text and no tag.
+    pub fn is_about_a_path(&self) -> bool {
+        let text = self.user_message.as_ref().map(|message| &*message.text);
+        let text = text.filter(|text| self.is("http_400") && text.starts_with(OWN_TEXT));
+        let Some(text) = text.map(str::to_ascii_lowercase) else {
+            return false;
+        };
+        let is_field = |part: &str| part == "path" || part.ends_with("path");
+        let words = [
+            "basic multilingual plane",
+            "malformed path",
+            "malformed_path",
+        ];
+        text.split(": ").any(is_field) || words.iter().any(|words| text.contains(words))
+    }
+
+    /// Whether what was called is no function of Dropbox's.
+    pub fn is_unknown_function(&self) -> bool {
+        let text = self.user_message.as_ref().map(|message| &*message.text);
+        let is_said = |text: &str| text.to_ascii_lowercase().contains("unknown api function");
+        self.is("http_404") || self.is("http_405") || text.is_some_and(is_said)
+    }
+
     /// A number anywhere inside the union value, such as `correct_offset`.
     pub fn number(&self, field: &str) -> Option<u64> {
         fn find(value: &Value, field: &str) -> Option<u64> {
@@ -337,6 +361,9 @@ impl ApiError {
         }
     }
 }
+
+/// How a text of Dropbox's begins.
+pub(super) const OWN_TEXT: &str = "Error in call to API function";
 
 /// Tags that no person meets, because there is an answer to each.
 const HANDLED: [&str; 19] = [

@@ -237,7 +237,7 @@ pub fn reason_of(error: &ApiError) -> Reason {
     ];
     if error.has("insufficient_space") || error.has("insufficient_quota") {
         Reason::NoRoom
-    } else if NOT_ALLOWED.iter().any(|tag| error.has(tag)) {
+    } else if NOT_ALLOWED.iter().any(|tag| error.has(tag)) || error.is_about_a_path() {
         Reason::NotAllowed
     } else {
         Reason::Failed

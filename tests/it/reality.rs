@@ -525,3 +525,76 @@ fn h2_what_is_never_found_is_told_in_the_second_pass() {
         assert_eq!(world.local_tree(), world.remote_tree(), "{what}");
     }
 }
+
+const NAME_REFUSED: &str = "Error in call to API function \"files/upload\": path: '/x' is not part \
+                            of the Unicode Basic Multilingual Plane";
+
+/// Whatever call names the rocket is refused in a text.
+fn refuse_rockets(world: &World, text: &str) {
+    let refused = Effect::Status(400, text.to_owned());
+    for written in ["\u{1f680}", "\\ud83d\\ude80"] {
+        for route in ["files/upload", "create_folder"] {
+            let fault = Fault::new(route, When::Always, refused.clone());
+            world.dropbox.inject(fault.about(written));
+        }
+    }
+}
+
+/// H5: a name that is refused in a text is remembered as one that is refused by a tag, and found
+/// among others without a call for each of them.
+#[test]
+fn h5_a_name_refused_in_a_text_is_sent_once_and_holds_nothing_back() {
+    let others = "Error in call to API function \"files/upload\": HTTP header \
+                  \"Dropbox-API-Arg\": path: '/x' did not match pattern";
+    let malformed = "Error in call to API function \"files/upload\": malformed path";
+    for text in [NAME_REFUSED, others, malformed] {
+        for plain in [0, 60] {
+            let world = world();
+            refuse_rockets(&world, text);
+            for nth in 0..plain {
+                world.put(&format!("plain {nth:02}"), "plain");
+            }
+            world.put("plain 3\u{1f680}", "to the moon");
+            world.put("rocket \u{1f680}.txt", "to the moon");
+            world.put("dir \u{1f680}/a", "to the moon");
+            let outcome = world.sync();
+            assert_eq!(outcome.exit, ExitCode::SomeFiles, "{outcome:?}");
+            assert_eq!(outcome.counts.uploaded, plain, "{outcome:?}");
+            let sends = |outcome: &crate::world::Outcome| {
+                let calls = outcome.calls.iter();
+                calls.filter(|call| call.starts_with("upload")).count()
+            };
+            assert!(sends(&outcome) < 40, "{:?}", outcome.calls);
+            let again = world.sync();
+            assert_eq!(sends(&again), 0, "{text}: {again:?}");
+            assert_eq!(again.problems.len(), 4, "{again:?}");
+            world.dropbox.clear_faults();
+            world.clock.advance(25 * 3600);
+            world.sync_ok();
+            assert_eq!(world.local_tree(), world.remote_tree());
+        }
+    }
+}
+
+/// H5: a commit that is refused for whatever reason is halved, too.
+#[test]
+fn h5_a_commit_refused_as_a_whole_is_halved_to_the_one_file() {
+    let text = "Error in call to API function: in words that nobody knows";
+    for refused in [
+        Effect::Status(400, text.to_owned()),
+        Effect::refused("other"),
+    ] {
+        let world = world();
+        let fault = Fault::new("finish_batch_v2", When::Always, refused);
+        world.dropbox.inject(fault.about("odd"));
+        for nth in 0..200 {
+            world.put(&format!("plain {nth:03}"), "plain");
+        }
+        world.put("plain 077 odd", "odd");
+        let outcome = world.sync_ok();
+        let alone = outcome.calls.iter().filter(|call| *call == "upload");
+        assert_eq!(alone.count(), 1, "{:?}", outcome.calls);
+        assert!(outcome.calls.len() < 40, "{:?}", outcome.calls);
+        assert_eq!(world.local_tree(), world.remote_tree());
+    }
+}

@@ -25,6 +25,10 @@ use crate::timestamp::timestamp_of;
 /// Below this `append_batch` is given up.
 const ARGUMENT_BYTES_MIN: usize = 700;
 
+/// Commits in a row that are refused as a whole before all that is left goes alone: enough to find
+/// one file among a thousand.
+const REFUSED_MAX: u32 = 16;
+
 /// A file of a batch.
 struct BatchEntry {
     upload: PendingUpload,
@@ -220,32 +224,73 @@ impl<'a> Uploads<'a> {
     ) -> Result<()> {
         let rest = ready.extract_if(.., |entry| entry.content().is_none());
         left.extend(rest.map(|entry| entry.upload));
-        while !ready.is_empty() {
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let mut refused = 0;
+        let mut lists = vec![ready];
+        while let Some(mut ready) = lists.pop() {
             let rest = ready.split_off(ready.len().min(self.queue.commit_max));
+            if !rest.is_empty() {
+                lists.push(rest);
+            }
             let asked = ready.len();
             match self.finish_all(cx, &ready) {
                 Ok(outcomes) => {
+                    refused = 0;
                     for (entry, outcome) in ready.into_iter().zip(outcomes) {
                         left.extend(self.committed(cx, entry, outcome)?);
                     }
-                    ready = rest;
                 }
                 Err(CallError::End(error)) => return Err(error),
                 // The sessions are as good for a smaller commit.
                 Err(CallError::ServerError(text)) if self.queue.commits_less(asked) => {
                     log::debug!("{asked} files at a time: {text}");
-                    ready.extend(rest);
+                    ready.extend(lists.pop().unwrap_or_default());
+                    lists.push(ready);
+                }
+                Err(CallError::Refused(error))
+                    if refused < REFUSED_MAX && !error.is_unknown_function() =>
+                {
+                    refused += 1;
+                    log::debug!("{asked} files at a time: {}", error.text());
+                    let other = ready.split_off(asked / 2);
+                    if ready.is_empty() {
+                        self.refused_alone(cx, other, error, left)?;
+                    } else {
+                        lists.extend([other, ready]);
+                    }
                 }
                 Err(error) => {
                     match error {
                         CallError::Refused(error) => self.send_alone_from_now_on(&error),
                         _ => self.queue.had_server_error = true,
                     }
-                    let unsent = ready.into_iter().chain(rest);
+                    let unsent = lists.into_iter().flatten().chain(ready);
                     left.extend(unsent.map(|entry| entry.upload));
                     break;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The file for which a commit is refused as a whole. If that is for its name, no other call
+    /// would do better.
+    fn refused_alone(
+        &mut self,
+        cx: &mut Context<'a>,
+        one: Vec<BatchEntry>,
+        error: ApiError,
+        left: &mut Vec<PendingUpload>,
+    ) -> Result<()> {
+        for BatchEntry { upload, .. } in one {
+            if !error.is_about_a_path() {
+                left.push(upload);
+                continue;
+            }
+            let failed = UploadError::Call(CallError::Refused(error.clone()));
+            self.not_uploaded(cx, upload.item, &upload.observed, failed)?;
         }
         Ok(())
     }
