@@ -95,7 +95,9 @@ impl Puller<'_> {
             }
             Some(Listened::Mute(text)) => {
                 if !self.is_mute_for_good()? {
-                    return Err(Error::TryLater(text));
+                    return Err(Error::TryLater(format!(
+                        "{text}; nothing is done until Dropbox tells what has changed"
+                    )));
                 }
                 log::warn!("Dropbox does not tell what has changed: listing everything again");
             }
@@ -282,7 +284,9 @@ impl Puller<'_> {
         let of = self.index.meta(Meta::StagingOf)?;
         let is_ours = of.as_deref() == Some(self.identity.text().as_str());
         let walk = StagedFolders(self.index).walk()?;
-        if let (true, Some(walk)) = (is_ours, walk) {
+        let mut walk = if is_ours { walk } else { None };
+        // Where a folder is not listed either, the whole may be by now, and is asked for first.
+        if let Some(walk) = walk.take_if(|walk| !walk.has_failed) {
             return self.list_by_folder(walk);
         }
         let cursor = self.index.meta(Meta::StagingCursor)?.filter(|_| is_ours);
@@ -294,8 +298,10 @@ impl Puller<'_> {
                 Ok(end) => end,
                 Err(CallError::ServerError(text)) => {
                     self.index.roll_back();
-                    let walk = self.by_folder().begin(&text, &self.identity.text())?;
-                    return self.list_by_folder(walk);
+                    return self.list_by_folder(match walk {
+                        Some(walk) => walk,
+                        None => self.by_folder().begin(&text, &self.identity.text())?,
+                    });
                 }
                 Err(error) => {
                     self.index.roll_back();
@@ -328,7 +334,8 @@ impl Puller<'_> {
                     .note_staging(end.cursor.as_str(), &self.identity.text())?;
                 self.index.commit()?;
                 pages.count(sink.entries, cursor.as_ref() != Some(&end.cursor))?;
-                cursor = Some(end.cursor);
+                // What was listed folder by folder is void.
+                (cursor, walk) = (Some(end.cursor), None);
             } else {
                 self.take_over(&end.cursor)?;
                 return Ok(RootState::Listed);
@@ -383,7 +390,10 @@ impl Puller<'_> {
             Listened::UpToDate => Ok(RootState::Listed),
             Listened::NoRoot(root) => Ok(root),
             // The next pass asks behind the same cursor.
-            Listened::Mute(text) => Err(Error::TryLater(text)),
+            Listened::Mute(text) => Err(Error::TryLater(format!(
+                "{text}; all folders are listed, and nothing is done about them until Dropbox \
+                 tells what has changed meanwhile"
+            ))),
             ended @ (Listened::Reset | Listened::NoCursor | Listened::Incomplete) => {
                 let is_reset = matches!(ended, Listened::Reset);
                 self.index.transaction(|| {

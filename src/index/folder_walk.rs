@@ -21,6 +21,9 @@ pub struct FolderWalk {
     pub at: i64,
     /// Where the listing of that folder goes on, if it has begun.
     pub next: Option<Cursor>,
+    /// Dropbox did not list that folder in the pass before.
+    #[serde(default)]
+    pub has_failed: bool,
 }
 
 /// What was staged before a page.

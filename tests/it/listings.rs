@@ -217,8 +217,9 @@ fn r3_it_goes_on_where_a_pass_ended() {
     let bodies = asked(&world, "files/list_folder");
     world.sync_ok();
     world.on_request_nothing();
-    assert_eq!(count(&bodies, "\"recursive\":true"), 0, "{bodies:?}");
-    assert!(bodies.lock().unwrap()[0].contains("/d1/e4"), "{bodies:?}");
+    // The whole is asked for first, in pages of any size.
+    assert_eq!(count(&bodies, "\"recursive\":true"), 4, "{bodies:?}");
+    assert!(bodies.lock().unwrap()[4].contains("/d1/e4"), "{bodies:?}");
     assert_eq!(count(&bodies, "\"path\":\"/d0\""), 0, "{bodies:?}");
     assert_eq!(world.local_tree(), world.remote_tree());
     world.check_settled();
@@ -249,11 +250,12 @@ fn r3_it_goes_on_within_a_folder_of_many_pages() {
     assert_eq!(world.sync().exit, ExitCode::TryLater);
     world.on_request_nothing();
     world.dropbox.clear_faults();
+    give_no_whole_listing(&world);
     let outcome = world.sync_ok();
     let listings = outcome.calls.iter();
     let listings = listings.filter(|call| call.starts_with("list_folder"));
-    // Four pages of the folder, and what came since.
-    assert_eq!(listings.count(), 5, "{outcome:?}");
+    // The whole in vain, four pages of the folder, and what came since.
+    assert_eq!(listings.count(), 9, "{outcome:?}");
     assert_eq!(world.local_tree(), world.remote_tree());
     world.check_settled();
 }
@@ -476,4 +478,49 @@ fn r12_many_pages_without_entries_come_through() {
         assert_eq!(world.local_tree(), world.remote_tree());
         world.check_settled();
     }
+}
+
+/// H4: a walk in which a folder fails says which, and gives way to a whole listing that comes.
+#[test]
+fn h4_a_whole_listing_that_comes_again_takes_the_place_of_a_walk_that_fails() {
+    let world = world();
+    populate(&world);
+    for nth in 0..3 {
+        world.dropbox.put(&format!("/shut/{nth}"), b"shut");
+    }
+    give_no_whole_listing(&world);
+    let fault = Fault::exactly("files/list_folder", When::Always, too_slow());
+    let shut = "\"path\":\"/shut\",\"recursive\":false";
+    world.dropbox.inject(fault.about(shut));
+    for _ in 0..2 {
+        let outcome = world.sync();
+        assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+        assert!(outcome.error.contains("the folder /shut"), "{outcome:?}");
+        assert!(world.local_tree().is_empty());
+    }
+    // The one folder still fails.
+    world.dropbox.clear_faults();
+    let fault = Fault::exactly("files/list_folder", When::Always, too_slow());
+    world.dropbox.inject(fault.about(shut));
+    world.dropbox.set_page_limit(3);
+    world.sync_ok();
+    assert_eq!(world.local_tree(), world.remote_tree());
+    world.check_settled();
+}
+
+/// M1: what is listed folder by folder waits for what has changed meanwhile, and that is said.
+#[test]
+fn m1_a_walk_whose_changes_do_not_come_says_what_it_waits_for() {
+    let world = world();
+    populate(&world);
+    give_no_whole_listing(&world);
+    let fault = Fault::exactly("files/list_folder/continue", When::Always, too_slow());
+    world.dropbox.inject(fault);
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+    let words = "nothing is done about them until Dropbox tells what has changed";
+    assert!(outcome.error.contains(words), "{outcome:?}");
+    let outcome = world.sync();
+    let words = "nothing is done until Dropbox tells what has changed";
+    assert!(outcome.error.contains(words), "{outcome:?}");
 }

@@ -86,6 +86,7 @@ impl FolderLister<'_> {
             since,
             at: 0,
             next: None,
+            has_failed: false,
         };
         self.index.transaction(|| self.staged().begin(&walk, of))?;
         log::warn!(
@@ -159,6 +160,7 @@ impl FolderLister<'_> {
             // What is told twice is listed once.
             if !self.filter.prunes(&path) && !self.staged().is_told_again(&folder.key, next)? {
                 (walk.at, walk.next) = (next, None);
+                walk.has_failed = false;
                 return Ok(true);
             }
         }
@@ -214,9 +216,17 @@ impl FolderLister<'_> {
                     walk.next = None;
                 }
                 Err(CallError::Refused(error)) => {
+                    walk.has_failed = true;
                     let (path, text) = (printable(&folder.key), error.text());
                     return Err(Error::TryLater(format!(
                         "Dropbox refused to list the folder /{path}: {text}"
+                    )));
+                }
+                Err(CallError::ServerError(text)) => {
+                    walk.has_failed = true;
+                    let path = printable(&folder.key);
+                    return Err(Error::TryLater(format!(
+                        "Dropbox cannot list the folder /{path}: {text}"
                     )));
                 }
                 Err(error) => return Err(error.into_error("list a Dropbox folder")),
