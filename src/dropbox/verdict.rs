@@ -247,6 +247,14 @@ mod tests {
         }
     }
 
+    /// L1.
+    #[test]
+    fn l1_a_request_id_has_no_more_in_it_than_one_has() {
+        assert_eq!(printed_id("0a_B-9"), "0a_B-9");
+        assert_eq!(printed_id("a\u{9b}31mR\u{7}<\n"), "a31mR");
+        assert_eq!(printed_id(&"Z".repeat(5000)).len(), 64);
+    }
+
     /// B1.
     #[test]
     fn b1_only_three_words_end_an_authentication() {

@@ -598,3 +598,38 @@ fn h5_a_commit_refused_as_a_whole_is_halved_to_the_one_file() {
         assert_eq!(world.local_tree(), world.remote_tree());
     }
 }
+
+/// L2: what is in the header is advice; bytes and hash are what counts.
+#[test]
+fn l2_a_header_with_another_size_is_no_reason_to_fail() {
+    let world = world();
+    world.refuse_batches();
+    world
+        .dropbox
+        .change_habits(|it| it.result_header = ResultHeader::OtherSize);
+    world.dropbox.put("/f", b"content");
+    world.sync_ok();
+    assert_eq!(world.read("f").as_deref(), Some("content"));
+}
+
+/// M7: what has Dropbox's shape is from Dropbox, though this version does not know it.
+#[test]
+fn m7_an_answer_in_dropboxs_shape_is_not_called_a_strangers() {
+    for status in [401, 403, 422, 404] {
+        for body in [
+            r#"{"error_summary":"brand_new/..","error":{".tag":"brand_new"}}"#,
+            r#"{"error_summary":"brand_new/.."}"#,
+            "Error in call to API function \"files/list_folder\": brand_new",
+        ] {
+            let world = world();
+            let answer = Effect::Status(status, body.to_owned());
+            world
+                .dropbox
+                .inject(Fault::new("files/", When::Always, answer));
+            let outcome = world.sync();
+            assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+            assert!(!outcome.error.contains("not Dropbox"), "{outcome:?}");
+            assert!(outcome.error.contains("brand_new"), "{outcome:?}");
+        }
+    }
+}

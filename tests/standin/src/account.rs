@@ -102,7 +102,9 @@ impl Account {
     pub(crate) fn result_header(&self, result: &Value) -> String {
         match self.habits.result_header {
             ResultHeader::Utf8 => result.to_string(),
-            ResultHeader::Ascii | ResultHeader::Missing => ascii_json(result),
+            ResultHeader::Ascii | ResultHeader::OtherSize | ResultHeader::Missing => {
+                ascii_json(result)
+            }
         }
     }
 

@@ -13,6 +13,8 @@ pub enum ResultHeader {
     Ascii,
     /// As JSON with letters beyond ASCII as they are, in UTF-8.
     Utf8,
+    /// As JSON of another size than the file has.
+    OtherSize,
     /// Not at all: something on the way has taken it out.
     Missing,
 }
@@ -91,8 +93,21 @@ impl Habits {
             let summary = told.and_then(|told| told["error_summary"].as_str().map(str::to_owned));
             response.reason = summary;
         }
+        let is_result = |name: &String| name.eq_ignore_ascii_case("dropbox-api-result");
+        if self.result_header == ResultHeader::OtherSize {
+            for (_, json) in response
+                .headers
+                .iter_mut()
+                .filter(|(name, _)| is_result(name))
+            {
+                let told: Result<Value, _> = serde_json::from_str(json);
+                if let Ok(mut told) = told {
+                    told["size"] = 4711.into();
+                    *json = told.to_string();
+                }
+            }
+        }
         if self.result_header == ResultHeader::Missing {
-            let is_result = |name: &String| name.eq_ignore_ascii_case("dropbox-api-result");
             response.headers.retain(|(name, _)| !is_result(name));
         }
     }
