@@ -46,7 +46,7 @@ pub use database::Index;
 use database::RowTotals;
 pub use folder_walk::{FolderWalk, PageMark, StagedFolders};
 pub use listing::RemoteEntry;
-pub use meta::{Meta, SyncIdentity, UNKEPT, approval_id, is_unkept};
+pub use meta::{Meta, Question, SyncIdentity, UNKEPT, approval_id, is_unkept, note_answer};
 pub use pass_tables::{Arriving, ArrivingContent, HeldState, PassTables};
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};

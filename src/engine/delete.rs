@@ -13,7 +13,7 @@ mod trees;
 
 pub(crate) use deletes::Deletes;
 use fresh_look::{FreshLook, as_seen};
-use guard::{Counted, Ruling, each_counted, guard};
+use guard::{Counted, Ruling, each_counted, guard, note_answers};
 
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
@@ -60,6 +60,7 @@ impl<'a> Deletes<'a> {
             self.carry_out(cx, go)
         })?;
         self.delete_folders(cx)?;
+        note_answers(cx, &ruled)?;
         Ok(ruled.halt)
     }
 

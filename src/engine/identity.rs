@@ -14,7 +14,7 @@ use crate::engine::pull::Puller;
 use crate::engine::remote_root::RootState;
 use crate::engine::root::FoundRoot;
 use crate::error::{Error, Result};
-use crate::index::{Meta, SyncIdentity, approval_id};
+use crate::index::{Meta, Question, SyncIdentity, approval_id, note_answer};
 use crate::io::dirs;
 use crate::report::Change;
 
@@ -106,7 +106,7 @@ pub(crate) fn check_identity(
     };
     let has_base = env.index.has_base()?;
     if before.account_id != now.account_id && has_base {
-        let mut id = approval_id(env.index, "account")?;
+        let mut id = approval_id(env.index, Question::Account)?;
         id.field(&now.account_id);
         let id = id.finish();
         if !options.approved.contains(&id) {
@@ -134,6 +134,7 @@ pub(crate) fn check_identity(
     }
     env.index.transaction(|| {
         env.index.clear()?;
+        note_answer(env.index, Question::Account)?;
         env.index.set_identity(now)
     })
 }
@@ -166,7 +167,7 @@ fn check_team(
     if before.is_none_or(|it| it.root_namespace == now.root_namespace) {
         return Ok(());
     }
-    let mut id = approval_id(env.index, "team")?;
+    let mut id = approval_id(env.index, Question::Team)?;
     id.field(&now.root_namespace);
     let id = id.finish();
     if options.approved.contains(&id) {
@@ -229,11 +230,14 @@ pub(crate) fn pull(
         }
         RootState::IsFile => config_error("Dropbox has a file at this path", "name a folder"),
         RootState::Missing if env.index.has_base()? => {
-            let mut id = approval_id(env.index, "remote root")?;
+            let mut id = approval_id(env.index, Question::RemoteRoot)?;
             id.field(remote_root);
             let id = id.finish();
             if options.approved.contains(&id) {
-                env.index.transaction(|| env.index.clear())?;
+                env.index.transaction(|| {
+                    env.index.clear()?;
+                    note_answer(env.index, Question::RemoteRoot)
+                })?;
                 return make_root(env, puller, writer);
             }
             Err(Error::Halt(format!(

@@ -12,7 +12,7 @@ use crate::core::own_names::MARKER;
 use crate::core::path::RelPath;
 use crate::engine::file_clock::FileClock;
 use crate::error::{Error, Result, state_error};
-use crate::index::{Index, Meta, approval_id};
+use crate::index::{Index, Meta, Question, approval_id, note_answer};
 use crate::io::disk::{Disk, ReadDisk, TreeIdentity};
 use crate::io::host::Host;
 use crate::io::stat::{Kind, Status};
@@ -108,7 +108,7 @@ pub fn check(
     }
     let identity = found.identity.to_string();
     if !found.is_known && index.has_base()? {
-        let mut id = approval_id(index, "content dir")?;
+        let mut id = approval_id(index, Question::ContentDir)?;
         id.field(found.marker.as_deref().unwrap_or(&identity));
         let id = id.finish();
         if !approved.contains(&id) {
@@ -129,6 +129,7 @@ pub fn check(
     index.transaction(|| {
         if !found.is_known {
             index.clear()?;
+            note_answer(index, Question::ContentDir)?;
         }
         index.clear_meta(Meta::RootMarker)?;
         index.clear_meta(Meta::RootIdentity)?;

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Index;
 use super::row::checksum_of_fields;
+use crate::core::decide::Direction;
 use crate::core::guard::ApprovalId;
 use crate::error::{Error, Result};
 
@@ -67,6 +68,12 @@ pub enum Meta {
     ClockLag,
     /// How many old temporary files of other instances people were told of.
     LeftByOthers,
+    /// How often a person has answered a halt over deletes locally.
+    AnsweredDown,
+    /// The same for deletes in Dropbox.
+    AnsweredUp,
+    /// How often a person has let this index start over.
+    StartedOver,
 }
 
 impl Meta {
@@ -99,6 +106,9 @@ impl Meta {
             Meta::ContentDir => "content_dir",
             Meta::ClockLag => "clock_lag",
             Meta::LeftByOthers => "left_by_others",
+            Meta::AnsweredDown => "answered_down",
+            Meta::AnsweredUp => "answered_up",
+            Meta::StartedOver => "started_over",
         }
     }
 }
@@ -148,14 +158,79 @@ impl SyncIdentity {
 /// The id of an index that is not kept, as a dry run makes one where there is none.
 pub const UNKEPT: &str = "not kept";
 
-/// Begins the id of a halt over what this index knows; `purpose` keeps halts of different kinds
-/// apart.
+/// What a person is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Deletes of a direction.
+    Deletes(Direction),
+    /// Files of ours that would replace others.
+    Uploads,
+    /// A disk that is not mounted any more.
+    Mount,
+    /// Another content dir.
+    ContentDir,
+    /// Another account.
+    Account,
+    /// The space of another team.
+    Team,
+    /// A Dropbox folder that is gone.
+    RemoteRoot,
+}
+
+impl Question {
+    /// Keeps ids of different kinds apart.
+    fn purpose(self) -> &'static str {
+        match self {
+            Question::Deletes(_) => "deletes",
+            Question::Uploads => "uploads",
+            Question::Mount => "mount",
+            Question::ContentDir => "content dir",
+            Question::Account => "account",
+            Question::Team => "team",
+            Question::RemoteRoot => "remote root",
+        }
+    }
+
+    /// What counts the answers, where the same question may come again.
+    fn answers(self) -> Option<Meta> {
+        match self {
+            Question::Deletes(Direction::Down) => Some(Meta::AnsweredDown),
+            Question::Deletes(Direction::Up) => Some(Meta::AnsweredUp),
+            Question::ContentDir | Question::Account | Question::Team | Question::RemoteRoot => {
+                Some(Meta::StartedOver)
+            }
+            // The version in Dropbox that it names is replaced by the answer.
+            Question::Uploads => None,
+            // Nothing is deleted by the answer, and each disk may be asked about beside others.
+            Question::Mount => None,
+        }
+    }
+}
+
+/// Begins the id of a halt over what this index knows. It is good for one answer: the next time the
+/// same is asked the id is another one.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn approval_id(index: &Index, purpose: &str) -> Result<ApprovalId> {
+pub fn approval_id(index: &Index, question: Question) -> Result<ApprovalId> {
     let index_id = index.meta(Meta::Id)?.unwrap_or_default();
-    Ok(ApprovalId::new(&index_id, purpose))
+    let mut id = ApprovalId::new(&index_id, question.purpose());
+    if let Some(answers) = question.answers() {
+        id.field(&index.meta(answers)?.unwrap_or_default());
+    }
+    Ok(id)
+}
+
+/// A person has answered, and what was answered is done. For a transaction.
+///
+/// # Errors
+/// What SQLite says.
+pub fn note_answer(index: &Index, question: Question) -> Result<()> {
+    let Some(answers) = question.answers() else {
+        return Ok(());
+    };
+    let before = index.meta(answers)?.and_then(|count| count.parse().ok());
+    index.set_meta(answers, &(before.unwrap_or(0_u64) + 1).to_string())
 }
 
 /// Whether a run after this one will know it by another id, and so have other approval ids.

@@ -298,6 +298,36 @@ fn b3_an_id_is_judged_only_by_a_pass_that_came_so_far() {
     assert_eq!(world.keep(&halted.error).exit, ExitCode::Usage, "once");
 }
 
+/// The same deletes of another day are asked about anew, and so they are as long as nobody answers.
+#[test]
+fn an_id_is_good_for_one_answer() {
+    let world = World::in_mode("BIDIRECTIONAL");
+    for i in 0..5 {
+        world.put(&format!("d/{i}"), &format!("content {i}"));
+    }
+    world.sync_ok();
+    let halt = || {
+        world.remove("d");
+        let halted = world.sync();
+        assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+        let written = world.written();
+        assert_eq!(world.sync().error, halted.error);
+        assert_eq!(world.dry_run().error, halted.error);
+        assert_eq!(world.written(), written);
+        halted.error
+    };
+    let first = halt();
+    assert_eq!(world.dry_keep(&first).exit, ExitCode::Ok);
+    assert_eq!(world.dry_run().error, first, "a plan is no answer");
+    assert_eq!(world.keep(&first).counts.downloaded, 5);
+    world.check_settled();
+    let second = halt();
+    assert_ne!(first, second);
+    assert_eq!(world.approve(&first).exit, ExitCode::Usage);
+    assert_eq!(world.approve(&second).exit, ExitCode::Ok);
+    world.check_both(&[]);
+}
+
 /// B3: a dry run deletes nothing of it either, and changes nothing.
 #[test]
 fn b3_a_dry_run_with_an_id_plans_without_these_deletes() {

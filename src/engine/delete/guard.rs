@@ -9,7 +9,7 @@ use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
 use crate::engine::survey::{Survey, Unseen};
 use crate::error::{Error, Result};
-use crate::index::{Base, Meta, approval_id};
+use crate::index::{Base, Meta, Question, approval_id, note_answer};
 use crate::report::HELD_SAID;
 
 /// Collects a delete. What takes the name afterwards comes in a second round, which deletes
@@ -53,18 +53,18 @@ impl Counted {
         cx: &mut Context<'a>,
         collected: &Collected<'a, Delete>,
     ) -> Result<Counted> {
-        let side = |arrived: &ArrivedContent| -> Result<CountedSide> {
+        let side = |direction, arrived: &ArrivedContent| -> Result<CountedSide> {
             Ok(CountedSide {
                 count: 0,
                 lost: 0,
-                id: approval_id(cx.env.index, "deletes")?,
+                id: approval_id(cx.env.index, Question::Deletes(direction))?,
                 first: Vec::new(),
                 arrived: arrived.clone(),
             })
         };
         let mut counted = Counted {
-            up: side(&cx.arrived_up)?,
-            down: side(&cx.arrived_down)?,
+            up: side(Direction::Up, &cx.arrived_up)?,
+            down: side(Direction::Down, &cx.arrived_down)?,
             marks: Marks::new(cx),
         };
         collected.each(cx, &mut |cx, delete| {
@@ -134,6 +134,8 @@ pub(crate) fn frees_a_name(direction: Direction, item: &Item) -> bool {
 pub(crate) struct Ruled {
     up: Ruling,
     down: Ruling,
+    /// Directions about which a person has decided.
+    answered: Vec<Direction>,
     /// A person must decide about those that halt.
     pub(crate) halt: Option<Error>,
 }
@@ -146,6 +148,19 @@ impl Ruled {
             Direction::Down => &self.down,
         }
     }
+}
+
+/// What a person said is done: the ids that were given are good for nothing any more. A pass that
+/// ends before it finds the same list again, with the same id, or another one.
+///
+/// # Errors
+/// What the index says.
+pub(super) fn note_answers(cx: &Context<'_>, ruled: &Ruled) -> Result<()> {
+    let index = cx.env.index;
+    index.transaction(|| {
+        let mut answered = ruled.answered.iter();
+        answered.try_for_each(|direction| note_answer(index, Question::Deletes(*direction)))
+    })
 }
 
 /// What becomes of the deletes of one direction.
@@ -176,8 +191,23 @@ pub(crate) fn guard<'a>(
     tally.delete_local = counted.down.lost;
     tally.delete_remote = counted.up.lost;
     let unseen = &survey.unseen;
-    let up = rule(cx, tally, unseen, &mut counted.up, Direction::Up)?;
-    let down = rule(cx, tally, unseen, &mut counted.down, Direction::Down)?;
+    let mut answered = Vec::new();
+    let up = rule(
+        cx,
+        tally,
+        unseen,
+        &mut counted.up,
+        Direction::Up,
+        &mut answered,
+    )?;
+    let down = rule(
+        cx,
+        tally,
+        unseen,
+        &mut counted.down,
+        Direction::Down,
+        &mut answered,
+    )?;
     let mut texts = Vec::new();
     for (direction, ruling) in [(Direction::Up, &up), (Direction::Down, &down)] {
         if let Ruling::Halt(text) = ruling {
@@ -186,7 +216,12 @@ pub(crate) fn guard<'a>(
         }
     }
     let halt = (!texts.is_empty()).then(|| Error::Halt(texts.join("\n")));
-    let ruled = Ruled { up, down, halt };
+    let ruled = Ruled {
+        up,
+        down,
+        answered,
+        halt,
+    };
     if ruled.halt.is_some() {
         tell_halted(cx, collected, counted, &ruled)?;
     }
@@ -230,6 +265,7 @@ fn rule(
     unseen: &Unseen,
     counted: &mut CountedSide,
     direction: Direction,
+    answered: &mut Vec<Direction>,
 ) -> Result<Ruling> {
     let guard = &cx.env.config.guard;
     let limits = Limits {
@@ -243,7 +279,7 @@ fn rule(
     let Some(objection) = objection else {
         return Ok(Ruling::Go);
     };
-    let id = approval_id(cx.env.index, "deletes")?;
+    let id = approval_id(cx.env.index, Question::Deletes(direction))?;
     let id = std::mem::replace(&mut counted.id, id).finish();
     let is_approved = cx.options.approved.contains(&id);
     let is_kept = cx.options.kept.contains(&id);
@@ -254,6 +290,7 @@ fn rule(
             false => ("approved", Ruling::Go),
         };
         log::info!("{word}: {objection}");
+        answered.push(direction);
         release(cx, direction)?;
         return Ok(ruling);
     }

@@ -6,7 +6,7 @@ use crate::engine::collected::{Collected, Marks, Visit};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::error::Result;
-use crate::index::{approval_id, is_unkept};
+use crate::index::{Question, approval_id, is_unkept};
 
 /// Hands all of them to `upload` if a person approved exactly these; else each is told as a
 /// problem.
@@ -21,7 +21,7 @@ pub(crate) fn decide<'a>(
     if undecided.is_empty() || cx.is_second_round {
         return Ok(());
     }
-    let mut id = approval_id(cx.env.index, "uploads")?;
+    let mut id = approval_id(cx.env.index, Question::Uploads)?;
     let mut judged = Marks::new(cx);
     undecided.each(cx, &mut |_, one| {
         let row = &one.0.row;

@@ -6,7 +6,7 @@ use crate::engine::context::Context;
 use crate::engine::item::{Item, Local};
 use crate::engine::local_dir::{item_at, open_dir};
 use crate::error::Result;
-use crate::index::{Base, HeldBy, Row, approval_id, mounts};
+use crate::index::{Base, HeldBy, Question, Row, approval_id, mounts};
 use crate::report::printable;
 
 /// A folder that was a mount point and now lies on its parent's device. One that does not travel
@@ -91,7 +91,7 @@ fn find_lost(cx: &mut Context<'_>, key: &Key) -> Result<Option<Row>> {
 }
 
 fn mount_approval_id(cx: &Context<'_>, key: &Key) -> Result<String> {
-    let mut id = approval_id(cx.env.index, "mount")?;
+    let mut id = approval_id(cx.env.index, Question::Mount)?;
     id.field(&key.path());
     Ok(id.finish())
 }
