@@ -51,7 +51,7 @@ pub use pass_tables::{Arriving, ArrivingContent, HeldState, PassTables};
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::{DirPath, HeldBy};
-pub use search::{SubtreeTotals, mounts};
+pub use search::{SubtreeTotals, in_step_after, mounts};
 pub use sendings::SentFiles;
 pub use summary::RowSummary;
 
@@ -191,6 +191,7 @@ impl Index {
         self.unstage()?;
         self.clear_meta(Meta::HeldDown)?;
         self.clear_meta(Meta::HeldUp)?;
+        self.clear_meta(Meta::Keeps)?;
         self.set_meta(Meta::RelistDue, "1")?;
         self.set_meta(Meta::ResetDue, "1")
     }

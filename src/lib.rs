@@ -89,6 +89,7 @@
 //!    `engine::walk::pending` visits the rows that are pending. `engine::walk::queue` packs the
 //!    directories to come; `engine::walk::special` says where a link or a pipe is in the way, and
 //!    [`engine::walk::left_by_others`] counts temporary files of other instances,
+//!    [`engine::walk::kept`] forgets what is kept in Dropbox no longer,
 //!    [`engine::walk::lost_mounts`] knows the disks that are gone. [`engine::local_dir`] finds the
 //!    directory of a key, and `engine::local_dir::entries` its names;
 //!    `engine::local_dir::state_files` are another instance's. What the walks count is the

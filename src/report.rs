@@ -112,6 +112,8 @@ pub struct Traffic {
 pub struct Skipped {
     /// Larger than `sync.max_file_size`.
     pub too_large: u64,
+    /// Gone here, and kept in Dropbox by `sync.deletes`.
+    pub kept: u64,
 }
 
 /// One path that could not be handled; the pass went on.

@@ -143,6 +143,8 @@ pub struct Context<'a> {
     pub reset_due: bool,
     /// The index is an older copy: what differs from its base need not be an edit.
     pub is_older: bool,
+    /// Files that are gone here may be kept in Dropbox since a pass before.
+    kept_before: bool,
     /// Number of the last pass that came past its guards. What arrived on a side since then is our
     /// own doing: it does not speak for that side.
     pub last_guarded_pass: u64,
@@ -205,6 +207,7 @@ impl<'a> Context<'a> {
             had_base: index.has_base()?,
             reset_due: index.meta(Meta::ResetDue)?.is_some(),
             is_older: index.meta(Meta::Older)?.is_some(),
+            kept_before: index.meta(Meta::Keeps)?.is_some(),
             last_guarded_pass: last_guarded_pass.and_then(|n| n.parse().ok()).unwrap_or(0),
             has_arrivals: false,
             arrived_up: ArrivedContent::default(),
@@ -343,16 +346,31 @@ impl<'a> Context<'a> {
     /// nothing there, and brings it back.
     pub(crate) fn deletes(&self) -> DeletePolicy {
         match self.options.mode {
-            Mode::LocalToDropbox => self.env.config.sync.deletes,
-            Mode::DropboxToLocal | Mode::Bidirectional => DeletePolicy::Propagate,
+            Mode::LocalToDropbox | Mode::Bidirectional if self.keeps_deletes() => {
+                DeletePolicy::Keep
+            }
+            Mode::LocalToDropbox | Mode::Bidirectional | Mode::DropboxToLocal => {
+                DeletePolicy::Propagate
+            }
         }
+    }
+
+    /// Whether files that are gone here may be kept in Dropbox since a pass before.
+    pub(crate) fn kept_before(&self) -> bool {
+        self.kept_before
+    }
+
+    /// Whether what was deleted here is kept in Dropbox: the configuration says so, or did so until
+    /// now.
+    pub(crate) fn keeps_deletes(&self) -> bool {
+        self.kept_before || self.env.config.sync.deletes == DeletePolicy::Keep
     }
 
     /// Whether a file is gone here that Dropbox keeps: it speaks for no side, and makes no share of
     /// deletes look small, however many of them there come to be. Neither does one that this pass
     /// brings back.
     pub(crate) fn is_kept_there(&self, item: &Item) -> bool {
-        let keeps = self.env.config.sync.deletes == DeletePolicy::Keep;
+        let keeps = self.keeps_deletes();
         keeps && item.local == Local::Gone && item.row.base_file().is_some()
     }
 

@@ -17,6 +17,7 @@ use crate::engine::root;
 use crate::engine::survey::Survey;
 use crate::engine::walk::again::finds_again;
 use crate::engine::walk::archive::fetch_archives;
+use crate::engine::walk::kept::{let_go_of_kept, note_keeping};
 use crate::engine::walk::left_by_others::tell_left_by_others;
 use crate::engine::walk::lost_mounts::give_up_mounts;
 use crate::engine::walk::pending::walk_pending;
@@ -76,6 +77,7 @@ pub fn run<'a>(
     pull(env, options, &puller, api, writer)?;
     let mut cx = Context::new(env, options)?;
     let cx = &mut cx;
+    note_keeping(cx)?;
     give_up_mounts(cx)?;
     let (ended, concluded) = match writers {
         Some(Writers { disk, api }) => {
@@ -151,6 +153,7 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     }
     phases.delete_other_halves(cx)?;
     mark_guards_passed(cx, halt.as_ref())?;
+    let_go_of_kept(cx)?;
     Ok(halt)
 }
 
@@ -167,7 +170,9 @@ fn plan_in_order<'a>(cx: &mut Context<'a>, planner: &mut Planner<'a>) -> Result<
         walk_pending(cx, planner, None)?;
     }
     walk_all(cx, planner)?;
-    planner.conclude(cx)
+    let halt = planner.conclude(cx)?;
+    let_go_of_kept(cx)?;
+    Ok(halt)
 }
 
 /// Publishes and settles what a pass that broke off had finished.
@@ -193,7 +198,12 @@ fn mark_guards_passed(cx: &mut Context<'_>, halt: Option<&Error>) -> Result<()> 
 /// Says once what the walks have only counted.
 fn tell_counts(cx: &Context<'_>, survey: &Survey) {
     tell_only_in_dropbox(cx, survey.only_in_dropbox);
+    cx.env.report.skip(Skipped {
+        too_large: survey.too_large,
+        kept: survey.kept,
+    });
     tell_too_large(cx, survey.too_large);
+    tell_kept(cx, survey.kept);
     if survey.state_files > 0 {
         log::info!(
             "left out because they are the sign-in or the index of another ferrybox: {}",
@@ -210,7 +220,6 @@ fn tell_counts(cx: &Context<'_>, survey: &Survey) {
 
 /// What does not travel for its size: told before it is missed.
 fn tell_too_large(cx: &Context<'_>, files: u64) {
-    cx.env.report.skip(Skipped { too_large: files });
     let most = cx.env.config.sync.max_file_size;
     let Some(most) = most.filter(|_| files > 0) else {
         return;
@@ -223,6 +232,22 @@ fn tell_too_large(cx: &Context<'_>, files: u64) {
     log::log!(
         level,
         "left out because larger than {most} (sync.max_file_size): {count}"
+    );
+}
+
+/// What Dropbox holds for being deleted here only.
+fn tell_kept(cx: &Context<'_>, files: u64) {
+    if files == 0 {
+        return;
+    }
+    let level = match cx.options.dry_run {
+        true => log::Level::Warn,
+        false => log::Level::Info,
+    };
+    let count = counted(files, "file", "files");
+    log::log!(
+        level,
+        "deleted here and kept in Dropbox (sync.deletes): {count}"
     );
 }
 

@@ -1,6 +1,8 @@
 //! One item of a pass: observed, decided about, and handed to whoever acts.
 
-use crate::core::decide::{Action, Content, Direction, Directions, Note, Replaces, Side};
+use crate::core::decide::{
+    Action, Content, DeletePolicy, Direction, Directions, Note, Replaces, Side,
+};
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
@@ -224,6 +226,8 @@ fn count(cx: &mut Context<'_>, survey: &mut Survey, item: &Item, remote: Side) {
     let base = item.row.base_file();
     if let Some(base) = base.filter(|_| cx.is_kept_there(item)) {
         cx.has_arrivals |= base.arrived_in_pass > cx.last_guarded_pass;
+        let is_there = matches!(remote, Side::File(_)) && cx.deletes() == DeletePolicy::Keep;
+        survey.kept += u64::from(is_there && !cx.is_second_round);
         return;
     }
     if base.is_some() {

@@ -17,6 +17,8 @@ pub struct Survey {
     pub(crate) only_in_dropbox: u64,
     /// Files left out for their size.
     pub(crate) too_large: u64,
+    /// Files that are gone here and kept in Dropbox.
+    pub(crate) kept: u64,
     /// Files and folders left out for a name Dropbox never takes.
     pub(crate) litter: u64,
     /// Files of other instances, which hold their sign-in and their index.
@@ -74,6 +76,7 @@ impl Survey {
         self.tally.remote_files += part.tally.remote_files;
         self.only_in_dropbox += part.only_in_dropbox;
         self.too_large += part.too_large;
+        self.kept += part.kept;
     }
 
     /// Counts a file that both sides hold as the base says.

@@ -7,6 +7,7 @@
 
 pub(crate) mod again;
 pub mod archive;
+pub mod kept;
 pub mod left_by_others;
 pub mod lost_mounts;
 pub mod pending;
@@ -120,9 +121,7 @@ fn walk_dir<'a>(
         };
         let is_done = match (&known, &*found) {
             (Some(known), [found]) => is_in_step(cx, &mut in_step, &walked, known, found),
-            (Some(known), []) => {
-                is_kept_there(cx, known) || stays_there(cx, &mut in_step, &walked, known)
-            }
+            (Some(known), []) => stays_there(cx, &mut in_step, &walked, known),
             _ => false,
         };
         if is_done {
@@ -189,15 +188,27 @@ fn is_in_step(
     true
 }
 
-/// A file that was in step, is gone here, and is kept in Dropbox: it is counted nowhere. There may
-/// come to be many of them.
-fn is_kept_there(cx: &Context<'_>, known: &RowSummary) -> bool {
-    cx.deletes() == DeletePolicy::Keep
+/// A file that was in step, is gone here, and is kept in Dropbox: the guards do not count it. There
+/// may come to be many of them.
+fn is_kept_there(
+    cx: &Context<'_>,
+    survey: &mut Survey,
+    walked: &WalkedDir<'_>,
+    known: &RowSummary,
+) -> bool {
+    let is_kept = cx.deletes() == DeletePolicy::Keep
         && known.stamp.is_some()
-        && known.arrived_in_pass <= cx.last_guarded_pass
+        && known.arrived_in_pass <= cx.last_guarded_pass;
+    if is_kept && !cx.is_second_round {
+        let name = known.display_name.as_ref().unwrap_or(&known.name);
+        let directions = directions_of(cx, walked, known, name);
+        let may_go = matches!(directions, Some(Directions::Up | Directions::Both));
+        survey.kept += u64::from(may_go);
+    }
+    is_kept
 }
 
-/// A file only Dropbox has, where nothing may come down, and it is counted.
+/// A file only Dropbox has, where nothing may come down, and it is counted; or one that is kept.
 fn stays_there(
     cx: &Context<'_>,
     survey: &mut Survey,
@@ -205,7 +216,7 @@ fn stays_there(
     known: &RowSummary,
 ) -> bool {
     if !known.is_only_there {
-        return false;
+        return is_kept_there(cx, survey, walked, known);
     }
     let name = known.display_name.as_ref().unwrap_or(&known.name);
     match directions_of(cx, walked, known, name) {

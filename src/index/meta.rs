@@ -68,6 +68,9 @@ pub enum Meta {
     ClockLag,
     /// How many old temporary files of other instances people were told of.
     LeftByOthers,
+    /// Set while files that are gone here may be kept in Dropbox, since `sync.deletes` says so or
+    /// did so in the last pass.
+    Keeps,
     /// How often a person has answered a halt over deletes locally.
     AnsweredDown,
     /// The same for deletes in Dropbox.
@@ -106,6 +109,7 @@ impl Meta {
             Meta::ContentDir => "content_dir",
             Meta::ClockLag => "clock_lag",
             Meta::LeftByOthers => "left_by_others",
+            Meta::Keeps => "keeps",
             Meta::AnsweredDown => "answered_down",
             Meta::AnsweredUp => "answered_up",
             Meta::StartedOver => "started_over",

@@ -154,6 +154,14 @@ pub const SELECT_IN_STEP: &str = concat!(
     " FROM entry WHERE kind = 2 AND rkind = 0"
 );
 
+/// The next files and folders that Dropbox holds as the base says.
+pub const SELECT_IN_STEP_AFTER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE (dir, name) > (?1, ?2) AND kind <> 0 AND rkind = 0 \
+      ORDER BY dir, name LIMIT ?3"
+);
+
 /// The next rows whose keys another lower case may have made: Dropbox's own path is another, or
 /// there are letters in the key that have more than one byte.
 pub const SELECT_KEYED_OTHERWISE: &str = concat!(

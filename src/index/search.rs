@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::rows::ROWS_AT_ONCE;
 use super::{Index, Row, row, schema};
 use crate::core::path::Key;
 use crate::error::Result;
@@ -82,6 +83,18 @@ fn each_of(index: &Index, statement: &str, visit: &mut dyn FnMut(Row) -> Result<
         }
     }
     Ok(())
+}
+
+/// The next files and folders that Dropbox holds as the base says, in order of keys. Rows may be
+/// changed meanwhile.
+///
+/// # Errors
+/// What SQLite says.
+pub fn in_step_after(index: &Index, last: Option<&Key>) -> Result<Vec<Row>> {
+    let mut select = index.db.prepare_cached(schema::SELECT_IN_STEP_AFTER)?;
+    let (dir, name) = last.map_or(("", ""), |key| (&key.dir, &key.name));
+    let found = select.query_map(params![dir, name, ROWS_AT_ONCE], row::read)?;
+    Ok(found.collect::<std::result::Result<_, _>>()?)
 }
 
 /// The folders on which a disk is or was mounted, the upper ones first.

@@ -649,7 +649,8 @@ fn an_emptied_content_dir_deletes_nothing_where_deletes_are_kept() {
 #[test]
 fn a_halt_is_over_when_deletes_are_kept_from_then_on() {
     let world = archive();
-    *world.sync_keys.borrow_mut() = String::new();
+    stop_keeping(&world);
+    world.sync_ok();
     for name in ["a", "b", "d"] {
         world.remove(name);
     }
@@ -756,4 +757,123 @@ fn what_is_kept_there_does_not_make_deletes_here_look_few() {
     }
     let halted = world.download_only();
     assert_eq!(halted.exit, ExitCode::Halted, "{halted:?}");
+}
+
+/// What was deleted and is written again under another name is new: the archive keeps its name.
+#[test]
+fn equal_content_takes_no_name_from_what_is_kept() {
+    let world = archive();
+    world.remove("a");
+    world.sync_ok();
+    world.put("copy", "content of a");
+    let planned = world.dry_run();
+    assert_eq!(planned.plan, ["would upload /copy (12 bytes)"]);
+    let outcome = world.sync_ok();
+    assert_eq!(
+        (outcome.counts.uploaded, outcome.counts.moved),
+        (1, 0),
+        "{outcome:?}"
+    );
+    let remote = world.remote_tree();
+    assert_eq!(remote["a"], "content of a");
+    assert_eq!(remote["copy"], "content of a");
+    world.check_settled();
+    // In one pass, and beside a rename.
+    world.remove("b");
+    world.rename("d/c", "d/renamed");
+    world.put("d/copy", "content of d/c");
+    world.put("another", "content of b");
+    let planned = world.dry_run();
+    let outcome = world.sync_ok();
+    assert_eq!((outcome.counts.uploaded, outcome.counts.moved), (2, 1));
+    assert_eq!(planned.counts, outcome.counts);
+    let remote = world.remote_tree();
+    assert_eq!(remote["b"], "content of b");
+    assert_eq!(remote["another"], "content of b");
+    assert_eq!(remote["d/copy"], "content of d/c");
+    assert!(remote.contains_key("d/renamed") && !remote.contains_key("d/c"));
+    world.check_settled();
+}
+
+/// The key is taken out again.
+fn stop_keeping(world: &World) {
+    *world.sync_keys.borrow_mut() = String::new();
+}
+
+#[test]
+fn what_was_kept_is_not_deleted_when_deletes_are_kept_no_longer() {
+    for mode in ["LOCAL_TO_DROPBOX", "BIDIRECTIONAL"] {
+        let world = archive();
+        for number in 0..10 {
+            world.put(&format!("e/{number}"), &"e".repeat(number + 1));
+        }
+        world.sync_ok();
+        world.remove("a");
+        world.remove("d");
+        assert_eq!(world.sync_ok().skipped.kept, 2);
+        let kept = world.dry_run();
+        assert_eq!((kept.skipped.kept, kept.plan), (2, Vec::new()));
+        world.check_settled();
+        stop_keeping(&world);
+        world.set_mode(mode);
+        assert_eq!(world.dry_run().plan, [""; 0]);
+        let outcome = world.sync_ok();
+        assert_eq!(outcome.counts.changes(), 0, "{outcome:?}");
+        let there = world.remote_tree();
+        assert!(there.contains_key("a") && there.contains_key("d/c"));
+        // From then on it is only in Dropbox, and deletes travel.
+        let brought = world.sync_ok().counts.downloaded;
+        assert_eq!(brought, if mode == "BIDIRECTIONAL" { 2 } else { 0 });
+        world.check_settled();
+        world.remove("b");
+        assert_eq!(world.sync_ok().counts.deleted_in_dropbox, 1);
+        let there = world.remote_tree();
+        assert!(there.contains_key("a") && there.contains_key("d/c") && !there.contains_key("b"));
+        world.check_settled();
+    }
+}
+
+#[test]
+fn what_is_in_the_way_of_what_was_kept_deletes_nothing_later() {
+    let world = archive();
+    world.put("e", "one more");
+    world.sync_ok();
+    world.remove("d");
+    world.put("d", "a file");
+    assert_eq!(world.sync().exit, ExitCode::SomeFiles);
+    stop_keeping(&world);
+    world.sync();
+    world.rename("d", "f");
+    world.sync_ok();
+    world.sync_ok();
+    let there = world.remote_tree();
+    assert_eq!((&*there["d/c"], &*there["f"]), ("content of d/c", "a file"));
+    world.check_settled();
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_kept_until_it_can() {
+    let world = archive();
+    if !world.permissions_count() {
+        return;
+    }
+    world.put("e/f", "deeper");
+    world.sync_ok();
+    world.remove("d/c");
+    world.remove("a");
+    world.sync_ok();
+    stop_keeping(&world);
+    let dir = world.content().join("d");
+    let set = |mode| {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&dir, permissions).unwrap();
+    };
+    set(0o000);
+    world.sync();
+    set(0o755);
+    world.sync_ok();
+    let there = world.remote_tree();
+    assert!(there.contains_key("d/c") && there.contains_key("a"));
+    world.remove("b");
+    assert_eq!(world.sync_ok().counts.deleted_in_dropbox, 1);
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::core::content_hash::ContentHash;
-use crate::core::decide::{DeletePolicy, Direction};
+use crate::core::decide::Direction;
 use crate::core::remote::RemotePath;
 use crate::dropbox::batch::Relocation;
 use crate::dropbox::wire::WriteMode;
@@ -73,7 +73,7 @@ impl<'l> LookFor<'l> {
         is_walk_over: bool,
         deletes: Option<&'l [Delete]>,
     ) -> LookFor<'l> {
-        let keeps = cx.env.config.sync.deletes == DeletePolicy::Keep;
+        let keeps = cx.keeps_deletes();
         match (is_walk_over, deletes) {
             (true, Some(deletes)) if !keeps => LookFor::Among(deletes),
             (true, _) => LookFor::AsLarge,
@@ -182,11 +182,15 @@ impl<'d> GoneLocally<'d> {
                 cx.tables()?.drop_gone_here(gone.id)?;
                 continue;
             };
-            let relocation = match gone.is_taken {
+            // What is kept gives its name to nothing but the very file.
+            let is_kept = cx.keeps_deletes() && !gone.is_the_same;
+            let relocation = match gone.is_taken || is_kept {
                 true => Relocation::Copy,
                 false => Relocation::Move,
             };
-            cx.tables()?.take_gone_here(gone.id, true)?;
+            if relocation == Relocation::Move {
+                cx.tables()?.take_gone_here(gone.id, true)?;
+            }
             return Ok(Some(Origin {
                 old,
                 hash,

@@ -29,6 +29,8 @@ pub struct GoneFile {
     pub key: Key,
     /// A new file has taken its place in Dropbox; others can be copied from it.
     pub is_taken: bool,
+    /// It is the very file that was asked about, by its stamp and its content.
+    pub is_the_same: bool,
 }
 
 impl PassTables {
@@ -103,8 +105,11 @@ impl PassTables {
             )?;
             let of = params![inode, size, stamp.mtime_ns, hash.0];
             let found = the_same.query_row(of, gone_of).optional()?;
-            if found.is_some() {
-                return Ok(found);
+            if let Some(gone) = found {
+                return Ok(Some(GoneFile {
+                    is_the_same: true,
+                    ..gone
+                }));
             }
         }
         for taken in [false, true] {
@@ -275,5 +280,6 @@ fn gone_of(row: &SqlRow<'_>) -> rusqlite::Result<GoneFile> {
         key: key_of(row)?,
         id: row.get(2)?,
         is_taken: row.get(3)?,
+        is_the_same: false,
     })
 }
