@@ -143,7 +143,8 @@ fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<
     if cx.needs_second_round {
         cx.is_second_round = true;
         cx.begin_step();
-        if cx.brings_down() {
+        // What a person keeps may be many files.
+        if cx.brings_down() && fetch_archives(cx, phases)? {
             walk_pending(cx, phases, None)?;
         }
         walk_all(cx, phases)?;

@@ -380,3 +380,19 @@ fn a_large_file_beside_an_archive_gets_as_many_tries_as_alone() {
         assert_eq!(times(&world.sync(), "download"), 3, "{small}");
     }
 }
+
+#[test]
+fn what_a_person_keeps_comes_back_as_archives() {
+    let world = many(100);
+    world.sync_ok();
+    for dir in ["Conf", "logs"] {
+        world.remove(dir);
+    }
+    world.dropbox.put("/Conf/.hidden/file", b"never synced");
+    let halted = world.sync();
+    let kept = world.keep(&halted.error);
+    assert_eq!(times(&kept, "download_zip"), 2, "{kept:?}");
+    assert_eq!(times(&kept, "download"), 0);
+    world.dropbox.remove("/Conf/.hidden");
+    check_all_down(&world, &kept, 100);
+}
