@@ -129,10 +129,14 @@ fn json_is_one_stable_envelope() {
         (&1.into(), &0.into())
     );
     assert_eq!(json["skipped"]["too_large"], 0);
+    assert_eq!(json["skipped"]["kept"], 0);
     assert_eq!(json["problems"][0]["path"], "/back\\slash");
     let plan = console.run(&["sync", "--dry-run", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&plan.out).unwrap();
     assert_eq!(json["dry_run"], true);
+    let said = console.run(&["sync", "--json", "--approve", "0123456789abcdef"]);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, &json["error"]["code"]), (2, &"usage".into()));
     let console = Console::new();
     let said = console.run(&["--json", "sync"]);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
