@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -75,10 +75,10 @@ fn show(keep: bool) -> Result<()> {
         "the rest of the Dropbox was left alone",
     )?;
     println!("\nAll checks passed.");
-    if keep {
-        leave_running(&stage);
+    match keep {
+        true => leave_running(&stage),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 fn back_up(stage: &Stage, gateway: &Gateway) -> Result<()> {
@@ -164,13 +164,24 @@ fn restore(stage: &Stage, gateway: &Gateway) -> Result<()> {
     )
 }
 
-fn leave_running(stage: &Stage) -> ! {
+fn leave_running(stage: &Stage) -> Result<()> {
+    let dir = stage.dir.display();
+    stage.write_command()?;
     println!(
-        "\nThe stand-in runs until Ctrl-C. Two gateways share its folder {REMOTE_ROOT}. Change \
-         files\nin {0}/kitchen or {0}/new-card, then in another terminal:\n\n  \
-         cargo run -- --config {0}/kitchen.toml sync -v\n  \
-         cargo run -- --config {0}/new-card.toml sync -v\n\nAfterwards remove {0}.",
-        stage.dir.display(),
+        "\nThe stand-in runs until Ctrl-C. Two gateways share its folder {REMOTE_ROOT}. In another \
+         terminal:\n\n  \
+         export PATH=\"{dir}/bin:$PATH\"\n\n\
+         Change files in {dir}/kitchen (BIDIRECTIONAL)\nor {dir}/new-card (DROPBOX_TO_LOCAL), \
+         then\n\n  \
+         ferrybox --config {dir}/kitchen.toml sync -v\n  \
+         ferrybox --config {dir}/new-card.toml sync -v\n\n\
+         What a halt prints can be pasted there as well. For an edit made on dropbox.com let the \
+         second\ngateway send its own, too; what it sends is one for the first:\n\n  \
+         sed -i s/DROPBOX_TO_LOCAL/BIDIRECTIONAL/ {dir}/new-card.toml\n  \
+         echo '// edited elsewhere' >> {dir}/new-card/rules/heating.rules\n  \
+         ferrybox --config {dir}/new-card.toml sync -v\n  \
+         ferrybox --config {dir}/kitchen.toml sync -v\n\n\
+         Afterwards remove {dir}.",
     );
     loop {
         std::thread::park();
@@ -201,6 +212,25 @@ impl Stage {
             dir,
             keep,
         })
+    }
+
+    /// Puts a command `ferrybox` into `bin`, which is the agent as it runs here: nothing else need be
+    /// built, and what a halt prints works as it stands.
+    fn write_command(&self) -> Result<()> {
+        let bin = self.dir.join("bin");
+        fs::create_dir(&bin)?;
+        let agent = std::env::current_exe()?;
+        let script = format!(
+            "#!/bin/sh\n{AS_AGENT}=1 RUNTIME_DIRECTORY='{}' exec '{}' \"$@\"\n",
+            self.dir.join("run").display(),
+            agent.display(),
+        );
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o755)
+            .open(bin.join("ferrybox"))?;
+        Ok(file.write_all(script.as_bytes())?)
     }
 
     /// Runs one command of the agent, shows it, and returns what it printed.
