@@ -214,8 +214,8 @@ impl Stage {
         })
     }
 
-    /// Puts a command `ferrybox` into `bin`, which is the agent as it runs here: nothing else need be
-    /// built, and what a halt prints works as it stands.
+    /// Puts a command `ferrybox` into `bin`, which is the agent as it runs here: nothing else need
+    /// be built, and what a halt prints works as it stands.
     fn write_command(&self) -> Result<()> {
         let bin = self.dir.join("bin");
         fs::create_dir(&bin)?;
