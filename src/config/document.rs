@@ -297,6 +297,19 @@ fn has_sections(array: &DeArray<'_>) -> bool {
 }
 
 fn syntax_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let line = error.span().map(|span| line_of(text, span.start));
+    let is_double = error.message() == "duplicate key";
+    let twice = line.filter(|_| is_double);
+    if let Some((what, remedy)) = twice.and_then(|line| told_twice(text, line)) {
+        return ConfigError {
+            file: file.to_owned(),
+            line,
+            key: None,
+            what,
+            remedy,
+            next: None,
+        };
+    }
     ConfigError {
         file: file.to_owned(),
         line: Some(error.span().map_or(1, |span| line_of(text, span.start))),
@@ -306,6 +319,45 @@ fn syntax_error(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError
             .to_owned(),
         next: None,
     }
+}
+
+/// What is wrong with a line, and what to do, if it says a second time what a line before it says:
+/// the head of a section, or a key of the same section.
+fn told_twice(text: &str, line: usize) -> Option<(String, String)> {
+    let heads = |line: &str| line.starts_with('[').then(|| head_of(line));
+    let lines: Vec<&str> = text.lines().map(str::trim).take(line).collect();
+    let (last, before) = lines.split_last()?;
+    if let Some(head) = heads(last) {
+        let first = before
+            .iter()
+            .position(|line| heads(line).as_ref() == Some(&head))?
+            + 1;
+        let head = short(&head);
+        return Some((
+            format!("{head} is there twice, in lines {first} and {line}"),
+            format!("put its keys below the first {head}, and remove the second"),
+        ));
+    }
+    let key_of = |line: &str| Some(line.split_once('=')?.0.trim().to_owned());
+    let key = key_of(last).filter(|key| !key.is_empty())?;
+    let section = before.iter().rposition(|line| line.starts_with('['));
+    let start = section.map_or(0, |at| at + 1);
+    let is_first = |line: &&str| key_of(line).as_ref() == Some(&key);
+    let first = start + before[start..].iter().position(is_first)? + 1;
+    Some((
+        format!(
+            "{} is there twice, in lines {first} and {line}",
+            short(&key)
+        ),
+        "keep one of them".to_owned(),
+    ))
+}
+
+/// `[section]` without blanks and what stands behind it.
+fn head_of(line: &str) -> String {
+    let end = line.rfind(']').map_or(line.len(), |at| at + 1);
+    let head = line.split_once('#').map_or(&line[..end], |(head, _)| head);
+    head.split_whitespace().collect()
 }
 
 /// Whether TOML takes this as a value.

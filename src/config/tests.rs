@@ -39,7 +39,7 @@ fn c_all_faults_are_told_at_once() {
         ":3: sync.content_dir: is required",
         ":4: sync.mode: Unknown SyncMode",
         ":5: sync.mdoe: unknown key",
-        ":6: not valid TOML: duplicate key",
+        ":6: mode is there twice, in lines 4 and 6; keep one of them",
         ":7: sync.hidden: ",
         ":8: sync.exclude: pattern '*.tmp'",
         ":8: sync.exclude: pattern '(?=a)'",
@@ -214,7 +214,11 @@ fn a_key_given_twice_names_both_lines() {
         ),
         (
             "mode = 'x'\nmode = 'y'",
-            "f.toml:6: not valid TOML: duplicate key",
+            "f.toml:6: mode is there twice, in lines 5 and 6; keep one of them",
+        ),
+        (
+            "[state]\ndir = '/x'\n [ sync ] # again\nhidden = true",
+            "f.toml:7: [sync] is there twice, in lines 3 and 7; put its keys below the first [sync]",
         ),
     ]);
 }
