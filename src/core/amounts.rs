@@ -42,6 +42,19 @@ pub fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A size as it was written: the largest unit of which it is a whole number.
+pub fn as_written(bytes: u64) -> String {
+    let mut units: Vec<_> = UNITS
+        .iter()
+        .filter(|(_, scale)| bytes.is_multiple_of(*scale))
+        .collect();
+    units.sort_by_key(|(_, scale)| *scale);
+    match units.last() {
+        Some((unit, scale)) => format!("{} {unit}", bytes / scale),
+        None => format!("{bytes} B"),
+    }
+}
+
 fn bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
@@ -207,6 +220,15 @@ mod tests {
             );
         }
         assert!(size("0 MiB").unwrap_err().contains("every file"));
+    }
+
+    #[test]
+    fn a_size_is_told_as_it_was_written() {
+        for text in [
+            "1 MB", "1 MiB", "100 MiB", "1536 KiB", "5 GB", "700 B", "25 kB",
+        ] {
+            assert_eq!(as_written(size(text).unwrap()), text);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::core::amounts::as_written;
 use crate::core::arrived_content::ArrivedContent;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::{DeletePolicy, Direction, Mode, Side};
@@ -405,6 +406,21 @@ impl<'a> Context<'a> {
     pub(crate) fn is_too_large(&self, size: u64) -> bool {
         let most = self.env.config.sync.max_file_size;
         most.is_some_and(|most| size > most)
+    }
+
+    /// The largest size of a file that travels, for people.
+    pub(crate) fn largest_size(&self) -> String {
+        let most = self.env.config.sync.max_file_size;
+        most.map_or_else(String::new, as_written)
+    }
+
+    /// A file that was in step is left out for its size; says whether it was not in the passes
+    /// before.
+    pub(crate) fn note_outgrown(&mut self, item: &Item) -> bool {
+        let (index, now_s) = (self.env.index, self.now_s());
+        let is_new = self.remembered.note_too_large(index, &item.row.key, now_s);
+        self.bound_remembered();
+        is_new
     }
 
     /// Whether either side has a file that is left out for its size.

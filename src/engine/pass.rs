@@ -26,7 +26,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity};
 use crate::io::dirs;
 use crate::io::disk::Disk;
-use crate::report::{Skipped, counted, size_text};
+use crate::report::{Skipped, counted};
 
 /// Changes of ours in Dropbox above which their echo is read in the same pass.
 const DRAIN_ABOVE: u64 = 500;
@@ -221,15 +221,14 @@ fn tell_counts(cx: &Context<'_>, survey: &Survey) {
 
 /// What does not travel for its size: told before it is missed.
 fn tell_too_large(cx: &Context<'_>, files: u64) {
-    let most = cx.env.config.sync.max_file_size;
-    let Some(most) = most.filter(|_| files > 0) else {
+    if files == 0 {
         return;
-    };
+    }
     let level = match cx.had_base && !cx.options.dry_run {
         true => log::Level::Info,
         false => log::Level::Warn,
     };
-    let (count, most) = (counted(files, "file", "files"), size_text(most));
+    let (count, most) = (counted(files, "file", "files"), cx.largest_size());
     log::log!(
         level,
         "left out because larger than {most} (sync.max_file_size): {count}"

@@ -37,7 +37,7 @@ pub(crate) fn visit<'a>(
         count(cx, actions.survey(), &item, remote);
     }
     if walk == Walk::All && is_left_out_for_size(cx, &item) {
-        actions.survey().too_large += 1;
+        leave_out(cx, actions.survey(), &item);
     }
     if let (Local::File(status), Some(base), Remote::AsBase) =
         (&item.local, item.row.base_file(), &item.row.remote)
@@ -98,6 +98,30 @@ fn is_left_out_for_size(cx: &Context<'_>, item: &Item) -> bool {
         Directions::Down => matches!(item.row.remote_side(), Side::File(_)),
         Directions::Neither => false,
     }
+}
+
+/// Counts and names a file that is left out for its size: where it was in step before, once.
+fn leave_out(cx: &mut Context<'_>, survey: &mut Survey, item: &Item) {
+    survey.too_large += 1;
+    let was_in_step = item
+        .row
+        .base_file()
+        .is_some_and(|base| !cx.is_too_large(base.stamp.size));
+    let most = cx.largest_size();
+    let (level, text) = match was_in_step && cx.note_outgrown(item) {
+        true => (
+            log::Level::Warn,
+            format!(
+                "it grew beyond {most} (sync.max_file_size) and is left out from now on; the other \
+                 side keeps the version before"
+            ),
+        ),
+        false => (
+            log::Level::Info,
+            format!("left out: larger than {most} (sync.max_file_size)"),
+        ),
+    };
+    cx.env.report.remark(level, &item.display_path, &text);
 }
 
 /// This pass goes the other way.

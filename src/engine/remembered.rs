@@ -84,7 +84,7 @@ impl Remembered {
         let since = again.as_ref().map_or(now_s, |known| known.since.min(now_s));
         let text = again.map_or_else(|| text.to_owned(), |known| known.text);
         let next = match reason {
-            Reason::Deferred | Reason::Failed => 0,
+            Reason::Deferred | Reason::Failed | Reason::TooLarge => 0,
             Reason::NoRoom | Reason::NotAllowed => now_s.saturating_add(AGAIN_AFTER_S),
         };
         self.note_now(Refusal {
@@ -95,6 +95,23 @@ impl Remembered {
             since,
             next,
         });
+    }
+
+    /// A file that was in step is larger than what travels, in whatever state; says whether it was
+    /// not before.
+    pub fn note_too_large(&mut self, index: &Index, key: &Key, now_s: i64) -> bool {
+        let known = self.before(index, key);
+        let known = known.filter(|known| known.reason == Reason::TooLarge);
+        let is_new = known.is_none() && !self.now.contains_key(key);
+        self.note_now(known.unwrap_or_else(|| Refusal {
+            key: key.clone(),
+            reason: Reason::TooLarge,
+            seen: String::new(),
+            text: String::new(),
+            since: now_s,
+            next: 0,
+        }));
+        is_new
     }
 
     /// The item is not offered in this pass either; returns what is told of it.

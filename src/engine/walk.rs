@@ -181,7 +181,17 @@ fn is_in_step(
     let directions = directions_of(cx, walked, known, &found.name);
     if directions.is_some_and(|directions| directions != Directions::Neither) {
         match known.stamp.is_some_and(|stamp| cx.is_too_large(stamp.size)) {
-            true => survey.too_large += u64::from(!cx.is_second_round),
+            true if cx.is_second_round => {}
+            true => {
+                survey.too_large += 1;
+                let name = known.display_name.as_ref().unwrap_or(&known.name);
+                let path = walked.dir.display_path.join(name);
+                let text = format!(
+                    "left out: larger than {} (sync.max_file_size)",
+                    cx.largest_size()
+                );
+                cx.env.report.remark(log::Level::Info, &path, &text);
+            }
             false => survey.count_in_step(),
         }
     }

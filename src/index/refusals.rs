@@ -21,6 +21,8 @@ pub enum Reason {
     NoRoom,
     /// Dropbox does not take this name, or does not let us write there.
     NotAllowed,
+    /// It grew beyond what travels.
+    TooLarge,
 }
 
 /// One path that could not be dealt with.
@@ -47,6 +49,7 @@ impl Reason {
             Reason::Failed => 1,
             Reason::NoRoom => 2,
             Reason::NotAllowed => 3,
+            Reason::TooLarge => 4,
         }
     }
 
@@ -56,6 +59,7 @@ impl Reason {
             1 => Reason::Failed,
             2 => Reason::NoRoom,
             3 => Reason::NotAllowed,
+            4 => Reason::TooLarge,
             _ => return None,
         })
     }

@@ -147,6 +147,40 @@ fn json_is_one_stable_envelope() {
 }
 
 #[test]
+fn a_file_that_outgrows_the_limit_is_named_once() {
+    let console = ready();
+    let text = console.config_text();
+    let limited = text.replace("[sync]\n", "[sync]\nmax_file_size = \"1 MB\"\n");
+    console.write_config(&limited);
+    console.put("log", "small");
+    console.put("never in step", &"n".repeat(1_000_001));
+    let said = console.run(&["sync"]);
+    let first = "left out because larger than 1 MB (sync.max_file_size): 1 file";
+    assert!(said.err.contains(first), "{}", said.err);
+    console.put("log", &"x".repeat(1_000_001));
+    let told = "/log: it grew beyond 1 MB (sync.max_file_size) and is left out from now on";
+    let plan = console.run(&["sync", "--dry-run"]);
+    assert!(plan.err.contains(told), "{}", plan.err);
+    let said = console.run(&["sync"]);
+    assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+    assert!(said.err.contains(told), "{}", said.err);
+    console.put("log", &"y".repeat(1_000_002));
+    assert_eq!(console.run(&["sync"]).err, "", "once");
+    let said = console.run(&["sync", "-v"]);
+    for path in ["/log", "/never in step"] {
+        let named = format!("{path}: left out: larger than 1 MB (sync.max_file_size)");
+        assert!(said.err.contains(&named), "{}", said.err);
+    }
+    // Smaller again it travels, and the next time is another one.
+    console.put("log", "small again");
+    assert_eq!(console.run(&["sync"]).code, 0);
+    assert_eq!(console.dropbox.read("/log").unwrap(), b"small again");
+    console.put("log", &"z".repeat(1_000_003));
+    let said = console.run(&["sync"]);
+    assert!(said.err.contains(told), "{}", said.err);
+}
+
+#[test]
 fn a_halt_prints_the_whole_command_that_lets_it_through() {
     let console = ready();
     for i in 0..30 {
