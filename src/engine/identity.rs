@@ -282,7 +282,10 @@ fn make_root(env: &Env<'_>, puller: &Puller<'_>, writer: Option<&Api<'_>>) -> Re
         return Ok(());
     };
     match api.create_folder(env.remote_root.path()) {
-        Ok(()) => {}
+        Ok(()) => {
+            env.report
+                .changed(Change::MakeRemoteFolder, remote_root, "");
+        }
         Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {}
         Err(error) => return Err(error.into_error("make the Dropbox folder")),
     }

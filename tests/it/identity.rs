@@ -354,7 +354,7 @@ fn a_remote_root_that_was_made_anew_is_listed_anew() {
     for name in ["a", "b", "c", "d"] {
         world.put(name, name);
     }
-    world.sync_ok();
+    assert_eq!(world.sync_ok().counts.folders_made, 1, "which is said");
     // What is told is that the folder went and another one came, not what it lacks.
     world.dropbox.remove("/gateway/d");
     let told = r#"{"entries":[
