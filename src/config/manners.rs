@@ -69,15 +69,21 @@ pub(super) fn paces(doc: &Document) -> (Paces, Vec<ConfigError>) {
     let (mut paces, mut faults) = (Paces::default(), Vec::new());
     let all = doc.each("sync.pace", ["sync.pace.match", "sync.pace.every"]);
     for (at, one) in all.into_iter().enumerate() {
-        match one.and_then(|[globs, every]| {
-            if at >= PACES_MAX {
+        let [globs, every] = match one {
+            Ok([globs, _]) if at >= PACES_MAX => {
                 let what = format!("there are more than {PACES_MAX} of these sections");
-                return Err(globs.error(&what, "let one glob stand for many, as in \"*.log\""));
+                faults.push(globs.error(&what, "let one glob stand for many, as in \"*.log\""));
+                continue;
             }
-            Ok((read_globs(&globs)?, read_every(&every)?))
-        }) {
-            Ok((globs, every_s)) => paces.add(globs, every_s),
-            Err(fault) => faults.push(fault),
+            Ok(settings) => settings,
+            Err(fault) => {
+                faults.push(fault);
+                continue;
+            }
+        };
+        match (read_globs(&globs), read_every(&every)) {
+            (Ok(globs), Ok(every_s)) => paces.add(globs, every_s),
+            (globs, every) => faults.extend(globs.err().into_iter().chain(every.err())),
         }
     }
     (paces, faults)
@@ -143,7 +149,7 @@ mod tests {
             ),
             (
                 "['8-18 1 MB/s']",
-                ":6: network.upload_limit: '8-18 1 MB/s' is no rate",
+                ":6: network.upload_limit: '8-18 1 MB/s' begins with '8-18', which is no part",
             ),
             (
                 "5",
@@ -251,6 +257,8 @@ mod tests {
             let told = refusal(lines);
             assert!(told.contains(expected), "{lines}\n{told}");
         }
+        let both = refusal("[[sync.pace]]\nmatch = '[a'\nevery = 'x'");
+        assert!(both.contains(":6: sync.pace.match: ") && both.contains(":7: sync.pace.every: "));
         assert!(
             parse("[[sync.pase]]\n")
                 .unwrap_err()

@@ -20,6 +20,9 @@ const UNITS: [(&str, u64); 8] = [
 /// ([`crate::io::limited_body`]).
 pub const RATE_LEAST: u64 = 4 << 10;
 
+/// A rate for a part of the day in which there is no limit.
+const UNLIMITED: &str = "unlimited";
+
 /// Minutes of a day.
 const DAY_MINUTES: u16 = 24 * 60;
 
@@ -93,7 +96,8 @@ pub struct Rates(Vec<RateLine>);
 struct RateLine {
     /// From this minute of the day until before that one, which may be on the next day; or always.
     hours: Option<(u16, u16)>,
-    bytes_per_s: u64,
+    /// Nothing for no limit.
+    bytes_per_s: Option<u64>,
 }
 
 impl Rates {
@@ -111,12 +115,19 @@ impl Rates {
             );
         }
         let (hours, rate) = match text.split_once(' ') {
-            Some((hours, rate)) if hours.contains(':') => (Some(span(hours)?), rate.trim_start()),
+            Some((hours, rate)) if hours.contains([':', '-']) => {
+                (Some(span(hours)?), rate.trim_start())
+            }
             _ => (None, text),
         };
+        if rate == UNLIMITED {
+            let bytes_per_s = None;
+            self.0.push(RateLine { hours, bytes_per_s });
+            return Ok(());
+        }
         let bytes_per_s = rate.strip_suffix("/s").and_then(bytes).ok_or_else(|| {
-            "is no rate; write a whole number, one of B, KB, KiB, MB, MiB, GB and GiB, and /s, \
-             as in \"500 KiB/s\" or \"08:00-18:00 100 KiB/s\""
+            "is no rate; write a whole number, one of KB, KiB, MB, MiB, GB and GiB, and /s, as in \
+             \"500 KiB/s\" or \"08:00-18:00 100 KiB/s\"; or \"unlimited\" in its place"
                 .to_owned()
         })?;
         if bytes_per_s < RATE_LEAST {
@@ -126,13 +137,14 @@ impl Rates {
                 RATE_LEAST >> 10
             ));
         }
+        let bytes_per_s = Some(bytes_per_s);
         self.0.push(RateLine { hours, bytes_per_s });
         Ok(())
     }
 
     /// Whether nothing is ever limited.
     pub fn is_unlimited(&self) -> bool {
-        self.0.is_empty()
+        self.0.iter().all(|line| line.bytes_per_s.is_none())
     }
 
     /// Whether the time of day matters.
@@ -147,7 +159,7 @@ impl Rates {
             Some((from, to)) if from < to => (from..to).contains(&minute),
             Some((from, to)) => minute >= from || minute < to,
         };
-        self.0.iter().find(holds).map(|line| line.bytes_per_s)
+        self.0.iter().find(holds)?.bytes_per_s
     }
 }
 
@@ -155,8 +167,8 @@ impl Rates {
 fn span(text: &str) -> Result<(u16, u16), String> {
     let wrong = || {
         format!(
-            "'{text}' is no part of a day; write it as in \"08:00-18:00\", or \"22:00-06:00\" over \
-             midnight"
+            "begins with '{text}', which is no part of a day; write that as in \"08:00-18:00\", or \
+             \"22:00-06:00\" over midnight"
         )
     };
     let (from, to) = text.split_once('-').ok_or_else(wrong)?;
@@ -268,6 +280,9 @@ mod tests {
             (None, Some(1_000_000))
         );
         assert_eq!(only.at(0), None);
+        let nights = self::rates(&["01:00-05:00 unlimited", "1 MB/s"]);
+        assert_eq!((nights.at(120), nights.at(720)), (None, Some(1_000_000)));
+        assert!(!nights.is_unlimited() && self::rates(&["unlimited"]).is_unlimited());
         assert!(only.has_hours() && !only.is_unlimited() && Rates::default().is_unlimited());
     }
 
@@ -279,7 +294,14 @@ mod tests {
             ("fast", "is no rate"),
             ("0 B/s", "write 4 KiB/s at least"),
             ("4095 B/s", "write 4 KiB/s at least"),
-            ("8:00 100 KiB/s", "'8:00' is no part of a day"),
+            (
+                "8:00 100 KiB/s",
+                "begins with '8:00', which is no part of a day",
+            ),
+            (
+                "8-18 100 KiB/s",
+                "begins with '8-18', which is no part of a day",
+            ),
             ("08:00-25:00 100 KiB/s", "is no part of a day"),
             ("08:60-09:00 100 KiB/s", "is no part of a day"),
             ("24:00-09:00 100 KiB/s", "is no part of a day"),

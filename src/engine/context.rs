@@ -450,8 +450,12 @@ impl<'a> Context<'a> {
         let sendings = SentFiles(self.env.index).of(key)?;
         let left_s = sendings.and_then(|sendings| sendings.left_s(self.now_s(), every_s));
         Ok(left_s.map(|left_s| {
-            let minutes = counted(left_s.div_ceil(60), "minute", "minutes");
-            format!("sent in {minutes} at the earliest")
+            let minutes = left_s.div_ceil(60);
+            let time = match minutes {
+                ..=120 => counted(minutes, "minute", "minutes"),
+                minutes => counted(minutes.div_ceil(60), "hour", "hours"),
+            };
+            format!("sent in {time} at the earliest")
         }))
     }
 
