@@ -427,7 +427,10 @@ fn summarize(
         ""
     };
     match report.summary() {
-        Some(summary) if report.problems().is_empty() => log::info!("{dry}{summary}"),
+        Some(summary) if report.problems().is_empty() && !options.dry_run => {
+            log::info!("{summary}");
+        }
+        // A plan is long, and its end is what people look at.
         Some(summary) => log::warn!("{dry}{summary}"),
         None if result.is_ok() => log::info!(target: WATCHER, "nothing to do"),
         None => {}

@@ -305,7 +305,8 @@ impl Report {
             }
             ReportKind::Changes => {
                 let line = format!("{done} {names}");
-                self.lines.say(Level::Info, Whole::Verbose, done, &line);
+                let kind = done.trim_end_matches(" to");
+                self.lines.say(Level::Info, Whole::Verbose, kind, &line);
             }
             ReportKind::Plan => {
                 // A closed stdout is the reader's choice.

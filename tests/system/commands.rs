@@ -107,6 +107,8 @@ fn the_plan_is_data_on_stdout() {
         (said.code, said.out.as_str()),
         (0, "would upload /here (1 byte)\n")
     );
+    let total = "dry run, nothing was changed; planned: 1 uploaded, 1 byte sent\n";
+    assert!(said.err.ends_with(total), "{}", said.err);
     assert_eq!(console.dropbox.read("/here"), None);
     assert!(!console.content().join(".ferrybox-root").exists());
 }
