@@ -218,7 +218,7 @@ fn a_key_given_twice_names_both_lines() {
         ),
         (
             "[state]\ndir = '/x'\n [ sync ] # again\nhidden = true",
-            "f.toml:7: [sync] is there twice, in lines 3 and 7; put its keys below the first [sync]",
+            "f.toml:7: [sync] is there twice, in lines 3 and 7; put its keys below the first",
         ),
     ]);
 }
