@@ -16,6 +16,7 @@ use ferrybox::report::Report;
 
 use super::disk::SimDisk;
 use super::files::{Files, files_of, files_on, is_own};
+use super::machine::Gateway;
 use super::seam::{Call, Op};
 
 /// Files in step from which on an emptied side is suspicious.
@@ -54,14 +55,23 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Right before the pass; nothing where the index cannot be read to its end.
-    pub fn begin(disk: &SimDisk, dropbox: &Standin, index: &Path) -> Option<Watch> {
-        let before = match Index::open(index) {
-            Ok(Some(open)) => in_step(&open, dirs_of(index)?).ok()?,
+    /// Right before the pass; nothing where the index cannot be read to its end. What is longer
+    /// than the configuration lets travel is left out, on whichever side it is.
+    pub fn begin(gateway: &Gateway, dropbox: &Standin, config: &Config) -> Option<Watch> {
+        let (disk, index) = (&gateway.content, gateway.index_file());
+        let largest = config.sync.max_file_size;
+        let mut before = match Index::open(&index) {
+            Ok(Some(open)) => in_step(&open, dirs_of(&index)?).ok()?,
             // Without an index nothing was in step.
             Ok(None) | Err(_) => InStep::default(),
         };
         let sides = [files_on(disk), files_of(dropbox)];
+        let is_too_large = |bytes: &[u8]| largest.is_some_and(|most| bytes.len() as u64 > most);
+        let files = sides.iter().flatten();
+        for (path, _) in files.filter(|(_, bytes)| is_too_large(bytes)) {
+            let too_large = fold(path);
+            before.settled.retain(|key| *key != too_large);
+        }
         let is_whole = disk.tree().files_away().is_empty();
         let is_empty = |files: &Files| is_whole && files.keys().all(|path| path.ends_with('/'));
         let keys = sides.each_ref().map(keys_of);

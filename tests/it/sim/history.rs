@@ -274,7 +274,7 @@ impl History {
         let gateway = &device.gateway;
         self.scene.lock().unwrap().watch = Some(device.filters)
             .filter(|filters| *filters == 0 && approved.is_empty())
-            .and_then(|_| Watch::begin(&gateway.content, &self.dropbox, &gateway.index_file()));
+            .and_then(|_| Watch::begin(gateway, &self.dropbox, &config));
         let excluded = (device.filters != 0 && run.edits.is_empty())
             .then(|| Excluded::before(&gateway.content, &self.dropbox));
         let manners = run
