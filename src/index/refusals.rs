@@ -43,7 +43,7 @@ pub struct Refusal {
 }
 
 impl Reason {
-    pub(super) fn number(self) -> i64 {
+    fn number(self) -> i64 {
         match self {
             Reason::Deferred => 0,
             Reason::Failed => 1,
@@ -66,7 +66,7 @@ impl Reason {
 }
 
 impl Refusal {
-    pub(super) fn checksum(&self) -> i64 {
+    fn checksum(&self) -> i64 {
         checksum_of_fields(&[
             &self.key.dir,
             &self.key.name,
@@ -159,22 +159,27 @@ impl Refusals<'_> {
             delete.execute(params![key.dir, key.name])?;
             return Ok(());
         };
-        let mut upsert = self.db.prepare_cached(
-            "INSERT OR REPLACE INTO refusal (dir, name, reason, seen, text, since, next, sum) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )?;
-        upsert.execute(params![
-            key.dir,
-            key.name,
-            refusal.reason.number(),
-            refusal.seen,
-            refusal.text,
-            refusal.since,
-            refusal.next,
-            refusal.checksum(),
-        ])?;
-        Ok(())
+        put(self.db, key, refusal)
     }
+}
+
+/// Writes one into the table `refusal` of this database, instead of what stood there.
+pub(super) fn put(db: &Connection, key: &Key, refusal: &Refusal) -> Result<()> {
+    let mut upsert = db.prepare_cached(
+        "INSERT OR REPLACE INTO refusal (dir, name, reason, seen, text, since, next, sum) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    upsert.execute(params![
+        key.dir,
+        key.name,
+        refusal.reason.number(),
+        refusal.seen,
+        refusal.text,
+        refusal.since,
+        refusal.next,
+        refusal.checksum(),
+    ])?;
+    Ok(())
 }
 
 pub(super) fn read(sql: &SqlRow<'_>) -> rusqlite::Result<Option<Refusal>> {

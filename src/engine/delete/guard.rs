@@ -38,7 +38,8 @@ struct CountedSide {
     count: u64,
     /// Files whose content did not arrive on that side in this pass.
     lost: u64,
-    id: ApprovalId,
+    /// Begun where there is something to name.
+    id: Option<ApprovalId>,
     /// The first of them.
     first: Vec<DisplayPath>,
     arrived: ArrivedContent,
@@ -54,10 +55,15 @@ impl Counted {
         collected: &Collected<'a, Delete>,
     ) -> Result<Counted> {
         let side = |direction, arrived: &ArrivedContent| -> Result<CountedSide> {
+            let question = Question::Deletes(direction);
+            let id = match collected.is_empty() {
+                true => None,
+                false => Some(approval_id(cx.env.index, question)?),
+            };
             Ok(CountedSide {
                 count: 0,
                 lost: 0,
-                id: approval_id(cx.env.index, Question::Deletes(direction))?,
+                id,
                 first: Vec::new(),
                 arrived: arrived.clone(),
             })
@@ -92,7 +98,9 @@ impl Counted {
             side.lost += u64::from(!side.arrived.take(base.hash));
             rev = base.rev.as_str();
         }
-        side.id.delete(delete.direction, &row.key.path(), rev);
+        if let Some(id) = &mut side.id {
+            id.delete(delete.direction, &row.key.path(), rev);
+        }
         self.marks.add(delete);
     }
 }
@@ -279,8 +287,11 @@ fn rule(
     let Some(objection) = objection else {
         return Ok(Ruling::Go);
     };
-    let id = approval_id(cx.env.index, Question::Deletes(direction))?;
-    let id = std::mem::replace(&mut counted.id, id).finish();
+    // Nothing objects where there is nothing to delete.
+    let id = counted
+        .id
+        .take()
+        .map_or_else(String::new, ApprovalId::finish);
     let is_approved = cx.options.approved.contains(&id);
     let is_kept = cx.options.kept.contains(&id);
     if is_approved || is_kept {

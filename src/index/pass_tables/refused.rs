@@ -21,20 +21,7 @@ impl PassTables {
             insert.execute(params![key.dir, key.name])?;
             return Ok(());
         };
-        let mut insert = self
-            .db
-            .prepare_cached("INSERT OR REPLACE INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
-        insert.execute(params![
-            key.dir,
-            key.name,
-            refusal.reason.number(),
-            refusal.seen,
-            refusal.text,
-            refusal.since,
-            refusal.next,
-            refusal.checksum(),
-        ])?;
-        Ok(())
+        refusals::put(&self.db, key, refusal)
     }
 
     /// The next of them, in order of keys.
