@@ -14,6 +14,10 @@ use crate::io::deadline::Deadline;
 use crate::io::host::Host;
 use crate::words::counted;
 
+/// Time in which all of Dropbox comes to know what was written: until then parts of it may show
+/// what was before.
+pub const LAG_TIME: Duration = Duration::from_millis(1500);
+
 /// Tries in all for a broken connection or a server fault.
 pub(super) const TRIES_MAX: u32 = 3;
 /// Time spent on connections that were never made after which none is tried again.

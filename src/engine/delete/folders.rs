@@ -1,7 +1,5 @@
 //! Folders to delete: after all that is in them, the deepest first, and only if they are empty now.
 
-use std::time::Duration;
-
 use super::deletes::{Deletes, Lag};
 use super::fresh_look::FreshLook;
 use super::guard::is_due;
@@ -9,7 +7,7 @@ use super::not_found::stays;
 use crate::core::decide::Direction;
 use crate::core::path::Key;
 use crate::core::remote::RemotePath;
-use crate::dropbox::retry::CallError;
+use crate::dropbox::retry::{CallError, LAG_TIME};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item};
 use crate::engine::remembered::reason_of;
@@ -17,9 +15,6 @@ use crate::engine::revisit::Revisit;
 use crate::error::Result;
 use crate::index::Base;
 use crate::report::Change;
-
-/// Time in which Dropbox comes to tell of what was deleted.
-const LAG_TIME: Duration = Duration::from_secs(2);
 
 /// What became of a folder that was to go from Dropbox.
 #[derive(Clone, Copy)]

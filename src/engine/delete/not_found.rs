@@ -1,20 +1,15 @@
 //! Dropbox does not find what is to be deleted there. Not all parts of it may know yet what was
 //! written just now: nothing counts as gone that a look after a while still shows.
 
-use std::time::Duration;
-
 use super::deletes::Deletes;
 use super::fresh_look::FreshLook;
 use crate::core::remote::RemotePath;
-use crate::dropbox::retry::CallError;
+use crate::dropbox::retry::{CallError, LAG_TIME};
 use crate::dropbox::wire::Metadata;
 use crate::engine::context::Context;
 use crate::engine::item::Item;
 use crate::error::Result;
 use crate::index::Base;
-
-/// Time in which all of Dropbox comes to know what was written; waited once in a pass.
-const LAG_TIME: Duration = Duration::from_millis(1500);
 
 /// What is said of something that is neither there nor gone.
 const SHOWN_AND_NOT_FOUND: &str =

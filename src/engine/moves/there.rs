@@ -5,13 +5,11 @@
 //! if their contents are equal. What Dropbox does not move it copies; what it does not copy goes up
 //! like any other file, and the old name waits for it ([`super::halves`]).
 
-use std::time::Duration;
-
 use super::pairs::{LookFor, Renamed, is_new};
 use super::renames::Renames;
 use crate::core::remote::RemotePath;
 use crate::dropbox::batch::{Outcome, Relocation};
-use crate::dropbox::retry::CallError;
+use crate::dropbox::retry::{CallError, LAG_TIME};
 use crate::dropbox::wire::{ApiError, FileMetadata, Metadata, WriteMode};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, is_same_file};
@@ -26,9 +24,6 @@ use crate::report::{Change, in_brackets};
 
 /// Renames that are looked for and asked for together: each is two names, and two items.
 const RENAMED_AT_ONCE: usize = 200;
-/// Time in which all of Dropbox comes to know what was written.
-const LAG_TIME: Duration = Duration::from_millis(1500);
-
 impl<'a> Renames<'a> {
     /// Renames in Dropbox what waits in the queue and was only renamed here; the rest stays there.
     ///

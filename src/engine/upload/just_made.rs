@@ -1,16 +1,13 @@
 //! Folders that this pass has just made in Dropbox: all parts of it may not know them yet, and
 //! refuse what is put into them.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
 use crate::core::path::Key;
+use crate::dropbox::retry::LAG_TIME;
 use crate::dropbox::wire::ApiError;
 use crate::error::Result;
 use crate::io::deadline::Deadline;
+use std::collections::VecDeque;
 
-/// Time in which all of Dropbox comes to know a folder.
-const LAG_TIME: Duration = Duration::from_millis(1500);
 /// LIMIT: folders that are remembered, the newest: older ones are known by now.
 const FOLDERS_MAX: usize = 64;
 /// LIMIT: waits of one pass, a minute in all.
