@@ -2,12 +2,15 @@
 //! could not bear the same one. Ours is another clock than that of a disk in the network.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::io::stat::Stamp;
 
 /// How far a clock with fractions of a second may lie behind ours, in nanoseconds: a tick of the
 /// slowest kernel and the steps of exfat, 10 ms each.
 const TICK_NS: i128 = 20_000_000;
+/// A tick of the slowest kernel.
+const TICK: Duration = Duration::from_millis(10);
 /// The steps of a clock without fractions, in nanoseconds: those of vfat.
 const STEP_NS: i128 = 2_000_000_000;
 /// LIMIT: the largest lag that is believed, in nanoseconds: a clock of ours that was wrong by years
@@ -60,6 +63,13 @@ impl FileClock {
         let is_of_kernel = (here - there).abs() <= TICK_NS;
         let changed = i128::from(stamp.ctime_ns);
         is_of_kernel && changed != 0 && !is_whole(changed) && now > changed
+    }
+
+    /// How long it takes until the kernel's clock, which shows `file_clock_ns`, has moved past a
+    /// stamp that it has just made; nothing if it has, or did not make it.
+    pub fn time_to_pass(stamp: &Stamp, file_clock_ns: Option<i128>) -> Option<Duration> {
+        let ahead = i128::from(stamp.ctime_ns) - file_clock_ns?;
+        (0..TICK_NS).contains(&ahead).then_some(TICK)
     }
 
     /// Whether a clock without fractions of a second may have made this stamp.
@@ -119,6 +129,42 @@ mod tests {
 
     fn racy(clock: &FileClock, ctime_ns: i64, read_at_ns: i64) -> bool {
         clock.is_racy(Some(1), &changed(ctime_ns), read_at_ns.into())
+    }
+
+    #[test]
+    fn a_stamp_of_the_kernels_clock_is_passed_a_tick_later() {
+        const MS: i128 = 1_000_000;
+        let now = 100 * S as i128 + 5 * MS;
+        let stamp = |ns: i128| changed(i64::try_from(ns).unwrap());
+        let mut clock = FileClock::default();
+        let made = stamp(now);
+        assert!(
+            !clock.has_passed(1, &made, Some(now + 10 * MS)),
+            "nothing was written there"
+        );
+        clock.note_written(1, &made, now + MS);
+        assert!(!clock.has_passed(1, &made, Some(now)), "the same tick");
+        assert!(clock.has_passed(1, &made, Some(now + 4 * MS)));
+        assert!(!clock.has_passed(1, &made, None), "no clock is known");
+        assert!(
+            !clock.has_passed(2, &made, Some(now + 4 * MS)),
+            "another filesystem"
+        );
+        // The clock of a server, a second behind ours.
+        clock.note_written(2, &stamp(now - 1000 * MS), now);
+        assert!(!clock.has_passed(2, &stamp(now - 1000 * MS), Some(now)));
+        // One without fractions, and none at all.
+        let whole = stamp(100 * S as i128);
+        clock.note_written(3, &whole, 100 * S as i128);
+        assert!(!clock.has_passed(3, &whole, Some(now)));
+        clock.note_written(4, &made, now);
+        assert!(!clock.has_passed(4, &stamp(0), Some(now)));
+        let wait = |ahead| FileClock::time_to_pass(&made, Some(now - ahead));
+        assert_eq!(
+            [wait(0), wait(MS), wait(-1)],
+            [Some(TICK), Some(TICK), None]
+        );
+        assert_eq!(wait(1000 * MS), None, "another clock made it");
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //! which made the renames durable.
 
 use std::io;
-use std::time::Duration;
 
 use super::copy_name::{CopyName, report_conflict};
 use super::downloads::Downloads;
@@ -14,21 +13,16 @@ use super::staged::{Existing, StagedFile};
 use crate::core::decide::Direction;
 use crate::core::path::RelPath;
 use crate::engine::context::Context;
+use crate::engine::file_clock::FileClock;
 use crate::engine::item::{Item, Observed};
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::Base;
-use crate::io::stat::{Kind, Stamp};
 use crate::io::systemd::read_only_advice;
 use crate::report::{Change, in_brackets};
 
 /// Files that share one sync of the medium.
 const BATCH_FILES: usize = 64;
-
-/// A tick of the slowest kernel.
-const TICK: Duration = Duration::from_millis(10);
-/// The same in nanoseconds.
-const TICK_NS: i128 = 10_000_000;
 
 impl<'a> Downloads<'a> {
     /// Takes over a verified temporary file.
@@ -67,7 +61,9 @@ impl<'a> Downloads<'a> {
         wait_for_clock(cx, &renamed)?;
         for (mut item, mut base) in renamed {
             if let Base::File(base) = &mut base {
-                base.racy = base.racy && !self.is_as_placed(cx, &item, &base.stamp);
+                // It was hashed as it arrived, and whoever changed it since gave it another time.
+                let now_ns = cx.env.host.file_clock_ns();
+                base.racy &= !cx.file_clock.has_passed(item.device, &base.stamp, now_ns);
             }
             item.row.settle(base, &item.name);
             cx.settle(item.row)?;
@@ -80,18 +76,6 @@ impl<'a> Downloads<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Whether a file still has the stamp it was put in place with, now that the clock of its
-    /// filesystem has moved on. What was hashed as it arrived need not be read again then: a change
-    /// would have given it another modification time, and will give it another change time.
-    fn is_as_placed(&self, cx: &Context<'a>, item: &Item, stamp: &Stamp) -> bool {
-        let now_ns = cx.env.host.file_clock_ns();
-        if !cx.file_clock.has_passed(item.device, stamp, now_ns) {
-            return false;
-        }
-        let status = item.path().map(|path| self.disk.status(&path));
-        matches!(status, Ok(Ok(Some(now))) if now.kind == Kind::File && now.stamp == *stamp)
     }
 
     /// Publishes what is under way.
@@ -268,15 +252,16 @@ impl<'a> Downloads<'a> {
 
 /// Waits until the clock of the filesystems has moved past what was put in place last.
 fn wait_for_clock(cx: &Context<'_>, renamed: &[(Item, Base)]) -> Result<()> {
-    let changed = renamed.iter().filter_map(|(_, base)| match base {
-        Base::File(base) if base.racy => Some(i128::from(base.stamp.ctime_ns)),
+    let stamps = renamed.iter().filter_map(|(_, base)| match base {
+        Base::File(base) if base.racy => Some(&base.stamp),
         Base::File(_) | Base::Folder | Base::None => None,
     });
-    match (changed.max(), cx.env.host.file_clock_ns()) {
-        (Some(last), Some(now)) if now <= last && last - now < TICK_NS => {
-            cx.env.deadline.sleep(TICK)
-        }
-        _ => Ok(()),
+    let Some(last) = stamps.max_by_key(|stamp| stamp.ctime_ns) else {
+        return Ok(());
+    };
+    match FileClock::time_to_pass(last, cx.env.host.file_clock_ns()) {
+        Some(time) => cx.env.deadline.sleep(time),
+        None => Ok(()),
     }
 }
 
