@@ -78,7 +78,9 @@
 //!    is agreed with. [`engine::identity`]: is it the Dropbox we know, its account, app and folder?
 //!    [`engine::root`]: is the content dir the one we know?
 //! 2. [`engine::pass`] is the order of what follows, and nothing else. [`engine::context`] is what
-//!    all of it reads and notes.
+//!    all of it reads and notes: `engine::context::rules` what the configuration says of a path,
+//!    `engine::context::base` what a base remembers, `engine::context::arrivals` what is to get to
+//!    a side and what has, `engine::context::trouble` what could not be done.
 //! 3. [`engine::pull`] writes what Dropbox tells into the [`index`], then the cursor into the file
 //!    of [`engine::cursor`]; `engine::pull::pages` says how many there may be, and
 //!    `engine::pull::by_folder` lists folder by folder where Dropbox does not give the whole.
