@@ -19,6 +19,11 @@ use crate::io::stat::Stamp;
 /// A new file whose content Dropbox has under the name of a gone one.
 pub(crate) struct Renamed {
     pub(super) file: PendingUpload,
+    pub(super) origin: Origin,
+}
+
+/// Where the content of a new file is in Dropbox.
+pub(super) struct Origin {
     pub(super) old: Item,
     pub(super) hash: ContentHash,
     pub(super) stamp: Stamp,
@@ -33,7 +38,7 @@ impl Renamed {
     pub(super) fn paths(&self, cx: &Context<'_>) -> (RemotePath, RemotePath) {
         let root = &cx.env.remote_root;
         (
-            root.of_row(&self.old.row),
+            root.of_row(&self.origin.old.row),
             root.at(&self.file.item.display_path),
         )
     }
@@ -45,12 +50,12 @@ impl Renamed {
 
     /// The file under its old name.
     pub(crate) fn old(&self) -> &Item {
-        &self.old
+        &self.origin.old
     }
 
     /// Whether the old name goes.
     pub(crate) fn is_move(&self) -> bool {
-        self.relocation == Relocation::Move
+        self.origin.relocation == Relocation::Move
     }
 }
 
@@ -142,22 +147,7 @@ impl<'d> GoneLocally<'d> {
         let (mut renamed, mut left) = (Vec::new(), Vec::new());
         for file in files {
             match self.origin(cx, &file)? {
-                Some(Origin {
-                    old,
-                    hash,
-                    stamp,
-                    read_at_ns,
-                    relocation,
-                    id,
-                }) => renamed.push(Renamed {
-                    file,
-                    old,
-                    hash,
-                    stamp,
-                    read_at_ns,
-                    relocation,
-                    id,
-                }),
+                Some(origin) => renamed.push(Renamed { file, origin }),
                 None => left.push(file),
             }
         }
@@ -202,16 +192,6 @@ impl<'d> GoneLocally<'d> {
         }
         Ok(None)
     }
-}
-
-/// Where the content of a new file is in Dropbox.
-struct Origin {
-    old: Item,
-    hash: ContentHash,
-    stamp: Stamp,
-    read_at_ns: i128,
-    relocation: Relocation,
-    id: i64,
 }
 
 /// Notes the files among the deletes in Dropbox; says how many there are.

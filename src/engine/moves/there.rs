@@ -5,7 +5,7 @@
 //! if their contents are equal. What Dropbox does not move it copies; what it does not copy goes up
 //! like any other file, and the old name waits for it ([`super::halves`]).
 
-use super::pairs::{LookFor, Renamed, is_new};
+use super::pairs::{LookFor, Origin, Renamed, is_new};
 use super::renames::Renames;
 use crate::core::remote::RemotePath;
 use crate::dropbox::batch::{Outcome, Relocation};
@@ -66,7 +66,7 @@ impl<'a> Renames<'a> {
         // What is not moved may be copied; the old name goes at the end of the pass.
         let again = refused.into_iter().filter_map(|mut renamed| {
             if renamed.is_move() {
-                renamed.relocation = Relocation::Copy;
+                renamed.origin.relocation = Relocation::Copy;
                 return Some(renamed);
             }
             uploads.queue.files.push(renamed.file);
@@ -74,7 +74,7 @@ impl<'a> Renames<'a> {
         });
         let again: Vec<Renamed> = again.collect();
         for renamed in self.relocate(cx, uploads, vec![again])? {
-            cx.tables()?.take_gone_here(renamed.id, false)?;
+            cx.tables()?.take_gone_here(renamed.origin.id, false)?;
             uploads.queue.files.push(renamed.file);
         }
         cx.flush_settles()
@@ -97,7 +97,7 @@ impl<'a> Renames<'a> {
                         let path = printable(&renamed.file.item.display_path);
                         log::debug!(
                             "{path}: not {}: {}",
-                            renamed.relocation.done(),
+                            renamed.origin.relocation.done(),
                             error.text()
                         );
                         refused.push(renamed);
@@ -113,7 +113,7 @@ impl<'a> Renames<'a> {
         cx: &Context<'a>,
         list: &[Renamed],
     ) -> Result<Vec<Outcome<FileMetadata>>> {
-        let Some(relocation) = list.first().map(|renamed| renamed.relocation) else {
+        let Some(relocation) = list.first().map(|renamed| renamed.origin.relocation) else {
             return Ok(Vec::new());
         };
         let pairs: Vec<_> = list.iter().map(|renamed| renamed.paths(cx)).collect();
@@ -155,7 +155,7 @@ impl<'a> Renames<'a> {
                 && renamed.is_move()
                 && let Ok(None) = self.api.metadata(from)
                 && let Ok(Some(Metadata::File(file))) = self.api.metadata(to)
-                && file.hash() == Some(renamed.hash)
+                && file.hash() == Some(renamed.origin.hash)
             {
                 *outcome = Ok(file);
             }
@@ -175,7 +175,7 @@ impl<'a> Renames<'a> {
         let mut has_waited = false;
         for ((renamed, (from, to)), outcome) in list.iter().zip(pairs).zip(outcomes) {
             let is_missed = |error: &ApiError| error.has("from_lookup") && error.has("not_found");
-            let Some(base) = renamed.old.row.base_file() else {
+            let Some(base) = renamed.origin.old.row.base_file() else {
                 continue;
             };
             if !outcome.as_ref().is_err_and(is_missed) {
@@ -190,7 +190,7 @@ impl<'a> Renames<'a> {
                 Err(CallError::End(error)) => return Err(error),
                 _ => continue,
             }
-            match self.api.relocate_file(renamed.relocation, from, to) {
+            match self.api.relocate_file(renamed.origin.relocation, from, to) {
                 Ok(again) => *outcome = again,
                 Err(CallError::End(error)) => return Err(error),
                 Err(error) => log::debug!("{from:?}: {error:?}"),
@@ -210,14 +210,14 @@ impl<'a> Renames<'a> {
         if renamed.is_move() {
             return moved(cx, uploads, renamed, metadata);
         }
-        let Renamed {
-            mut file,
+        let Renamed { mut file, origin } = renamed;
+        let Origin {
             old,
             hash,
             stamp,
             read_at_ns,
             ..
-        } = renamed;
+        } = origin;
         if metadata.hash() == Some(hash) {
             let sent = Sent {
                 metadata,
@@ -242,14 +242,15 @@ fn moved<'a>(
     renamed: Renamed,
     metadata: FileMetadata,
 ) -> Result<()> {
-    let Renamed {
-        file: PendingUpload { item, .. },
+    let Renamed { file, origin } = renamed;
+    let item = file.item;
+    let Origin {
         old,
         hash,
         stamp,
         read_at_ns,
         ..
-    } = renamed;
+    } = origin;
     cx.committed += 1;
     cx.server_errors = 0;
     let Some(mut row) = stored_row(cx, &item, &metadata) else {
