@@ -117,3 +117,51 @@ fn key_of(row: &SqlRow<'_>) -> rusqlite::Result<Key> {
         name: row.get(1)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of a directory that this process has open, and that have no name any more.
+    fn without_a_name(dir: &std::path::Path) -> usize {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let targets = open.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        let is_it = |target: &std::path::PathBuf| {
+            target.starts_with(dir) && target.to_string_lossy().ends_with("(deleted)")
+        };
+        targets.filter(is_it).count()
+    }
+
+    #[test]
+    fn what_the_cache_does_not_hold_lies_without_a_name_beside_the_index() {
+        let dir = std::env::temp_dir().join(format!("ferrybox-tables-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let dir = dir.canonicalize().unwrap();
+        let index = Index::create(&dir.join("index.db"), "id").unwrap();
+        let names = || {
+            let entries = std::fs::read_dir(&dir).unwrap().flatten();
+            entries.map(|entry| entry.file_name()).collect::<Vec<_>>()
+        };
+        let tables = PassTables::beside(&index).unwrap();
+        let key = |number: u32| Key::of(&format!("a/directory/with/{number}"));
+        let few = 0..100;
+        few.for_each(|number| tables.doom(Direction::Up, &key(number)).unwrap());
+        assert_eq!(without_a_name(&dir), 0, "few need no file");
+        let many = 100..20_000;
+        many.for_each(|number| tables.doom(Direction::Up, &key(number)).unwrap());
+        assert_eq!(without_a_name(&dir), 1);
+        assert_eq!(names(), ["index.db"]);
+        let mut taken = 0;
+        loop {
+            let some = tables.take_doomed(Direction::Up, 1000).unwrap();
+            taken += some.len();
+            if some.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(taken, 20_000);
+        drop(tables);
+        assert_eq!(without_a_name(&dir), 0);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
