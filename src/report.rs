@@ -338,6 +338,9 @@ impl Report {
 
     /// A file changed, and is not sent before `pace` lets it: that is as it was asked for.
     pub fn waits(&self, path: &str, pace: &str) {
+        if self.is_again.get() {
+            return;
+        }
         self.count(|counts| counts.deferred += 1);
         self.paced.set(self.paced.get() + 1);
         let kind = "waits for its pace (sync.pace)";

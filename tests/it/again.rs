@@ -99,6 +99,26 @@ fn what_comes_back_between_counting_and_deleting_stays() {
 }
 
 #[test]
+fn what_is_passed_once_more_is_told_and_counted_once() {
+    let world = World::in_mode("LOCAL_TO_DROPBOX");
+    world.kept_max.set(2);
+    *world.sync_keys.borrow_mut() = "[[sync.pace]]\nmatch = 'log'\nevery = '6h'".to_owned();
+    world.put("log", "one line");
+    world.put("keep", "k");
+    world.sync_ok();
+    for nth in 0..10 {
+        world.put(&format!("{nth}"), &format!("here {nth}"));
+        let path = format!("/{nth}");
+        world.dropbox.put(&path, format!("there {nth}").as_bytes());
+        world.mkdir(&format!("new/{nth}"));
+    }
+    world.put("log", "one line, and another");
+    let outcome = world.sync();
+    assert_eq!(outcome.counts.deferred, 1, "{outcome:?}");
+    assert_eq!(outcome.problems.len(), 10, "{outcome:?}");
+}
+
+#[test]
 fn new_folders_beyond_memory_are_all_made_and_settled() {
     let world = forgetful(3);
     for nth in 0..15 {

@@ -81,7 +81,9 @@ impl<'a> Actions<'a> for Seeker<'_, 'a> {
                 matches!(local, Local::Folder { .. }) && row.base == Base::None
             }
             Sought::Blocked(_) => item.blocked_up,
-            Sought::Undecided(_) => matches!(local, Local::File(_)) && row.remote_file().is_some(),
+            Sought::Undecided(_) => {
+                matches!((local, &row.remote), (Local::File(_), Remote::File(_)))
+            }
         }
     }
 
