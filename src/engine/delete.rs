@@ -52,7 +52,7 @@ impl<'a> Deletes<'a> {
         let collected = self.collected.take();
         let mut counted = Counted::of(cx, &collected)?;
         let ruled = guard(cx, survey, &collected, &mut counted)?;
-        each_counted(cx, &collected, &counted, &mut |cx, batch| {
+        each_counted(cx, &collected, &counted, &ruled, &mut |cx, batch| {
             let mut go = batch;
             let kept = go.extract_if(.., |delete| matches!(ruled.of(delete), Ruling::Keep));
             keep(cx, kept.collect())?;

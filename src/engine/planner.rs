@@ -78,7 +78,7 @@ impl<'a> Planner<'a> {
         let mut counted = Counted::of(cx, &collected)?;
         let ruled = guard(cx, &self.survey, &collected, &mut counted)?;
         self.plan_blocked(cx, &ruled)?;
-        each_counted(cx, &collected, &counted, &mut |cx, batch| {
+        each_counted(cx, &collected, &counted, &ruled, &mut |cx, batch| {
             for delete in &batch {
                 match (ruled.of(delete), delete.direction) {
                     (Ruling::Halt(_), _) => {}

@@ -105,7 +105,8 @@ impl Counted {
     }
 }
 
-/// Hands exactly the deletes that were counted to `act`, some at a time.
+/// Hands exactly the deletes that were counted to `act`, some at a time, unless all of them halt:
+/// then nobody need look for them again.
 ///
 /// # Errors
 /// What `act` says; whatever ends a walk.
@@ -113,9 +114,13 @@ pub(crate) fn each_counted<'a>(
     cx: &mut Context<'a>,
     collected: &Collected<'a, Delete>,
     counted: &Counted,
+    ruled: &Ruled,
     act: &mut Visit<'_, 'a, Vec<Delete>>,
 ) -> Result<()> {
-    collected.each_marked(cx, &counted.marks, &is_due, act)
+    match ruled.does_something(counted) {
+        true => collected.each_marked(cx, &counted.marks, &is_due, act),
+        false => Ok(()),
+    }
 }
 
 /// Whether a delete is to be carried out now: it waits for nothing, and no rename has taken along
@@ -149,6 +154,14 @@ pub(crate) struct Ruled {
 }
 
 impl Ruled {
+    /// Whether anything comes of the deletes in this pass.
+    fn does_something(&self, counted: &Counted) -> bool {
+        let does = |side: &CountedSide, ruling: &Ruling| {
+            side.count > 0 && !matches!(ruling, Ruling::Halt(_))
+        };
+        does(&counted.up, &self.up) || does(&counted.down, &self.down)
+    }
+
     /// What becomes of a delete.
     pub(crate) fn of(&self, delete: &Delete) -> &Ruling {
         match delete.direction {
@@ -245,7 +258,7 @@ fn tell_halted<'a>(
 ) -> Result<()> {
     let report = cx.env.report;
     if report.wants_all_held() {
-        return each_counted(cx, collected, counted, &mut |_, batch| {
+        return collected.each_marked(cx, &counted.marks, &is_due, &mut |_, batch| {
             for delete in &batch {
                 if let Ruling::Halt(_) = ruled.of(delete) {
                     report.held(place_of(delete.direction), &delete.item.display_path);
