@@ -12,7 +12,7 @@ use crate::gateway::{Gateway, Scratch, Wanted, fails, say};
 use crate::histories::{DELETES, FIRST, History, TWO_WAY};
 use crate::images::{Image, Mounted};
 use crate::needs;
-use crate::strace::{Call, Sample, killed_at, record};
+use crate::strace::{Call, Sample, killed_at, record, shortest};
 
 /// Beside the sample of the calls: a copy costs more than a kill.
 const THINNED: usize = 3;
@@ -169,7 +169,7 @@ fn cut(history: &History, nested: Option<&str>) {
     }
     let started = Instant::now();
     let wanted = history.undisturbed();
-    let calls = record(&Powered::begin(history, nested, Way::Forced).gateway);
+    let calls = shortest(|| record(&Powered::begin(history, nested, Way::Forced).gateway));
     let points = points(&calls);
     let (mut failures, mut missed) = (0, 0);
     for (number, way) in &points {
