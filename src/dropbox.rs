@@ -1,8 +1,8 @@
 //! Dropbox, as the agent uses it: [`wire`] (what travels), [`retry`] (what a failure means and when
 //! to try again), [`auth`] and [`tokens`] (who we are), [`api`] (one method per route), `call` (how
 //! each travels), [`page`] (a listing as a stream), [`batch`] (the routes that do many things at
-//! once), [`longpoll`] (the wait for changes) and `verdict` (what an answer means that is no
-//! success).
+//! once), [`longpoll`] (the wait for changes), `verdict` (what an answer means that is no success)
+//! and `unknown` (what is told once, because nothing here knows it).
 
 pub mod api;
 pub mod auth;
@@ -12,5 +12,6 @@ pub mod longpoll;
 pub mod page;
 pub mod retry;
 pub mod tokens;
+mod unknown;
 mod verdict;
 pub mod wire;

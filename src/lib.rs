@@ -192,7 +192,8 @@
 //! - [`dropbox::api`]: a method for each route. `dropbox::call`: how a call travels, and what its
 //!   answer means, whatever its route. [`dropbox::batch`]: routes that do many things at once.
 //! - [`dropbox::retry`]: what a failure means, and when to try again. `dropbox::verdict`: what an
-//!   answer means that is no success, and whose words it is in.
+//!   answer means that is no success, and whose words it is in. `dropbox::unknown`: what Dropbox
+//!   does in a way that this version does not know is told once.
 //! - [`dropbox::auth`]: the sign-in. [`dropbox::tokens`]: where tokens are kept.
 //! - [`dropbox::longpoll`]: Dropbox tells as soon as something has changed.
 //!

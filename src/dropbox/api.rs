@@ -11,6 +11,7 @@ pub use crate::dropbox::call::{Api, Call, PageSink, Upload};
 use crate::dropbox::call::{server_error, token_call};
 use crate::dropbox::page::PageEnd;
 use crate::dropbox::retry::{CallError, Failure, Retry, TRIES_MAX};
+use crate::dropbox::unknown::Unknown;
 use crate::dropbox::verdict::STRANGER;
 use crate::dropbox::wire::{
     Account, Changed, CommitInfo, FileMetadata, Metadata, SessionCursor, SessionStarted,
@@ -69,7 +70,8 @@ impl<'a> Api<'a> {
     ) -> Result<TokenAnswer, Error> {
         let refused = |refusal: &OAuthRefusal| auth::code_refused(refusal, invocation);
         let deadline = Deadline::none(host);
-        let mut attempt = || token_call(http, host, &deadline, form, &refused);
+        let unknown = Unknown::default();
+        let mut attempt = || token_call(http, host, &deadline, form, &refused, &unknown);
         let refresh = || Ok(());
         Retry::new(host, &deadline)
             .run(&refresh, &mut attempt)
@@ -298,7 +300,7 @@ impl<'a> Api<'a> {
                     .header("dropbox-api-result")
                     .map_or("no", |_| "an odd");
                 let what = format!("{path} was answered with {header} result header");
-                self.note_unknown(what.clone(), &what);
+                self.unknown.note(what.clone(), &what);
             }
             let is_page = |text: &str| text.trim_start().starts_with("text/html");
             if metadata.is_none() && response.header("content-type").is_some_and(is_page) {

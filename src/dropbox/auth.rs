@@ -262,6 +262,12 @@ impl OAuthRefusal {
         words.contains(&self.error.as_str())
     }
 
+    /// Whether this version knows what to do about it, or that it passes by itself.
+    pub fn is_known(&self, status: u16) -> bool {
+        let passing = ["temporarily_unavailable", "server_error"];
+        self.is_final() || matches!(status, 429 | 500..) || passing.contains(&&*self.error)
+    }
+
     /// What Dropbox says, for people.
     pub fn said(&self) -> String {
         one_line(match self.description.is_empty() {

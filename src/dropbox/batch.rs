@@ -7,14 +7,17 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::remote::{RemotePath, Rev};
 use crate::dropbox::api::{Api, Call, Depth, PageSink, Upload};
 use crate::dropbox::call::server_error;
 use crate::dropbox::retry::{CallError, Failure, TRIES_MAX};
-use crate::dropbox::wire::{ApiError, CommitInfo, FileMetadata, Metadata, SessionCursor};
+use crate::dropbox::unknown::Unknown;
+use crate::dropbox::wire::{
+    ApiError, CommitInfo, Fields, FileMetadata, Metadata, SessionCursor, of_fields, tagged,
+};
 
 /// Most entries of one batch of uploads, deletes or copies (`files.stone`).
 pub const ENTRIES_MAX: usize = 1000;
@@ -102,29 +105,17 @@ pub struct Finish<'a> {
 }
 
 /// The answer for one entry whose success carries `T` beside the tag.
-#[derive(Deserialize)]
-#[serde(tag = ".tag", rename_all = "snake_case")]
-enum Flat<T> {
-    Success(T),
-    Failure {
-        failure: Value,
-    },
-    #[serde(other)]
-    Other,
-}
+struct Flat<T>(EntryAnswer<T>);
 
 /// The answer for one entry whose success is a union of its own.
-#[derive(Deserialize)]
-#[serde(tag = ".tag", rename_all = "snake_case")]
-enum Nested {
-    Success {
-        success: Metadata,
-    },
-    Failure {
-        failure: Value,
-    },
-    #[serde(other)]
-    Other,
+struct Nested(EntryAnswer<Metadata>);
+
+/// What became of one entry, as Dropbox says it.
+enum EntryAnswer<T> {
+    Success(T),
+    Failure(ApiError),
+    /// This tag, which this version does not know.
+    Other(String),
 }
 
 /// A success about which nothing more is asked.
@@ -162,25 +153,61 @@ struct RelocationEntry<'a> {
     to_path: &'a RemotePath,
 }
 
-impl<T> Flat<T> {
-    fn outcome(self) -> Outcome<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Flat<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Flat<T>, D::Error> {
+        let (tag, fields) = tagged(from)?;
+        Ok(Flat(match tag.as_str() {
+            "success" => EntryAnswer::Success(of_fields(fields)?),
+            _ => EntryAnswer::of_another(tag, fields),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Nested {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Nested, D::Error> {
+        #[derive(Deserialize)]
+        struct Success {
+            success: Metadata,
+        }
+        let (tag, fields) = tagged(from)?;
+        Ok(Nested(match tag.as_str() {
+            "success" => EntryAnswer::Success(of_fields::<Success, _>(fields)?.success),
+            _ => EntryAnswer::of_another(tag, fields),
+        }))
+    }
+}
+
+impl<T> EntryAnswer<T> {
+    fn of_another(tag: String, mut fields: Fields) -> EntryAnswer<T> {
+        match fields.remove("failure") {
+            Some(failure) if tag == "failure" => EntryAnswer::Failure(refusal(failure)),
+            _ => EntryAnswer::Other(tag),
+        }
+    }
+
+    /// What became of the entry; what this version does not know of it is told once.
+    fn outcome(self, route: &str, unknown: &Unknown) -> Outcome<T> {
         match self {
-            Flat::Success(value) => Ok(value),
-            Flat::Failure { failure } => Err(refusal(failure)),
-            Flat::Other => Err(refusal(json!("other"))),
+            EntryAnswer::Success(value) => Ok(value),
+            EntryAnswer::Failure(error) => {
+                if !error.is_known() {
+                    unknown.note_tag(&format!("an entry that {route} refuses"), &error.tags());
+                }
+                Err(error)
+            }
+            EntryAnswer::Other(tag) => {
+                unknown.note_tag(&format!("an entry of the answer to {route}"), &tag);
+                Err(refusal(json!("other")))
+            }
         }
     }
 }
 
-impl Nested {
-    fn outcome(self) -> Outcome<FileMetadata> {
-        match self {
-            Nested::Success {
-                success: Metadata::File(file),
-            } => Ok(file),
-            Nested::Failure { failure } => Err(refusal(failure)),
-            Nested::Success { .. } | Nested::Other => Err(refusal(json!("other"))),
-        }
+/// A relocation that came to anything but a file.
+fn as_file(entry: Metadata) -> Outcome<FileMetadata> {
+    match entry {
+        Metadata::File(file) => Ok(file),
+        _ => Err(refusal(json!("other"))),
     }
 }
 
@@ -223,8 +250,7 @@ impl Api<'_> {
     ) -> Call<Vec<Outcome<()>>> {
         let route = "files/upload_session/append_batch";
         let answer: Entries<Flat<Done>> = self.send(route, argument, bytes)?;
-        let outcomes = answer.entries.into_iter().map(|e| e.outcome().map(drop));
-        complete(outcomes.collect(), entries)
+        complete(self.done(route, answer.entries), entries)
     }
 
     /// `files/upload_session/finish_batch_v2`. Entries that met a busy namespace are offered again
@@ -253,7 +279,7 @@ impl Api<'_> {
             }
             let mut is_busy = false;
             for (at, entry) in open.into_iter().zip(answer.entries) {
-                match entry.outcome() {
+                match entry.0.outcome(route, &self.unknown) {
                     Err(error) if error.has("too_many_write_operations") => is_busy = true,
                     outcome => outcomes[at] = Some(outcome),
                 }
@@ -278,9 +304,8 @@ impl Api<'_> {
             }
         }
         let launch = entries_json(files.iter().map(entry).collect());
-        let answers: Vec<Flat<Done>> = self.job(DELETE, &launch)?;
-        let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
-        complete(outcomes.collect(), files.len())
+        let answers = self.job(DELETE, &launch)?;
+        complete(self.done(DELETE.route, answers), files.len())
     }
 
     /// Deletes folders (`files/delete_batch`) that hold nothing right now, as one listing of all
@@ -315,11 +340,11 @@ impl Api<'_> {
                 parent_rev: None,
             };
             let launch = entries_json(chosen.iter().map(entry).collect());
-            let answers: Vec<Flat<Done>> = self.job_once(DELETE, &launch)?;
+            let answers = self.job_once(DELETE, &launch)?;
             if answers.len() != chosen.len() {
                 return Err(server_error(INCOMPLETE));
             }
-            let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
+            let outcomes = self.done(DELETE.route, answers);
             Ok(chosen.into_iter().zip(outcomes).collect())
         })
     }
@@ -330,9 +355,8 @@ impl Api<'_> {
     /// [`CallError`].
     pub fn create_folder_batch(&self, paths: &[RemotePath]) -> Call<Vec<Outcome<()>>> {
         let launch = json!({ "paths": paths }).to_string();
-        let answers: Vec<Flat<Done>> = self.job(CREATE, &launch)?;
-        let outcomes = answers.into_iter().map(|e| e.outcome().map(drop));
-        complete(outcomes.collect(), paths.len())
+        let answers = self.job(CREATE, &launch)?;
+        complete(self.done(CREATE.route, answers), paths.len())
     }
 
     /// `files/move_batch_v2` or `files/copy_batch_v2` of files within Dropbox, as (from, to),
@@ -356,8 +380,11 @@ impl Api<'_> {
         for files in files.chunks(ENTRIES_MAX) {
             let launch = entries_json(files.iter().map(entry).collect());
             let answers: Vec<Nested> = self.job(routes, &launch)?;
-            let answers = answers.into_iter().map(Nested::outcome).collect();
-            outcomes.extend(complete(answers, files.len())?);
+            let answers = answers.into_iter().map(|Nested(answer)| {
+                let moved = answer.outcome(routes.route, &self.unknown);
+                moved.and_then(as_file)
+            });
+            outcomes.extend(complete(answers.collect(), files.len())?);
         }
         Ok(outcomes)
     }
@@ -391,6 +418,15 @@ impl Api<'_> {
         }
     }
 
+    /// What became of entries about which nothing is asked but whether they are done.
+    fn done(&self, route: &str, answers: Vec<Flat<Done>>) -> Vec<Outcome<()>> {
+        let outcomes = answers.into_iter().map(|Flat(answer)| {
+            let outcome = answer.outcome(route, &self.unknown);
+            outcome.map(drop)
+        });
+        outcomes.collect()
+    }
+
     /// Launches a job and waits for its end. One that fails because the namespace is busy is
     /// launched again after a wait.
     fn job<T: DeserializeOwned>(&self, routes: JobRoutes, launch: &str) -> Call<Vec<T>> {
@@ -411,6 +447,10 @@ impl Api<'_> {
                 "complete" => return job.entries.ok_or_else(nonsense),
                 "failed" => {
                     let error = refusal(job.failed.ok_or_else(nonsense)?);
+                    if !error.is_known() {
+                        let place = format!("the end of a job of {route}");
+                        self.unknown.note_tag(&place, &error.tags());
+                    }
                     return Err(if error.has("too_many_write_operations") {
                         Failure::RateLimited(None)
                     } else {
@@ -419,7 +459,10 @@ impl Api<'_> {
                 }
                 "async_job_id" => id = job.async_job_id.ok_or_else(nonsense)?,
                 "in_progress" => {}
-                _ => return Err(Failure::Refused(refusal(json!("other")))),
+                tag => {
+                    self.unknown.note_tag(&format!("a job of {route}"), tag);
+                    return Err(Failure::Refused(refusal(json!("other"))));
+                }
             }
             self.deadline.sleep(wait).map_err(Failure::Final)?;
             wait = (wait * 2).min(JOB_WAIT_MAX);

@@ -2,7 +2,6 @@
 //! retries, pages as they arrive, and errors without secrets in them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::io::{ErrorKind::TimedOut, Read};
 
 use serde::de::DeserializeOwned;
@@ -14,8 +13,11 @@ use crate::dropbox::auth::{self, OAuthRefusal};
 use crate::dropbox::page::{PageEnd, PageError, read_page};
 use crate::dropbox::retry::{CallError, Failure, Retry};
 use crate::dropbox::tokens::AccessTokens;
+use crate::dropbox::unknown::Unknown;
 use crate::dropbox::verdict::{self, AnswerHead, STRANGER};
-use crate::dropbox::wire::{Metadata, TokenAnswer, answer_without_secrets, header_json, one_line};
+use crate::dropbox::wire::{
+    ApiError, Metadata, TokenAnswer, answer_without_secrets, header_json, one_line,
+};
 use crate::error::Error;
 use crate::io::deadline::Deadline;
 use crate::io::host::Host;
@@ -30,9 +32,6 @@ const ANSWER_BYTES_MAX: u64 = 4 << 20;
 
 /// LIMIT: longest error that is read, in bytes; Dropbox's own have a few hundred.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
-
-/// LIMIT: kinds of unknown answers that a pass tells of.
-const UNKNOWN_MAX: usize = 16;
 
 /// What is said where the space of the team is not known to Dropbox as it was.
 const TEAM_HAS_MOVED: &str = "the space of the team is another one than before, or this account is \
@@ -87,7 +86,7 @@ pub struct Api<'a> {
     pub(super) root: Cell<PathRoot>,
     namespaces: RefCell<Namespaces>,
     /// What this version did not know, and has told.
-    unknown: RefCell<BTreeSet<String>>,
+    pub(super) unknown: Unknown,
     /// Dropbox does not know the team's space by this namespace any more, or says so.
     has_moved: Cell<bool>,
 }
@@ -112,7 +111,7 @@ impl<'a> Api<'a> {
             retry: Retry::new(host, deadline),
             root: Cell::default(),
             namespaces: RefCell::default(),
-            unknown: RefCell::default(),
+            unknown: Unknown::default(),
             has_moved: Cell::new(false),
         }
     }
@@ -236,7 +235,12 @@ impl<'a> Api<'a> {
             let headers = vec![("content-type", "application/json".to_owned())];
             let response = self.once(Endpoint::Api, &format!("/2/{route}"), headers, body)?;
             let body = self.limited(response.body, BodyLimits::JSON);
-            let page = read_page(body, &mut |entry| sink.entry(entry));
+            let page = read_page(body, &mut |entry| {
+                if let Metadata::Other(other) = &entry {
+                    self.unknown.note_tag("an entry of a listing", &other.tag);
+                }
+                sink.entry(entry)
+            });
             page.map_err(|error| match error {
                 PageError::Malformed(error) if error.io_error_kind() == Some(TimedOut) => {
                     server_error(&format!("a listing broke off: {error}"))
@@ -284,7 +288,8 @@ impl<'a> Api<'a> {
         };
         let invocation = self.access.invocation();
         let refused = |refusal: &OAuthRefusal| auth::refresh_refused(refusal, invocation);
-        let mut attempt = || token_call(self.http, self.host, self.deadline, &form, &refused);
+        let (http, unknown) = (self.http, &self.unknown);
+        let mut attempt = || token_call(http, self.host, self.deadline, &form, &refused, unknown);
         let mut ask = || self.retry.run(&|| Ok(()), &mut attempt);
         let answer = match ask() {
             Err(CallError::End(Error::Authentication(text))) => {
@@ -348,22 +353,19 @@ impl<'a> Api<'a> {
         }
         let (credential, invocation) = (self.access.credential(), self.access.invocation());
         let failure = verdict::of_route(path, &head, &bytes, credential, invocation);
-        if let Failure::Refused(error) = &failure
-            && !error.is_known()
-        {
-            let kind = format!("{path} {status} {}", error.tags());
-            self.note_unknown(kind, &format!("{path} was answered with {status}: {text}"));
+        if verdict::is_unknown(&failure, status, &bytes) {
+            let tags = serde_json::from_slice(&bytes).map_or_else(|_| String::new(), tags);
+            let kind = format!("{path} {status} {tags}");
+            let what = format!("{path} was answered with {status}: {text}");
+            self.unknown.note(kind, &what);
         }
         failure
     }
+}
 
-    /// Tells once of what Dropbox does in a way that this version does not know.
-    pub(super) fn note_unknown(&self, kind: String, what: &str) {
-        let mut unknown = self.unknown.borrow_mut();
-        if unknown.len() < UNKNOWN_MAX && unknown.insert(kind) {
-            log::info!("not known to this version, and worth a report: {what}");
-        }
-    }
+/// The tags of an error.
+fn tags(error: ApiError) -> String {
+    error.tags()
 }
 
 /// The body of an answer that is no success.
@@ -379,6 +381,7 @@ pub(super) fn token_call(
     deadline: &Deadline<'_>,
     form: &str,
     refused: &dyn Fn(&OAuthRefusal) -> Error,
+    unknown: &Unknown,
 ) -> Result<TokenAnswer, Failure> {
     let request = Request {
         endpoint: Endpoint::Api,
@@ -403,6 +406,15 @@ pub(super) fn token_call(
     let values = form.split(['&', '=']).skip(3).step_by(2);
     let sent = values.collect::<Vec<_>>().join("\n");
     let body = answer_without_secrets(&body, &sent);
+    let refusal = auth::refusal(&body);
+    if let Some(refusal) = refusal.filter(|refusal| !refusal.is_known(head.status)) {
+        let text = format!(
+            "the token endpoint answers {}: {}",
+            head.status,
+            one_line(&String::from_utf8_lossy(&body))
+        );
+        unknown.note(format!("token endpoint {}", refusal.said()), &text);
+    }
     Err(verdict::of_token_endpoint(&head, &body, refused))
 }
 

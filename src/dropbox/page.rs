@@ -176,7 +176,7 @@ mod tests {
                 Metadata::File(file) => file.name,
                 Metadata::Folder(folder) => folder.name,
                 Metadata::Deleted(deleted) => format!("-{}", deleted.name),
-                Metadata::Other => "?".to_owned(),
+                Metadata::Other(other) => format!("?{}", other.tag),
             });
             Ok(())
         });
@@ -197,7 +197,7 @@ mod tests {
             "cursor":"c"}}"#
         );
         let (seen, end) = names(&page).unwrap();
-        assert_eq!(seen, ["a", "f", "-d", "?"]);
+        assert_eq!(seen, ["a", "f", "-d", "?wormhole"]);
         assert_eq!(
             end,
             PageEnd {

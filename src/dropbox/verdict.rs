@@ -163,6 +163,15 @@ fn refused(status: u16, bytes: &[u8]) -> Failure {
     })
 }
 
+/// Whether Dropbox answered, and in a way that this version does not know.
+pub(super) fn is_unknown(failure: &Failure, status: u16, bytes: &[u8]) -> bool {
+    match failure {
+        Failure::Refused(error) => !error.is_known(),
+        Failure::ServerError(_) => !matches!(status, 408 | 500..) && is_dropboxs(bytes),
+        _ => false,
+    }
+}
+
 /// Whether an answer has the shape of Dropbox's own, whatever it says: nothing on the way writes
 /// one.
 pub(super) fn is_dropboxs(bytes: &[u8]) -> bool {

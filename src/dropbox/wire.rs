@@ -3,7 +3,7 @@
 //! Source: files.stone, users.stone and auth.stone of the official API specification. Unknown
 //! fields and unknown tags are tolerated, as the specification asks of clients.
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -65,9 +65,21 @@ pub struct DeletedMetadata {
     pub path_lower: Option<String>,
 }
 
+/// An entry of a kind that this version does not know. Something is there.
+#[derive(Clone, Debug)]
+pub struct OtherMetadata {
+    /// What Dropbox calls it.
+    pub tag: String,
+    /// Last component, real case, if it has any.
+    pub name: Option<String>,
+    /// Folded path, if it has any.
+    pub path_lower: Option<String>,
+    /// Path for people.
+    pub path_display: Option<String>,
+}
+
 /// One entry of a listing.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = ".tag", rename_all = "lowercase")]
+#[derive(Clone, Debug)]
 pub enum Metadata {
     /// A file.
     File(FileMetadata),
@@ -76,8 +88,52 @@ pub enum Metadata {
     /// Something that is gone.
     Deleted(DeletedMetadata),
     /// A kind this version does not know.
-    #[serde(other)]
-    Other,
+    Other(OtherMetadata),
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Metadata, D::Error> {
+        let (tag, fields) = tagged(from)?;
+        Ok(match tag.as_str() {
+            "file" => Metadata::File(of_fields(fields)?),
+            "folder" => Metadata::Folder(of_fields(fields)?),
+            "deleted" => Metadata::Deleted(of_fields(fields)?),
+            _ => Metadata::Other(OtherMetadata::of(tag, fields)),
+        })
+    }
+}
+
+impl OtherMetadata {
+    fn of(tag: String, mut fields: Fields) -> OtherMetadata {
+        let mut text = |field| match fields.remove(field) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        OtherMetadata {
+            name: text("name"),
+            path_lower: text("path_lower"),
+            path_display: text("path_display"),
+            tag,
+        }
+    }
+}
+
+/// What comes with a tag.
+pub(super) type Fields = serde_json::Map<String, Value>;
+
+/// A member of a union as it comes: its tag, which may come last, and its fields, of which nothing
+/// is expected before the tag is known.
+pub(super) fn tagged<'de, D: Deserializer<'de>>(from: D) -> Result<(String, Fields), D::Error> {
+    let mut fields = Fields::deserialize(from)?;
+    match fields.remove(".tag") {
+        Some(Value::String(tag)) => Ok((tag, fields)),
+        _ => Err(D::Error::missing_field(".tag")),
+    }
+}
+
+/// A struct made of its fields.
+pub(super) fn of_fields<T: DeserializeOwned, E: serde::de::Error>(fields: Fields) -> Result<T, E> {
+    serde_json::from_value(Value::Object(fields)).map_err(E::custom)
 }
 
 /// `users/get_current_account`, the parts that are used.
@@ -310,6 +366,9 @@ impl ApiError {
     /// Whether this version knows what it means, or has another way where it comes.
     pub fn is_known(&self) -> bool {
         let tags = self.tags();
+        if tags == "http_400" {
+            return self.is_about_a_path() || self.is_unknown_function();
+        }
         let last = tags.rsplit('/').next().unwrap_or_default();
         meaning(last).is_some() || HANDLED.contains(&last)
     }
@@ -366,7 +425,7 @@ impl ApiError {
 pub(super) const OWN_TEXT: &str = "Error in call to API function";
 
 /// Tags that no person meets, because there is an answer to each.
-const HANDLED: [&str; 19] = [
+const HANDLED: [&str; 18] = [
     "reset",
     "incorrect_offset",
     "closed",
@@ -383,7 +442,6 @@ const HANDLED: [&str; 19] = [
     "expired_access_token",
     "invalid_access_token",
     "missing_scope",
-    "http_400",
     "http_413",
     "http_431",
 ];

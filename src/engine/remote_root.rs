@@ -194,7 +194,7 @@ impl RemoteRoot {
     }
 }
 
-/// Nothing for what is not mounted or of an unknown kind.
+/// Nothing for what is not mounted, or has no name.
 fn said(entry: Metadata) -> Option<Said> {
     let (name, path_lower, path_display, remote) = match entry {
         Metadata::File(file) => {
@@ -215,7 +215,16 @@ fn said(entry: Metadata) -> Option<Said> {
             (folder.name, folder.path_lower, display, Remote::Folder)
         }
         Metadata::Deleted(gone) => (gone.name, gone.path_lower, None, Remote::Gone),
-        Metadata::Other => return None,
+        // Whatever it is, it is there, and no file that could be fetched.
+        Metadata::Other(other) => {
+            let display = other.path_display;
+            (
+                other.name?,
+                other.path_lower,
+                display,
+                Remote::NotDownloadable,
+            )
+        }
     };
     // Without a path it is not mounted.
     let path_lower = path_lower?.strip_prefix('/')?.to_owned();

@@ -39,4 +39,5 @@ mod power;
 mod root;
 mod running;
 mod secrets;
+mod unknown;
 mod unreadable;
