@@ -34,6 +34,7 @@ mod sendings;
 mod summary;
 mod totals;
 mod transaction;
+mod trees;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -47,13 +48,14 @@ use database::RowTotals;
 pub use folder_walk::{FolderWalk, PageMark, StagedFolders};
 pub use listing::RemoteEntry;
 pub use meta::{Meta, Question, SyncIdentity, UNKEPT, approval_id, is_unkept, note_answer};
-pub use pass_tables::{Arriving, ArrivingContent, HeldState, PassTables};
+pub use pass_tables::{Arriving, ArrivingContent, HeldState, PassTables, RenamedFolder};
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::{DirPath, HeldBy};
 pub use search::{SubtreeTotals, in_step_after, mounts};
 pub use sendings::SentFiles;
 pub use summary::RowSummary;
+pub use trees::Trees;
 
 use crate::config::exposure;
 use crate::core::invocation::quoted;

@@ -90,7 +90,8 @@
 //!    it, where changes come down, `engine::walk::archive` brings whole folders of small files, and
 //!    `engine::walk::pending` visits the rows that are pending. `engine::walk::queue` packs the
 //!    directories to come; `engine::walk::special` says where a link or a pipe is in the way, and
-//!    [`engine::walk::left_by_others`] counts temporary files of other instances,
+//!    `engine::walk::renamed` walks folders that were renamed here, once they are so in Dropbox,
+//!    and [`engine::walk::left_by_others`] counts temporary files of other instances,
 //!    [`engine::walk::kept`] forgets what is kept in Dropbox no longer,
 //!    [`engine::walk::lost_mounts`] knows the disks that are gone. [`engine::local_dir`] finds the
 //!    directory of a key, and `engine::local_dir::entries` its names;
@@ -150,6 +151,10 @@
 //!   knows which files Dropbox has no more under their names.
 //! - `engine::moves::there`: what was renamed here is renamed in Dropbox; `engine::moves::pairs`
 //!   knows which files are gone here.
+//! - `engine::moves::renamed_folders`: folders that were renamed here, as the walk meets them.
+//!   `engine::moves::folder_look` says whether one can move as one, `engine::moves::folders_there`
+//!   renames it in Dropbox. `engine::moves::folders_here` does the reverse, and
+//!   `engine::moves::folders` has what both need.
 //! - `engine::moves::waits`: what deletes wait for, and those that would do so for ever.
 //! - `engine::moves::halves`: a delete that is half of a rename waits for the other half.
 //!
@@ -170,7 +175,8 @@
 //!
 //! [`index`] is the three trees on disk, in SQLite; the file itself opens, makes and empties it:
 //! - `index::schema`: tables and statements. `index::database`: the open database.
-//! - `index::row`: one row, and how a damaged one is told. `index::rows`: rows by their keys.
+//! - `index::row`: one row, and how a damaged one is told. `index::rows`: rows by their keys;
+//!   `index::trees`: those of whole folders.
 //! - `index::meta`: what the index belongs to, and what is still due, by name.
 //! - `index::totals`: how many rows there are, so that lost ones show. `index::transaction`: what
 //!   is committed, and counted.
@@ -182,7 +188,8 @@
 //!   merged into the rows.
 //! - `index::pass_tables`: what a pass has to look up and has no memory for, in tables that are
 //!   gone when it ends: `index::pass_tables::held` deletes that wait, `index::pass_tables::gone`
-//!   files that may have another name, `index::pass_tables::under_way` what is to get to a side,
+//!   files that may have another name, `index::pass_tables::renamed_folders` folders that do,
+//!   `index::pass_tables::under_way` what is to get to a side,
 //!   `index::pass_tables::folders` and `index::pass_tables::refused`.
 //! - `index::summary`: as much of a row as tells a file that is in step. `index::search`: questions
 //!   that are not about one key.

@@ -281,14 +281,20 @@ impl Report {
 
     /// Something was done to `path`, or would be; `more` is said after it, with names as they are.
     pub fn changed(&self, change: Change, path: &str, more: &str) {
-        self.count(|counts| match change {
-            Change::Upload => counts.uploaded += 1,
-            Change::Download => counts.downloaded += 1,
-            Change::MoveLocal | Change::MoveRemote => counts.moved += 1,
-            Change::DeleteLocal => counts.deleted_locally += 1,
-            Change::DeleteRemote => counts.deleted_in_dropbox += 1,
-            Change::MakeLocalFolder | Change::MakeRemoteFolder => counts.folders_made += 1,
-            Change::Conflict => counts.conflicts += 1,
+        self.change(change, 1, path, more);
+    }
+
+    fn change(&self, change: Change, count: u64, path: &str, more: &str) {
+        self.count(|counts| {
+            *match change {
+                Change::Upload => &mut counts.uploaded,
+                Change::Download => &mut counts.downloaded,
+                Change::MoveLocal | Change::MoveRemote => &mut counts.moved,
+                Change::DeleteLocal => &mut counts.deleted_locally,
+                Change::DeleteRemote => &mut counts.deleted_in_dropbox,
+                Change::MakeLocalFolder | Change::MakeRemoteFolder => &mut counts.folders_made,
+                Change::Conflict => &mut counts.conflicts,
+            } += count;
         });
         let (done, planned) = change.words();
         let space = if more.is_empty() { "" } else { " " };
@@ -317,6 +323,15 @@ impl Report {
                 plan.push(format!("{planned} {true_names}"));
             }
         }
+    }
+
+    /// A file, or a folder with so many files, got another name; `from` is the old one.
+    pub fn moved(&self, change: Change, path: &str, from: &str, is_folder: bool, files: u64) {
+        let what = match is_folder {
+            true => format!("({}), from {from}", counted(files, "file", "files")),
+            false => format!("from {from}"),
+        };
+        self.change(change, files, path, &what);
     }
 
     /// Both sides were found equal.

@@ -80,8 +80,16 @@ opaque! {
 }
 
 opaque! {
-    /// `rev` of `FileMetadata`: names one version of one file, 9 and more hexadecimal digits.
+    /// `rev` of `FileMetadata`: names one version of one file, 9 and more hexadecimal digits. An
+    /// empty one is not known yet: a folder above the file was moved, which gives it another one.
     Rev
+}
+
+impl Rev {
+    /// Whether it is known.
+    pub fn is_known(&self) -> bool {
+        !self.0.is_empty()
+    }
 }
 
 opaque! {

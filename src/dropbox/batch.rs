@@ -359,8 +359,21 @@ impl Api<'_> {
         complete(self.done(CREATE.route, answers), paths.len())
     }
 
-    /// `files/move_batch_v2` or `files/copy_batch_v2` of files within Dropbox, as (from, to),
-    /// autorename off. Both check by `check_v2`.
+    /// `files/move_batch_v2` or `files/copy_batch_v2` of files within Dropbox, as (from, to).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn relocate_files(
+        &self,
+        relocation: Relocation,
+        files: &[(RemotePath, RemotePath)],
+    ) -> Call<Vec<Outcome<FileMetadata>>> {
+        let outcomes = self.relocate_batch(relocation, files)?.into_iter();
+        Ok(outcomes.map(|moved| moved.and_then(as_file)).collect())
+    }
+
+    /// `files/move_batch_v2` or `files/copy_batch_v2` of files and folders within Dropbox, as
+    /// (from, to), autorename off. Both check by `check_v2`.
     ///
     /// # Errors
     /// [`CallError`].
@@ -368,7 +381,7 @@ impl Api<'_> {
         &self,
         relocation: Relocation,
         files: &[(RemotePath, RemotePath)],
-    ) -> Call<Vec<Outcome<FileMetadata>>> {
+    ) -> Call<Vec<Outcome<Metadata>>> {
         fn entry((from_path, to_path): &(RemotePath, RemotePath)) -> RelocationEntry<'_> {
             RelocationEntry { from_path, to_path }
         }
@@ -380,16 +393,14 @@ impl Api<'_> {
         for files in files.chunks(ENTRIES_MAX) {
             let launch = entries_json(files.iter().map(entry).collect());
             let answers: Vec<Nested> = self.job(routes, &launch)?;
-            let answers = answers.into_iter().map(|Nested(answer)| {
-                let moved = answer.outcome(routes.route, &self.unknown);
-                moved.and_then(as_file)
-            });
+            let answers = answers.into_iter();
+            let answers = answers.map(|Nested(moved)| moved.outcome(routes.route, &self.unknown));
             outcomes.extend(complete(answers.collect(), files.len())?);
         }
         Ok(outcomes)
     }
 
-    /// `files/move_v2` or `files/copy_v2` of one file, autorename off.
+    /// `files/move_v2` or `files/copy_v2` of one file.
     ///
     /// # Errors
     /// [`CallError`].
@@ -399,6 +410,20 @@ impl Api<'_> {
         from: &RemotePath,
         to: &RemotePath,
     ) -> Call<Outcome<FileMetadata>> {
+        let moved = self.relocate(relocation, from, to)?;
+        Ok(moved.and_then(as_file))
+    }
+
+    /// `files/move_v2` or `files/copy_v2` of one file or folder, autorename off.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn relocate(
+        &self,
+        relocation: Relocation,
+        from: &RemotePath,
+        to: &RemotePath,
+    ) -> Call<Outcome<Metadata>> {
         #[derive(Deserialize)]
         struct Relocated {
             metadata: Metadata,
@@ -409,10 +434,7 @@ impl Api<'_> {
         };
         let argument = json!({ "from_path": from, "to_path": to });
         match self.rpc(route, &argument) {
-            Ok(Relocated {
-                metadata: Metadata::File(file),
-            }) => Ok(Ok(file)),
-            Ok(_) => Ok(Err(refusal(json!("other")))),
+            Ok(Relocated { metadata }) => Ok(Ok(metadata)),
             Err(CallError::Refused(error)) => Ok(Err(error)),
             Err(error) => Err(error),
         }

@@ -47,6 +47,15 @@ pub trait Actions<'a> {
     /// made room.
     fn meet_blocked_folder(&mut self, cx: &mut Context<'a>, path: &DisplayPath) -> bool;
 
+    /// Something is here of which nothing is known. Whether it is a folder that is left for after
+    /// the walk, since it is another one's new name.
+    ///
+    /// # Errors
+    /// What the index says.
+    fn meet_new_folder(&mut self, _cx: &Context<'a>, _item: &Item) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Whether the file of this key has another name by now, which may not be durable yet.
     ///
     /// # Errors

@@ -4,10 +4,15 @@
 //! paired before either is carried out (`pairs` and `gone`), and where they are not, the delete
 //! waits until the content has arrived (`halves`).
 
+mod folder_look;
+mod folders;
+mod folders_here;
+mod folders_there;
 pub(crate) mod gone;
 pub(crate) mod halves;
 mod here;
 pub(crate) mod pairs;
+mod renamed_folders;
 mod renames;
 mod there;
 mod waits;

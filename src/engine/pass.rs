@@ -21,6 +21,7 @@ use crate::engine::walk::kept::{let_go_of_kept, note_keeping};
 use crate::engine::walk::left_by_others::tell_left_by_others;
 use crate::engine::walk::lost_mounts::give_up_mounts;
 use crate::engine::walk::pending::walk_pending;
+use crate::engine::walk::renamed::walk_renamed;
 use crate::engine::walk::walk_all;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity};
@@ -81,7 +82,8 @@ pub fn run<'a>(
     give_up_mounts(cx)?;
     let (ended, concluded) = match writers {
         Some(Writers { disk, api }) => {
-            let ended = carry_out(cx, &mut Phases::new(disk, api, finds_again(env.kept_max)));
+            let mut phases = Phases::new(disk, api, finds_again(env.kept_max));
+            let ended = carry_out(cx, &mut phases, &puller);
             let concluded = match &ended {
                 Ok(_) => conclude(cx, &puller),
                 Err(_) => Ok(()),
@@ -109,8 +111,12 @@ pub fn run<'a>(
 }
 
 /// Carries the pass out; returns what halts it, if something does.
-fn carry_out<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<Error>> {
-    let ended = in_order(cx, phases);
+fn carry_out<'a>(
+    cx: &mut Context<'a>,
+    phases: &mut Phases<'a>,
+    puller: &Puller<'_>,
+) -> Result<Option<Error>> {
+    let ended = in_order(cx, phases, puller);
     if ended.is_err() {
         // Best effort: what is not kept is seen again by the next pass.
         if let Err(error) = keep_what_is_done(cx, phases) {
@@ -125,12 +131,17 @@ fn carry_out<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option
     ended
 }
 
-fn in_order<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) -> Result<Option<Error>> {
+fn in_order<'a>(
+    cx: &mut Context<'a>,
+    phases: &mut Phases<'a>,
+    puller: &Puller<'_>,
+) -> Result<Option<Error>> {
     if cx.brings_down() && fetch_archives(cx, phases)? {
         walk_pending(cx, phases, None)?;
     }
     cx.begin_step();
     walk_all(cx, phases)?;
+    walk_renamed(cx, phases, puller)?;
     phases.note_walk_over();
     phases.decide_undecided(cx)?;
     phases.send_queue(cx)?;

@@ -64,6 +64,17 @@ impl<'a> Phases<'a> {
         self.uploads.send_queue(cx)
     }
 
+    /// Renames in Dropbox the folders that were found to be renamed here in a round of the walk;
+    /// says whether any were.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    pub(crate) fn rename_folders(&mut self, cx: &mut Context<'a>, round: u32) -> Result<bool> {
+        let (uploads, survey) = (&mut self.uploads, &mut self.survey);
+        self.renames
+            .rename_folders_there(cx, uploads, survey, round)
+    }
+
     /// Uploads what a person has approved of what was undecided.
     ///
     /// # Errors
@@ -164,6 +175,10 @@ impl<'a> Actions<'a> for Phases<'a> {
     }
 
     fn make_local_folder(&mut self, cx: &mut Context<'a>, item: Item) -> Result<()> {
+        let downloads = &mut self.downloads;
+        if self.renames.rename_folder_here(cx, downloads, &item)? {
+            return Ok(());
+        }
         self.downloads.make_local_folder(cx, item)
     }
 
@@ -177,6 +192,10 @@ impl<'a> Actions<'a> for Phases<'a> {
         }
         cx.needs_second_round = true;
         false
+    }
+
+    fn meet_new_folder(&mut self, cx: &Context<'a>, item: &Item) -> Result<bool> {
+        self.renames.folders.meets(cx, item)
     }
 
     fn is_being_renamed(&self, _cx: &Context<'a>, key: &Key) -> Result<bool> {

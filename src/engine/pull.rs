@@ -70,7 +70,9 @@ impl Puller<'_> {
     /// # Errors
     /// Whatever ends the pass. The index holds complete pages only.
     pub fn run(&self) -> Result<RootState> {
-        let relist = self.index.meta(Meta::RelistDue)?.is_some();
+        // Changes that were read in a pass that broke off tell the revs no more.
+        let relist = self.index.meta(Meta::RelistDue)?.is_some()
+            || self.index.meta(Meta::RevsDue)?.is_some();
         let cursor = self
             .cursors
             .load(self.index, self.identity)?

@@ -50,14 +50,12 @@ pub(crate) fn visit<'a>(
     if directions == Directions::Neither && !(cx.reset_due && allows.up) {
         return Ok(());
     }
-    if item.row.remote == Remote::NotDownloadable {
-        tell_not_downloadable(cx, walk, &item);
-        return Ok(());
+    match item.row.remote {
+        Remote::NotDownloadable => return tell_not_downloadable(cx, walk, &item),
+        _ if item.row.waits_for_its_rev() => return put_off_for_its_rev(cx, &item),
+        _ => {}
     }
-    if item.local == Local::Unknown && item.row.remote != Remote::AsBase {
-        // Something is in its way here.
-        cx.note_under_way(Direction::Down, &item);
-    }
+    note_blocked_below(cx, &item);
     let observed = match observe(cx, &item) {
         Ok(observed) => observed,
         Err(unread) => {
@@ -122,6 +120,21 @@ fn leave_out(cx: &mut Context<'_>, survey: &mut Survey, item: &Item) {
         ),
     };
     cx.env.report.remark(level, &item.display_path, &text);
+}
+
+/// Something is in its way here.
+fn note_blocked_below(cx: &mut Context<'_>, item: &Item) {
+    if item.local == Local::Unknown && item.row.remote != Remote::AsBase {
+        cx.note_under_way(Direction::Down, item);
+    }
+}
+
+/// Nobody knows which version in Dropbox an edit replaces, or a delete destroys.
+fn put_off_for_its_rev(cx: &mut Context<'_>, item: &Item) -> Result<()> {
+    let why = "Dropbox has not told yet which version it has since its folder was moved";
+    cx.env.report.deferred(&item.display_path, why);
+    cx.note_under_way(Direction::Up, item);
+    Ok(())
 }
 
 /// This pass goes the other way.
@@ -229,7 +242,7 @@ fn act<'a>(
 }
 
 /// Dropbox has something of this name that cannot be downloaded.
-fn tell_not_downloadable(cx: &Context<'_>, walk: Walk, item: &Item) {
+fn tell_not_downloadable(cx: &Context<'_>, walk: Walk, item: &Item) -> Result<()> {
     match (walk, item.local) {
         (Walk::All, Local::File(_) | Local::Folder { .. }) => cx.env.report.problem(
             &item.display_path,
@@ -239,6 +252,7 @@ fn tell_not_downloadable(cx: &Context<'_>, walk: Walk, item: &Item) {
         (Walk::All, _) => log::debug!("{}: cannot be downloaded", printable(&item.display_path)),
         (Walk::Pending, _) => {}
     }
+    Ok(())
 }
 
 /// Counts what the guards ask about: files that may travel only, and of them those that were where

@@ -12,6 +12,7 @@ pub mod left_by_others;
 pub mod lost_mounts;
 pub mod pending;
 mod queue;
+pub(crate) mod renamed;
 mod special;
 
 use std::io;
@@ -349,6 +350,9 @@ fn walk_key<'a>(
     }
     if item.row.remote == Remote::NotDownloadable {
         cx.note_blocked(&item);
+    }
+    if item.row.is_empty() && actions.meet_new_folder(cx, &item)? {
+        return Ok(());
     }
     queue_children(&item, dirs)?;
     visit(cx, actions, Walk::All, item, How::Fetch)

@@ -9,7 +9,7 @@
 use rusqlite::{Row as SqlRow, params};
 
 use super::row::{checksum, from_sql, remote_columns, to_sql};
-use super::{Base, DirPath, Index, Meta, Remote, RemoteFile, Row};
+use super::{Base, DirPath, Index, Meta, Remote, RemoteFile, Row, Trees};
 use crate::core::content_hash::ContentHash;
 use crate::core::filter::Filter;
 use crate::core::path::{Key, fold, join, split};
@@ -123,7 +123,7 @@ impl Index {
     /// Everything below a folder went with it.
     fn see_gone_below(&self, key: &Key) -> Result<bool> {
         let mut changed = false;
-        self.each_below(key, &mut |mut row| {
+        Trees(self).each_below(key, &mut |mut row| {
             if !row.intact {
                 self.set_meta(Meta::RelistDue, "1")?;
                 changed = true;

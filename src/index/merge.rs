@@ -64,6 +64,7 @@ impl Index {
         self.sort_in_files(false)?;
         merged?;
         self.unstage()?;
+        self.clear_meta(Meta::RevsDue)?;
         self.clear_meta(Meta::RelistDue)
     }
 

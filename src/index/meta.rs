@@ -33,6 +33,9 @@ pub enum Meta {
     ResetDue,
     /// Set when a damaged row was found: the next pass lists again.
     RelistDue,
+    /// Set while files that were moved in Dropbox have no rev: where it does not tell them in this
+    /// pass, the next one lists again.
+    RevsDue,
     /// Passes in a row in which Dropbox answered, but did not tell what had changed; and at how
     /// many of them all is listed again, as in `2 of 3`.
     ChangesFailed,
@@ -93,6 +96,7 @@ impl Meta {
             Meta::Filters => "filters",
             Meta::ResetDue => "reset_due",
             Meta::RelistDue => "relist_due",
+            Meta::RevsDue => "revs_due",
             Meta::ChangesFailed => "changes_failed",
             Meta::Older => "older",
             Meta::StagingCursor => "staging_cursor",

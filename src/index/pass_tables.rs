@@ -10,6 +10,7 @@ mod folders;
 mod gone;
 mod held;
 mod refused;
+mod renamed_folders;
 mod under_way;
 
 use rusqlite::{Connection, Row as SqlRow};
@@ -21,6 +22,7 @@ use crate::core::path::Key;
 use crate::error::Result;
 
 pub use held::HeldState;
+pub use renamed_folders::RenamedFolder;
 pub use under_way::{Arriving, ArrivingContent};
 
 /// Cache, in KiB.
@@ -39,6 +41,8 @@ const KEYS_AT_ONCE: i64 = 256;
 /// - `private`: folders that were made here and keep some out.
 /// - `origin`: folders that were made here, which one they come from, and what they got of it.
 /// - `made`: folders that a plan makes.
+/// - `gone_folder`: folders that are gone here under the name they have in Dropbox.
+/// - `renamed_folder`: what they are called here, by the round of the walk that found it.
 const CREATE: &str = "
 CREATE TABLE held (
     up INTEGER NOT NULL, dir TEXT NOT NULL, name TEXT NOT NULL, state INTEGER NOT NULL,
@@ -74,6 +78,15 @@ CREATE TABLE private (
     PRIMARY KEY (dir, name)
 ) WITHOUT ROWID;
 CREATE TABLE made (path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE gone_folder (
+    id INTEGER PRIMARY KEY, dir TEXT NOT NULL, name TEXT NOT NULL, inode INTEGER NOT NULL,
+    born INTEGER
+);
+CREATE TABLE renamed_folder (
+    round INTEGER NOT NULL, height INTEGER NOT NULL, dir TEXT NOT NULL, name TEXT NOT NULL,
+    shown TEXT NOT NULL, path TEXT NOT NULL, from_dir TEXT NOT NULL, from_name TEXT NOT NULL,
+    PRIMARY KEY (round, height, dir, name)
+) WITHOUT ROWID;
 CREATE TABLE gone_here (
     id INTEGER PRIMARY KEY, dir TEXT NOT NULL, name TEXT NOT NULL,
     hash BLOB NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL, inode INTEGER NOT NULL,

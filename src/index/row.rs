@@ -179,6 +179,8 @@ impl Row {
             (Remote::AsBase, Base::None) | (Remote::Gone, _) => Side::Gone,
             (Remote::AsBase, Base::Folder) | (Remote::Folder, _) => Side::Folder,
             (Remote::NotDownloadable, _) => Side::Unknown,
+            // Nothing may name it before Dropbox has told.
+            (Remote::AsBase, Base::File(_)) if self.waits_for_its_rev() => Side::Unknown,
             (Remote::AsBase, Base::File(_)) => Side::File(Content::Same),
             (Remote::File(remote), Base::File(base)) if remote.rev == base.rev => {
                 Side::File(Content::Same)
@@ -207,7 +209,7 @@ impl Row {
 
     /// What Dropbox holds, spelt out.
     pub fn remote_now(&self) -> Remote {
-        if self.remote == Remote::NotDownloadable {
+        if self.remote == Remote::NotDownloadable || self.waits_for_its_rev() {
             return Remote::NotDownloadable;
         }
         match (self.remote_file(), self.remote_is_folder()) {
@@ -215,6 +217,12 @@ impl Row {
             (None, true) => Remote::Folder,
             (None, false) => Remote::Gone,
         }
+    }
+
+    /// Whether the file was moved in Dropbox, which has not told yet under which rev.
+    pub fn waits_for_its_rev(&self) -> bool {
+        let is_as_base = self.remote == Remote::AsBase;
+        is_as_base && self.base_file().is_some_and(|base| !base.rev.is_known())
     }
 
     /// Replaces the base; Dropbox goes on holding what it was seen to hold.

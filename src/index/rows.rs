@@ -88,37 +88,6 @@ impl Index {
         Ok(row.optional()?)
     }
 
-    /// Hands all rows below a key to `visit`, the key itself left out. They are found by their
-    /// keys, not through the rows of the folders between, which may be missing.
-    ///
-    /// # Errors
-    /// What SQLite or `visit` says.
-    pub fn each_below(&self, key: &Key, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
-        let mut rows = self.rows_in_dir(&key.path());
-        while let Some(row) = rows.next()? {
-            visit(row)?;
-        }
-        // Deeper directories lie between "key/" and "key0", the character after the slash.
-        let end = format!("{}0", key.path());
-        let mut last = Key {
-            dir: format!("{}/", key.path()),
-            name: String::new(),
-        };
-        loop {
-            let mut select = self.db.prepare_cached(schema::SELECT_BETWEEN)?;
-            let range = params![last.dir, last.name, end, ROWS_AT_ONCE];
-            let rows = select.query_map(range, row::read)?;
-            let rows = rows.collect::<std::result::Result<Vec<Row>, _>>()?;
-            drop(select);
-            check_order(&last, rows.iter().map(|row| &row.key))?;
-            let Some(row) = rows.last() else {
-                return Ok(());
-            };
-            last = row.key.clone();
-            rows.into_iter().try_for_each(&mut *visit)?;
-        }
-    }
-
     /// Whether any row below a key is of a file that these have.
     ///
     /// # Errors

@@ -154,6 +154,24 @@ pub const SELECT_IN_STEP: &str = concat!(
     " FROM entry WHERE kind = 2 AND rkind = 0"
 );
 
+/// All folders that both sides have.
+pub const SELECT_FOLDERS_IN_STEP: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE kind = 1 AND rkind = 0"
+);
+
+/// How many rows a directory has.
+pub const COUNT_IN_DIR: &str = "SELECT count(*) FROM entry WHERE dir = ?";
+
+/// Whether there are rows in ?1 or between ?2 and ?3.
+pub const HAS_BELOW: &str = "
+SELECT 1 FROM entry WHERE dir = ?1 OR (dir >= ?2 AND dir < ?3) LIMIT 1";
+
+/// Whether a file was moved, of which Dropbox has not told under which rev.
+pub const HAS_UNKNOWN_REV: &str =
+    "SELECT 1 FROM entry WHERE kind = 2 AND rkind = 0 AND rev = '' LIMIT 1";
+
 /// The next files and folders that Dropbox holds as the base says.
 pub const SELECT_IN_STEP_AFTER: &str = concat!(
     "SELECT ",

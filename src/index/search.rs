@@ -73,7 +73,11 @@ impl Index {
     }
 }
 
-fn each_of(index: &Index, statement: &str, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+pub(super) fn each_of(
+    index: &Index,
+    statement: &str,
+    visit: &mut dyn FnMut(Row) -> Result<()>,
+) -> Result<()> {
     let mut select = index.db.prepare_cached(statement)?;
     let mut rows = select.query([])?;
     while let Some(sql) = rows.next()? {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::error::ExitCode;
-use ferrybox::index::Index;
+use ferrybox::index::{Index, Trees};
 
 use crate::world::{World, world};
 
@@ -357,7 +357,7 @@ fn rows(world: &World) -> Vec<String> {
     let file = world.state().join("index.db");
     let index = Index::open(&file).unwrap().unwrap();
     let rows = Rc::new(RefCell::new(Vec::new()));
-    index
+    Trees(&index)
         .each_below(&ferrybox::core::path::Key::default(), &mut |row| {
             let lower = row.lower.clone().unwrap_or_default();
             let name = &row.display_name;

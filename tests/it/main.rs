@@ -32,6 +32,7 @@ mod excluded;
 mod exposed;
 mod fallbacks;
 mod filters;
+mod folder_moves;
 mod folders;
 mod halts;
 mod halves;

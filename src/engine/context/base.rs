@@ -97,7 +97,7 @@ impl<'a> Context<'a> {
     }
 
     /// A folder that was found, with the time it was made.
-    fn with_birth(&self, path: &RelPath, now: FolderRights) -> FolderRights {
+    pub(crate) fn with_birth(&self, path: &RelPath, now: FolderRights) -> FolderRights {
         let found = self.env.disk.access(path).ok();
         let found = found.filter(|found| found.stamp.inode == now.inode);
         let born_ns = found.and_then(|found| found.born_ns);

@@ -7,7 +7,7 @@ use crate::core::content_hash::ContentHash;
 use crate::core::path::Key;
 use crate::engine::context::Context;
 use crate::error::Result;
-use crate::index::{Base, Row};
+use crate::index::{Base, Row, Trees};
 use crate::io::stat::Rights;
 
 /// LIMIT: answers kept in mind; beyond that they are found again.
@@ -67,7 +67,7 @@ impl Origins {
         let mut found = FoundFolders::default();
         // What has the same content, and lies as deep, comes from the same places.
         let mut seen = HashSet::new();
-        cx.env.index.each_below(folder, &mut |row| {
+        Trees(cx.env.index).each_below(folder, &mut |row| {
             cx.env.deadline.check()?;
             let Some(place) = place_of(cx, &row)? else {
                 return Ok(());
@@ -93,7 +93,7 @@ impl Origins {
     fn by_name(&self, cx: &Context<'_>, folder: &Key) -> Result<FoundFolders> {
         let depth = folder.depth();
         let mut found = FoundFolders::default();
-        cx.env.index.each_below(folder, &mut |row| {
+        Trees(cx.env.index).each_below(folder, &mut |row| {
             cx.env.deadline.check()?;
             if row.base != Base::None || row.remote_file().is_none() {
                 return Ok(());

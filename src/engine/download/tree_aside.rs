@@ -12,7 +12,7 @@ use crate::core::path::{DisplayPath, Key, RelPath};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, spelling};
 use crate::error::Result;
-use crate::index::{Base, Row};
+use crate::index::{Base, Row, Trees};
 use crate::io::stat::{Kind, Status};
 use crate::report::printable;
 
@@ -29,7 +29,7 @@ impl<'a> Downloads<'a> {
         }
         cx.flush_settles()?;
         let index = cx.env.index;
-        index.each_below(&item.row.key, &mut |row| forget_base(cx, row))?;
+        Trees(index).each_below(&item.row.key, &mut |row| forget_base(cx, row))?;
         cx.flush_settles()?;
         Ok(true)
     }

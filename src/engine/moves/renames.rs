@@ -2,6 +2,7 @@
 
 use super::gone::GoneRemotely;
 use super::pairs::GoneLocally;
+use super::renamed_folders::RenamedFolders;
 use crate::core::path::Key;
 use crate::dropbox::api::Api;
 use crate::io::disk::Disk;
@@ -14,6 +15,8 @@ pub(crate) struct Renames<'a> {
     pub(super) gone: GoneRemotely<'a>,
     /// What is gone here under the name it has in Dropbox.
     pub(super) gone_here: GoneLocally<'a>,
+    /// The same of whole folders.
+    pub(crate) folders: RenamedFolders,
 }
 
 impl<'a> Renames<'a> {
@@ -24,6 +27,7 @@ impl<'a> Renames<'a> {
             api,
             gone: GoneRemotely::default(),
             gone_here: GoneLocally::default(),
+            folders: RenamedFolders::default(),
         }
     }
 

@@ -119,7 +119,7 @@ impl<'a> Renames<'a> {
         let pairs: Vec<_> = list.iter().map(|renamed| renamed.paths(cx)).collect();
         let mut outcomes = Vec::with_capacity(pairs.len());
         if pairs.len() > 1 {
-            match self.api.relocate_batch(relocation, &pairs) {
+            match self.api.relocate_files(relocation, &pairs) {
                 Ok(all) => outcomes = all,
                 Err(CallError::End(error)) => return Err(error),
                 Err(error) => log::debug!("{} one by one: {error:?}", relocation.done()),

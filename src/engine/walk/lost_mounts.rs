@@ -6,7 +6,7 @@ use crate::engine::context::Context;
 use crate::engine::item::{Item, Local};
 use crate::engine::local_dir::{item_at, open_dir};
 use crate::error::Result;
-use crate::index::{Base, HeldBy, Question, Row, approval_id, mounts};
+use crate::index::{Base, HeldBy, Question, Row, Trees, approval_id, mounts};
 use crate::report::printable;
 
 /// A folder that was a mount point and now lies on its parent's device. One that does not travel
@@ -62,7 +62,7 @@ pub(crate) fn give_up_mounts(cx: &mut Context<'_>) -> Result<()> {
         );
         row.mount = false;
         cx.settle(row)?;
-        index.each_below(&key, &mut |mut row| {
+        Trees(index).each_below(&key, &mut |mut row| {
             if !row.intact {
                 return Ok(());
             }

@@ -34,6 +34,18 @@ pub struct GoneFile {
 }
 
 impl PassTables {
+    /// The file of this content and name that Dropbox has no more, if there is one.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn gone_there_like(&self, hash: ContentHash, name: &str) -> Result<Option<Key>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT dir, name FROM gone_there INDEXED BY gone_there_content \
+             WHERE hash = ? AND taken = 0 AND name = ? LIMIT 1",
+        )?;
+        Ok(select.query_row(params![hash.0, name], key_of).optional()?)
+    }
+
     /// A file in step is gone here.
     ///
     /// # Errors

@@ -280,6 +280,36 @@ const NEW: [&str; 7] = [
     "d/\u{1e9e}",
 ];
 
+/// Files in folders that are renamed as a whole.
+const IN_FOLDERS: [&str; 9] = [
+    "m/1", "m/2", "m/3", "m/b/1", "m/b/2", "m/b/c/1", "n/1", "n/2", "o",
+];
+
+/// Which they are, and what they are renamed to.
+const FOLDERS: [(&str, &str); 12] = [
+    ("m", "new"),
+    ("m", "New"),
+    ("m", "d/new"),
+    ("m/b", "new"),
+    ("m/b", "newer"),
+    ("n", "m/new"),
+    ("n", "newer"),
+    ("new", "m"),
+    ("new/b", "newer"),
+    ("newer", "n"),
+    ("newer", "new"),
+    ("new", "newer"),
+];
+
+/// What is edited in them.
+const WITHIN: [&str; 10] = [
+    "m/1", "m/b/1", "m/4", "n/1", "new/1", "new/4", "new/b/1", "newer/1", "newer/4", "m/new/1",
+];
+
+fn within(random: &mut Random) -> &'static str {
+    WITHIN[random.below(WITHIN.len() as u64) as usize]
+}
+
 /// What a seed stands for.
 pub fn draw(seed: u64) -> Plan {
     let mut random = Random::new(seed);
@@ -333,6 +363,9 @@ pub fn draw(seed: u64) -> Plan {
     };
     // Of a number of its own, so that a seed stands for the same history as without.
     let mut random = Random::new(seed ^ 0x6d61_6e6e);
+    if random.chance(20) {
+        all.extend(draw.with_folders(&mut random));
+    }
     let manners = match random.chance(30) {
         true => 1 + random.below(MANNERS.len() as u64 - 1) as usize,
         false => 0,
@@ -391,6 +424,32 @@ impl Draw {
                 approves: false,
                 seed: 0,
             }));
+        }
+        steps
+    }
+
+    /// Folders that are in step, and then renamed on either side, with edits in them.
+    fn with_folders(&self, random: &mut Random) -> Vec<Step> {
+        let draw = Draw {
+            paths: &IN_FOLDERS,
+            ..*self
+        };
+        let mut steps = draw.filled(random);
+        for _ in 0..4 + random.below(10) {
+            let edit = draw.edit(random);
+            let kind = match random.below(100) {
+                0..35 => {
+                    let (from, to) = *random.pick(&FOLDERS);
+                    EditKind::Rename(from, to)
+                }
+                35..50 => EditKind::Put(within(random)),
+                50..60 => EditKind::Remove(within(random)),
+                _ => {
+                    steps.push(Step::Run(draw.run(random)));
+                    continue;
+                }
+            };
+            steps.push(Step::Edit(Edit { kind, ..edit }));
         }
         steps
     }

@@ -137,6 +137,21 @@ impl World {
         count.load(Ordering::Relaxed)
     }
 
+    /// A pass, and how often it reads from a file of the content dir.
+    pub fn sync_and_count_reads(&self) -> (Outcome, u32) {
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = count.clone();
+        let script: Script = Box::new(move |call| {
+            let is_one =
+                call.on == "content" && call.op == Op::Read && call.path != ".ferrybox-root";
+            counted.fetch_add(u32::from(is_one), Ordering::Relaxed);
+            Verdict::Go
+        });
+        let outcome = self.pass(&self.config(), &SyncArgs::default(), Some(script));
+        let outcome = outcome.expect("nothing ends it");
+        (outcome, count.load(Ordering::Relaxed))
+    }
+
     /// Mounts an empty disk on a folder.
     pub fn mount(&self, path: &str) {
         self.disk().tree().mount(path, 77).unwrap();
