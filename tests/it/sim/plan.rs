@@ -310,6 +310,14 @@ fn within(random: &mut Random) -> &'static str {
     WITHIN[random.below(WITHIN.len() as u64) as usize]
 }
 
+fn draw_team(random: &mut Random) -> Team {
+    match random.below(10) {
+        0..7 => Team::None,
+        7 => Team::Beside,
+        _ => Team::Within,
+    }
+}
+
 /// What a seed stands for.
 pub fn draw(seed: u64) -> Plan {
     let mut random = Random::new(seed);
@@ -356,11 +364,7 @@ pub fn draw(seed: u64) -> Plan {
         Vec::new()
     };
     all.extend((0..steps).map(|_| draw.step(random)));
-    let team = match random.below(10) {
-        0..7 => Team::None,
-        7 => Team::Beside,
-        _ => Team::Within,
-    };
+    let team = draw_team(random);
     // Of a number of its own, so that a seed stands for the same history as without.
     let mut random = Random::new(seed ^ 0x6d61_6e6e);
     if random.chance(20) {
