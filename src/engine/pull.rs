@@ -477,8 +477,8 @@ impl<'a> IndexSink<'a> {
     }
 
     /// The entry, if it lies below the remote root and can be synced at all.
-    fn relative(&mut self, entry: Metadata) -> Option<RemoteEntry> {
-        match self.remote_root.locate(entry) {
+    fn relative(&mut self, entry: Metadata) -> Result<Option<RemoteEntry>> {
+        Ok(match self.remote_root.locate(entry) {
             Location::Entry(entry) => Some(*entry),
             Location::Root(is) => {
                 self.root_was_gone |= is != RootState::Listed;
@@ -488,10 +488,11 @@ impl<'a> IndexSink<'a> {
             Location::Impossible { start, why } => {
                 let text = format!("Dropbox lists it, and it is left alone: {why}");
                 self.report.remark(Level::Warn, &format!("/{start}"), &text);
+                self.index.note_unmanaged()?;
                 None
             }
             Location::Elsewhere => None,
-        }
+        })
     }
 }
 
@@ -511,7 +512,7 @@ impl PageSink for IndexSink<'_> {
 
     fn entry(&mut self, entry: Metadata) -> Result<()> {
         self.entries += 1;
-        let Some(entry) = self.relative(entry) else {
+        let Some(entry) = self.relative(entry)? else {
             return Ok(());
         };
         match self.purpose {

@@ -60,10 +60,12 @@ impl Index {
             _ if is_gone => String::new(),
             DirPath::Open(dir) => dir,
             DirPath::Pruned => {
+                self.note_unmanaged()?;
                 self.remove(key)?;
                 return Ok(before.is_some());
             }
             DirPath::Unknown => {
+                self.note_unmanaged()?;
                 self.set_meta(Meta::RelistDue, "1")?;
                 return Ok(false);
             }
@@ -77,6 +79,9 @@ impl Index {
             changed |= self.see_gone_below(key)?;
         }
         let has_row = may_travel || (is_folder && !filter.hides_name(&entry.display_name));
+        if !has_row && !is_gone {
+            self.note_unmanaged()?;
+        }
         let remote = if has_row {
             entry.remote.clone()
         } else {
@@ -104,6 +109,17 @@ impl Index {
             changed = true;
         }
         Ok(changed)
+    }
+
+    /// Inside the open transaction: Dropbox holds something that has no row.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn note_unmanaged(&self) -> Result<()> {
+        match self.meta(Meta::HasUnmanaged)?.as_deref() {
+            Some("1") => Ok(()),
+            _ => self.set_meta(Meta::HasUnmanaged, "1"),
+        }
     }
 
     /// The directory of an entry. A folder that Dropbox has deleted, or not listed yet, may be
@@ -246,6 +262,7 @@ impl Index {
         self.db
             .execute_batch("DROP INDEX IF EXISTS staged_folder; DELETE FROM staged")?;
         self.clear_meta(Meta::FolderWalk)?;
+        self.clear_meta(Meta::HasUnmanaged)?;
         self.staged.set(Some((0, 0)));
         self.clear_meta(Meta::StagingSum)?;
         self.clear_meta(Meta::StagingOf)?;

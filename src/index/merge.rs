@@ -26,6 +26,8 @@ struct StagedMerge<'a> {
     ends: HashMap<String, i64>,
     /// The staged entries can be found by key.
     has_key_index: bool,
+    /// Something that Dropbox holds has no row.
+    has_unmanaged: bool,
 }
 
 /// What the merge knows about the directory it is in.
@@ -59,11 +61,14 @@ impl Index {
             dir: None,
             ends: HashMap::new(),
             has_key_index: false,
+            has_unmanaged: self.meta(Meta::HasUnmanaged)?.is_some(),
         }
         .run();
         self.sort_in_files(false)?;
-        merged?;
+        let has_unmanaged = merged?;
         self.unstage()?;
+        let has_unmanaged = if has_unmanaged { "1" } else { "0" };
+        self.set_meta(Meta::HasUnmanaged, has_unmanaged)?;
         self.clear_meta(Meta::RevsDue)?;
         self.clear_meta(Meta::RelistDue)
     }
@@ -113,9 +118,10 @@ impl Index {
 }
 
 impl StagedMerge<'_> {
-    /// Merges row by row in key order. What the merge itself writes lies at or before the key at
-    /// hand, so neither side is read again once it has come to its end.
-    fn run(mut self) -> Result<()> {
+    /// Merges row by row in key order; says whether Dropbox holds something that has no row. What
+    /// the merge itself writes lies at or before the key at hand, so neither side is read again
+    /// once it has come to its end.
+    fn run(mut self) -> Result<bool> {
         let mut select = self
             .index
             .db
@@ -158,7 +164,7 @@ impl StagedMerge<'_> {
         if self.has_key_index {
             self.index.db.execute_batch("DROP INDEX staged_key")?;
         }
-        Ok(())
+        Ok(self.has_unmanaged)
     }
 
     fn next(&self, order: &mut rusqlite::Rows<'_>) -> Result<Option<Staged>> {
@@ -177,7 +183,10 @@ impl StagedMerge<'_> {
         let dir = match &dir.path {
             DirPath::Open(dir) => Some(dir.clone()),
             DirPath::Unknown => None,
-            DirPath::Pruned => return self.forget(&key, before.as_ref()),
+            DirPath::Pruned => {
+                self.has_unmanaged |= staged.is_some();
+                return self.forget(&key, before.as_ref());
+            }
         };
         let dead_up_to = match &staged {
             Some(_) => self.dead_up_to(&key.dir)?,
@@ -189,6 +198,7 @@ impl StagedMerge<'_> {
             .map_or(Remote::Gone, |entry| entry.remote.clone());
         let Some(dir) = dir.filter(|_| is_spelt || remote == Remote::Gone) else {
             if remote != Remote::Gone {
+                self.has_unmanaged = true;
                 (self.tell_homeless)(&format!("/{}", key.path()));
             }
             // What was in step stays so until more is known.
@@ -215,6 +225,7 @@ impl StagedMerge<'_> {
             _ => managed,
         };
         if !has_row {
+            self.has_unmanaged |= remote != Remote::Gone;
             return self.forget(&key, before.as_ref());
         }
         if !managed {

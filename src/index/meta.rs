@@ -36,6 +36,9 @@ pub enum Meta {
     /// Set while files that were moved in Dropbox have no rev: where it does not tell them in this
     /// pass, the next one lists again.
     RevsDue,
+    /// Whether Dropbox holds something below the remote root that has no row, because the filters
+    /// leave it out or its name can be none: 0 or 1, as far as that is known.
+    HasUnmanaged,
     /// Passes in a row in which Dropbox answered, but did not tell what had changed; and at how
     /// many of them all is listed again, as in `2 of 3`.
     ChangesFailed,
@@ -97,6 +100,7 @@ impl Meta {
             Meta::ResetDue => "reset_due",
             Meta::RelistDue => "relist_due",
             Meta::RevsDue => "revs_due",
+            Meta::HasUnmanaged => "has_unmanaged",
             Meta::ChangesFailed => "changes_failed",
             Meta::Older => "older",
             Meta::StagingCursor => "staging_cursor",

@@ -400,3 +400,38 @@ fn directories_moved_and_swapped_in_dropbox_are_so_here() {
     assert_eq!(world.read("Old/003").unwrap(), "another");
     assert_eq!(world.read("Other/003").unwrap(), "content 3");
 }
+
+/// What Dropbox holds has a row, and so nothing needs to be listed before the move.
+#[test]
+fn nothing_is_listed_before_a_move_unless_a_rule_left_something_out() {
+    let world = in_step();
+    world.rename("Old", "New");
+    let outcome = world.sync_ok();
+    let wanted = ["list_folder/continue", "move_v2", "list_folder/continue"];
+    assert_eq!(outcome.calls, wanted);
+    // A hidden file is one that has none: it stays where it is.
+    world.dropbox.put("/New/.hidden", b"not ours");
+    world.sync_ok();
+    world.rename("New", "Newer");
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "move_v2"), 0, "{:?}", outcome.calls);
+    assert!(world.dropbox.tree().contains_key("/New/.hidden"));
+    assert!(world.dropbox.tree().contains_key("/Newer/001"));
+    // The same after a whole listing, and where it lies elsewhere.
+    for name in ["cursor.json", "index.db"] {
+        let world = in_step();
+        world.dropbox.put("/.hidden", b"not ours");
+        world.remove_state_file(name);
+        world.sync_ok();
+        world.sync_ok();
+        world.rename("Old", "New");
+        let outcome = world.sync_ok();
+        assert_eq!(
+            times(&outcome, "list_folder"),
+            1,
+            "{name}: {:?}",
+            outcome.calls
+        );
+        assert_eq!(times(&outcome, "move_v2"), 1, "{name}: {:?}", outcome.calls);
+    }
+}

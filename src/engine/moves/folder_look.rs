@@ -6,7 +6,7 @@ use crate::dropbox::api::Api;
 use crate::engine::context::Context;
 use crate::engine::local_dir::{LocalDir, display_path_of, find_local_dir};
 use crate::error::Result;
-use crate::index::{Base, Remote, RenamedFolder, Row, Trees};
+use crate::index::{Base, Meta, Remote, RenamedFolder, Row, Trees};
 
 /// LIMIT: files of a folder whose stamps are looked at to know it again.
 const LOOKED_AT_MAX: u64 = 1000;
@@ -69,7 +69,8 @@ pub(super) fn whole(
     }
     // What no rule lets through has no row, and would go along.
     let listed = cx.env.remote_root.of_row(&row);
-    if look.has_rules && !are_as_listed(cx, api, &listed, from, from, look.entries - 1)? {
+    let may_hold_more = look.has_rules && index.meta(Meta::HasUnmanaged)?.as_deref() != Some("0");
+    if may_hold_more && !are_as_listed(cx, api, &listed, from, from, look.entries - 1)? {
         return Ok(None);
     }
     Ok(Some((look.entries, row)))

@@ -321,7 +321,7 @@ impl PageSink for FolderSink<'_> {
                 let text = format!("Dropbox lists it, and it is left alone: {why}");
                 let report = self.lister.report;
                 report.remark(Level::Warn, &format!("/{start}"), &text);
-                Ok(())
+                self.lister.index.note_unmanaged()
             }
             Location::Entry(_) | Location::Root(_) | Location::Elsewhere => Ok(()),
         }
