@@ -11,24 +11,19 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use rustix::fs::Mode;
-use serde::Serialize;
 
 use crate::commands::{authentication, sync};
 use crate::config::Config;
 use crate::core::invocation::quoted;
 use crate::daemon::gateway::{self, RunArgs};
-use crate::daemon::timetable::next_runs;
+use crate::daemon::timetable::{next_runs, next_starts};
 use crate::error::{Error, ExitCode, Result};
 use crate::io::dirs;
 use crate::io::env;
 use crate::io::host::{Host, RealHost};
 use crate::io::proxy_text;
 use crate::logging::{self, WATCHER};
-use crate::report::{CLEAR_LINE, Counts, Problem, Report, ReportKind, Skipped, Traffic, counted};
-use crate::words::visible_json;
-
-/// Version of the `--json` envelope.
-const SCHEMA_VERSION: u32 = 1;
+use crate::report::{CLEAR_LINE, ErrorFields, Report, ReportKind, print_line};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -52,7 +47,7 @@ struct Cli {
     /// Say more: -v one line per action, -vv requests as well.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Print the outcome as one JSON object on stdout.
+    /// Print what happens, and how it ends, as JSON on stdout: one object a line.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -196,10 +191,17 @@ pub fn main() -> ProcessExit {
         }
     };
     logging::flush();
-    if cli.json {
-        print_json(&outcome, exit);
-    } else if let Some(answer) = &outcome.answer {
-        let _ = writeln!(std::io::stdout(), "{}", logging::shown(answer));
+    match (&outcome.answer, &outcome.result) {
+        (Some(answer), _) if cli.json => answer.print(),
+        (Some(answer), _) => {
+            let _ = writeln!(std::io::stdout(), "{}", logging::shown(&answer.text));
+        }
+        (None, Err(error)) if cli.json && !outcome.has_summary => {
+            let ErrorFields { code, text } = sync::failure(error);
+            let fields = serde_json::json!({ "code": code, "text": text, "exit_code": exit as u8 });
+            print_line("error", fields);
+        }
+        (None, _) => {}
     }
     code(exit)
 }
@@ -210,62 +212,58 @@ fn code(exit: ExitCode) -> ProcessExit {
 
 /// How a command ended.
 struct CommandOutcome {
-    command: &'static str,
-    dry_run: bool,
     result: Result<ExitCode>,
-    counts: Counts,
-    bytes: Traffic,
-    skipped: Skipped,
-    problems: Vec<Problem>,
-    conflicts: Vec<String>,
-    plan: Vec<String>,
-    /// Deletes that a halt holds back.
-    held: Vec<String>,
-    /// What a command answers; data, so it goes to stdout.
-    answer: Option<String>,
+    /// Its last line of JSON is printed already.
+    has_summary: bool,
+    /// What it answers; data, so it goes to stdout.
+    answer: Option<Printed>,
+}
+
+/// What a command answers, for people and for programs.
+struct Printed {
+    text: String,
+    /// The type of its line, and the fields.
+    json: Option<(&'static str, serde_json::Value)>,
+}
+
+impl Printed {
+    fn print(&self) {
+        if let Some((kind, fields)) = &self.json {
+            print_line(kind, fields);
+        }
+    }
 }
 
 impl CommandOutcome {
-    fn of(command: &'static str, result: Result<String>) -> CommandOutcome {
+    /// A command that answers with a text, and with nothing for programs.
+    fn of(result: Result<String>) -> CommandOutcome {
+        CommandOutcome::with(result, |_| None)
+    }
+
+    /// A command that answers with a text; `json` makes of it what a program gets.
+    fn with(
+        result: Result<String>,
+        json: impl FnOnce(&str) -> Option<(&'static str, serde_json::Value)>,
+    ) -> CommandOutcome {
         let (result, answer) = match result {
-            Ok(answer) => (Ok(ExitCode::Ok), Some(answer)),
+            Ok(text) => {
+                let json = json(&text);
+                (Ok(ExitCode::Ok), Some(Printed { text, json }))
+            }
             Err(error) => (Err(error), None),
         };
         CommandOutcome {
-            answer,
-            ..CommandOutcome::ended(command, result)
-        }
-    }
-
-    fn ended(command: &'static str, result: Result<ExitCode>) -> CommandOutcome {
-        CommandOutcome {
-            command,
-            dry_run: false,
             result,
-            answer: None,
-            counts: Counts::default(),
-            bytes: Traffic::default(),
-            skipped: Skipped::default(),
-            problems: Vec::new(),
-            conflicts: Vec::new(),
-            plan: Vec::new(),
-            held: Vec::new(),
+            has_summary: false,
+            answer,
         }
     }
 }
 
 fn run(cli: &Cli) -> CommandOutcome {
-    let name = match &cli.command {
-        Command::Sync(_) => "sync",
-        Command::Run(_) => "run",
-        Command::Schedule => "schedule",
-        Command::StartAuthentication => "startAuthentication",
-        Command::FinishAuthentication { .. } => "finishAuthentication",
-        Command::Logout => "logout",
-    };
     let config = match load(cli) {
         Ok(config) => config,
-        Err(error) => return CommandOutcome::of(name, Err(error)),
+        Err(error) => return unable(cli, error),
     };
     match &cli.command {
         Command::Sync(args) => run_sync(cli, &config, args),
@@ -273,16 +271,50 @@ fn run(cli: &Cli) -> CommandOutcome {
             let args = RunArgs {
                 max_time: limits.max_time,
                 jitter: limits.jitter.unwrap_or_default(),
+                json: cli.json,
             };
-            CommandOutcome::ended(name, gateway::run(config, args))
+            CommandOutcome {
+                result: gateway::run(config, args),
+                has_summary: false,
+                answer: None,
+            }
         }
-        Command::Schedule => CommandOutcome::of(name, Ok(next_runs(&config, Timestamp::now()))),
-        Command::StartAuthentication => CommandOutcome::of(name, authentication::start(&config)),
+        Command::Schedule => {
+            let now = Timestamp::now();
+            let next = serde_json::json!({ "next": next_starts(&config, now) });
+            CommandOutcome::with(Ok(next_runs(&config, now)), |_| Some(("schedule", next)))
+        }
+        Command::StartAuthentication => {
+            let link = |text: &str| Some(("url", serde_json::json!({ "url": link_in(text)? })));
+            CommandOutcome::with(authentication::start(&config), link)
+        }
         Command::FinishAuthentication { code } => {
-            CommandOutcome::of(name, authentication::finish(&config, code.as_deref()))
+            CommandOutcome::of(authentication::finish(&config, code.as_deref()))
         }
-        Command::Logout => CommandOutcome::of(name, authentication::logout(&config)),
+        Command::Logout => CommandOutcome::of(authentication::logout(&config)),
     }
+}
+
+/// A command that could not begin. A pass has a last line all the same.
+fn unable(cli: &Cli, error: Error) -> CommandOutcome {
+    let is_pass = matches!(cli.command, Command::Sync(_));
+    let result = Err(error);
+    if cli.json && is_pass {
+        let report = Report::new(ReportKind::Changes);
+        sync::print_summary(&report, &result, Timestamp::now());
+    }
+    CommandOutcome {
+        result,
+        has_summary: is_pass,
+        answer: None,
+    }
+}
+
+/// The link in what a sign-in begins with.
+fn link_in(text: &str) -> Option<&str> {
+    let mut words = text.split_whitespace();
+    let link = words.find(|word| word.contains("/oauth2/authorize?"));
+    link.map(|link| link.trim_matches('\''))
 }
 
 fn load(cli: &Cli) -> Result<Config> {
@@ -352,14 +384,14 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         host.sleep(gateway::jitter(&host, most));
     }
     let options = args.options(config);
-    let report = Report::new(match (options.dry_run, cli.json) {
-        (false, _) => ReportKind::Changes,
-        (true, false) => ReportKind::Plan,
-        (true, true) => ReportKind::CollectedPlan,
+    let began = Timestamp::now();
+    let report = Report::new(match options.dry_run {
+        false => ReportKind::Changes,
+        true => ReportKind::Plan,
     });
     let is_watched = std::io::stderr().is_terminal() && !cli.json;
     let report = if is_watched { report.watched() } else { report };
-    let report = if cli.json { report.complete() } else { report };
+    let report = if cli.json { report.as_json() } else { report };
     let report = if cli.verbose > 0 {
         report.verbose()
     } else {
@@ -388,17 +420,14 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     report.tell_rest();
     report.tell_held();
     summarize(&report, &options, &result);
+    if cli.json {
+        // The lines are the last, and the error of the pass is told before them.
+        logging::flush();
+        sync::print_summary(&report, &result, began);
+    }
     CommandOutcome {
-        command: "sync",
-        dry_run: options.dry_run,
         result,
-        counts: report.counts(),
-        bytes: report.bytes(),
-        skipped: report.skipped(),
-        problems: report.problems(),
-        conflicts: report.conflicts(),
-        plan: report.plan(),
-        held: report.held_deletes(),
+        has_summary: cli.json,
         answer: None,
     }
 }
@@ -427,87 +456,12 @@ fn summarize(
         ""
     };
     match report.summary() {
-        Some(summary) if report.problems().is_empty() && !options.dry_run => {
+        Some(summary) if report.problem_count() == 0 && !options.dry_run => {
             log::info!("{summary}");
         }
         // A plan is long, and its end is what people look at.
         Some(summary) => log::warn!("{dry}{summary}"),
         None if result.is_ok() => log::info!(target: WATCHER, "nothing to do"),
         None => {}
-    }
-}
-
-#[derive(Serialize)]
-struct Envelope<'a> {
-    schema_version: u32,
-    ok: bool,
-    command: &'a str,
-    dry_run: bool,
-    exit_code: u8,
-    error: Option<EnvelopeError<'a>>,
-    counts: Counts,
-    skipped: Skipped,
-    bytes_up: u64,
-    bytes_down: u64,
-    problems: &'a [Problem],
-    conflicts: &'a [String],
-    plan: &'a [String],
-    held: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct EnvelopeError<'a> {
-    code: &'a str,
-    message: String,
-}
-
-fn print_json(outcome: &CommandOutcome, exit: ExitCode) {
-    let error = match &outcome.result {
-        Err(error) => Some(EnvelopeError {
-            code: error.code(),
-            message: message(error),
-        }),
-        Ok(ExitCode::SomeFiles) => Some(EnvelopeError {
-            code: "some_files",
-            message: counted(
-                outcome.problems.len() as u64,
-                "path has a problem",
-                "paths have problems",
-            ),
-        }),
-        Ok(_) => None,
-    };
-    let envelope = Envelope {
-        schema_version: SCHEMA_VERSION,
-        ok: exit == ExitCode::Ok,
-        command: outcome.command,
-        dry_run: outcome.dry_run,
-        exit_code: exit as u8,
-        error,
-        counts: outcome.counts,
-        skipped: outcome.skipped,
-        bytes_up: outcome.bytes.up,
-        bytes_down: outcome.bytes.down,
-        problems: &outcome.problems,
-        conflicts: &outcome.conflicts,
-        plan: &outcome.plan,
-        held: &outcome.held,
-        answer: outcome.answer.as_deref(),
-    };
-    if let Ok(json) = serde_json::to_string(&envelope) {
-        let _ = writeln!(std::io::stdout(), "{}", visible_json(&json));
-    }
-}
-
-/// An error as one line.
-fn message(error: &Error) -> String {
-    let text = error.to_string();
-    let lines = text.lines().map(str::trim);
-    match error {
-        // A banner may follow; it is talk, not data.
-        Error::Authentication(_) => lines.take(1).collect(),
-        _ => lines.collect::<Vec<_>>().join(" "),
     }
 }

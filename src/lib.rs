@@ -222,6 +222,8 @@
 //!
 //! [`logging`] says where lines go; [`logging::file`] is the log file, and `logging::apart` what it
 //! must not be. [`report`] is what a pass tells people; `report::lines` how many lines of a kind.
+//! `report::changes` is what is said of a change, `report::counts` how much was done,
+//! `report::trouble` the kinds of problems, and `report::json` all of it for programs.
 //! [`words`] has numbers, sizes and names as people read them, [`timestamp`] times as Dropbox
 //! writes them.
 //!

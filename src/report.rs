@@ -4,120 +4,38 @@
 //! here decides anything.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use log::Level;
-use serde::Serialize;
 
+mod changes;
+mod counts;
+mod json;
 mod lines;
+mod trouble;
+
+pub use changes::{Change, Details};
+pub use counts::{Counts, Skipped, Traffic};
+use json::JsonLines;
+pub use json::{ErrorFields, Halt, SCHEMA_VERSION, Summary, print_line};
+pub use trouble::Trouble;
+
 pub use crate::words::{counted, grouped, in_brackets, printable, size_text, visible};
 
 use lines::{Lines, SAID_MAX, Whole};
 
-/// Something that was done, or would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A file went up.
-    Upload,
-    /// A file came down.
-    Download,
-    /// A file was renamed locally, as it was in Dropbox.
-    MoveLocal,
-    /// A file was renamed in Dropbox, as it was locally.
-    MoveRemote,
-    /// A local file or folder was removed.
-    DeleteLocal,
-    /// A file or folder in Dropbox was removed.
-    DeleteRemote,
-    /// A folder was made locally.
-    MakeLocalFolder,
-    /// A folder was made in Dropbox.
-    MakeRemoteFolder,
-    /// A local version was kept as a conflict copy.
-    Conflict,
-}
+/// LIMIT: problems and conflict copies that a pass keeps in mind; all are told as they come.
+const KEPT_MAX: usize = 1000;
 
-impl Change {
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Change::Upload => ("uploaded", "would upload"),
-            Change::Download => ("downloaded", "would download"),
-            Change::MoveLocal => ("renamed here to", "would rename here to"),
-            Change::MoveRemote => ("renamed in Dropbox to", "would rename in Dropbox to"),
-            Change::DeleteLocal => ("deleted locally", "would delete locally"),
-            Change::DeleteRemote => ("deleted in Dropbox", "would delete in Dropbox"),
-            Change::MakeLocalFolder => ("made folder", "would make folder"),
-            Change::MakeRemoteFolder => ("made folder in Dropbox", "would make folder in Dropbox"),
-            Change::Conflict => (
-                "conflict:",
-                "would keep the local version as a conflict copy:",
-            ),
-        }
-    }
-}
-
-/// How often something was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Files uploaded.
-    pub uploaded: u64,
-    /// Files downloaded.
-    pub downloaded: u64,
-    /// Files renamed on either side.
-    pub moved: u64,
-    /// Files and folders removed locally.
-    pub deleted_locally: u64,
-    /// Files and folders removed in Dropbox.
-    pub deleted_in_dropbox: u64,
-    /// Folders made on either side.
-    pub folders_made: u64,
-    /// Conflict copies kept.
-    pub conflicts: u64,
-    /// Files found equal on both sides without a transfer.
-    pub adopted: u64,
-    /// Paths left for the next pass because they changed meanwhile, and files that wait for their
-    /// pace.
-    pub deferred: u64,
-}
-
-impl Counts {
-    /// What was changed on either side.
-    pub fn changes(&self) -> u64 {
-        self.uploaded
-            + self.downloaded
-            + self.moved
-            + self.deleted_locally
-            + self.deleted_in_dropbox
-            + self.folders_made
-            + self.conflicts
-    }
-}
-
-/// Traffic of the contents of files that travelled, those in vain included; in a dry run those that
-/// would.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// To Dropbox.
-    pub up: u64,
-    /// From Dropbox.
-    pub down: u64,
-}
-
-/// How many files are left out by a rule of ours, whatever becomes of them on either side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// Larger than `sync.max_file_size`.
-    pub too_large: u64,
-    /// Gone here, and kept in Dropbox by `sync.deletes`.
-    pub kept: u64,
-}
+/// LIMIT: of further problems so many are known by a number, so that each is told and counted once.
+const NUMBERED_MAX: usize = 50_000;
 
 /// One path that could not be handled; the pass went on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// `/relative/path`.
     pub path: String,
@@ -196,6 +114,10 @@ pub struct Report {
     paced: Cell<u64>,
     advice: RefCell<Vec<String>>,
     problems: RefCell<BTreeMap<String, String>>,
+    /// Those for which there is no memory, and how many they are.
+    more_problems: RefCell<HashSet<u64>>,
+    more_count: Cell<u64>,
+    json: Option<JsonLines>,
     conflicts: RefCell<Vec<String>>,
     held: RefCell<HeldDeletes>,
     lines: Lines,
@@ -205,7 +127,7 @@ pub struct Report {
 #[derive(Default)]
 struct HeldDeletes {
     count: u64,
-    /// All of them where somebody wants them, else the first: what would be done, and the path.
+    /// The first: what would be done, and the path.
     shown: Vec<(String, String)>,
     wants_all: bool,
 }
@@ -225,6 +147,9 @@ impl Report {
             paced: Cell::default(),
             advice: RefCell::default(),
             problems: RefCell::default(),
+            more_problems: RefCell::default(),
+            more_count: Cell::default(),
+            json: None,
             conflicts: RefCell::default(),
             held: RefCell::default(),
             lines: Lines::default(),
@@ -240,11 +165,15 @@ impl Report {
         }
     }
 
-    /// The same for a program, which gets everything.
+    /// The same for a program, which gets everything as it happens, on stdout.
     #[must_use]
-    pub fn complete(self) -> Report {
+    pub fn as_json(self) -> Report {
         self.held.borrow_mut().wants_all = true;
-        self
+        let is_plan = self.kind != ReportKind::Changes;
+        Report {
+            json: Some(JsonLines { is_plan }),
+            ..self
+        }
     }
 
     /// The same for somebody at a terminal, who sees long transfers move.
@@ -280,11 +209,11 @@ impl Report {
     }
 
     /// Something was done to `path`, or would be; `more` is said after it, with names as they are.
-    pub fn changed(&self, change: Change, path: &str, more: &str) {
-        self.change(change, 1, path, more);
+    pub fn changed<'d>(&self, change: Change, path: &str, details: impl Into<Details<'d>>) {
+        self.change(change, 1, path, &details.into());
     }
 
-    fn change(&self, change: Change, count: u64, path: &str, more: &str) {
+    fn change(&self, change: Change, count: u64, path: &str, details: &Details<'_>) {
         self.count(|counts| {
             *match change {
                 Change::Upload => &mut counts.uploaded,
@@ -296,12 +225,18 @@ impl Report {
                 Change::Conflict => &mut counts.conflicts,
             } += count;
         });
-        let (done, planned) = change.words();
+        if let Some(json) = &self.json {
+            json.change(change.action(), path, details);
+        }
+        let (more, (done, planned)) = (details.more, change.words());
         let space = if more.is_empty() { "" } else { " " };
         let true_names = format!("{path}{space}{more}");
         let names = format!("{}{space}{}", printable(path), printable(more));
         if change == Change::Conflict {
-            self.conflicts.borrow_mut().push(true_names.clone());
+            let mut conflicts = self.conflicts.borrow_mut();
+            if conflicts.len() < KEPT_MAX {
+                conflicts.push(true_names.clone());
+            }
         }
         match self.kind {
             // A copy is something to look at, even for who only reads what cron mails.
@@ -314,6 +249,7 @@ impl Report {
                 let kind = done.trim_end_matches(" to");
                 self.lines.say(Level::Info, Whole::Verbose, kind, &line);
             }
+            ReportKind::Plan if self.json.is_some() => {}
             ReportKind::Plan => {
                 // A closed stdout is the reader's choice.
                 let _ = writeln!(std::io::stdout(), "{planned} {names}");
@@ -331,12 +267,21 @@ impl Report {
             true => format!("({}), from {from}", counted(files, "file", "files")),
             false => format!("from {from}"),
         };
-        self.change(change, files, path, &what);
+        let details = Details {
+            size: None,
+            from: Some(from),
+            files: is_folder.then_some(files),
+            more: &what,
+        };
+        self.change(change, files, path, &details);
     }
 
     /// Both sides were found equal.
-    pub fn adopted(&self) {
+    pub fn adopted(&self, path: &str) {
         self.count(|counts| counts.adopted += 1);
+        if let Some(json) = &self.json {
+            json.change("adopt", path, &Details::default());
+        }
     }
 
     /// A path changed while it was being handled; the next pass sees to it.
@@ -410,16 +355,47 @@ impl Report {
 
     /// A path could not be handled. The first that is said of a path counts. Other names in the
     /// text are [`printable`].
-    pub fn problem(&self, path: &str, text: &str) {
+    pub fn problem(&self, path: &str, trouble: Trouble, text: &str) {
         let text = visible(text);
-        if let Entry::Vacant(problem) = self.problems.borrow_mut().entry(path.to_owned()) {
-            let line = format!("{}: {text}", printable(path));
-            match self.known.get(path) == Some(&text) {
-                true => log::debug!("{line}"),
-                false => self.lines.say(Level::Warn, Whole::Json, &text, &line),
-            }
-            problem.insert(text);
+        if !self.is_first(path, &text) {
+            return;
         }
+        if let Some(json) = &self.json {
+            json.problem(path, trouble, &text);
+        }
+        let line = format!("{}: {text}", printable(path));
+        match self.known.get(path) == Some(&text) {
+            true => log::debug!("{line}"),
+            false => self.lines.say(Level::Warn, Whole::Json, &text, &line),
+        }
+    }
+
+    /// Whether nothing was said of this path yet; it is from now on.
+    fn is_first(&self, path: &str, text: &str) -> bool {
+        let mut problems = self.problems.borrow_mut();
+        if problems.contains_key(path) {
+            return false;
+        }
+        if problems.len() < KEPT_MAX {
+            problems.insert(path.to_owned(), text.to_owned());
+            return true;
+        }
+        let mut more = self.more_problems.borrow_mut();
+        let mut hasher = DefaultHasher::new();
+        path.hash(&mut hasher);
+        let number = hasher.finish();
+        let is_first = match more.len() < NUMBERED_MAX {
+            true => more.insert(number),
+            false => !more.contains(&number),
+        };
+        self.more_count
+            .set(self.more_count.get() + u64::from(is_first));
+        is_first
+    }
+
+    /// How many paths have a problem.
+    pub fn problem_count(&self) -> u64 {
+        self.problems.borrow().len() as u64 + self.more_count.get()
     }
 
     /// Something about a path that is worth a line and changes nothing. `text` is the same for all
@@ -433,12 +409,22 @@ impl Report {
     }
 
     /// A delete that a halt keeps from being carried out: `place` is where it would be.
-    pub fn held(&self, place: &str, path: &str) {
+    pub fn held(&self, direction: &str, place: &str, path: &str) {
+        if let Some(json) = &self.json {
+            json.pending_delete(direction, path);
+        }
         let mut held = self.held.borrow_mut();
         held.count += 1;
-        if held.wants_all || held.shown.len() < HELD_SAID {
+        if held.shown.len() < HELD_SAID {
             held.shown
                 .push((format!("would delete {place}"), path.to_owned()));
+        }
+    }
+
+    /// Deletes of one direction wait for a person's word.
+    pub fn halted(&self, halt: &Halt<'_>) {
+        if let Some(json) = &self.json {
+            json.halt(halt);
         }
     }
 
@@ -451,16 +437,6 @@ impl Report {
     /// So many more deletes than were told are kept from being carried out.
     pub fn held_more(&self, count: u64) {
         self.held.borrow_mut().count += count;
-    }
-
-    /// All that a halt keeps from being deleted, if somebody wants all of it, else the first.
-    pub fn held_deletes(&self) -> Vec<String> {
-        let held = self.held.borrow();
-        let lines = held
-            .shown
-            .iter()
-            .map(|(what, path)| format!("{what} {path}"));
-        lines.collect()
     }
 
     /// Says what a halt keeps from being deleted.
@@ -490,7 +466,7 @@ impl Report {
         self.counts.get()
     }
 
-    /// All problems, in order of paths.
+    /// The problems that are kept in mind, in order of paths.
     pub fn problems(&self) -> Vec<Problem> {
         let problems = self.problems.borrow();
         let problem = |(path, text): (&String, &String)| Problem {
@@ -500,7 +476,7 @@ impl Report {
         problems.iter().map(problem).collect()
     }
 
-    /// All conflicts: which path, and where its local version went.
+    /// The first conflicts: which path, and where its local version went.
     pub fn conflicts(&self) -> Vec<String> {
         self.conflicts.borrow().clone()
     }
@@ -508,7 +484,7 @@ impl Report {
     /// One line that sums up the pass; `None` if there is nothing to say.
     pub fn summary(&self) -> Option<String> {
         let counts = self.counts.get();
-        let problems = self.problems.borrow().len();
+        let problems = self.problem_count();
         let mut parts = Vec::new();
         for (count, one, many) in [
             (counts.uploaded, "uploaded", "uploaded"),
@@ -529,7 +505,7 @@ impl Report {
                 "left for the next run",
             ),
             (self.paced(), "waits for its pace", "wait for their pace"),
-            (problems as u64, "with a problem", "with problems"),
+            (problems, "with a problem", "with problems"),
         ] {
             if count > 0 {
                 parts.push(counted(count, one, many));
@@ -564,12 +540,12 @@ mod tests {
         let report = Report::new(ReportKind::Changes);
         report.changed(Change::MakeLocalFolder, "/a", "");
         report.changed(Change::Conflict, "/b", "");
-        report.problem("/c", "x");
+        report.problem("/c", Trouble::Other, "x");
         let one = "1 folder made, 1 conflict, 1 with a problem";
         assert_eq!(report.summary().as_deref(), Some(one));
         report.changed(Change::MakeRemoteFolder, "/d", "");
         report.changed(Change::Conflict, "/e", "");
-        report.problem("/f", "x");
+        report.problem("/f", Trouble::Other, "x");
         let two = "2 folders made, 2 conflicts, 2 with problems";
         assert_eq!(report.summary().as_deref(), Some(two));
         let mut known = KnownProblems::default();

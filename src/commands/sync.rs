@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::config::Config;
 use crate::core::decide::Mode;
 use crate::core::guard::Approvals;
 use crate::engine::collected::KEPT_MAX;
 use crate::engine::context::Options;
 use crate::engine::{Seams, run_on};
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
 use crate::io::dirs::RealDisks;
 use crate::io::host::RealHost;
-use crate::report::Report;
+use crate::report::{ErrorFields, Report, Summary, counted};
 
 /// What the command line asks of a pass.
 #[derive(Clone, Debug, Default)]
@@ -67,4 +69,49 @@ pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCo
         kept_max: KEPT_MAX,
     };
     run_on(&seams, config, options, report)
+}
+
+/// Prints the last line of a pass that gives JSON.
+pub fn print_summary(report: &Report, result: &Result<ExitCode>, began: Timestamp) {
+    let error = match result {
+        Err(error) => Some(failure(error)),
+        Ok(ExitCode::SomeFiles) => Some(ErrorFields {
+            code: "some_files",
+            text: counted(
+                report.problem_count(),
+                "path has a problem",
+                "paths have problems",
+            ),
+        }),
+        Ok(_) => None,
+    };
+    let exit = result.as_ref().map_or_else(Error::exit_code, |exit| *exit);
+    let bytes = report.bytes();
+    let summary = Summary {
+        ok: exit == ExitCode::Ok,
+        exit_code: exit as u8,
+        error,
+        counts: report.counts(),
+        skipped: report.skipped(),
+        bytes_up: bytes.up,
+        bytes_down: bytes.down,
+        seconds: Timestamp::now().duration_since(began).as_secs_f64(),
+        started: began.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    summary.print();
+}
+
+/// An error for a program, on one line.
+pub fn failure(error: &Error) -> ErrorFields {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim);
+    ErrorFields {
+        code: error.code(),
+        text: match error {
+            // A banner may follow; it is talk, not data.
+            Error::Authentication(_) => lines.take(1).collect(),
+            _ => lines.collect::<Vec<_>>().join(" "),
+        },
+    }
 }

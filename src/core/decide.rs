@@ -179,6 +179,16 @@ pub enum Direction {
     Up,
 }
 
+impl Direction {
+    /// Its word, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Direction::Down => "down",
+            Direction::Up => "up",
+        }
+    }
+}
+
 impl Action {
     /// The side this action changes, if any.
     pub fn direction(self) -> Option<Direction> {

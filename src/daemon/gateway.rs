@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::commands::sync::SyncArgs;
+use crate::commands::sync::{SyncArgs, print_summary};
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::remote::Cursor;
@@ -40,6 +40,8 @@ pub struct RunArgs {
     pub max_time: Option<Duration>,
     /// A pass starts up to so much later.
     pub jitter: Duration,
+    /// What passes do goes to stdout as JSON.
+    pub json: bool,
 }
 
 /// Runs passes until the process is ended.
@@ -294,7 +296,12 @@ impl Driver for Gateway {
         } else {
             ReportKind::Changes
         };
-        let report = Report::new(kind).with_known(&self.known);
+        let (report, began) = (Report::new(kind).with_known(&self.known), Timestamp::now());
+        let report = if self.args.json {
+            report.as_json()
+        } else {
+            report
+        };
         let seams = Seams {
             host: &self.host,
             disks: &RealDisks,
@@ -303,6 +310,9 @@ impl Driver for Gateway {
         };
         let result = run_on(&seams, &self.config, &options, &report);
         self.tell_outcome(due, &report, &result);
+        if self.args.json {
+            print_summary(&report, &result, began);
+        }
         self.watch_for_sign_in(&result);
         logging::flush();
         let progress = report.counts().changes() > 0;

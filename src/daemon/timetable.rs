@@ -1,6 +1,7 @@
 //! When passes start by this configuration: for the loop, and as `ferrybox schedule` prints it.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use crate::config::{Config, DownloadInterval};
 use crate::core::decide::Mode;
@@ -37,22 +38,34 @@ pub fn is_watched(config: &Config) -> bool {
     config.sync.mode != Mode::DropboxToLocal && config.schedule.watch
 }
 
-/// The next runs after `now`, one line each, and what else starts one.
-pub fn next_runs(config: &Config, now: Timestamp) -> String {
-    let schedules = schedules(config);
-    let line = |(at, due)| {
-        let what = match due {
-            Due::BOTH => "both ways",
-            Due::UP => "up",
-            _ => "down",
-        };
-        format!("{}  {what}", full_text(at, &schedules.zone))
+/// A start of a pass, for programs.
+#[derive(Debug, Serialize)]
+pub struct Start {
+    /// When, RFC 3339 in UTC.
+    at: String,
+    /// It sends.
+    up: bool,
+    /// It brings down.
+    down: bool,
+}
+
+/// The next starts after `now`, for programs.
+pub fn next_starts(config: &Config, now: Timestamp) -> Vec<Start> {
+    let starts = starts_after(&schedules(config), now).into_iter();
+    let start = |(at, due): (Timestamp, Due)| Start {
+        at: at.to_string(),
+        up: due.up,
+        down: due.down,
     };
+    starts.map(start).collect()
+}
+
+/// Some starts after `now`, and the next of a kind that is not among them.
+fn starts_after(schedules: &Schedules, now: Timestamp) -> Vec<(Timestamp, Due)> {
     let next = |(after, _): &(Timestamp, Due)| schedules.next_after(*after);
-    let runs: Vec<_> = std::iter::successors(schedules.next_after(now), next)
+    let mut runs: Vec<_> = std::iter::successors(schedules.next_after(now), next)
         .take(SHOWN)
         .collect();
-    let mut lines: Vec<String> = runs.iter().copied().map(line).collect();
     // Beyond them, the next of a kind that is not among them.
     let other = Schedules {
         up: schedules
@@ -68,8 +81,24 @@ pub fn next_runs(config: &Config, now: Timestamp) -> String {
     let last = runs.last().map_or(now, |(at, _)| *at);
     if let Some((at, _)) = other.next_after(last) {
         let just_before = at - SignedDuration::from_secs(1);
-        lines.extend(schedules.next_after(just_before).map(line));
+        runs.extend(schedules.next_after(just_before));
     }
+    runs
+}
+
+/// The next runs after `now`, one line each, and what else starts one.
+pub fn next_runs(config: &Config, now: Timestamp) -> String {
+    let schedules = schedules(config);
+    let line = |(at, due)| {
+        let what = match due {
+            Due::BOTH => "both ways",
+            Due::UP => "up",
+            _ => "down",
+        };
+        format!("{}  {what}", full_text(at, &schedules.zone))
+    };
+    let starts = starts_after(&schedules, now).into_iter();
+    let mut lines: Vec<String> = starts.map(line).collect();
     if lines.is_empty() {
         lines.push("the schedule starts no pass after the one at the start".to_owned());
     }

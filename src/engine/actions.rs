@@ -25,7 +25,13 @@ pub trait Actions<'a> {
     fn settle(&mut self, cx: &mut Context<'a>, row: Row) -> Result<()>;
 
     /// Both sides were found to hold the same.
-    fn adopt(&mut self, cx: &mut Context<'a>, walk: Walk, row: Row) -> Result<()>;
+    fn adopt(
+        &mut self,
+        cx: &mut Context<'a>,
+        walk: Walk,
+        path: &DisplayPath,
+        row: Row,
+    ) -> Result<()>;
 
     /// Brings a file down ([`Action::Download`] or [`Action::Conflict`]).
     fn download(

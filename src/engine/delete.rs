@@ -25,14 +25,14 @@ use crate::dropbox::wire::Metadata;
 use crate::engine::batches::{Batches, Next};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Local};
-use crate::engine::remembered::reason_of;
+use crate::engine::remembered::{reason_of, trouble_of};
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
 use crate::error::{Error, Result};
 use crate::index::Base;
 use crate::io::stat::Kind;
 use crate::io::systemd::read_only_advice;
-use crate::report::Change;
+use crate::report::{Change, Trouble};
 
 impl<'a> Deletes<'a> {
     /// Carries out those of the collected deletes that the guards allow.
@@ -163,7 +163,7 @@ impl<'a> Deletes<'a> {
                 let text = format!("not deleted in Dropbox: {}", error.text());
                 match self.api.metadata(&path) {
                     Ok(Some(Metadata::File(file))) if file.rev == base.rev => {
-                        report.problem(&item.display_path, &text);
+                        report.problem(&item.display_path, trouble_of(&error), &text);
                         cx.remember(&item, reason_of(&error), &text);
                     }
                     Ok(_) => {
@@ -172,7 +172,9 @@ impl<'a> Deletes<'a> {
                     Err(CallError::ServerError(_)) => {
                         return cx.note_server_error(self.api, &item, &text);
                     }
-                    Err(CallError::Refused(_)) => report.problem(&item.display_path, &text),
+                    Err(CallError::Refused(_)) => {
+                        report.problem(&item.display_path, trouble_of(&error), &text);
+                    }
                     Err(error) => return Err(error.into_error("look at a file")),
                 }
                 Ok(())
@@ -196,7 +198,9 @@ impl<'a> Deletes<'a> {
             Err(error) => {
                 let advice = read_only_advice(&error);
                 let text = format!("not deleted: {error}{advice}");
-                cx.env.report.problem(&item.display_path, &text);
+                cx.env
+                    .report
+                    .problem(&item.display_path, Trouble::of_disk(&error), &text);
                 return;
             }
         }
@@ -210,7 +214,9 @@ impl<'a> Deletes<'a> {
             Err(error) => {
                 let advice = read_only_advice(&error);
                 let text = format!("not deleted: {error}{advice}");
-                cx.env.report.problem(&item.display_path, &text);
+                cx.env
+                    .report
+                    .problem(&item.display_path, Trouble::of_disk(&error), &text);
                 return;
             }
         }

@@ -30,12 +30,11 @@ use crate::core::path::{RelPath, fold};
 use crate::dropbox::retry::CallError;
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
-use crate::engine::remembered::reason_of;
+use crate::engine::remembered::{reason_of, trouble_of};
 use crate::error::Result;
 use crate::index::{Reason, RemoteFile};
 use crate::io::disk::Access;
-use crate::report::printable;
-use crate::report::size_text;
+use crate::report::{Trouble, printable, size_text};
 
 /// Free space a download leaves, in bytes, where that is more than [`RESERVE_SHARE`].
 const RESERVE_BYTES: u64 = 64 << 20;
@@ -215,7 +214,11 @@ impl<'a> Downloads<'a> {
             size_text(space.free)
         );
         let report = cx.env.report;
-        report.problem(&item.display_path, &format!("not downloaded: {text}"));
+        report.problem(
+            &item.display_path,
+            Trouble::NoRoom,
+            &format!("not downloaded: {text}"),
+        );
         cx.room.disk_full = Some(text);
         false
     }
@@ -234,7 +237,7 @@ impl<'a> Downloads<'a> {
             }
             DownloadError::Call(CallError::Refused(error)) => {
                 let text = format!("not downloaded: {}", error.text());
-                report.problem(&item.display_path, &text);
+                report.problem(&item.display_path, trouble_of(&error), &text);
                 cx.remember(item, reason_of(&error), &text);
             }
             DownloadError::Call(CallError::Local(error)) | DownloadError::Disk(error) => {
@@ -242,7 +245,7 @@ impl<'a> Downloads<'a> {
             }
             DownloadError::Differs(text) => {
                 let text = format!("not downloaded: {text}");
-                report.problem(&item.display_path, &text);
+                report.problem(&item.display_path, Trouble::Server, &text);
                 cx.remember(item, Reason::Failed, &text);
             }
         }

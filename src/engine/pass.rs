@@ -103,7 +103,7 @@ pub fn run<'a>(
         (Err(error), _, _) | (Ok(None), None, Err(error)) => return Err(error),
         (Ok(None), None, Ok(())) => {}
     }
-    Ok(if env.report.problems().is_empty() {
+    Ok(if env.report.problem_count() == 0 {
         ExitCode::Ok
     } else {
         ExitCode::SomeFiles

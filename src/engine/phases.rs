@@ -23,6 +23,7 @@ use crate::engine::upload::undecided::decide;
 use crate::error::{Error, Result};
 use crate::index::Row;
 use crate::io::disk::Disk;
+use crate::report::Trouble;
 
 /// The phases that change something. They do not know each other; renames know them.
 pub struct Phases<'a> {
@@ -130,9 +131,15 @@ impl<'a> Actions<'a> for Phases<'a> {
         cx.settle(row)
     }
 
-    fn adopt(&mut self, cx: &mut Context<'a>, _walk: Walk, row: Row) -> Result<()> {
+    fn adopt(
+        &mut self,
+        cx: &mut Context<'a>,
+        _walk: Walk,
+        path: &DisplayPath,
+        row: Row,
+    ) -> Result<()> {
         if row.base_file().is_some() {
-            cx.env.report.adopted();
+            cx.env.report.adopted(path);
         }
         cx.settle(row)
     }
@@ -186,6 +193,7 @@ impl<'a> Actions<'a> for Phases<'a> {
         if cx.is_last_chance(Direction::Down) {
             cx.env.report.problem(
                 path,
+                Trouble::FileMeetsFolder,
                 "something else is in the way of this folder; what Dropbox holds in it is left \
                  alone: move it away",
             );

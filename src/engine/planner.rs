@@ -28,7 +28,7 @@ use crate::engine::upload::queue::{Blocked, FindsAgain, PendingUpload};
 use crate::engine::upload::undecided::decide;
 use crate::error::{Error, Result};
 use crate::index::{HeldState, Row};
-use crate::report::{Change, in_brackets};
+use crate::report::{Change, Details, in_brackets};
 
 /// What a plan has come to so far.
 pub struct Planner<'a> {
@@ -124,7 +124,13 @@ impl<'a> Planner<'a> {
             let (file, old) = (renamed.file(), renamed.old());
             if renamed.is_move() {
                 let more = format!("{}, from {}", file.more, old.display_path);
-                say(cx, Change::MoveRemote, &file.item, &more);
+                let details = Details {
+                    size: Some(file.observed.stamp.size),
+                    from: Some(&old.display_path),
+                    more: &more,
+                    ..Details::default()
+                };
+                say(cx, Change::MoveRemote, &file.item, details);
                 cx.hold(Direction::Up, &old.row.key, HeldState::WasMoved)?;
             } else {
                 self.plan_upload(cx, file);
@@ -168,7 +174,12 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_upload(&self, cx: &mut Context<'a>, file: &PendingUpload) {
-        say(cx, Change::Upload, &file.item, &file.more);
+        let details = Details {
+            size: Some(file.observed.stamp.size),
+            more: &file.more,
+            ..Details::default()
+        };
+        say(cx, Change::Upload, &file.item, details);
         cx.env.report.travelled(file.observed.stamp.size, 0);
         if let Some(hash) = planned_hash(cx, &file.item, &file.observed) {
             cx.note_arrival(Direction::Up, hash);
@@ -197,11 +208,17 @@ impl<'a> Actions<'a> for Planner<'a> {
         Ok(())
     }
 
-    fn adopt(&mut self, cx: &mut Context<'a>, walk: Walk, row: Row) -> Result<()> {
+    fn adopt(
+        &mut self,
+        cx: &mut Context<'a>,
+        walk: Walk,
+        path: &DisplayPath,
+        row: Row,
+    ) -> Result<()> {
         // Nothing was settled in the first walk, so the second one meets it again.
         let is_first = walk == Walk::Pending || !cx.brings_down();
         if is_first && row.base_file().is_some() {
-            cx.env.report.adopted();
+            cx.env.report.adopted(path);
         }
         Ok(())
     }
@@ -233,11 +250,22 @@ impl<'a> Actions<'a> for Planner<'a> {
         {
             // It is not among the deletes then, whose approval the id stands for.
             let more = format!("{size}, from {}", old.display_path);
-            say(cx, Change::MoveLocal, &item, &more);
+            let details = Details {
+                size: Some(remote.size),
+                from: Some(&old.display_path),
+                more: &more,
+                ..Details::default()
+            };
+            say(cx, Change::MoveLocal, &item, details);
             cx.hold(Direction::Down, &old.row.key, HeldState::WasMoved)?;
             return Ok(());
         }
-        say(cx, Change::Download, &item, &size);
+        let details = Details {
+            size: Some(remote.size),
+            more: &size,
+            ..Details::default()
+        };
+        say(cx, Change::Download, &item, details);
         cx.env.report.travelled(0, remote.size);
         if let Some(hash) = remote.hash {
             cx.note_arrival(Direction::Down, hash);
@@ -325,8 +353,8 @@ impl<'a> Actions<'a> for Planner<'a> {
     }
 }
 
-fn say(cx: &Context<'_>, change: Change, item: &Item, more: &str) {
-    cx.env.report.changed(change, &item.display_path, more);
+fn say<'d>(cx: &Context<'_>, change: Change, item: &Item, details: impl Into<Details<'d>>) {
+    cx.env.report.changed(change, &item.display_path, details);
 }
 
 /// What comes of a file that a person keeps: it counts as new.

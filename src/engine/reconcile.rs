@@ -13,7 +13,7 @@ use crate::engine::stable_read::Unread;
 use crate::engine::survey::Survey;
 use crate::error::Result;
 use crate::index::{Base, BaseFile, Remote};
-use crate::report::printable;
+use crate::report::{Trouble, printable};
 
 /// Looks at one item and does what is to be done; `how` says where a file's bytes come from.
 pub(crate) fn visit<'a>(
@@ -246,6 +246,7 @@ fn tell_not_downloadable(cx: &Context<'_>, walk: Walk, item: &Item) -> Result<()
     match (walk, item.local) {
         (Walk::All, Local::File(_) | Local::Folder { .. }) => cx.env.report.problem(
             &item.display_path,
+            Trouble::Link,
             "Dropbox has a web document or a link of this name, which cannot be downloaded; \
              both are left alone: rename one",
         ),
@@ -311,9 +312,14 @@ fn tell_unread(cx: &mut Context<'_>, item: &Item, unread: &Unread) {
         }
         Unread::KeepsChanging => report.problem(
             &item.display_path,
+            Trouble::Changing,
             "the file changes all the time; it is tried again in the next run",
         ),
-        Unread::Failed(error) => report.problem(&item.display_path, &error.to_string()),
+        Unread::Failed(error) => report.problem(
+            &item.display_path,
+            Trouble::of_disk(error),
+            &error.to_string(),
+        ),
     }
 }
 
@@ -378,6 +384,7 @@ fn report_note<'a>(
             cx.note_under_way(Direction::Down, &item);
             cx.env.report.problem(
                 &item.display_path,
+                Trouble::FileMeetsFolder,
                 "a file on one side and a folder on the other; both are left alone: rename one",
             );
         }
@@ -436,7 +443,7 @@ fn adopt<'a>(
     };
     cx.note_done(&item.row.key);
     let folder_rights = cx.folder_rights_of(&item);
-    let mut row = item.row;
+    let (mut row, path) = (item.row, item.display_path);
     let was_in_step = row.base_file().is_some();
     row.folder_rights = folder_rights;
     row.settle(base, &item.name);
@@ -446,7 +453,7 @@ fn adopt<'a>(
         base.reappeared = true;
         cx.has_arrivals = true;
     }
-    actions.adopt(cx, walk, row)
+    actions.adopt(cx, walk, &path, row)
 }
 
 /// A file that was in step, and has no base any more when the others are counted.

@@ -9,6 +9,7 @@ use crate::dropbox::wire::ApiError;
 use crate::engine::item::{Item, Local};
 use crate::error::Result;
 use crate::index::{Index, PassTables, Reason, Refusal};
+use crate::report::Trouble;
 
 /// After this time Dropbox is asked again whatever it refused, in seconds.
 const AGAIN_AFTER_S: i64 = 24 * 3600;
@@ -258,6 +259,21 @@ pub fn reason_of(error: &ApiError) -> Reason {
         Reason::NotAllowed
     } else {
         Reason::Failed
+    }
+}
+
+/// The kind of trouble that a refusal is.
+pub fn trouble_of(error: &ApiError) -> Trouble {
+    let is_of_name = ["malformed_path", "disallowed_name"];
+    match reason_of(error) {
+        Reason::NoRoom => Trouble::NoRoom,
+        _ if error.is_about_a_path() || is_of_name.iter().any(|tag| error.has(tag)) => {
+            Trouble::Name
+        }
+        Reason::NotAllowed => Trouble::NoPermission,
+        _ if error.has("not_found") => Trouble::MissingThere,
+        _ if error.has("conflict") => Trouble::Clash,
+        _ => Trouble::Server,
     }
 }
 

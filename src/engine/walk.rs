@@ -38,7 +38,7 @@ use crate::engine::survey::Survey;
 use crate::error::{Result, state_error};
 use crate::index::{Base, HeldBy, Remote, Row, RowSummary};
 use crate::io::stat::Kind;
-use crate::report::printable;
+use crate::report::{Trouble, printable};
 
 /// Walks the whole tree.
 ///
@@ -333,11 +333,7 @@ fn walk_key<'a>(
         note_hidden(cx, actions, &item.row)?;
     }
     tell_special(cx, &item, found)?;
-    if let (Err(error), Local::File(_) | Local::Folder { .. }) = (item.path(), item.local) {
-        cx.note_incomplete_view();
-        cx.note_blocked(&item);
-        let report = cx.env.report;
-        report.problem(&item.display_path, &format!("{error}: it is left alone"));
+    if is_left_for_its_name(cx, &item) {
         return Ok(());
     }
     if has_lost_mount(cx, &item.row, &item.local)? {
@@ -356,6 +352,19 @@ fn walk_key<'a>(
     }
     queue_children(&item, dirs)?;
     visit(cx, actions, Walk::All, item, How::Fetch)
+}
+
+/// Whether nothing can be done about what is here, because its path is too long.
+fn is_left_for_its_name(cx: &mut Context<'_>, item: &Item) -> bool {
+    let (Err(error), Local::File(_) | Local::Folder { .. }) = (item.path(), item.local) else {
+        return false;
+    };
+    cx.note_incomplete_view();
+    cx.note_blocked(item);
+    let text = format!("{error}: it is left alone");
+    let report = cx.env.report;
+    report.problem(&item.display_path, Trouble::Name, &text);
+    true
 }
 
 /// What is at and below a row could not be looked at: that matters if it was in step.
@@ -400,7 +409,11 @@ fn tell_unclear(
             let report = cx.env.report;
             match error.kind() {
                 io::ErrorKind::NotFound => report.deferred(display_path, "it was just removed"),
-                _ => report.problem(display_path, &format!("cannot look at it: {error}")),
+                _ => report.problem(
+                    display_path,
+                    Trouble::of_disk(error),
+                    &format!("cannot look at it: {error}"),
+                ),
             }
         }
     }
@@ -454,7 +467,11 @@ fn is_left_out<'a>(cx: &mut Context<'a>, actions: &mut dyn Actions<'a>, item: &I
     };
     cx.note_blocked(item);
     let report = cx.env.report;
-    report.problem(&item.display_path, &format!("{why}: rename or exclude it"));
+    report.problem(
+        &item.display_path,
+        Trouble::Name,
+        &format!("{why}: rename or exclude it"),
+    );
     true
 }
 
@@ -464,6 +481,7 @@ fn tell_clash(cx: &Context<'_>, dir: &RelPath, found: &[LocalEntry]) {
         let other = printable(others.first().map_or("", |e| e.name.as_str()));
         cx.env.report.problem(
             &spelling(dir, &entry.name),
+            Trouble::Clash,
             &format!("Dropbox would take it for the same name as {other}: rename one of them"),
         );
     }

@@ -30,6 +30,7 @@ mod errors;
 mod exchange;
 mod flat;
 mod impostor;
+mod json;
 mod kills;
 mod modes;
 mod mounts;

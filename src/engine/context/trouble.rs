@@ -5,6 +5,7 @@ use crate::dropbox::api::Api;
 use crate::engine::item::Item;
 use crate::error::{Error, Result};
 use crate::index::Reason;
+use crate::report::Trouble;
 
 /// Paths in a row for which Dropbox may have a server error before the step of the pass ends.
 const SERVER_ERRORS_MAX: u32 = 10;
@@ -31,7 +32,9 @@ impl<'a> Context<'a> {
         let is_known = self.remembered.has_failed(self.env.index, &item.row.key);
         self.upload_left = true;
         self.server_errors += 1;
-        self.env.report.problem(&item.display_path, text);
+        self.env
+            .report
+            .problem(&item.display_path, Trouble::Server, text);
         self.remember(item, Reason::Failed, text);
         if !is_known && !api.is_reachable() {
             return Err(Error::TryLater(text.to_owned()));
@@ -54,7 +57,7 @@ impl<'a> Context<'a> {
         let report = self.env.report;
         let index = self.env.index;
         if let Some(text) = self.remembered.keep(index, &item.row.key) {
-            report.problem(&item.display_path, &text);
+            report.problem(&item.display_path, Trouble::Server, &text);
         } else {
             let why = "Dropbox could not answer for many others in a row";
             report.deferred(&item.display_path, why);
@@ -79,7 +82,9 @@ impl<'a> Context<'a> {
         let again = before.is_some_and(|known| known.reason == Reason::Deferred);
         if again {
             let text = format!("not done in two runs in a row: {cause}");
-            self.env.report.problem(&item.display_path, &text);
+            self.env
+                .report
+                .problem(&item.display_path, Trouble::Changing, &text);
         } else {
             self.env.report.deferred(&item.display_path, why);
         }
@@ -98,7 +103,9 @@ impl<'a> Context<'a> {
         if known.reason != Reason::NotAllowed || !is_early {
             return false;
         }
-        self.env.report.problem(&item.display_path, &known.text);
+        self.env
+            .report
+            .problem(&item.display_path, Trouble::NoPermission, &known.text);
         self.remembered.keep(index, &item.row.key);
         self.bound_remembered();
         true

@@ -10,11 +10,11 @@ use crate::core::remote::RemotePath;
 use crate::dropbox::retry::{CallError, LAG_TIME};
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item};
-use crate::engine::remembered::reason_of;
+use crate::engine::remembered::{reason_of, trouble_of};
 use crate::engine::revisit::Revisit;
 use crate::error::Result;
 use crate::index::Base;
-use crate::report::Change;
+use crate::report::{Change, Trouble};
 
 /// What became of a folder that was to go from Dropbox.
 #[derive(Clone, Copy)]
@@ -171,7 +171,9 @@ impl<'a> Deletes<'a> {
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not deleted in Dropbox: {}", error.text());
-                cx.env.report.problem(&item.display_path, &text);
+                cx.env
+                    .report
+                    .problem(&item.display_path, trouble_of(&error), &text);
                 cx.remember(&item, reason_of(&error), &text);
                 Ok(())
             }
@@ -259,5 +261,7 @@ fn folder_stays(cx: &Context<'_>, display_path: &str, error: &std::io::Error) {
         }
         _ => format!("folder not deleted: {error}"),
     };
-    cx.env.report.problem(display_path, &text);
+    cx.env
+        .report
+        .problem(display_path, Trouble::of_disk(error), &text);
 }

@@ -10,6 +10,7 @@ use crate::engine::local_dir::{LocalDir, LocalEntry, find_local_dir, one_of, tha
 use crate::error::Result;
 use crate::io::listing::Listing;
 use crate::io::stat::Kind;
+use crate::report::Trouble;
 
 /// What a fresh look at a path finds.
 pub(super) enum Here {
@@ -31,6 +32,7 @@ impl Here {
             Here::Unknown(why) => {
                 report.problem(
                     &item.display_path,
+                    Trouble::Unreadable,
                     &format!("not deleted in Dropbox: {why}"),
                 );
             }

@@ -10,7 +10,7 @@ use crate::engine::item::{Delete, Item, Local};
 use crate::engine::survey::{Survey, Unseen};
 use crate::error::{Error, Result};
 use crate::index::{Base, Meta, Question, approval_id, note_answer};
-use crate::report::HELD_SAID;
+use crate::report::{HELD_SAID, Halt};
 
 /// Collects a delete. What takes the name afterwards comes in a second round, which deletes
 /// nothing.
@@ -143,6 +143,15 @@ pub(crate) fn frees_a_name(direction: Direction, item: &Item) -> bool {
     }
 }
 
+/// What a person is asked about the deletes of a direction.
+pub(crate) struct HaltedSide {
+    /// With the two answers.
+    text: String,
+    id: String,
+    /// Files that were in step.
+    of: u64,
+}
+
 /// What becomes of the deletes of a pass.
 pub(crate) struct Ruled {
     up: Ruling,
@@ -191,7 +200,7 @@ pub(crate) enum Ruling {
     /// A person keeps what they are about.
     Keep,
     /// A person must decide.
-    Halt(String),
+    Halt(HaltedSide),
 }
 
 /// What becomes of the deletes that were counted. One direction that halts holds the other one up
@@ -231,9 +240,9 @@ pub(crate) fn guard<'a>(
     )?;
     let mut texts = Vec::new();
     for (direction, ruling) in [(Direction::Up, &up), (Direction::Down, &down)] {
-        if let Ruling::Halt(text) = ruling {
+        if let Ruling::Halt(halted) = ruling {
             cx.halt(direction);
-            texts.push(text.as_str());
+            texts.push(halted.text.as_str());
         }
     }
     let halt = (!texts.is_empty()).then(|| Error::Halt(texts.join("\n")));
@@ -257,25 +266,44 @@ fn tell_halted<'a>(
     ruled: &Ruled,
 ) -> Result<()> {
     let report = cx.env.report;
-    if report.wants_all_held() {
-        return collected.each_marked(cx, &counted.marks, &is_due, &mut |_, batch| {
+    let wants_all = report.wants_all_held();
+    if wants_all {
+        collected.each_marked(cx, &counted.marks, &is_due, &mut |_, batch| {
             for delete in &batch {
                 if let Ruling::Halt(_) = ruled.of(delete) {
-                    report.held(place_of(delete.direction), &delete.item.display_path);
+                    let direction = delete.direction;
+                    let path = &delete.item.display_path;
+                    report.held(direction.word(), place_of(direction), path);
                 }
             }
             Ok(())
-        });
+        })?;
     }
     for (direction, side, ruling) in [
         (Direction::Up, &counted.up, &ruled.up),
         (Direction::Down, &counted.down, &ruled.down),
     ] {
-        if let Ruling::Halt(_) = ruling {
-            let place = place_of(direction);
-            side.first.iter().for_each(|path| report.held(place, path));
+        let Ruling::Halt(halted) = ruling else {
+            continue;
+        };
+        if !wants_all {
+            let (word, place) = (direction.word(), place_of(direction));
+            let first = side.first.iter();
+            first.for_each(|path| report.held(word, place, path));
             report.held_more(side.count - side.first.len() as u64);
         }
+        report.halted(&Halt {
+            direction: direction.word(),
+            count: side.count,
+            of: halted.of,
+            approve_id: &halted.id,
+            text: &halted
+                .text
+                .lines()
+                .map(str::trim)
+                .collect::<Vec<_>>()
+                .join(" "),
+        });
     }
     Ok(())
 }
@@ -319,7 +347,11 @@ fn rule(
         return Ok(ruling);
     }
     hold(cx, unseen, direction)?;
-    Ok(Ruling::Halt(halt_text(cx, direction, &objection, &id)))
+    Ok(Ruling::Halt(HaltedSide {
+        text: halt_text(cx, direction, &objection, &id),
+        id,
+        of: tally.base_files + tally.arrived.base,
+    }))
 }
 
 /// What a person is asked, with the two answers.

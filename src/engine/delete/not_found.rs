@@ -8,6 +8,7 @@ use crate::dropbox::retry::{CallError, LAG_TIME};
 use crate::dropbox::wire::Metadata;
 use crate::engine::context::Context;
 use crate::engine::item::Item;
+use crate::engine::remembered::trouble_of;
 use crate::error::Result;
 use crate::index::Base;
 
@@ -66,7 +67,9 @@ impl<'a> Deletes<'a> {
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("not deleted in Dropbox: {}", error.text());
-                cx.env.report.problem(&item.display_path, &text);
+                cx.env
+                    .report
+                    .problem(&item.display_path, trouble_of(&error), &text);
                 return Ok(None);
             }
             Err(error) => return Err(error.into_error("look for what is to be deleted")),

@@ -117,9 +117,8 @@ impl<'a> Downloads<'a> {
 
 /// Says that a local version was kept as a conflict copy.
 pub(crate) fn report_conflict(cx: &Context<'_>, item: &Item, more: &str) {
-    cx.env
-        .report
-        .changed(Change::Conflict, &item.display_path, more);
+    let path = &item.display_path;
+    cx.env.report.changed(Change::Conflict, path, more);
 }
 
 fn both_taken() -> io::Error {

@@ -11,7 +11,7 @@ use crate::engine::item::{Item, Local, Observed};
 use crate::error::Result;
 use crate::index::{Base, Row};
 use crate::io::stat::{FolderRights, Kind, Rights};
-use crate::report::Change;
+use crate::report::{Change, Trouble};
 
 impl<'a> Downloads<'a> {
     /// Keeps the local file as a conflict copy and makes the folder Dropbox has in its place.
@@ -49,9 +49,11 @@ impl<'a> Downloads<'a> {
                 Ok(())
             }
             Err(error) => {
-                cx.env
-                    .report
-                    .problem(&item.display_path, &error.to_string());
+                cx.env.report.problem(
+                    &item.display_path,
+                    Trouble::of_disk(&error),
+                    &error.to_string(),
+                );
                 Ok(())
             }
         }

@@ -8,6 +8,7 @@ use crate::engine::context::Context;
 use crate::engine::item::Item;
 use crate::error::Result;
 use crate::io::stat::{AccessList, FileAccess, FolderRights, Kind, Rights};
+use crate::report::Trouble;
 
 /// Folders that keep some out, as they were known.
 #[derive(Default)]
@@ -115,7 +116,7 @@ impl PrivateFolders {
                  chmod {:o}",
                 known.mode & 0o777,
             );
-            cx.env.report.problem(&dir.slashed(), &text);
+            cx.env.report.problem(&dir.slashed(), Trouble::Other, &text);
         }
         match opened.is_empty() {
             true => Ok(access),

@@ -19,7 +19,7 @@ use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::Base;
 use crate::io::systemd::read_only_advice;
-use crate::report::{Change, in_brackets};
+use crate::report::{Change, Details, Trouble, in_brackets};
 
 /// Files that share one sync of the medium.
 const BATCH_FILES: usize = 64;
@@ -89,7 +89,7 @@ impl<'a> Downloads<'a> {
         cx.check_device(&staged.item.dir, staged.item.device)?;
         if let Some(base) = self.base_if_equal(cx, &staged, &target) {
             self.discard(&staged.temp);
-            cx.env.report.adopted();
+            cx.env.report.adopted(&staged.item.display_path);
             cx.note_done(&staged.item.row.key);
             self.publish_queue.renamed.push((staged.item, base));
             return Ok(());
@@ -108,9 +108,13 @@ impl<'a> Downloads<'a> {
                 let stamp = file.status()?.stamp;
                 let now_ns = cx.env.host.now_ns();
                 cx.file_clock.note_written(item.device, &stamp, now_ns);
-                let size = in_brackets(stamp.size);
+                let details = Details {
+                    size: Some(stamp.size),
+                    more: &in_brackets(stamp.size),
+                    ..Details::default()
+                };
                 let report = cx.env.report;
-                report.changed(Change::Download, &item.display_path, &size);
+                report.changed(Change::Download, &item.display_path, details);
                 cx.note_done(&item.row.key);
                 cx.note_arrival(Direction::Down, hash);
                 let mut base = cx.file_base(&item, rev, hash, stamp, cx.env.host.now_ns());
@@ -269,7 +273,13 @@ fn wait_for_clock(cx: &Context<'_>, renamed: &[(Item, Base)]) -> Result<()> {
 pub(crate) fn local_path(cx: &Context<'_>, item: &Item) -> Option<RelPath> {
     let report = cx.env.report;
     item.path()
-        .map_err(|e| report.problem(&item.display_path, &format!("{e}: it stays in Dropbox")))
+        .map_err(|e| {
+            report.problem(
+                &item.display_path,
+                Trouble::Name,
+                &format!("{e}: it stays in Dropbox"),
+            );
+        })
         .ok()
 }
 
@@ -281,5 +291,7 @@ pub(super) fn not_stored(cx: &mut Context<'_>, display_path: &str, error: &io::E
     }
     let advice = read_only_advice(error);
     let text = format!("not downloaded: {error}{advice}");
-    cx.env.report.problem(display_path, &text);
+    cx.env
+        .report
+        .problem(display_path, Trouble::of_disk(error), &text);
 }

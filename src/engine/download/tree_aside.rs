@@ -14,7 +14,7 @@ use crate::engine::item::{Item, Local, spelling};
 use crate::error::Result;
 use crate::index::{Base, Row, Trees};
 use crate::io::stat::{Kind, Status};
-use crate::report::printable;
+use crate::report::{Trouble, printable};
 
 impl<'a> Downloads<'a> {
     /// Whether a folder can make way for the file that Dropbox has. Deletes come first, which may
@@ -76,7 +76,9 @@ pub(crate) fn may_set_tree_aside(cx: &Context<'_>, item: &Item) -> bool {
         Ok(Some(why)) => said_of_unmanaged(&why),
         Err(error) => format!("Dropbox has a file of this name, and a folder is here: {error}"),
     };
-    cx.env.report.problem(&item.display_path, &text);
+    cx.env
+        .report
+        .problem(&item.display_path, Trouble::FileMeetsFolder, &text);
     false
 }
 

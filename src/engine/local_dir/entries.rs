@@ -11,7 +11,7 @@ use crate::engine::local_dir::state_files::{is_state_file, state_files};
 use crate::index::{Base, HeldBy, Row};
 use crate::io::listing::{DirHandle, Listing, Names};
 use crate::io::stat::{Kind, Status};
-use crate::report::printable;
+use crate::report::{Trouble, printable};
 
 /// What ext filesystems keep for repairs, in their topmost directory, which has this inode number.
 const LOST_AND_FOUND: (&str, u64) = ("lost+found", 2);
@@ -78,6 +78,11 @@ impl LocalEntries<'_> {
     }
 }
 
+fn tell_unread(cx: &Context<'_>, path: &RelPath, error: &io::Error) {
+    let (trouble, text) = (Trouble::of_disk(error), error.to_string());
+    cx.env.report.problem(&path.slashed(), trouble, &text);
+}
+
 /// The entries of a directory, sorted by key; nothing if it cannot be read.
 pub(crate) fn entries<'a>(
     cx: &mut Context<'a>,
@@ -96,7 +101,7 @@ pub(crate) fn entries<'a>(
                 io::ErrorKind::NotFound => {
                     report.deferred(&path.slashed(), "it was just removed");
                 }
-                _ => report.problem(&path.slashed(), &error.to_string()),
+                _ => tell_unread(cx, path, &error),
             }
             return None;
         }
@@ -113,7 +118,7 @@ pub(crate) fn entries<'a>(
             continue;
         }
         let text = "the name is not UTF-8, Dropbox cannot hold it: rename it";
-        cx.env.report.problem(&shown, text);
+        cx.env.report.problem(&shown, Trouble::NotUtf8, text);
         match &odd.status {
             Some(status) if status.kind == Kind::File => {
                 let key = Key {

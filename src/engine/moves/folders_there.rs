@@ -22,7 +22,7 @@ use crate::engine::survey::Survey;
 use crate::engine::upload::Uploads;
 use crate::error::Result;
 use crate::index::{Base, BaseFile, Meta, Remote, RemoteFile, RenamedFolder, Row, Trees};
-use crate::report::{Change, printable};
+use crate::report::{Change, Trouble, printable};
 
 /// Most files and folders that one call moves, those included that it names (`files.stone`,
 /// `too_many_files`).
@@ -269,7 +269,7 @@ impl<'a> Mover<'_, 'a> {
         let stored = path_lower.as_deref();
         if stored.is_some_and(|stored| !cx.env.remote_root.is_stored_as(&mut top, stored)) {
             let why = "Dropbox has it under another name than was asked for";
-            cx.env.report.problem(&one.display_path, why);
+            cx.env.report.problem(&one.display_path, Trouble::Name, why);
             return Ok(());
         }
         let (mut files, survey) = (0, &mut *self.survey);

@@ -15,7 +15,7 @@ use crate::engine::under_way::FileUnderWay;
 use crate::error::Result;
 use crate::index::{Arriving, BaseFile, HeldState};
 use crate::io::stat::Kind;
-use crate::report::printable;
+use crate::report::{Trouble, printable};
 
 /// LIMIT: deletes that wait for each other are found among so many.
 const LOOKED_AT_MAX: usize = 1000;
@@ -258,5 +258,7 @@ fn tell(cx: &Context<'_>, delete: &Delete, other: &Other) {
             printable(place)
         ),
     };
-    cx.env.report.problem(&delete.item.display_path, &text);
+    cx.env
+        .report
+        .problem(&delete.item.display_path, Trouble::MissingThere, &text);
 }

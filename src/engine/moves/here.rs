@@ -14,8 +14,7 @@ use crate::engine::item::Item;
 use crate::error::Result;
 use crate::index::{Base, RemoteFile};
 use crate::io::stat::Stamp;
-use crate::report::printable;
-use crate::report::{Change, in_brackets};
+use crate::report::{Change, Details, in_brackets, printable};
 
 impl<'a> Renames<'a> {
     /// Gives the local file of the same content its new name; says whether there was one.
@@ -79,7 +78,13 @@ impl<'a> Renames<'a> {
         };
         let more = format!("{}, from {}", in_brackets(now.size), old.display_path);
         let report = cx.env.report;
-        report.changed(Change::MoveLocal, &item.display_path, &more);
+        let details = Details {
+            size: Some(now.size),
+            from: Some(&old.display_path),
+            more: &more,
+            ..Details::default()
+        };
+        report.changed(Change::MoveLocal, &item.display_path, details);
         let read_at_ns = cx.env.host.now_ns();
         let mut base = cx.file_base(item, remote.rev.clone(), hash, now, read_at_ns);
         // It is the same file, and counts as it did under its old name.

@@ -19,8 +19,7 @@ use crate::engine::upload::sent::Sent;
 use crate::engine::upload::settled::stored_row;
 use crate::error::Result;
 use crate::index::{Base, Remote, RemoteFile};
-use crate::report::printable;
-use crate::report::{Change, in_brackets};
+use crate::report::{Change, Details, in_brackets, printable};
 
 /// Renames that are looked for and asked for together: each is two names, and two items.
 const RENAMED_AT_ONCE: usize = 200;
@@ -258,7 +257,13 @@ fn moved<'a>(
     };
     let more = format!("{}, from {}", in_brackets(stamp.size), old.display_path);
     let report = cx.env.report;
-    report.changed(Change::MoveRemote, &item.display_path, &more);
+    let details = Details {
+        size: Some(stamp.size),
+        from: Some(&old.display_path),
+        more: &more,
+        ..Details::default()
+    };
+    report.changed(Change::MoveRemote, &item.display_path, details);
     uploads.note_folders_above(cx, &row.key, &item.display_path)?;
     let edit = metadata.hash().filter(|seen| *seen != hash);
     let rev = metadata.rev;

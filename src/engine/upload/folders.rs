@@ -10,7 +10,7 @@ use crate::dropbox::retry::CallError;
 use crate::engine::batches::{Batches, Next};
 use crate::engine::context::Context;
 use crate::engine::item::Item;
-use crate::engine::remembered::reason_of;
+use crate::engine::remembered::{reason_of, trouble_of};
 use crate::error::Result;
 use crate::index::{Base, Remote, Row};
 use crate::report::Change;
@@ -170,7 +170,9 @@ impl<'a> Uploads<'a> {
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("folder not made in Dropbox: {}", error.text());
-                cx.env.report.problem(&item.display_path, &text);
+                cx.env
+                    .report
+                    .problem(&item.display_path, trouble_of(&error), &text);
                 cx.remember(item, reason_of(&error), &text);
                 return Ok(false);
             }

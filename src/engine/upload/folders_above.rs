@@ -7,6 +7,7 @@ use crate::core::path::{Key, split};
 use crate::engine::context::Context;
 use crate::engine::item::Item;
 use crate::error::Result;
+use crate::report::Trouble;
 
 /// Folders kept in mind; of others the index is asked again.
 const NOTED_MAX: usize = 4000;
@@ -82,5 +83,7 @@ pub(crate) fn blocked_by<'i>(cx: &Context<'_>, item: &'i Item) -> Result<Option<
 pub(crate) fn tell_blocked_by(cx: &Context<'_>, folder: &str) {
     let text = "Dropbox has a file of this name, here is a folder: what is in it does not go up; \
                 rename one";
-    cx.env.report.problem(folder, text);
+    cx.env
+        .report
+        .problem(folder, Trouble::FileMeetsFolder, text);
 }

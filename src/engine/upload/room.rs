@@ -3,7 +3,7 @@
 use super::queue::{PendingUpload, chunk_bytes};
 use super::uploads::Uploads;
 use crate::engine::context::{Context, Offer};
-use crate::report::size_text;
+use crate::report::{Trouble, size_text};
 
 impl<'a> Uploads<'a> {
     /// Whether Dropbox has no room for a file: it had none for one no larger, in this pass or for
@@ -32,7 +32,11 @@ impl<'a> Uploads<'a> {
             _ => "the Dropbox is full".to_owned(),
         };
         let report = cx.env.report;
-        report.problem(&file.item.display_path, &format!("not uploaded: {text}"));
+        report.problem(
+            &file.item.display_path,
+            Trouble::NoRoom,
+            &format!("not uploaded: {text}"),
+        );
         cx.remembered.keep(cx.env.index, &file.item.row.key);
         cx.room.full.get_or_insert((size, text));
         true

@@ -11,14 +11,19 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{FileMetadata, Metadata};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local, Observed};
-use crate::engine::remembered::reason_of;
+use crate::engine::remembered::{reason_of, trouble_of};
 use crate::engine::remote_root::Location;
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::index::{DirPath, Reason, Row};
-use crate::report::printable;
-use crate::report::{Change, in_brackets};
+use crate::report::{Change, Details, Trouble, in_brackets, printable};
 use crate::timestamp::is_sendable;
+
+/// A file that did not go up, and may in the next pass.
+fn tell_left(cx: &mut Context<'_>, item: &Item, trouble: Trouble, text: &str) {
+    cx.upload_left = true;
+    cx.env.report.problem(&item.display_path, trouble, text);
+}
 
 impl<'a> Uploads<'a> {
     /// A file has arrived: it is settled.
@@ -38,9 +43,14 @@ impl<'a> Uploads<'a> {
         let Some(mut row) = stored_row(cx, &item, &sent.metadata) else {
             return Ok(());
         };
+        let details = Details {
+            size: Some(sent.stamp.size),
+            more,
+            ..Details::default()
+        };
         cx.env
             .report
-            .changed(Change::Upload, &item.display_path, more);
+            .changed(Change::Upload, &item.display_path, details);
         cx.note_done(&row.key);
         if !is_sendable(sent.stamp.mtime_ns) {
             let text = "it was last modified before 1970 or after 2099";
@@ -80,7 +90,11 @@ impl<'a> Uploads<'a> {
             UploadError::Call(CallError::Refused(error)) if error.has("insufficient_space") => {
                 cx.upload_left = true;
                 let text = format!("the Dropbox is full ({})", error.text());
-                report.problem(display_path, &format!("not uploaded: {text}"));
+                report.problem(
+                    display_path,
+                    Trouble::NoRoom,
+                    &format!("not uploaded: {text}"),
+                );
                 cx.remember(&item, Reason::NoRoom, &text);
                 cx.room.full = Some((observed.stamp.size, text));
             }
@@ -91,38 +105,37 @@ impl<'a> Uploads<'a> {
                 // What has its name may be gone by the second round of this pass.
                 cx.needs_second_round = true;
                 if cx.is_last_chance(Direction::Up) {
-                    report.problem(display_path, &format!("not uploaded: {}", error.text()));
+                    report.problem(
+                        display_path,
+                        Trouble::FileMeetsFolder,
+                        &format!("not uploaded: {}", error.text()),
+                    );
                 }
             }
             UploadError::Call(CallError::Refused(error)) | UploadError::OldSession(error) => {
                 let text = format!("not uploaded: {}", error.text());
-                report.problem(display_path, &text);
+                report.problem(display_path, trouble_of(&error), &text);
                 cx.remember(&item, reason_of(&error), &text);
             }
+            UploadError::Call(CallError::Local(error)) | UploadError::Disk(error)
+                if error.kind() == io::ErrorKind::NotFound =>
+            {
+                let why = "it was removed meanwhile";
+                cx.defer(&item, why, "it is listed here, but cannot be opened");
+            }
             UploadError::Call(CallError::Local(error)) | UploadError::Disk(error) => {
-                if error.kind() == io::ErrorKind::NotFound {
-                    let why = "it was removed meanwhile";
-                    cx.defer(&item, why, "it is listed here, but cannot be opened");
-                } else {
-                    cx.upload_left = true;
-                    report.problem(display_path, &format!("not uploaded: {error}"));
-                }
+                let text = format!("not uploaded: {error}");
+                tell_left(cx, &item, Trouble::of_disk(&error), &text);
             }
             UploadError::KeepsChanging => {
-                cx.upload_left = true;
-                report.problem(
-                    display_path,
-                    "not uploaded: the file changes all the time; it is tried again in the next \
-                     run",
-                );
+                let text = "not uploaded: the file changes all the time; it is tried again in the \
+                            next run";
+                tell_left(cx, &item, Trouble::Changing, text);
             }
             UploadError::Damaged(_) => {
-                cx.upload_left = true;
-                report.problem(
-                    display_path,
-                    "Dropbox received other bytes than were sent, three times; it is tried again \
-                     in the next run",
-                );
+                let text = "Dropbox received other bytes than were sent, three times; it is tried \
+                            again in the next run";
+                tell_left(cx, &item, Trouble::Server, text);
             }
         }
         Ok(())
@@ -162,7 +175,9 @@ impl<'a> Uploads<'a> {
             }
             Err(CallError::Refused(error)) => {
                 let text = format!("not uploaded: {cause}; {}", error.text());
-                cx.env.report.problem(&item.display_path, &text);
+                cx.env
+                    .report
+                    .problem(&item.display_path, trouble_of(&error), &text);
                 return Ok(());
             }
             found => found.map_err(|error| error.into_error("look at a file"))?,
@@ -183,7 +198,9 @@ impl<'a> Uploads<'a> {
                  that it is not taken for the same: rename or exclude one of them",
                 printable(&file.name)
             );
-            cx.env.report.problem(&item.display_path, &text);
+            cx.env
+                .report
+                .problem(&item.display_path, Trouble::Clash, &text);
             return Ok(());
         }
         if let (Some(Metadata::File(metadata)), Some((hash, stamp))) = (found, ours)
@@ -215,7 +232,9 @@ pub(crate) fn stored_row(cx: &Context<'_>, item: &Item, metadata: &FileMetadata)
         && !cx.env.remote_root.is_stored_as(&mut row, lower)
     {
         let text = format!("Dropbox stored it under another name ({lower}): rename it");
-        cx.env.report.problem(&item.display_path, &text);
+        cx.env
+            .report
+            .problem(&item.display_path, Trouble::Name, &text);
         return None;
     }
     row.display_name.clone_from(&metadata.name);

@@ -7,6 +7,7 @@ use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::error::Result;
 use crate::index::{Question, approval_id, is_unkept};
+use crate::report::Trouble;
 
 /// Hands all of them to `upload` if a person approved exactly these; else each is told as a
 /// problem.
@@ -50,7 +51,9 @@ pub(crate) fn decide<'a>(
     );
     undecided.each(cx, &mut |cx, (item, _)| {
         if item.row.remote_file().is_some() {
-            cx.env.report.problem(&item.display_path, &text);
+            cx.env
+                .report
+                .problem(&item.display_path, Trouble::Undecided, &text);
         }
         Ok(())
     })

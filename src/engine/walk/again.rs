@@ -92,7 +92,13 @@ impl<'a> Actions<'a> for Seeker<'_, 'a> {
     }
 
     /// A new folder that was made in Dropbox by what was sent into it.
-    fn adopt(&mut self, cx: &mut Context<'a>, _walk: Walk, row: Row) -> Result<()> {
+    fn adopt(
+        &mut self,
+        cx: &mut Context<'a>,
+        _walk: Walk,
+        _path: &DisplayPath,
+        row: Row,
+    ) -> Result<()> {
         match self.sought {
             Sought::NewFolders(_) if row.base == Base::Folder => cx.settle(row),
             _ => Ok(()),

@@ -7,7 +7,7 @@ use crate::engine::item::{Item, Local};
 use crate::engine::local_dir::{item_at, open_dir};
 use crate::error::Result;
 use crate::index::{Base, HeldBy, Question, Row, Trees, approval_id, mounts};
-use crate::report::printable;
+use crate::report::{Trouble, printable};
 
 /// A folder that was a mount point and now lies on its parent's device. One that does not travel
 /// itself matters by the files in it that do.
@@ -35,7 +35,9 @@ pub(super) fn tell_lost_mount(cx: &mut Context<'_>, item: &Item) -> Result<()> {
          remove the folder if it is meant to be empty, or go on with what is in it now, which \
          deletes nothing, by: {command}"
     );
-    cx.env.report.problem(&item.display_path, &text);
+    cx.env
+        .report
+        .problem(&item.display_path, Trouble::MissingThere, &text);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::engine::local_dir::LocalEntry;
 use crate::error::Result;
 use crate::index::{Base, HeldBy, Row};
 use crate::io::stat::Kind;
+use crate::report::Trouble;
 
 /// Says what such a thing keeps from travelling, if anything.
 ///
@@ -37,7 +38,7 @@ pub(super) fn tell_special(cx: &mut Context<'_>, item: &Item, found: &[LocalEntr
             "here is {what}, where {was} was in step: it is not backed up any more, and nothing \
              is deleted in Dropbox; put it back in its place, or exclude it"
         );
-        report.problem(display_path, &text);
+        report.problem(display_path, Trouble::Link, &text);
         return Ok(());
     }
     let comes = match row.remote_side() {
@@ -50,7 +51,7 @@ pub(super) fn tell_special(cx: &mut Context<'_>, item: &Item, found: &[LocalEntr
             "Dropbox has {comes} of this name, here is {what}; both are left alone: rename one, \
              or exclude it"
         );
-        report.problem(display_path, &text);
+        report.problem(display_path, Trouble::Link, &text);
     }
     Ok(())
 }
