@@ -26,6 +26,8 @@ fn files() -> usize {
 struct Course {
     gateway: Gateway,
     peaks: Vec<(&'static str, u64)>,
+    /// Requests of the last pass.
+    requests: usize,
 }
 
 impl Course {
@@ -43,9 +45,10 @@ impl Course {
         let said = std::fs::read_to_string(said).unwrap();
         assert_eq!(status.code(), Some(code), "{what}: {said}");
         assert!(peak_kib > 0, "nothing was measured");
+        self.requests = self.gateway.dropbox.requests().len();
         println!(
             "{what}: {peak_kib} KiB, {} requests, {:.1} s",
-            self.gateway.dropbox.requests().len(),
+            self.requests,
             began.elapsed().as_secs_f64()
         );
         self.gateway.dropbox.clear_requests();
@@ -82,16 +85,23 @@ fn course(files: usize) -> Vec<(&'static str, u64)> {
     let mut course = Course {
         gateway,
         peaks: Vec::new(),
+        requests: 0,
     };
+    // Files, and a folder for each hundred of them.
+    let entries = files + files / 100 + 1;
+    let pages = entries / 2000 + 2;
     course.pass("plan to upload", &["sync", "--dry-run"], 0);
     course.pass("upload", &["sync"], 0);
     course.pass("idle", &["sync"], 0);
     course.gateway.rename("all", "moved");
     course.pass("plan to move", &["sync", "--dry-run"], 0);
     course.pass("moved here", &["sync"], 0);
+    let most = 8 + entries / 10_000 + pages;
+    assert!(course.requests <= most, "{} of {most}", course.requests);
     course.pass("idle after that", &["sync"], 0);
     course.gateway.dropbox.rename("/moved", "/back");
     course.pass("moved there", &["sync"], 0);
+    assert!(course.requests <= pages, "{} of {pages}", course.requests);
     course.pass("idle again", &["sync"], 0);
     for number in 0..files {
         course.gateway.remove(&path("back", number));

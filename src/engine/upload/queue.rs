@@ -17,9 +17,9 @@ const STEP_FILES: usize = 100;
 /// Fewest bytes of a step, however little may go up in a second.
 const STEP_BYTES_LEAST: u64 = 64 << 10;
 
-/// Files of one batch: Dropbox takes a thousand, but each costs memory until it is settled, and
+/// Files of one batch, a third of a thousand: each costs memory until it is settled, and
 /// the bytes of a thousand need some twenty calls anyway.
-const BATCH_FILES_MAX: usize = 400;
+const BATCH_FILES_MAX: usize = 334;
 /// Bytes of one batch.
 const BATCH_BYTES_MAX: u64 = 32 << 20;
 /// Largest file of a batch, in bytes: above, the round trip saved hardly counts.
