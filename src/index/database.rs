@@ -12,6 +12,10 @@ use crate::error::Result;
 /// Cache, in KiB.
 pub(super) const CACHE_KIB: u32 = 256;
 
+/// What is kept of the rollback journal, in bytes. A file that is made and removed for each commit
+/// costs the filesystem's own journal two more commits.
+const JOURNAL_BYTES: u32 = 64 << 10;
+
 /// The open index.
 pub struct Index {
     pub(super) db: Connection,
@@ -44,7 +48,8 @@ impl Index {
     /// is more than its cache.
     pub(super) fn tune(&self) -> Result<()> {
         self.db.execute_batch(&format!(
-            "PRAGMA synchronous = FULL; PRAGMA cache_size = -{CACHE_KIB}; \
+            "PRAGMA journal_mode = TRUNCATE; \
+                 PRAGMA synchronous = FULL; PRAGMA cache_size = -{CACHE_KIB}; \
                  PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF;"
         ))?;
         make_files_in(self.dir.as_deref(), &self.db);

@@ -11,11 +11,20 @@ pub struct Image(PathBuf);
 impl Image {
     /// Makes one of so many MiB.
     pub fn make(path: &Path, mebibytes: u64) -> Result<Image, String> {
+        Image::make_with(path, mebibytes, &[])
+    }
+
+    /// The same with blocks as a card has them.
+    pub fn card(path: &Path, mebibytes: u64) -> Result<Image, String> {
+        Image::make_with(path, mebibytes, &["-b", "4096"])
+    }
+
+    fn make_with(path: &Path, mebibytes: u64, options: &[&str]) -> Result<Image, String> {
         let file = fs::File::create(path).map_err(|error| error.to_string())?;
         file.set_len(mebibytes << 20)
             .map_err(|error| error.to_string())?;
         let path = path.to_owned();
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&path))?;
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).args(options).arg(&path))?;
         Ok(Image(path))
     }
 
@@ -48,6 +57,11 @@ impl Mounted {
     pub fn image(image: &Image, at: &Path) -> Result<Mounted, String> {
         let options = "loop,noauto_da_alloc,commit=600";
         mount(&["-t", "ext4", "-o", options], &image.0, at)
+    }
+
+    /// The same as a gateway mounts its card.
+    pub fn card(image: &Image, at: &Path) -> Result<Mounted, String> {
+        mount(&["-t", "ext4", "-o", "loop,noatime"], &image.0, at)
     }
 
     /// Mounts an empty filesystem in memory.

@@ -25,6 +25,7 @@ mod strace;
 mod arm;
 mod authentication;
 mod budgets;
+mod card;
 mod commands;
 mod errors;
 mod exchange;
