@@ -435,3 +435,26 @@ fn nothing_is_listed_before_a_move_unless_a_rule_left_something_out() {
         assert_eq!(times(&outcome, "move_v2"), 1, "{name}: {:?}", outcome.calls);
     }
 }
+
+/// Changes are read in the middle of the pass: what they say of other files counts.
+#[test]
+fn what_comes_back_in_dropbox_during_the_move_is_not_deleted_here() {
+    let world = in_step();
+    world.mkdir("folder");
+    world.sync_ok();
+    world.rename("Old", "New");
+    world.dropbox.remove("/keep");
+    world.dropbox.remove("/folder");
+    let dropbox = world.dropbox.clone();
+    world.on_request(move |request| {
+        if request.target.ends_with("/move_v2") {
+            dropbox.put("/keep", b"back again");
+            dropbox.mkdir("/folder");
+        }
+    });
+    world.sync_ok();
+    world.on_request_nothing();
+    world.sync_ok();
+    assert_eq!(world.read("keep").as_deref(), Some("back again"));
+    check_equal(&world);
+}

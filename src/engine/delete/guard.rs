@@ -9,7 +9,7 @@ use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Local};
 use crate::engine::survey::{Survey, Unseen};
 use crate::error::{Error, Result};
-use crate::index::{Base, Meta, Question, approval_id, note_answer};
+use crate::index::{Base, Meta, Question, Row, approval_id, note_answer};
 use crate::report::{HELD_SAID, Halt};
 
 /// Collects a delete. What takes the name afterwards comes in a second round, which deletes
@@ -123,16 +123,20 @@ pub(crate) fn each_counted<'a>(
     }
 }
 
-/// Whether a delete is to be carried out now: it waits for nothing, and no rename has taken along
-/// what it is of.
+/// Whether a delete is to be carried out now: it waits for nothing, no rename has taken along what
+/// it is of, and Dropbox has told nothing new of it.
 pub(super) fn is_due(cx: &Context<'_>, delete: &Delete) -> Result<bool> {
     Ok(!is_done(cx, delete)? && !cx.is_held_back(delete)?)
 }
 
-/// Nothing is agreed on under this name any more: a rename took it along.
+/// Nothing is agreed on under this name any more: a rename took it along. Or Dropbox has told
+/// something else of it since the walk, because changes were read in the middle of the pass: the
+/// next one decides anew.
 pub(crate) fn is_done(cx: &Context<'_>, delete: &Delete) -> Result<bool> {
+    let seen = &delete.item.row.remote;
     let row = cx.env.index.row(&delete.item.row.key)?;
-    Ok(row.is_none_or(|row| row.intact && row.base == Base::None))
+    let is_other = |row: &Row| row.base == Base::None || row.remote != *seen;
+    Ok(row.is_none_or(|row| row.intact && is_other(&row)))
 }
 
 /// Whether something takes the name once the delete has freed it.
