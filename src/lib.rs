@@ -154,7 +154,8 @@
 //! - `engine::moves::renamed_folders`: folders that were renamed here, as the walk meets them.
 //!   `engine::moves::folder_look` says whether one can move as one, `engine::moves::folders_there`
 //!   renames it in Dropbox. `engine::moves::folders_here` does the reverse, and
-//!   `engine::moves::folders` has what both need.
+//!   `engine::moves::folders` has what both need. `engine::moves::moved_alike` finds those that
+//!   have the same new name on both sides.
 //! - `engine::moves::waits`: what deletes wait for, and those that would do so for ever.
 //! - `engine::moves::halves`: a delete that is half of a rename waits for the other half.
 //!

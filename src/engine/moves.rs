@@ -11,6 +11,7 @@ mod folders_there;
 pub(crate) mod gone;
 pub(crate) mod halves;
 mod here;
+pub(crate) mod moved_alike;
 pub(crate) mod pairs;
 mod renamed_folders;
 mod renames;

@@ -10,6 +10,7 @@ use crate::engine::actions::Actions;
 use crate::engine::context::{Context, Env, Options};
 use crate::engine::cursor::CursorFile;
 use crate::engine::identity::{check_identity, check_pair, pull};
+use crate::engine::moves::moved_alike::take_along;
 use crate::engine::phases::Phases;
 use crate::engine::planner::Planner;
 use crate::engine::pull::Puller;
@@ -136,6 +137,7 @@ fn in_order<'a>(
     phases: &mut Phases<'a>,
     puller: &Puller<'_>,
 ) -> Result<Option<Error>> {
+    take_along(cx)?;
     if cx.brings_down() && fetch_archives(cx, phases)? {
         walk_pending(cx, phases, None)?;
     }

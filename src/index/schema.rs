@@ -143,6 +143,20 @@ pub const SELECT_GONE: &str = concat!(
     " FROM entry WHERE rkind <> 0 AND rkind = 1 AND kind = 2"
 );
 
+/// The folders with a base that Dropbox holds no more.
+pub const SELECT_GONE_FOLDERS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE rkind <> 0 AND rkind = 1 AND kind = 1"
+);
+
+/// The folders without a base that Dropbox holds.
+pub const SELECT_NEW_FOLDERS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM entry WHERE rkind <> 0 AND rkind = 2 AND kind = 0"
+);
+
 /// A file that Dropbox holds in a directory under a revision, and that is to come down.
 pub const SELECT_DUE_REV: &str =
     "SELECT 1 FROM entry WHERE dir = ? AND rkind <> 0 AND rkind = 3 AND rrev = ?";

@@ -21,6 +21,22 @@ impl Trees<'_> {
         each_of(self.0, schema::SELECT_FOLDERS_IN_STEP, visit)
     }
 
+    /// Hands the folders with a base that Dropbox holds no more to `visit`.
+    ///
+    /// # Errors
+    /// What SQLite or `visit` says.
+    pub fn each_gone_folder(&self, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+        each_of(self.0, schema::SELECT_GONE_FOLDERS, visit)
+    }
+
+    /// Hands the folders without a base that Dropbox holds to `visit`.
+    ///
+    /// # Errors
+    /// What SQLite or `visit` says.
+    pub fn each_new_folder(&self, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+        each_of(self.0, schema::SELECT_NEW_FOLDERS, visit)
+    }
+
     /// How many rows a directory has.
     ///
     /// # Errors

@@ -458,3 +458,49 @@ fn what_comes_back_in_dropbox_during_the_move_is_not_deleted_here() {
     assert_eq!(world.read("keep").as_deref(), Some("back again"));
     check_equal(&world);
 }
+
+/// Dropbox has moved it, and nothing tells so before the pass ends.
+#[test]
+fn a_pass_that_is_cut_off_behind_the_move_forgets_no_edit_and_no_delete() {
+    for mode in ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX"] {
+        let world = in_step_in(World::in_mode(mode));
+        world.rename("Old", "New");
+        world.put("New/001", "edited");
+        world.remove("New/002");
+        let dropbox = world.dropbox.clone();
+        world.on_request(move |request| {
+            if request.target.ends_with("/move_v2") {
+                let done = Fault::new("files/move_v2", When::First(1), Effect::CutAfter);
+                dropbox.inject(done);
+                dropbox.inject(Fault::new("", When::Always, Effect::CutBefore));
+            }
+        });
+        world.sync();
+        world.on_request_nothing();
+        world.dropbox.clear_faults();
+        let outcome = world.sync_ok();
+        assert_eq!(outcome.counts.uploaded, 1, "{mode}: {outcome:?}");
+        assert_eq!(outcome.counts.deleted_in_dropbox, 1, "{mode}: {outcome:?}");
+        assert_eq!(world.read("New/001").as_deref(), Some("edited"), "{mode}");
+        check_equal(&world);
+    }
+}
+
+#[test]
+fn a_directory_renamed_alike_on_both_sides_keeps_what_was_agreed_on() {
+    let world = in_step();
+    world.rename("Old", "New");
+    world.dropbox.rename("/Old", "/New");
+    world.put("New/001", "edited here");
+    world.remove("New/002");
+    world.dropbox.put("/New/003", b"edited there");
+    let outcome = world.sync_ok();
+    let expected = Counts {
+        uploaded: 1,
+        downloaded: 1,
+        deleted_in_dropbox: 1,
+        ..Counts::default()
+    };
+    assert_eq!(outcome.counts, expected, "{outcome:?}");
+    check_equal(&world);
+}
