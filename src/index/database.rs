@@ -12,10 +12,6 @@ use crate::error::Result;
 /// Cache, in KiB.
 pub(super) const CACHE_KIB: u32 = 256;
 
-/// What is kept of the rollback journal, in bytes. A file that is made and removed for each commit
-/// costs the filesystem's own journal two more commits.
-const JOURNAL_BYTES: u32 = 64 << 10;
-
 /// The open index.
 pub struct Index {
     pub(super) db: Connection,
@@ -44,13 +40,14 @@ impl Index {
         }
     }
 
-    /// Settings of the connection; none of them writes. What SQLite sorts goes into a file once it
-    /// is more than its cache.
+    /// Settings of the connection; none of them writes. The rollback journal stays, empty: a file
+    /// that is made and removed costs the filesystem two commits of its own. What SQLite sorts goes
+    /// into a file once it is more than its cache.
     pub(super) fn tune(&self) -> Result<()> {
         self.db.execute_batch(&format!(
-            "PRAGMA journal_mode = TRUNCATE; \
-                 PRAGMA synchronous = FULL; PRAGMA cache_size = -{CACHE_KIB}; \
-                 PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF;"
+            "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; \
+                 PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = FILE; \
+                 PRAGMA trusted_schema = OFF;"
         ))?;
         make_files_in(self.dir.as_deref(), &self.db);
         self.db.set_prepared_statement_cache_capacity(32);

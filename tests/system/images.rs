@@ -24,7 +24,10 @@ impl Image {
         file.set_len(mebibytes << 20)
             .map_err(|error| error.to_string())?;
         let path = path.to_owned();
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).args(options).arg(&path))?;
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-F"])
+            .args(options)
+            .arg(&path))?;
         Ok(Image(path))
     }
 
