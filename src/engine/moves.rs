@@ -7,13 +7,13 @@
 mod folder_look;
 mod folders;
 mod folders_here;
-mod folders_there;
+pub(crate) mod folders_there;
 pub(crate) mod gone;
 pub(crate) mod halves;
 mod here;
 pub(crate) mod moved_alike;
 pub(crate) mod pairs;
-mod renamed_folders;
+pub(crate) mod renamed_folders;
 mod renames;
 mod there;
 mod waits;

@@ -22,7 +22,7 @@ use crate::engine::walk::kept::{let_go_of_kept, note_keeping};
 use crate::engine::walk::left_by_others::tell_left_by_others;
 use crate::engine::walk::lost_mounts::give_up_mounts;
 use crate::engine::walk::pending::walk_pending;
-use crate::engine::walk::renamed::walk_renamed;
+use crate::engine::walk::renamed::{plan_renamed, walk_renamed};
 use crate::engine::walk::walk_all;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity};
@@ -184,6 +184,7 @@ fn plan_in_order<'a>(cx: &mut Context<'a>, planner: &mut Planner<'a>) -> Result<
         walk_pending(cx, planner, None)?;
     }
     walk_all(cx, planner)?;
+    plan_renamed(cx, planner)?;
     let halt = planner.conclude(cx)?;
     let_go_of_kept(cx)?;
     Ok(halt)

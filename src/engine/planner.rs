@@ -17,9 +17,11 @@ use crate::engine::download::existing;
 use crate::engine::download::staged::Existing;
 use crate::engine::download::tree_aside::may_set_tree_aside;
 use crate::engine::item::{Delete, Item, Local, Observed, Walk};
+use crate::engine::moves::folders_there::plan_folders_there;
 use crate::engine::moves::gone::GoneRemotely;
 use crate::engine::moves::halves::{hold_back, let_go};
 use crate::engine::moves::pairs::{GoneLocally, LookFor, is_new};
+use crate::engine::moves::renamed_folders::RenamedFolders;
 use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
 use crate::engine::survey::Survey;
@@ -42,6 +44,8 @@ pub struct Planner<'a> {
     blocked: Collected<'a, Blocked>,
     undecided: Collected<'a, (Item, Observed)>,
     collected: Collected<'a, Delete>,
+    /// Folders that were only renamed here.
+    pub(crate) renamed_folders: RenamedFolders,
 }
 
 impl<'a> Planner<'a> {
@@ -56,7 +60,16 @@ impl<'a> Planner<'a> {
             blocked: Collected::new(again.blocked, again.kept_max),
             undecided: Collected::new(again.undecided, again.kept_max),
             collected: Collected::new(again.deletes, again.kept_max),
+            renamed_folders: RenamedFolders::default(),
         }
+    }
+
+    /// Plans the renames of folders that were found in a round of the walk.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub(crate) fn plan_folders(&mut self, cx: &mut Context<'a>, round: u32) -> Result<()> {
+        plan_folders_there(cx, &mut self.survey, round)
     }
 
     /// Plans what comes after the walks; returns what would halt the pass, if something would.
@@ -286,6 +299,14 @@ impl<'a> Actions<'a> for Planner<'a> {
     /// What is in the way may make room: the plan goes on as if it had.
     fn meet_blocked_folder(&mut self, _cx: &mut Context<'a>, _path: &DisplayPath) -> bool {
         true
+    }
+
+    fn meet_new_folder(&mut self, cx: &Context<'a>, item: &Item) -> Result<bool> {
+        let is_met = self.renamed_folders.meets(cx, item)?;
+        if is_met {
+            note_made(cx, &item.row.key)?;
+        }
+        Ok(is_met)
     }
 
     fn is_being_renamed(&self, cx: &Context<'a>, key: &Key) -> Result<bool> {

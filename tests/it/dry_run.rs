@@ -144,12 +144,18 @@ fn a_dry_run_knows_renames_from_deletes() {
     world.rename("d", "moved");
     let plan = check(&world);
     assert_eq!(
-        plan.iter()
-            .filter(|line| line.starts_with("would rename in Dropbox to /moved/"))
-            .count(),
-        30,
-        "{plan:?}"
+        plan,
+        ["would rename in Dropbox to /moved (30 files), from /d"]
     );
+    // The same file by file, where there is no folder to be known again.
+    world.mkdir("copied");
+    for i in 0..30 {
+        world.rename(&format!("moved/{i}"), &format!("copied/{i}"));
+    }
+    world.remove("moved");
+    let plan = check(&world);
+    let is_rename = |line: &&String| line.starts_with("would rename in Dropbox to /copied/");
+    assert_eq!(plan.iter().filter(is_rename).count(), 30, "{plan:?}");
     world.sync_ok();
     assert_eq!(world.local_tree(), world.remote_tree());
 }

@@ -328,6 +328,28 @@ fn a_new_directory_with_the_number_of_a_gone_one_is_not_taken_for_it() {
     assert_eq!(outcome.exit, ExitCode::Halted);
 }
 
+#[test]
+fn a_dry_run_says_what_the_pass_does() {
+    let world = in_step();
+    world.rename("Old", "New");
+    for i in 0..18 {
+        world.put(&format!("New/{i:03}"), "edited");
+    }
+    let plan = world.dry_run();
+    assert_eq!(plan.exit, ExitCode::Ok, "{plan:?}");
+    assert!(
+        plan.plan
+            .contains(&"would rename in Dropbox to /New (40 files), from /Old".to_owned()),
+        "{:?}",
+        plan.plan
+    );
+    let outcome = world.sync_ok();
+    assert_eq!(plan.counts, outcome.counts);
+    assert_eq!((outcome.counts.moved, outcome.counts.uploaded), (40, 18));
+    assert_eq!(outcome.counts.deleted_in_dropbox, 0);
+    check_equal(&world);
+}
+
 /// The other way.
 #[test]
 fn a_directory_moved_in_dropbox_is_one_rename_here() {

@@ -1,7 +1,7 @@
 //! Whether a folder that was renamed here can be renamed in Dropbox as one.
 
 use super::folders::{LocalPaths, are_as_listed};
-use crate::core::path::{RelPath, below, join};
+use crate::core::path::{DisplayPath, RelPath, below, join};
 use crate::dropbox::api::Api;
 use crate::engine::context::Context;
 use crate::engine::local_dir::{LocalDir, display_path_of, find_local_dir};
@@ -11,15 +11,26 @@ use crate::index::{Base, Meta, Remote, RenamedFolder, Row, Trees};
 /// LIMIT: files of a folder whose stamps are looked at to know it again.
 const LOOKED_AT_MAX: u64 = 1000;
 
-/// How much a folder holds that can move as one, itself included, and its row in Dropbox.
+/// A folder that can move as one.
+pub(super) struct MovableFolder {
+    /// What is in it, and itself.
+    pub(super) entries: u64,
+    /// Its row under its old name.
+    pub(super) row: Row,
+    /// Its old path.
+    pub(super) display_path: DisplayPath,
+}
+
+/// What is to be moved, where a folder can move as one.
+/// A plan has no Dropbox to ask, and takes it that no more is in it than is known.
 ///
 /// # Errors
 /// Whatever ends the pass.
 pub(super) fn whole(
     cx: &Context<'_>,
-    api: &Api<'_>,
+    api: Option<&Api<'_>>,
     folder: &RenamedFolder,
-) -> Result<Option<(u64, Row)>> {
+) -> Result<Option<MovableFolder>> {
     let RenamedFolder { key, from, .. } = folder;
     let index = cx.env.index;
     let is_in_step = |row: &Row| {
@@ -70,10 +81,17 @@ pub(super) fn whole(
     // What no rule lets through has no row, and would go along.
     let listed = cx.env.remote_root.of_row(&row);
     let may_hold_more = look.has_rules && index.meta(Meta::HasUnmanaged)?.as_deref() != Some("0");
-    if may_hold_more && !are_as_listed(cx, api, &listed, from, from, look.entries - 1)? {
+    if let Some(api) = api.filter(|_| may_hold_more)
+        && !are_as_listed(cx, api, &listed, from, from, look.entries - 1)?
+    {
         return Ok(None);
     }
-    Ok(Some((look.entries, row)))
+    let entries = look.entries;
+    Ok(Some(MovableFolder {
+        entries,
+        row,
+        display_path: old_display,
+    }))
 }
 
 /// Whether a rule can keep something from travelling, whatever it is called.

@@ -8,7 +8,7 @@
 //! what is missing is deleted, under guard. All other folders are moved file by file
 //! ([`super::there`]).
 
-use super::folder_look::whole;
+use super::folder_look::{MovableFolder, whole};
 use super::folders::are_as_listed;
 use super::renames::Renames;
 use crate::core::decide::DeletePolicy;
@@ -34,6 +34,8 @@ struct Move {
     to: Key,
     /// Its old and its new path in Dropbox.
     paths: (RemotePath, RemotePath),
+    /// What people know it by: before, and now.
+    old_path: DisplayPath,
     display_path: DisplayPath,
     /// Its name here.
     local_name: String,
@@ -85,8 +87,8 @@ impl<'a> Renames<'a> {
             if last.is_some_and(|last| last.from.depth() != folder.from.depth()) {
                 mover.carry_out(cx)?;
             }
-            if let Some((entries, row)) = whole(cx, self.api, &folder)? {
-                let one = mover.move_of(cx, &folder, &row, entries);
+            if let Some(whole) = whole(cx, Some(self.api), &folder)? {
+                let one = move_of(cx, &folder, whole);
                 mover.add(cx, one)?;
             }
             last = Some(folder);
@@ -97,25 +99,6 @@ impl<'a> Renames<'a> {
 }
 
 impl<'a> Mover<'_, 'a> {
-    fn move_of(&self, cx: &Context<'a>, folder: &RenamedFolder, row: &Row, entries: u64) -> Move {
-        let root = &cx.env.remote_root;
-        let display_path = DisplayPath::from(folder.display_path.clone());
-        Move {
-            from: folder.from.clone(),
-            to: folder.key.clone(),
-            paths: (root.of_row(row), root.at(&display_path)),
-            display_path,
-            local_name: folder
-                .path
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            is_folder: true,
-            entries,
-        }
-    }
-
     /// Adds one to the next call, which is made where it is full. One that is too large by itself
     /// is moved by what is in it.
     fn add(&mut self, cx: &mut Context<'a>, one: Move) -> Result<()> {
@@ -149,6 +132,7 @@ impl<'a> Mover<'_, 'a> {
                     name: row.key.name.clone(),
                 },
                 paths: (root.of_row(&row), root.at(&display_path)),
+                old_path: one.old_path.join(&row.display_name),
                 display_path,
                 local_name: row.local_name().to_owned(),
                 from: row.key,
@@ -272,43 +256,104 @@ impl<'a> Mover<'_, 'a> {
             cx.env.report.problem(&one.display_path, Trouble::Name, why);
             return Ok(());
         }
-        let (mut files, survey) = (0, &mut *self.survey);
-        let mut change = |mut row: Row, _| {
-            if row.key == one.to {
-                row.display_name.clone_from(&top.display_name);
-                row.lower.clone_from(&top.lower);
-                let is_other = one.local_name != row.display_name;
-                row.local = is_other.then(|| one.local_name.clone());
-            } else {
-                row.lower = lower_below(&row, (&one.from, &old), (&one.to, &top));
-            }
-            if let Base::File(base) = &mut row.base {
-                files += 1;
-                uncount(cx, survey, base);
-                base.rev = Rev::default();
-            }
-            row
-        };
-        index.transaction(|| {
-            Trees(index).rekey(&one.from, &one.to, &mut change)?;
+        let files = index.transaction(|| {
+            let files = rekey(cx, self.survey, one, &old, &top, Revs::Unknown)?;
             match file {
-                None => index.set_meta(Meta::RevsDue, "1"),
-                Some(file) => note_version(cx, &one.to, &old, file),
+                None => index.set_meta(Meta::RevsDue, "1")?,
+                Some(file) => note_version(cx, &one.to, &old, file)?,
             }
+            Ok(files)
         })?;
-        cx.tables()?.rekey_gone_folders(&one.from, &one.to)?;
-        let from = below_root(cx, &one.paths.0);
-        let report = cx.env.report;
-        report.moved(
-            Change::MoveRemote,
-            &one.display_path,
-            &from,
-            one.is_folder,
-            files,
-        );
+        tell(cx, one, files)?;
         self.uploads
             .note_folders_above(cx, &one.to, &one.display_path)?;
         cx.flush_settles()
+    }
+}
+
+/// What becomes of the revs of files in a folder that is moved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Revs {
+    /// They are others, and Dropbox has to tell them.
+    Unknown,
+    /// It is a plan.
+    Kept,
+}
+
+/// Inside the open transaction: gives the rows of what was moved their new keys; says how many
+/// files they are.
+fn rekey(
+    cx: &Context<'_>,
+    survey: &mut Survey,
+    one: &Move,
+    old: &Row,
+    top: &Row,
+    revs: Revs,
+) -> Result<u64> {
+    let mut files = 0;
+    let mut change = |mut row: Row, _| {
+        if row.key == one.to {
+            row.display_name.clone_from(&top.display_name);
+            row.lower.clone_from(&top.lower);
+            let is_other = one.local_name != row.display_name;
+            row.local = is_other.then(|| one.local_name.clone());
+        } else {
+            row.lower = lower_below(&row, (&one.from, old), (&one.to, top));
+        }
+        if let Base::File(base) = &mut row.base {
+            files += 1;
+            uncount(cx, survey, base);
+            if revs == Revs::Unknown {
+                base.rev = Rev::default();
+            }
+        }
+        row
+    };
+    Trees(cx.env.index).rekey(&one.from, &one.to, &mut change)?;
+    Ok(files)
+}
+
+fn tell(cx: &Context<'_>, one: &Move, files: u64) -> Result<()> {
+    cx.tables()?.rekey_gone_folders(&one.from, &one.to)?;
+    let (from, path) = (&one.old_path, &one.display_path);
+    let report = cx.env.report;
+    report.moved(Change::MoveRemote, path, from, one.is_folder, files);
+    Ok(())
+}
+
+/// Plans what [`Renames::rename_folders_there`] does, in an index of the plan's own.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn plan_folders_there(cx: &Context<'_>, survey: &mut Survey, round: u32) -> Result<()> {
+    let index = cx.env.index;
+    let mut last: Option<RenamedFolder> = None;
+    while let Some(folder) = cx.tables()?.next_renamed_folder(round, last.as_ref())? {
+        if let Some(whole) = whole(cx, None, &folder)? {
+            let row = whole.row.clone();
+            let one = move_of(cx, &folder, whole);
+            let top = Row::new(one.to.clone(), split(&one.display_path).1);
+            let keep = || rekey(cx, survey, &one, &row, &top, Revs::Kept);
+            let files = index.transaction(keep)?;
+            tell(cx, &one, files)?;
+        }
+        last = Some(folder);
+    }
+    Ok(())
+}
+
+fn move_of(cx: &Context<'_>, folder: &RenamedFolder, whole: MovableFolder) -> Move {
+    let root = &cx.env.remote_root;
+    let display_path = DisplayPath::from(folder.display_path.clone());
+    Move {
+        from: folder.from.clone(),
+        to: folder.key.clone(),
+        paths: (root.of_row(&whole.row), root.at(&display_path)),
+        old_path: whole.display_path,
+        display_path,
+        local_name: split(&folder.path).1.to_owned(),
+        is_folder: true,
+        entries: whole.entries,
     }
 }
 
@@ -318,12 +363,6 @@ enum Moved {
     /// There is too much in it for one call.
     TooLarge,
     Refused,
-}
-
-/// The path of something below the remote root, as Dropbox tells it.
-fn below_root(cx: &Context<'_>, path: &RemotePath) -> String {
-    let root = cx.env.remote_root.path().as_str();
-    path.as_str()[root.len()..].to_owned()
 }
 
 /// The version that a file has under its new name: another one than was moved, if it was edited

@@ -9,6 +9,7 @@ use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
 use crate::engine::item::{Item, Walk, local_of};
 use crate::engine::phases::Phases;
+use crate::engine::planner::Planner;
 use crate::engine::pull::Puller;
 use crate::engine::reconcile::visit;
 use crate::error::Result;
@@ -31,18 +32,36 @@ pub(crate) fn walk_renamed<'a>(
         if phases.rename_folders(cx, round)? {
             learn_revs(cx, puller)?;
         }
-        let mut last: Option<RenamedFolder> = None;
-        while let Some(folder) = cx.tables()?.next_renamed_folder(round, last.as_ref())? {
-            if let Some(item) = item_of(cx, &folder)? {
-                walk_from(cx, phases, item)?;
-            }
-            last = Some(folder);
-        }
+        walk_round(cx, phases, round)?;
     }
     match are_any {
         true => phases.finish_walk(cx),
         false => Ok(()),
     }
+}
+
+/// The same as a plan.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn plan_renamed<'a>(cx: &mut Context<'a>, planner: &mut Planner<'a>) -> Result<()> {
+    while let Some(round) = planner.renamed_folders.take_round() {
+        planner.plan_folders(cx, round)?;
+        walk_round(cx, planner, round)?;
+    }
+    Ok(())
+}
+
+/// Walks the folders that were found in a round, whether they were moved or not.
+fn walk_round<'a>(cx: &mut Context<'a>, actions: &mut dyn Actions<'a>, round: u32) -> Result<()> {
+    let mut last: Option<RenamedFolder> = None;
+    while let Some(folder) = cx.tables()?.next_renamed_folder(round, last.as_ref())? {
+        if let Some(item) = item_of(cx, &folder)? {
+            walk_from(cx, actions, item)?;
+        }
+        last = Some(folder);
+    }
+    Ok(())
 }
 
 /// A move gives all files in a folder new revs: Dropbox tells them.
