@@ -40,12 +40,11 @@ impl Index {
         }
     }
 
-    /// Settings of the connection; none of them writes. The rollback journal stays, empty: a file
-    /// that is made and removed costs the filesystem two commits of its own. What SQLite sorts goes
-    /// into a file once it is more than its cache.
+    /// Settings of the connection; none of them writes. What SQLite sorts goes into a file once it
+    /// is more than its cache.
     pub(super) fn tune(&self) -> Result<()> {
         self.db.execute_batch(&format!(
-            "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; \
+            "PRAGMA synchronous = FULL; \
                  PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = FILE; \
                  PRAGMA trusted_schema = OFF;"
         ))?;

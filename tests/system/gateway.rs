@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -216,7 +216,16 @@ impl Gateway {
     }
 
     pub fn run(&self, wrapper: &[&str], args: &[&str]) -> Ended {
-        self.command(wrapper, args).output().unwrap().into()
+        loop {
+            match self.command(wrapper, args).output() {
+                // A copy of the binary, which a process that another test has just started may
+                // still hold open for writing.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                output => return output.unwrap().into(),
+            }
+        }
     }
 
     pub fn sync(&self) -> Ended {

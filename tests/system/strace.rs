@@ -97,8 +97,8 @@ pub fn record(gateway: &Gateway) -> Vec<Call> {
 /// machine gives a pass one batch more: a point of a long recording may lie behind the end of
 /// most other passes.
 pub fn shortest(record: impl FnMut() -> Vec<Call>) -> Vec<Call> {
-    let recordings = std::iter::repeat_with(record).take(3);
-    recordings.min_by_key(Vec::len).expect("three of them")
+    let recordings = std::iter::repeat_with(record).take(5);
+    recordings.min_by_key(Vec::len).expect("five of them")
 }
 
 /// Runs a pass that is killed when it makes this call, which takes no effect.
