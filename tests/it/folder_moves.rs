@@ -131,6 +131,17 @@ fn a_renamed_directory_whose_files_are_mostly_gone_still_asks_before_it_deletes(
 }
 
 #[test]
+fn where_nothing_goes_up_nothing_is_moved_in_dropbox() {
+    let world = in_step_in(World::in_mode("DROPBOX_TO_LOCAL"));
+    let before = world.remote_tree();
+    world.rename("Old/empty", "emptier");
+    world.rename("Old/Deep", "deep elsewhere");
+    let outcome = world.sync();
+    assert_eq!(times(&outcome, "move_v2"), 0, "{:?}", outcome.calls);
+    assert_eq!(world.remote_tree(), before);
+}
+
+#[test]
 fn nested_renames_move_one_by_one_from_the_deepest_on() {
     let world = in_step();
     world.rename("Old/Deep/er", "out");

@@ -11,8 +11,8 @@ use crate::histories::{DELETES, FIRST, History, TWO_WAY};
 use crate::needs;
 use crate::strace::{Sample, killed_at, record, shortest};
 
-/// A pass may still have a few calls less than the shortest one that was recorded: on a busy machine
-/// up to a fifth of the points lie behind its end.
+/// A pass may still have a few calls less than the shortest one that was recorded: on a busy
+/// machine up to a fifth of the points lie behind its end.
 const TRIES: usize = 5;
 
 #[test]

@@ -1,6 +1,6 @@
 //! Folders that were only renamed here, as the walk meets them.
 
-use crate::core::decide::Direction;
+use crate::core::decide::{Direction, Directions};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local};
 use crate::engine::local_dir::{LocalDir, find_local_dir};
@@ -34,7 +34,9 @@ impl RenamedFolders {
             return Ok(false);
         };
         let is_out_of_question = cx.is_second_round || cx.is_older || cx.reset_due;
-        let may_move = cx.had_base && cx.may(Direction::Up) && !item.blocked_up;
+        let directions = Directions::of(cx.options.mode, cx.allows(item));
+        let goes_up = matches!(directions, Directions::Both | Directions::Up);
+        let may_move = cx.had_base && cx.may(Direction::Up) && goes_up && !item.blocked_up;
         if is_out_of_question || !may_move || rights.inode == 0 {
             return Ok(false);
         }
