@@ -1,7 +1,7 @@
 //! Folders that were only renamed here are renamed in Dropbox as one: nothing in them is read,
 //! and no byte travels.
 //!
-//! The walk leaves such a folder for after it ([`RenamedFolders::meets`]). It is the one that is
+//! The walk leaves such a folder for after it ([`super::renamed_folders`]). It is the one that is
 //! gone by its inode number and the time it was made, and by the stamps of what is in it; it moves
 //! as one where all that Dropbox has in it is in step. Its files get new revs there, which nobody
 //! knows before Dropbox tells them, and only then it is walked: what was edited in it goes up, and

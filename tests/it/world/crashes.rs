@@ -25,7 +25,7 @@ pub const COUNTS_FILE: &str = "FERRYBOX_CRASH_COUNTS";
 const ALL: &str = "FERRYBOX_CRASHES_ALL";
 
 /// Passes of up to this many calls are tried with a crash at every call, unless all are asked for.
-const CALLS_TRIED: u64 = 400;
+const CALLS_TRIED: u64 = 250;
 /// Calls at which longer passes are cut short.
 const POINTS_OF_LONG: u64 = 100;
 
