@@ -21,7 +21,7 @@ mod trouble;
 pub use changes::{Change, Details};
 pub use counts::{Counts, Skipped, Traffic};
 use json::JsonLines;
-pub use json::{ErrorFields, Halt, SCHEMA_VERSION, Summary, print_line};
+pub use json::{ErrorFields, Halt, Summary, print_line};
 pub use trouble::Trouble;
 
 pub use crate::words::{counted, grouped, in_brackets, printable, size_text, visible};

@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use crate::words::visible_json;
 
 /// Version of the lines, in each of them.
-pub const SCHEMA_VERSION: u32 = 2;
+const SCHEMA_VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Line<'l, T> {

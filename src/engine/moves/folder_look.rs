@@ -22,6 +22,7 @@ pub(super) struct MovableFolder {
 }
 
 /// What is to be moved, where a folder can move as one.
+///
 /// A plan has no Dropbox to ask, and takes it that no more is in it than is known.
 ///
 /// # Errors
@@ -101,7 +102,7 @@ fn has_rules(cx: &Context<'_>) -> bool {
     !sync.filter.takes_everything() || hides || sync.max_file_size.is_some()
 }
 
-/// What was look of a folder that has another name here.
+/// What was seen of a folder that has another name here.
 struct FolderLook<'s, 'a> {
     cx: &'s Context<'a>,
     paths: LocalPaths,

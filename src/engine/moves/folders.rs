@@ -1,5 +1,5 @@
-//! What both ways of renaming a folder as one need: where what is in it is here, and what Dropbox
-//! lists of it.
+//! What renames look for on both sides: where what is in a folder is here, or that it is gone, and
+//! what Dropbox lists of it.
 
 use crate::core::path::{Key, RelPath, below};
 use crate::core::remote::RemotePath;
@@ -7,6 +7,7 @@ use crate::dropbox::api::{Api, Depth, PageSink};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::Metadata;
 use crate::engine::context::Context;
+use crate::engine::local_dir::{LocalDir, find_local_dir};
 use crate::engine::remote_root::Location;
 use crate::error::{Error, Result};
 use crate::index::{Base, Remote, Row};
@@ -63,6 +64,28 @@ impl LocalPaths {
             }
         }
         Ok(Some(path))
+    }
+}
+
+/// Tells what is gone here of what is in step. The directory looked for last is kept in mind.
+#[derive(Default)]
+pub(super) struct GoneHere(Option<(String, LocalDir)>);
+
+impl GoneHere {
+    /// Whether the file or folder of a row is gone here.
+    pub(super) fn is_gone(&mut self, cx: &Context<'_>, row: &Row) -> Result<bool> {
+        let dir = &row.key.dir;
+        if self.0.as_ref().is_none_or(|(last, _)| last != dir) {
+            self.0 = Some((dir.clone(), find_local_dir(cx, dir)?));
+        }
+        Ok(match self.0.as_ref().map(|(_, local_dir)| local_dir) {
+            Some(LocalDir::Absent(..)) => true,
+            Some(LocalDir::Present(dir, _)) => {
+                let path = dir.join(row.local_name());
+                path.is_ok_and(|path| matches!(cx.env.disk.status(&path), Ok(None)))
+            }
+            _ => false,
+        })
     }
 }
 

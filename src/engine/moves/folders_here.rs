@@ -17,8 +17,7 @@ use crate::engine::local_dir::{LocalDir, display_path_of, find_local_dir};
 use crate::error::Result;
 use crate::index::{Base, Remote, Row, Trees};
 use crate::io::stat::Kind;
-use crate::report::Change;
-use crate::report::printable;
+use crate::report::{Change, printable};
 
 /// LIMIT: files of a new folder by which the one that is gone is looked for.
 const ASKED_ABOUT_MAX: usize = 16;

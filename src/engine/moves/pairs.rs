@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::folders::GoneHere;
 use crate::core::content_hash::ContentHash;
 use crate::core::decide::Direction;
 use crate::core::remote::RemotePath;
@@ -9,7 +10,6 @@ use crate::dropbox::batch::Relocation;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item};
-use crate::engine::local_dir::{LocalDir, find_local_dir};
 use crate::engine::revisit::Revisit;
 use crate::engine::stable_read;
 use crate::engine::upload::queue::PendingUpload;
@@ -213,29 +213,14 @@ fn gone_of(cx: &Context<'_>, deletes: &[Delete]) -> Result<u64> {
 /// Notes the files that are in step but for being gone here, of these sizes if any are asked for;
 /// says how many there are.
 fn gone_anywhere(cx: &Context<'_>, sizes: Option<&HashSet<u64>>) -> Result<u64> {
-    let mut local_dir: Option<(String, LocalDir)> = None;
-    let mut count = 0;
+    let (mut gone_here, mut count) = (GoneHere::default(), 0);
     cx.env.index.each_in_step(&mut |row| {
         cx.env.deadline.check()?;
         let size = row.base_file().map_or(0, |base| base.stamp.size);
         if sizes.is_some_and(|sizes| !sizes.contains(&size)) {
             return Ok(());
         }
-        if local_dir
-            .as_ref()
-            .is_none_or(|(dir, _)| *dir != row.key.dir)
-        {
-            local_dir = Some((row.key.dir.clone(), find_local_dir(cx, &row.key.dir)?));
-        }
-        let is_gone = match local_dir.as_ref().map(|(_, local_dir)| local_dir) {
-            Some(LocalDir::Absent(..)) => true,
-            Some(LocalDir::Present(dir, _)) => {
-                let path = dir.join(row.local_name());
-                path.is_ok_and(|path| matches!(cx.env.disk.status(&path), Ok(None)))
-            }
-            _ => false,
-        };
-        if let (true, Some(base)) = (is_gone, row.base_file()) {
+        if let (true, Some(base)) = (gone_here.is_gone(cx, &row)?, row.base_file()) {
             cx.tables()?
                 .add_gone_here(&row.key, base.hash, &base.stamp)?;
             count += 1;

@@ -1,9 +1,9 @@
 //! Folders that were only renamed here, as the walk meets them.
 
+use super::folders::GoneHere;
 use crate::core::decide::{Direction, Directions};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Local};
-use crate::engine::local_dir::{LocalDir, find_local_dir};
 use crate::error::Result;
 use crate::index::{RenamedFolder, Trees};
 
@@ -74,26 +74,13 @@ impl RenamedFolders {
 
 /// Notes the folders that are in step but for being gone here; says whether there are any.
 fn find_gone(cx: &Context<'_>) -> Result<bool> {
-    let mut local_dir: Option<(String, LocalDir)> = None;
-    let mut are_gone = false;
+    let (mut gone_here, mut are_gone) = (GoneHere::default(), false);
     Trees(cx.env.index).each_folder_in_step(&mut |row| {
         cx.env.deadline.check()?;
         let Some(known) = row.folder_rights.filter(|known| known.inode != 0) else {
             return Ok(());
         };
-        let dir = &row.key.dir;
-        if local_dir.as_ref().is_none_or(|(last, _)| last != dir) {
-            local_dir = Some((dir.clone(), find_local_dir(cx, dir)?));
-        }
-        let is_gone = match local_dir.as_ref().map(|(_, local_dir)| local_dir) {
-            Some(LocalDir::Absent(..)) => true,
-            Some(LocalDir::Present(dir, _)) => {
-                let path = dir.join(row.local_name());
-                path.is_ok_and(|path| matches!(cx.env.disk.status(&path), Ok(None)))
-            }
-            _ => false,
-        };
-        if is_gone && !row.mount {
+        if !row.mount && gone_here.is_gone(cx, &row)? {
             cx.tables()?.add_gone_folder(&row.key, &known)?;
             are_gone = true;
         }
