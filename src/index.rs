@@ -21,6 +21,7 @@
 mod carry_over;
 mod database;
 mod folder_walk;
+mod held_page;
 mod listing;
 mod merge;
 mod meta;
@@ -46,6 +47,7 @@ pub use carry_over::carry_over;
 pub use database::Index;
 use database::RowTotals;
 pub use folder_walk::{FolderWalk, PageMark, StagedFolders};
+pub use held_page::{HELD_MAX, HeldPage};
 pub use listing::RemoteEntry;
 pub use meta::{Meta, Question, SyncIdentity, UNKEPT, approval_id, is_unkept, note_answer};
 pub use pass_tables::{Arriving, ArrivingContent, HeldState, PassTables, RenamedFolder};
@@ -76,13 +78,13 @@ impl Index {
         check_header(file)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let index = Index::over(Connection::open_with_flags(file, flags)?, file.parent());
+        index.journal.set(Some(journal_of(file)));
         index.tune()?;
         index.check_format()?;
         Ok(Some(index))
     }
 
-    /// Makes a new index in `file`, private from its first byte, and so is the journal SQLite
-    /// makes beside it.
+    /// Makes a new index in `file`, private from its first byte, and so is the journal beside it.
     ///
     /// # Errors
     /// What the system or SQLite says.
@@ -95,6 +97,7 @@ impl Index {
             .map_err(|error| state_error(&format!("make {}", file.display()), &error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let index = Index::over(Connection::open_with_flags(file, flags)?, file.parent());
+        index.journal.set(Some(journal_of(file)));
         index.set_up(id)?;
         Ok(index)
     }

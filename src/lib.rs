@@ -186,7 +186,7 @@
 //! - `index::carry_over`: an index of an older format becomes one of this.
 //! - `index::listing`: what Dropbox tells, as changes or staged. `index::folder_walk`: how far a
 //!   listing has come that comes folder by folder. `index::merge`: a complete listing
-//!   merged into the rows.
+//!   merged into the rows. `index::held_page`: changes that wait for what is done about them.
 //! - `index::pass_tables`: what a pass has to look up and has no memory for, in tables that are
 //!   gone when it ends: `index::pass_tables::held` deletes that wait, `index::pass_tables::gone`
 //!   files that may have another name, `index::pass_tables::renamed_folders` folders that do,
@@ -313,7 +313,8 @@
 //! - **Our own work proves nothing.** What a pass brought before it was broken off does not count
 //!   as a file that was there: it neither hides an emptied side nor dilutes a share of deletes.
 //! - **The cursor never runs ahead of the index**, and both are caches: losing, damaging or
-//!   exchanging them costs a listing and hashing, nothing else.
+//!   exchanging them costs a listing and hashing, nothing else. A page that waits for what is done
+//!   about it is in the index before the cursor is stored, wherever that is.
 //! - **No file outside the content dir** is opened, made or removed for a name in Dropbox; links
 //!   below it are not followed.
 //! - **Clocks decide about no file.** Rev, hash and stamp do; a clock can only make a file be read

@@ -3,6 +3,8 @@
 //! Pull what Dropbox tells; bring it down; walk the tree and send what is local up; delete, under
 //! guard; give names that became free to what waited for them; report.
 
+use std::cell::Cell;
+
 use crate::core::decide::{Direction, Mode};
 use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{Credential, hash_hex};
@@ -74,6 +76,7 @@ pub fn run<'a>(
         identity,
         personal_token: token.as_deref(),
         report: env.report,
+        last_page: Cell::default(),
     };
     let writer = writers.as_ref().map(|writers| writers.api);
     pull(env, options, &puller, api, writer)?;
@@ -93,6 +96,7 @@ pub fn run<'a>(
         }
         None => (plan(cx), Ok(())),
     };
+    let concluded = puller.settle().and(concluded);
     env.report
         .travelled(api.bytes(Direction::Up), api.bytes(Direction::Down));
     // A halt first; a full side before what it made fail.

@@ -6,6 +6,8 @@
 mod by_folder;
 mod pages;
 
+use std::cell::Cell;
+
 use by_folder::{FolderLister, WalkEnd};
 use log::Level;
 pub use pages::PAGES_MAX;
@@ -21,7 +23,9 @@ use crate::dropbox::wire::Metadata;
 use crate::engine::cursor::CursorFile;
 use crate::engine::remote_root::{Location, RemoteRoot, RootState};
 use crate::error::{Error, Result};
-use crate::index::{FolderWalk, Index, Meta, RemoteEntry, StagedFolders, SyncIdentity};
+use crate::index::{
+    FolderWalk, HELD_MAX, HeldPage, Index, Meta, RemoteEntry, StagedFolders, SyncIdentity,
+};
 use crate::report::Report;
 
 /// Reads what Dropbox tells.
@@ -42,6 +46,16 @@ pub struct Puller<'a> {
     pub personal_token: Option<&'a str>,
     /// What people are told.
     pub report: &'a Report,
+    /// The last page, if it waits for what is done about it.
+    pub last_page: Cell<Option<LastPage>>,
+}
+
+/// A page that is not yet in the index for good.
+pub struct LastPage {
+    page: HeldPage,
+    /// The cursor behind it, and how many entries it has.
+    cursor: Cursor,
+    entries: u64,
 }
 
 /// How listening ended.
@@ -220,12 +234,34 @@ impl Puller<'_> {
     /// # Errors
     /// Whatever ends the pass.
     pub fn drain(&self) -> Result<()> {
+        self.settle()?;
         if let Some(cursor) = self.cursors.load(self.index, self.identity)?
             && let Listened::Mute(text) = self.listen(cursor)?
         {
             return Err(Error::TryLater(text));
         }
         Ok(())
+    }
+
+    /// Makes sure that the last page is in the index, then stores the cursor behind it.
+    ///
+    /// # Errors
+    /// What the disk or the index says.
+    pub fn settle(&self) -> Result<()> {
+        let Some(LastPage {
+            page,
+            cursor,
+            entries,
+        }) = self.last_page.take()
+        else {
+            return Ok(());
+        };
+        // What was undone is told again.
+        if !page.settle(self.index)? {
+            return Ok(());
+        }
+        self.cursors
+            .advance(&cursor, entries, self.index, self.identity)
     }
 
     fn listen(&self, mut cursor: Cursor) -> Result<Listened> {
@@ -250,11 +286,25 @@ impl Puller<'_> {
                 self.index.roll_back();
                 return Ok(Listened::NoCursor);
             }
+            let is_last = sink.root_is.is_none() && !end.has_more;
+            let may_wait = is_last && (1..=HELD_MAX).contains(&sink.entries);
+            let is_incomplete = sink.entries > 0 && self.index.meta(Meta::RelistDue)?.is_some();
+            if may_wait
+                && !is_incomplete
+                && let Some(page) = HeldPage::of(self.index)?
+            {
+                self.last_page.set(Some(LastPage {
+                    page,
+                    cursor: end.cursor,
+                    entries: sink.entries,
+                }));
+                return Ok(Listened::UpToDate);
+            }
             self.index.commit()?;
             if let Some(root) = sink.root_is {
                 return Ok(Listened::NoRoot(root));
             }
-            if sink.entries > 0 && self.index.meta(Meta::RelistDue)?.is_some() {
+            if is_incomplete {
                 return Ok(Listened::Incomplete);
             }
             let moved = end.cursor != cursor;
@@ -262,7 +312,8 @@ impl Puller<'_> {
             is_ahead |= moved && end.has_more;
             cursor = end.cursor;
             if sink.entries > 0 || (is_ahead && !end.has_more) {
-                self.cursors.store(&cursor, self.index, self.identity)?;
+                self.cursors
+                    .advance(&cursor, sink.entries, self.index, self.identity)?;
                 is_ahead = false;
             }
             if !end.has_more {

@@ -12,13 +12,24 @@ use crate::error::Result;
 /// Cache, in KiB.
 pub(super) const CACHE_KIB: u32 = 256;
 
+/// What is left of the journal behind a large transaction, in bytes.
+const JOURNAL_BYTES: u32 = 64 << 10;
+
 /// The open index.
 pub struct Index {
     pub(super) db: Connection,
     /// Where files are made that have no name; nowhere in particular for an index in memory.
     pub(super) dir: Option<PathBuf>,
+    /// The journal beside it, before the first transaction.
+    pub(super) journal: Cell<Option<PathBuf>>,
     /// Rows this connection had changed when the open transaction began.
     pub(super) changes_before: Cell<u64>,
+    /// A transaction was begun, and is neither committed nor known to be undone.
+    pub(super) is_open: Cell<bool>,
+    /// The open transaction waits for the next one.
+    pub(super) is_held: Cell<bool>,
+    /// How often a transaction was undone that had changed something.
+    pub(super) undone: Cell<u64>,
     /// How many entries are staged and the sum of their checksums, once anything was staged.
     pub(super) staged: Cell<Option<(i64, i64)>>,
     /// The totals as the open transaction has changed it, if it has.
@@ -33,7 +44,11 @@ impl Index {
         Index {
             db,
             dir: dir.map(Path::to_owned),
+            journal: Cell::default(),
             changes_before: Cell::new(0),
+            is_open: Cell::new(false),
+            is_held: Cell::new(false),
+            undone: Cell::new(0),
             staged: Cell::new(None),
             totals: Cell::new(None),
             is_counted: Cell::new(false),
@@ -41,10 +56,11 @@ impl Index {
     }
 
     /// Settings of the connection; none of them writes. What SQLite sorts goes into a file once it
-    /// is more than its cache.
+    /// is more than its cache. The journal stays, marked as void, and is written in place.
     pub(super) fn tune(&self) -> Result<()> {
         self.db.execute_batch(&format!(
-            "PRAGMA synchronous = FULL; \
+            "PRAGMA synchronous = FULL; PRAGMA journal_mode = PERSIST; \
+                 PRAGMA journal_size_limit = {JOURNAL_BYTES}; \
                  PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = FILE; \
                  PRAGMA trusted_schema = OFF;"
         ))?;

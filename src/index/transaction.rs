@@ -1,7 +1,11 @@
 //! Transactions, counted: the cursor file is only trusted if the index is at least as new.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
 use super::{Index, Meta};
-use crate::error::Result;
+use crate::error::{Result, state_error};
 
 impl Index {
     /// Runs `work` as one transaction, which also counts up the commit counter: the cursor file
@@ -23,12 +27,23 @@ impl Index {
         }
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction, or goes on with one that [waits](super::HeldPage).
     ///
     /// # Errors
     /// What SQLite says.
     pub fn begin(&self) -> Result<()> {
+        if self.is_held.replace(false) {
+            if !self.db.is_autocommit() {
+                return Ok(());
+            }
+            // SQLite undoes by itself what it cannot write.
+            self.roll_back();
+        }
+        if let Some(journal) = self.journal.take() {
+            make_journal(&journal)?;
+        }
         self.db.execute_batch("BEGIN IMMEDIATE")?;
+        self.is_open.set(true);
         self.changes_before.set(self.db.total_changes());
         Ok(())
     }
@@ -38,7 +53,8 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn commit(&self) -> Result<()> {
-        if self.db.total_changes() == self.changes_before.get() {
+        self.is_held.set(false);
+        if !has_changes(self) {
             self.roll_back();
             return Ok(());
         }
@@ -48,8 +64,9 @@ impl Index {
             .and_then(|()| self.note_totals())
             .and_then(|()| self.set_meta(Meta::Counter, &counter.to_string()))
             .and_then(|()| Ok(self.db.execute_batch("COMMIT")?));
-        if commit.is_err() {
-            self.roll_back();
+        match commit {
+            Ok(()) => self.is_open.set(false),
+            Err(_) => self.roll_back(),
         }
         commit
     }
@@ -58,6 +75,10 @@ impl Index {
     pub fn roll_back(&self) {
         self.staged.set(None);
         self.totals.set(None);
+        self.is_held.set(false);
+        if self.is_open.replace(false) && has_changes(self) {
+            self.undone.set(self.undone.get() + 1);
+        }
         if !self.db.is_autocommit() {
             // A failed rollback leaves a journal that the next opening plays back.
             let _ = self.db.execute_batch("ROLLBACK");
@@ -74,4 +95,24 @@ impl Index {
             .and_then(|text| text.parse().ok())
             .unwrap_or(0))
     }
+}
+
+/// Whether the open transaction has changed anything.
+pub(super) fn has_changes(index: &Index) -> bool {
+    index.db.total_changes() != index.changes_before.get()
+}
+
+/// Makes sure that there is a journal, which stays: a name that comes and goes with each commit
+/// would have to be made durable each time, and that writes more than all else.
+fn make_journal(file: &Path) -> Result<()> {
+    if std::fs::symlink_metadata(file).is_ok() {
+        return Ok(());
+    }
+    let mut options = OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o600).open(file);
+    let durable = made.and_then(|_| match file.parent() {
+        Some(dir) => std::fs::File::open(dir)?.sync_all(),
+        None => Ok(()),
+    });
+    durable.map_err(|error| state_error(&format!("make {}", file.display()), &error))
 }
