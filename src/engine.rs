@@ -36,11 +36,12 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, ConfigError, is_config};
 use crate::core::own_names::Instance;
 use crate::core::path::fold;
+use crate::core::remote::Cursor;
 use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{AccessTokens, TokenFiles, hash_hex, is_access_file};
 use crate::engine::context::{Env, Options};
 use crate::engine::credential::{credential, identity};
-use crate::engine::cursor::CursorFile;
+use crate::engine::cursor::{CursorFile, is_cursor_file};
 use crate::engine::pass::Writers;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
@@ -147,10 +148,9 @@ fn attempt(
     let state_dir = dirs::state_dir(config)?;
     check_apart(config, &state_dir)?;
     // A dry run makes and changes nothing, not even an empty directory.
-    let state = if options.dry_run {
-        seams.disks.state_as_it_is(&state_dir)?
-    } else {
-        Some(seams.disks.state(&state_dir)?)
+    let state = match options.dry_run {
+        true => seams.disks.state_as_it_is(&state_dir)?,
+        false => Some(seams.disks.state(&state_dir)?),
     };
     let state = state.as_deref();
     let _state_lock = state.map(|disk| locked(disk, &state_dir)).transpose()?;
@@ -177,7 +177,7 @@ fn attempt(
         (Some(index), None) => carried_over(index.working_copy()?)?,
         (None, None) => Index::temporary(UNKEPT, Some(&state_dir))?,
     };
-    let runtime = runtime(seams, config);
+    let runtime = runtime(seams.disks, config);
     let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some())
         .called(&config.invocation);
     let deadline = Deadline::within(host, options.max_time);
@@ -198,6 +198,8 @@ fn attempt(
         kept_max: seams.kept_max,
     };
     let cursors = CursorFile::new(state.map(|d| d as _), state.filter(|_| keeper.is_some()))?;
+    let cursors = cursors.behind_it(runtime.as_deref(), &env.instance)?;
+    cursors.forget_if_ahead_of(&index)?;
     let writers = keeper.map(|_| Writers {
         disk: &*disk,
         api: &api,
@@ -325,7 +327,7 @@ pub fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
     for dir in dirs::runtime_dirs() {
         let dir = real(&dir);
         if dir == content_dir {
-            own.extend(access_files(&dir));
+            own.extend(short_lived_files(&dir));
         } else {
             own.push(dir);
         }
@@ -357,10 +359,13 @@ fn other_configurations(config: &Config) -> Vec<PathBuf> {
     found.into_iter().collect()
 }
 
-/// The access tokens that runs have left in a directory.
-fn access_files(dir: &Path) -> Vec<PathBuf> {
+/// The access tokens and cursors that runs have left in a directory.
+fn short_lived_files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
-    let is_ours = |name: &str| is_access_file(name.strip_suffix(".new").unwrap_or(name));
+    let is_ours = |name: &str| {
+        let name = name.strip_suffix(".new").unwrap_or(name);
+        is_access_file(name) || is_cursor_file(name)
+    };
     entries
         .filter(|entry| entry.file_name().to_str().is_some_and(is_ours))
         .map(|entry| entry.path())
@@ -368,13 +373,23 @@ fn access_files(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The runtime directory, unless it is the content dir itself, in which nothing of ours is put.
-fn runtime(seams: &Seams<'_>, config: &Config) -> Option<Box<dyn Disk>> {
+fn runtime(disks: &dyn Disks, config: &Config) -> Option<Box<dyn Disk>> {
     let content_dir = dirs::without_links(&config.sync.content_dir);
     let is_content_dir = |dir: &PathBuf| dirs::without_links(dir) == content_dir;
     match dirs::runtime_dirs().iter().any(is_content_dir) {
         true => None,
-        false => seams.disks.runtime(),
+        false => disks.runtime(),
     }
+}
+
+/// The cursor of the last pass, to wait behind it for changes.
+pub fn last_cursor(disks: &dyn Disks, config: &Config) -> Option<Cursor> {
+    let state_dir = dirs::state_dir(config).ok()?;
+    let state = disks.state_as_it_is(&state_dir).ok()?;
+    let runtime = runtime(disks, config);
+    let cursors = CursorFile::new(state.as_deref().map(|disk| disk as _), None).ok()?;
+    let cursors = cursors.behind_it(runtime.as_deref(), &instance(&state_dir));
+    cursors.ok()?.peek()
 }
 
 /// Whose temporary files a run makes that has its state here, on this machine.

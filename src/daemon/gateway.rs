@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use crate::commands::sync::{SyncArgs, print_summary};
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
-use crate::core::remote::Cursor;
 use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::daemon::listening::{Listening, PollEnd, Told};
 use crate::daemon::sign_in::SignIn;
@@ -22,8 +21,7 @@ use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
 use crate::dropbox::longpoll::longpoll;
 use crate::engine::collected::KEPT_MAX;
-use crate::engine::cursor::CursorFile;
-use crate::engine::{Seams, own_keys, run_on};
+use crate::engine::{Seams, last_cursor, own_keys, run_on};
 use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
 use crate::io::Stop;
@@ -201,20 +199,13 @@ impl Gateway {
         }
     }
 
-    /// The cursor of the last pass.
-    fn cursor(&self) -> Option<Cursor> {
-        let state = dirs::state_dir(&self.config).ok()?;
-        let disk = dirs::open_state(&state).ok()?;
-        CursorFile::new(Some(&disk), None).ok()?.peek()
-    }
-
     /// Waits for Dropbox to tell of changes, or for another reason to wake up.
     fn wait_for_changes(&mut self) -> Wake {
         let cursor = loop {
             let left = self.listening.is_put_off(Instant::now());
             let cursor = match left {
                 Some(_) => None,
-                None => self.cursor(),
+                None => last_cursor(&RealDisks, &self.config),
             };
             // Without a cursor, or before it is time to ask, there are only the others.
             match cursor {

@@ -4,16 +4,28 @@
 //! and only when entries arrived or a pass ended amid pages without any. It is used only if all it
 //! names still holds and the index is at least as new; otherwise the remote is listed again.
 //! Deleting it is always safe.
+//!
+//! A new file, synced and renamed, costs an SD card ten blocks and more. So as long as few entries
+//! came since it was written, the cursor behind them is kept in the runtime directory, which is
+//! memory: after a restart they are told again, and change nothing.
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::own_names::Instance;
 use crate::core::path::RelPath;
 use crate::core::remote::Cursor;
+use crate::dropbox::tokens::hash_hex;
 use crate::error::{Error, Result, state_error};
 use crate::index::{Index, Meta, SyncIdentity};
 use crate::io::disk::{Disk, ReadDisk};
 
 const FILE: &str = "cursor.json";
+/// Around the instance, in the name of the file in the runtime directory.
+const LATER_PREFIX: &str = "cursor-";
+const LATER_SUFFIX: &str = ".json";
+
+/// LIMIT: entries that are told again after a restart.
+const TOLD_AGAIN_MAX: u64 = 1000;
 
 #[derive(Serialize, Deserialize)]
 struct CursorRecord {
@@ -27,16 +39,74 @@ struct CursorRecord {
     index_counter: u64,
 }
 
+impl CursorRecord {
+    fn new(cursor: &Cursor, index: &Index, now: &SyncIdentity) -> Result<CursorRecord> {
+        Ok(CursorRecord {
+            cursor: cursor.clone(),
+            account_id: now.account_id.clone(),
+            app_key: now.app_key.clone(),
+            root_namespace: now.root_namespace.clone(),
+            remote_root: now.remote_root.clone(),
+            filters: now.filters.clone(),
+            index_id: index.meta(Meta::Id)?.unwrap_or_default(),
+            index_counter: index.counter()?,
+        })
+    }
+
+    fn belongs_to(&self, index: &Index, now: &SyncIdentity) -> Result<bool> {
+        Ok(self.account_id == now.account_id
+            && self.app_key == now.app_key
+            && self.root_namespace == now.root_namespace
+            && self.remote_root == now.remote_root
+            && self.filters == now.filters
+            && Some(&self.index_id) == index.meta(Meta::Id)?.as_ref())
+    }
+}
+
+/// A cursor behind the one in the state directory.
+#[derive(Serialize, Deserialize)]
+struct LaterCursor {
+    record: CursorRecord,
+    /// Hash of the cursor it is behind.
+    after: String,
+    /// How many entries were told in between.
+    entries: u64,
+}
+
+/// Where [`LaterCursor`]s are.
+struct LaterFile<'a> {
+    disk: &'a dyn Disk,
+    path: RelPath,
+}
+
+impl LaterFile<'_> {
+    /// What is kept behind this cursor.
+    fn read(&self, stored: &Cursor) -> Option<LaterCursor> {
+        let bytes = self.disk.read(&self.path).ok()??;
+        let later: LaterCursor = serde_json::from_slice(&bytes).ok()?;
+        (later.after == hash_hex(stored.as_str())).then_some(later)
+    }
+}
+
+/// Whether a file of this name in a runtime directory holds a cursor of ours.
+pub fn is_cursor_file(name: &str) -> bool {
+    let id = name.strip_prefix(LATER_PREFIX);
+    let id = id.and_then(|rest| rest.strip_suffix(LATER_SUFFIX));
+    id.is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Whether a file holds a cursor of ours.
 pub fn holds_cursor(bytes: &[u8]) -> bool {
     serde_json::from_slice::<CursorRecord>(bytes).is_ok()
+        || serde_json::from_slice::<LaterCursor>(bytes).is_ok()
 }
 
-/// The cursor file in the state directory.
+/// The cursor file in the state directory, and the one in memory.
 pub struct CursorFile<'a> {
     reader: Option<&'a dyn ReadDisk>,
     writer: Option<&'a dyn Disk>,
     path: RelPath,
+    later: Option<LaterFile<'a>>,
 }
 
 impl<'a> CursorFile<'a> {
@@ -48,19 +118,55 @@ impl<'a> CursorFile<'a> {
         reader: Option<&'a dyn ReadDisk>,
         writer: Option<&'a dyn Disk>,
     ) -> Result<CursorFile<'a>> {
-        let path = RelPath::parse(FILE).map_err(|e| Error::Failed(e.to_string()))?;
         Ok(CursorFile {
             reader,
             writer,
-            path,
+            path: own_path(FILE)?,
+            later: None,
         })
+    }
+
+    /// With what this instance keeps in the runtime directory, if the machine has one.
+    ///
+    /// # Errors
+    /// None in practice: the name is ours.
+    pub fn behind_it(
+        mut self,
+        runtime: Option<&'a dyn Disk>,
+        instance: &Instance,
+    ) -> Result<CursorFile<'a>> {
+        let path = own_path(&format!("{LATER_PREFIX}{}{LATER_SUFFIX}", instance.id()))?;
+        self.later = runtime.map(|disk| LaterFile { disk, path });
+        Ok(self)
+    }
+
+    /// Forgets what is kept in memory if the index is older than it, before anything is written to
+    /// the index: it would seem to have caught up.
+    ///
+    /// # Errors
+    /// What the index says.
+    pub fn forget_if_ahead_of(&self, index: &Index) -> Result<()> {
+        let (Some(later), Some(_)) = (&self.later, self.writer) else {
+            return Ok(());
+        };
+        let Ok(Some(bytes)) = later.disk.read(&later.path) else {
+            return Ok(());
+        };
+        let found: Option<LaterCursor> = serde_json::from_slice(&bytes).ok();
+        let counter = index.counter()?;
+        if found.is_none_or(|found| found.record.index_counter > counter) {
+            let _ = later.disk.remove_file(&later.path);
+        }
+        Ok(())
     }
 
     /// The cursor as it is, to ask Dropbox whether there is something new.
     pub fn peek(&self) -> Option<Cursor> {
         let bytes = self.reader?.read(&self.path).ok()??;
         let stored: CursorRecord = serde_json::from_slice(&bytes).ok()?;
-        Some(stored.cursor)
+        let later = self.later.as_ref();
+        let later = later.and_then(|later| later.read(&stored.cursor));
+        Some(later.map_or(stored.cursor, |later| later.record.cursor))
     }
 
     /// The cursor, if it may be used with this index for what `now` says.
@@ -79,21 +185,37 @@ impl<'a> CursorFile<'a> {
             log::info!("{FILE} is damaged: listing Dropbox again");
             return Ok(None);
         };
-        let belongs = stored.account_id == now.account_id
-            && stored.app_key == now.app_key
-            && stored.root_namespace == now.root_namespace
-            && stored.remote_root == now.remote_root
-            && stored.filters == now.filters
-            && Some(stored.index_id) == index.meta(Meta::Id)?;
+        let belongs = stored.belongs_to(index, now)?;
         if belongs && stored.index_counter > index.counter()? {
             log::info!("the index is older than {FILE}: listing Dropbox again");
             index.transaction(|| index.set_meta(Meta::Older, "1"))?;
             return Ok(None);
         }
-        Ok(belongs.then_some(stored.cursor))
+        if !belongs {
+            return Ok(None);
+        }
+        let later = self.later_than(&stored.cursor, index, now)?;
+        Ok(Some(
+            later.map_or(stored.cursor, |later| later.record.cursor),
+        ))
     }
 
-    /// Stores a cursor the index has caught up with.
+    /// The cursor behind the stored one, if it may be used.
+    fn later_than(
+        &self,
+        stored: &Cursor,
+        index: &Index,
+        now: &SyncIdentity,
+    ) -> Result<Option<LaterCursor>> {
+        let Some(later) = self.later.as_ref().and_then(|later| later.read(stored)) else {
+            return Ok(None);
+        };
+        let record = &later.record;
+        let counts = record.belongs_to(index, now)? && record.index_counter <= index.counter()?;
+        Ok(counts.then_some(later))
+    }
+
+    /// Stores a cursor the index has caught up with, for good.
     ///
     /// # Errors
     /// What the disk or the index says.
@@ -101,18 +223,63 @@ impl<'a> CursorFile<'a> {
         let Some(disk) = self.writer else {
             return Ok(());
         };
-        let stored = CursorRecord {
-            cursor: cursor.clone(),
-            account_id: now.account_id.clone(),
-            app_key: now.app_key.clone(),
-            root_namespace: now.root_namespace.clone(),
-            remote_root: now.remote_root.clone(),
-            filters: now.filters.clone(),
-            index_id: index.meta(Meta::Id)?.unwrap_or_default(),
-            index_counter: index.counter()?,
-        };
-        let json = serde_json::to_vec(&stored).map_err(|e| Error::Failed(e.to_string()))?;
+        let json = json(&CursorRecord::new(cursor, index, now)?)?;
         disk.write(&self.path, &json)
             .map_err(|e| state_error("write the cursor", &e))
     }
+
+    /// Stores a cursor the index has caught up with, behind `entries` more than the one before it:
+    /// in memory while these are few.
+    ///
+    /// # Errors
+    /// What the disk or the index says.
+    pub fn advance(
+        &self,
+        cursor: &Cursor,
+        entries: u64,
+        index: &Index,
+        now: &SyncIdentity,
+    ) -> Result<()> {
+        match self.advance_in_memory(cursor, entries, index, now)? {
+            true => Ok(()),
+            false => self.store(cursor, index, now),
+        }
+    }
+
+    fn advance_in_memory(
+        &self,
+        cursor: &Cursor,
+        entries: u64,
+        index: &Index,
+        now: &SyncIdentity,
+    ) -> Result<bool> {
+        let (Some(file), Some(state)) = (&self.later, self.writer) else {
+            return Ok(false);
+        };
+        let Ok(Some(bytes)) = state.read(&self.path) else {
+            return Ok(false);
+        };
+        let Ok(stored) = serde_json::from_slice::<CursorRecord>(&bytes) else {
+            return Ok(false);
+        };
+        if !stored.belongs_to(index, now)? {
+            return Ok(false);
+        }
+        let before = self.later_than(&stored.cursor, index, now)?;
+        let later = LaterCursor {
+            record: CursorRecord::new(cursor, index, now)?,
+            after: hash_hex(stored.cursor.as_str()),
+            entries: before.map_or(0, |before| before.entries) + entries,
+        };
+        // Where it cannot be written, the card takes it.
+        Ok(later.entries <= TOLD_AGAIN_MAX && file.disk.write(&file.path, &json(&later)?).is_ok())
+    }
+}
+
+fn own_path(name: &str) -> Result<RelPath> {
+    RelPath::parse(name).map_err(|e| Error::Failed(e.to_string()))
+}
+
+fn json(record: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(record).map_err(|e| Error::Failed(e.to_string()))
 }

@@ -24,6 +24,7 @@ mod carry_over;
 mod clashes;
 mod conflicts;
 mod crash;
+mod cursors;
 mod decisions;
 mod deletes;
 mod disks;

@@ -3,7 +3,7 @@
 
 use crate::core::path::{RelPath, fold};
 use crate::dropbox::tokens::{holds_access, holds_sign_in, is_access_file};
-use crate::engine::cursor::holds_cursor;
+use crate::engine::cursor::{holds_cursor, is_cursor_file};
 use crate::io::disk::ReadDisk;
 use crate::io::listing::Names;
 
@@ -32,6 +32,7 @@ pub(super) fn state_files(disk: &dyn ReadDisk, dir: &RelPath, names: &Names) -> 
         let telling = TELLING.iter().find(|(telling, _)| name == *telling);
         telling.is_some_and(|(_, is_ours)| holds(name, *is_ours))
             || is_access_file(name) && holds(name, holds_access)
+            || is_cursor_file(name) && holds(name, holds_cursor)
     };
     if !names.iter().any(tells) {
         return 0;
@@ -46,5 +47,5 @@ pub(super) fn state_files(disk: &dyn ReadDisk, dir: &RelPath, names: &Names) -> 
 pub(super) fn is_state_file(key: &str) -> bool {
     let name = key.strip_suffix(UNFINISHED).unwrap_or(key);
     let is_telling = TELLING.iter().any(|(telling, _)| name == *telling);
-    is_telling || OTHERS.contains(&name) || is_access_file(name)
+    is_telling || OTHERS.contains(&name) || is_access_file(name) || is_cursor_file(name)
 }

@@ -107,16 +107,19 @@ impl Call {
     }
 }
 
-/// A path, or a text that names one, without what our temporary files tell of the state directory,
-/// which has another name in each test.
+/// A path, or a text that names one, without what names of ours tell of the state directory, which
+/// has another name in each test.
 fn without_instance(path: &str) -> String {
     let digits = |rest: &str| rest.bytes().take_while(u8::is_ascii_hexdigit).count();
-    match path.split_once(".ferrybox-") {
-        Some((dir, rest)) if digits(rest) == 8 && rest.get(8..9) == Some("-") => {
-            format!("{dir}.ferrybox-{}", &rest[9..])
+    for (start, end) in [(".ferrybox-", "-"), ("cursor-", ".json")] {
+        if let Some((dir, rest)) = path.split_once(start)
+            && digits(rest) == 8
+            && let Some(rest) = rest[8..].strip_prefix(end)
+        {
+            return format!("{dir}{start}{rest}");
         }
-        _ => path.to_owned(),
     }
+    path.to_owned()
 }
 
 fn entries(argument: &Value) -> Vec<Value> {

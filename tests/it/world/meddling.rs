@@ -1,5 +1,6 @@
 //! Machines in memory on which something happens between any two calls of a pass.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -29,6 +30,11 @@ impl World {
         self.sim.as_ref().unwrap().gateway.content.clone()
     }
 
+    /// Where the index of a machine in memory is.
+    pub fn index_file(&self) -> PathBuf {
+        self.sim.as_ref().unwrap().gateway.index_file()
+    }
+
     /// A pass in which something happens right before the first call of this kind on this path of
     /// the content dir.
     #[track_caller]
@@ -41,6 +47,17 @@ impl World {
         let is_it = move |call: &Call| call.on == "content" && call.op == op && call.path == path;
         let (outcome, happened) = self.sync_but_when(is_it, change);
         assert!(happened, "there was no such call: {outcome:?}");
+        outcome
+    }
+
+    /// A pass in which something happens right before what came down is forced to the medium.
+    #[track_caller]
+    pub fn sync_but_before_sync(&self, change: impl FnOnce(&SimDisk) + Send + 'static) -> Outcome {
+        let is_sync = |call: &Call| {
+            call.on == "content" && matches!(call.op, Op::SyncFile | Op::SyncFilesystem)
+        };
+        let (outcome, happened) = self.sync_but_when(is_sync, change);
+        assert!(happened, "nothing was synced: {outcome:?}");
         outcome
     }
 
