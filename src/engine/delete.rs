@@ -220,7 +220,7 @@ impl<'a> Deletes<'a> {
                 return;
             }
         }
-        self.durable.touch(&item.dir, item.device);
+        self.durable.rename_in(&item.dir, item.device);
         self.removed.push(item.row);
     }
 

@@ -104,7 +104,7 @@ fn an_edit_right_before_a_download_is_put_in_place_is_kept() {
     world.put("f", "base");
     world.sync_ok();
     world.dropbox.put("/f", b"remote");
-    let outcome = world.sync_but_before(Op::SyncFilesystem, "", edit);
+    let outcome = world.sync_but_before_sync(edit);
     assert_eq!(outcome.counts.deferred, 1, "{outcome:?}");
     world.sync_ok();
     check_kept(&world, "edited just now");
@@ -134,7 +134,7 @@ fn a10_permissions_changed_while_a_file_is_fetched_are_those_of_the_new_version(
                 world.put("f", "edit");
             }
             world.dropbox.put("/f", b"remote");
-            world.sync_but_before(Op::SyncFilesystem, "", move |disk| {
+            world.sync_but_before_sync(move |disk| {
                 disk.set_mode("f", then);
             });
             assert_eq!(world.read("f").as_deref(), Some("remote"));
@@ -152,7 +152,7 @@ fn a10_a_new_version_is_its_owners_alone_until_it_is_in_place() {
     world.disk().set_mode("f", 0o644);
     world.sync_ok();
     world.dropbox.put("/f", b"remote");
-    world.sync_but_before(Op::SyncFilesystem, "", |disk| {
+    world.sync_but_before_sync(|disk| {
         let all: Vec<_> = disk.tree().list("").unwrap();
         let temp = all.iter().find(|(name, _)| name.ends_with(".tmp"));
         assert_eq!(temp.map(|(_, status)| status.mode), Some(0o600));
@@ -185,7 +185,7 @@ fn a_file_removed_while_its_equal_came_down_is_not_removed_in_dropbox() {
     world.put("f", "same");
     world.dropbox.put("/f", b"same");
     world.dropbox.set_without_content_hash("/f");
-    world.sync_but_before(Op::SyncFilesystem, "", |disk| disk.remove("f"));
+    world.sync_but_before_sync(|disk| disk.remove("f"));
     world.sync_ok();
     world.check_both(&[("f", "same"), ("g", "g")]);
 }

@@ -131,8 +131,9 @@ fn a_power_cut_amid_moves_brings_no_old_name_back() {
         world.dropbox.rename("/old", "/new");
         world.remove("removed");
         world.dropbox.remove("/removed");
-        let is_sync =
-            |call: &crate::sim::seam::Call| call.on == "content" && call.op == Op::SyncFilesystem;
+        let is_sync = |call: &crate::sim::seam::Call| {
+            call.on == "content" && matches!(call.op, Op::SyncDir | Op::SyncFilesystem)
+        };
         world.cut_off_before(is_sync, seed);
         world.sync_ok();
         world.sync_ok();

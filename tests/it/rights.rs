@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::error::ExitCode;
 
-use crate::sim::seam::Op;
 use crate::world::{Outcome, World};
 
 /// Another user of the gateway, who may write to the content dir.
@@ -70,7 +69,7 @@ fn s4_it_comes_back_private_with_all_that_comes_in_archives_too() {
 fn s4_it_is_private_before_it_is_in_place() {
     let world = private(0o600);
     world.remove("d/secret");
-    world.sync_but_before(Op::SyncFilesystem, "", |disk| {
+    world.sync_but_before_sync(|disk| {
         let all: Vec<_> = disk.tree().list("d").unwrap();
         let temp = all.iter().find(|(name, _)| name.ends_with(".tmp"));
         assert_eq!(temp.map(|(_, status)| status.mode), Some(0o600));
@@ -578,7 +577,7 @@ fn s4_the_number_of_an_inode_that_is_used_again_opens_no_file() {
 fn s4_what_comes_into_a_private_folder_is_private_until_it_is_in_place() {
     let world = with_private_folder("DROPBOX_TO_LOCAL");
     world.dropbox.put("/priv/new", b"new");
-    world.sync_but_before(Op::SyncFilesystem, "", |disk| {
+    world.sync_but_before_sync(|disk| {
         let all: Vec<_> = disk.tree().list("priv").unwrap();
         let temp = all.iter().find(|(name, _)| name.ends_with(".tmp"));
         assert_eq!(temp.map(|(_, status)| status.mode), Some(0o600));

@@ -92,14 +92,24 @@ fn each_filesystem_that_gets_files_is_forced() {
     gateway.dropbox.put("/plain/new", b"new");
     let log = gateway.home.join("syncs");
     let file = log.to_str().unwrap();
-    let wrapper = ["strace", "-f", "-y", "-e", "trace=syncfs", "-o", file];
+    let wrapper = ["strace", "-f", "-y", "-e", "trace=syncfs,fsync", "-o", file];
     let ended = gateway.run(&wrapper, &["sync"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let text = fs::read_to_string(log).unwrap();
-    for dir in [&gateway.content, stick.path()] {
-        let forced = format!("<{}>) = 0", dir.display());
-        // Once for the bytes, once for the names.
-        assert_eq!(text.matches(&forced).count(), 2, "{forced}: {text}");
+    let times = |call: &str, dir: &Path| {
+        let forced = |line: &&str| {
+            line.contains(&format!("{call}("))
+                && line.contains(&format!("<{}>) = 0", dir.display()))
+        };
+        text.lines().filter(forced).count()
+    };
+    // The bytes with all of their filesystems, the names with the directories they are in.
+    for (whole, dir) in [
+        (&*gateway.content, gateway.content.join("plain")),
+        (stick.path(), stick.path().to_owned()),
+    ] {
+        assert_eq!(times("syncfs", whole), 1, "{}: {text}", whole.display());
+        assert_eq!(times("fsync", &dir), 1, "{}: {text}", dir.display());
     }
     drop(stick);
 }

@@ -238,7 +238,7 @@ impl<'a> Deletes<'a> {
                 return Ok(());
             }
         }
-        self.durable.touch(&item.dir, item.device);
+        self.durable.rename_in(&item.dir, item.device);
         self.removed.push(item.row);
         Ok(())
     }

@@ -109,7 +109,7 @@ impl<'a> Downloads<'a> {
             };
             let made = self.make_on_the_way(cx, &dir, &next);
             match made {
-                Ok(()) => {}
+                Ok(()) => self.durable.touch(&dir, item.device),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     not_stored(cx, &item.display_path, &error);

@@ -28,7 +28,7 @@ impl<'a> Downloads<'a> {
     /// Takes over a verified temporary file.
     pub(crate) fn stage(&mut self, cx: &mut Context<'a>, staged: StagedFile) -> Result<()> {
         self.durable
-            .touch(&staged.temp.parent(), staged.item.device);
+            .write_in(&staged.temp.parent(), staged.item.device);
         self.publish_queue.staged.push(staged);
         self.publish_if_full(cx)
     }
@@ -49,7 +49,7 @@ impl<'a> Downloads<'a> {
         if self.publish_queue.staged.is_empty() && self.publish_queue.renamed.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.durable.sync(cx) {
+        if let Err(error) = self.force(cx) {
             // After a failed sync nothing is known to be durable: all of it is fetched again.
             for staged in std::mem::take(&mut self.publish_queue.staged) {
                 self.discard(&staged.temp);
@@ -78,6 +78,18 @@ impl<'a> Downloads<'a> {
         Ok(())
     }
 
+    /// Forces what is under way to the medium: a file alone by itself.
+    fn force(&mut self, cx: &Context<'a>) -> Result<()> {
+        let is_done = match self.publish_queue.staged.as_mut_slice() {
+            [alone] => self.durable.sync_alone(&mut *alone.file)?,
+            _ => false,
+        };
+        match is_done {
+            true => Ok(()),
+            false => self.durable.sync(cx),
+        }
+    }
+
     /// Publishes what is under way.
     pub(crate) fn finish_publishing(&mut self, cx: &mut Context<'a>) -> Result<()> {
         self.publish_batch(cx)?;
@@ -94,6 +106,7 @@ impl<'a> Downloads<'a> {
             self.publish_queue.renamed.push((staged.item, base));
             return Ok(());
         }
+        self.durable.rename_in(&staged.item.dir, staged.item.device);
         let placed = self.place(cx, &mut staged, &target);
         let StagedFile {
             item,

@@ -73,8 +73,10 @@ impl<'a> Renames<'a> {
             return Ok(false);
         }
         // RACE: what is edited in it between the look and this goes along, and is seen as an edit.
-        downloads.durable.touch(&tree.path.parent(), tree.device);
-        downloads.durable.touch(&item.dir, tree.device);
+        downloads
+            .durable
+            .rename_in(&tree.path.parent(), tree.device);
+        downloads.durable.rename_in(&item.dir, tree.device);
         downloads.durable.sync(cx)?;
         settle(cx, &tree, item)?;
         let from = display_path_of(cx, &tree.key.dir)?.unwrap_or_default();

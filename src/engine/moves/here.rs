@@ -45,8 +45,8 @@ impl<'a> Renames<'a> {
         }
         match self.rename(cx, &old, item, &from, &to, &stamp) {
             Ok(Some(now)) => {
-                downloads.durable.touch(&old.dir, old.device);
-                downloads.durable.touch(&item.dir, item.device);
+                downloads.durable.rename_in(&old.dir, old.device);
+                downloads.durable.rename_in(&item.dir, item.device);
                 self.renamed_here(cx, downloads, old, item, remote, now)?;
                 Ok(true)
             }
