@@ -72,6 +72,15 @@ impl FileClock {
         (0..TICK_NS).contains(&ahead).then_some(TICK)
     }
 
+    /// How long it takes, when our clock shows `now_ns`, until what is read under this stamp can be
+    /// trusted; nothing if it can, or cannot be waited for.
+    pub fn time_to_trust(stamp: &Stamp, now_ns: i128) -> Option<Duration> {
+        let age = now_ns - changed_ns(stamp);
+        let is_fresh = !FileClock::is_coarse(stamp) && (0..TICK_NS).contains(&age);
+        let left = u64::try_from(TICK_NS - age).ok().filter(|_| is_fresh);
+        left.map(Duration::from_nanos)
+    }
+
     /// Whether a clock without fractions of a second may have made this stamp.
     pub fn is_coarse(stamp: &Stamp) -> bool {
         is_whole(changed_ns(stamp))
@@ -116,6 +125,27 @@ mod tests {
     use super::*;
 
     const S: i64 = 1_000_000_000;
+
+    #[test]
+    fn a_file_written_just_now_is_waited_for_and_can_be_trusted_then() {
+        let clock = FileClock::with_lag_s(0);
+        let stamp = changed(100 * S + 500_000_000);
+        for age in [0, 1, 19_999_999] {
+            let now = i128::from(stamp.ctime_ns) + age;
+            let wait = FileClock::time_to_trust(&stamp, now).unwrap();
+            assert!(wait <= Duration::from_millis(20));
+            let then = now + i128::try_from(wait.as_nanos()).unwrap();
+            assert!(clock.is_racy(Some(1), &stamp, then - 1));
+            assert!(!clock.is_racy(Some(1), &stamp, then), "{age}");
+        }
+        let at = i128::from(stamp.ctime_ns);
+        for now in [at - 1, at + TICK_NS, at + 3600 * i128::from(S)] {
+            assert_eq!(FileClock::time_to_trust(&stamp, now), None);
+        }
+        // Two seconds, or more, are not waited.
+        let coarse = changed(100 * S);
+        assert_eq!(FileClock::time_to_trust(&coarse, (100 * S).into()), None);
+    }
 
     fn changed(ctime_ns: i64) -> Stamp {
         Stamp {

@@ -43,7 +43,10 @@ pub(crate) fn plan_for(cx: &Context<'_>, item: &Item) -> Option<(Action, Observe
 /// Tells a file from its base, reading it only where the stamp does not hold or where only
 /// its content can say whether both sides are equal.
 pub(crate) fn observe(cx: &Context<'_>, item: &Item) -> Result<Observed, Unread> {
-    let read_at_ns = cx.env.host.now_ns();
+    let read_at_ns = match item.local {
+        Local::File(status) => stable_read::begin(cx.env.host, cx.env.deadline, &status.stamp),
+        Local::Unknown | Local::Gone | Local::Folder { .. } => cx.env.host.now_ns(),
+    };
     let seen = |side, hash, stamp| {
         Ok(Observed {
             side,

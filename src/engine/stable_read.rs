@@ -8,9 +8,11 @@ use std::io;
 
 use crate::core::content_hash::{ContentHash, ContentHasher};
 use crate::core::path::RelPath;
+use crate::engine::file_clock::FileClock;
 use crate::error::Error;
 use crate::io::deadline::Deadline;
 use crate::io::disk::{ReadDisk, ReadFile};
+use crate::io::host::Host;
 use crate::io::stat::Stamp;
 
 /// Bytes read at a time.
@@ -36,6 +38,19 @@ impl From<io::Error> for Unread {
         } else {
             Unread::Failed(error)
         }
+    }
+}
+
+/// When the content of a file with this stamp begins to be read, on our clock: not in the tick of
+/// the clock in which it was changed, which is at most 20 ms.
+pub fn begin(host: &dyn Host, deadline: &Deadline<'_>, stamp: &Stamp) -> i128 {
+    let now_ns = host.now_ns();
+    match FileClock::time_to_trust(stamp, now_ns) {
+        Some(time) => {
+            deadline.pause(time);
+            host.now_ns()
+        }
+        None => now_ns,
     }
 }
 

@@ -105,12 +105,10 @@ fn one_changed_file_costs_the_card_little() {
     say(&format!(
         "card: up {up:?}, down {down:?}, idle {idle:?}, by hand {by_hand:?}"
     ));
-    // What ext4 writes for the same file, written and synced by hand, is 104 KiB.
+    // What ext4 writes for the same file, written and synced by hand, is 104 KiB here.
     let [up, down, by_hand] = [up, down, by_hand].map(median);
-    assert!(up <= 128 << 10, "up: {up} bytes");
-    assert!(down <= 420 << 10, "down: {down} bytes");
+    assert!(up <= 96 << 10, "up: {up} bytes");
+    assert!(down <= 160 << 10, "down: {down} bytes");
     assert!(by_hand > 0, "the device tells what is written to it");
-    // The first pass behind an upload hears of it, and writes how far it has read.
-    let after = idle.iter().skip(1).step_by(2);
-    assert!(after.clone().all(|bytes| *bytes == 0), "{idle:?}");
+    assert!(idle.iter().all(|bytes| *bytes == 0), "{idle:?}");
 }

@@ -162,7 +162,7 @@ impl<'d> GoneLocally<'d> {
         let Ok(path) = file.item.path() else {
             return Ok(None);
         };
-        let read_at_ns = cx.env.host.now_ns();
+        let read_at_ns = stable_read::begin(cx.env.host, cx.env.deadline, &file.observed.stamp);
         let Ok((hash, stamp)) = stable_read::hash(cx.env.disk, &path, cx.env.deadline) else {
             return Ok(None);
         };

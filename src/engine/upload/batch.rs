@@ -16,6 +16,7 @@ use crate::dropbox::wire::{
     ApiError, CommitInfo, FileMetadata, SessionCursor, WriteMode, header_json,
 };
 use crate::engine::context::Context;
+use crate::engine::stable_read;
 use crate::error::Result;
 use crate::io::stat::Kind;
 use crate::report::counted;
@@ -368,9 +369,9 @@ impl<'a> Uploads<'a> {
 
 /// The file as it is right now, if it still is a small one.
 fn prepare(cx: &Context<'_>, upload: &PendingUpload) -> Option<(BatchFile, i128)> {
-    let read_at_ns = cx.env.host.now_ns();
     let path = upload.item.path().ok()?;
     let status = cx.env.disk.status(&path).ok()??;
+    let read_at_ns = stable_read::begin(cx.env.host, cx.env.deadline, &status.stamp);
     let is_small = status.kind == Kind::File && status.stamp.size <= batched_max(None);
     let file = BatchFile {
         path,

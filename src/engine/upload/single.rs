@@ -12,6 +12,7 @@ use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{ApiError, CommitInfo, WriteMode};
 use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
+use crate::engine::stable_read;
 use crate::error::Result;
 use crate::io::disk::ReadFile;
 use crate::io::stat::Stamp;
@@ -75,9 +76,9 @@ impl<'a> Uploads<'a> {
         let mut failed = UploadError::KeepsChanging;
         let mut may_take_up = true;
         for _ in 0..TRIES_MAX {
-            let read_at_ns = cx.env.host.now_ns();
             let file = cx.env.disk.open(local)?;
             let stamp = file.status()?.stamp;
+            let read_at_ns = stable_read::begin(cx.env.host, cx.env.deadline, &stamp);
             let time = timestamp_of(stamp.mtime_ns);
             let commit = CommitInfo {
                 path: remote,
