@@ -1,6 +1,8 @@
 //! The cases, by the names that select them, and what they share.
 
+mod arm;
 mod big;
+mod card;
 mod idle;
 mod listing;
 mod many;
@@ -8,12 +10,11 @@ mod many;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::child::{Cost, run};
 use crate::dropbox::Dropbox;
 use crate::files::Tree;
 use crate::gateway::Gateway;
 use crate::options::Options;
-use crate::table::{self, Row, ratio};
+use crate::runs::Runs;
 use crate::tools;
 
 /// One thing that is measured.
@@ -41,8 +42,28 @@ pub fn all() -> Vec<Case> {
         ),
         case("deletes", "1,000 files deleted here", many::deletes),
         case("rename", "a directory of 1,000 renamed here", many::rename),
+        case(
+            "deletes-20k",
+            "20,000 files deleted here",
+            many::deletes_20k,
+        ),
+        case(
+            "move-20k",
+            "20,000 files moved into another directory here",
+            many::move_20k,
+        ),
         case("big-up", "512 MiB up", big::up),
-        case("big-down", "512 MiB down", big::down),
+        case("big-down", "512 MiB down, to disk and to memory", big::down),
+        case(
+            "card",
+            "what an SD card sees of 1, 10 and 100 changed files",
+            card::changes,
+        ),
+        case(
+            "arm",
+            "instructions of the ARMv6 binary for each byte",
+            arm::each_byte,
+        ),
         case(
             "listing",
             "first listing of 1,000,000 files",
@@ -50,6 +71,9 @@ pub fn all() -> Vec<Case> {
         ),
     ]
 }
+
+/// What our runs are called.
+pub const OURS: &str = "ferrybox";
 
 /// The small files of every case: 8 KiB.
 const SMALL: u64 = 8 * 1024;
@@ -70,7 +94,7 @@ impl Bench {
             scratch: scratch.to_owned(),
             quick: options.quick,
             latencies: options.latencies.clone(),
-            with_rclone: !options.alone && tools::is_installed("rclone"),
+            with_rclone: !options.alone && tools::is_installed(&tools::rclone_program()),
             with_tools: !options.alone
                 && ["curl", "openssl", "find"]
                     .iter()
@@ -107,53 +131,31 @@ impl Bench {
         Ok((dropbox, gateway))
     }
 
-    /// Runs a pass of the agent and prints what it cost.
+    /// Runs a pass of the agent.
     fn pass(
         &self,
-        case: &str,
+        runs: &mut Runs,
         latency_ms: u64,
         dropbox: &mut Dropbox,
         gateway: &Gateway,
-    ) -> io::Result<Cost> {
+    ) -> io::Result<()> {
         dropbox.tell(&format!("latency {latency_ms}"))?;
         dropbox.reset()?;
         let cost = gateway.sync()?;
-        table::print(&Row {
-            case: case.to_owned(),
-            latency_ms,
-            tool: "ferrybox".to_owned(),
-            cost,
-            traffic: Some(dropbox.traffic()?),
-            note: String::new(),
-        });
-        Ok(cost)
+        runs.note(OURS, cost, Some(dropbox.traffic()?));
+        Ok(())
     }
 
-    /// Runs `rclone`, if there is one, and compares it.
-    fn rclone(
-        &self,
-        case: &str,
-        latency_ms: u64,
-        dropbox: &mut Dropbox,
-        words: &[&str],
-        ours: Cost,
-    ) -> io::Result<()> {
+    /// Runs `rclone`, if there is one.
+    fn rclone(&self, runs: &mut Runs, dropbox: &mut Dropbox, words: &[&str]) -> io::Result<()> {
         if !self.with_rclone {
             return Ok(());
         }
-        dropbox.tell(&format!("latency {latency_ms}"))?;
-        dropbox.reset()?;
-        let cost = run(&mut tools::rclone(&self.scratch, dropbox, words)?)?;
-        let times = ratio(cost.wall, ours.wall);
-        table::print(&Row {
-            case: case.to_owned(),
-            latency_ms,
-            tool: format!("rclone {}", words[0]),
-            cost,
-            traffic: Some(dropbox.traffic()?),
-            note: format!("{times:.2} times the wall time of ferrybox"),
-        });
-        Ok(())
+        let options = words.iter().skip(1).filter(|word| word.starts_with("--"));
+        let options: Vec<_> = options.copied().collect();
+        let tool = format!("rclone {} {}", words[0], options.join(" "));
+        let mut command = tools::rclone(&self.scratch, dropbox, words)?;
+        runs.client(tool.trim_end(), dropbox, &mut command, None)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A gateway: the release binary with a directory, a state and a configuration.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +20,14 @@ pub struct Gateway {
     home: PathBuf,
     /// The directory that is kept in step.
     pub content: PathBuf,
+    /// In memory, as a service has it.
+    runtime: PathBuf,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.runtime);
+    }
 }
 
 impl Gateway {
@@ -34,9 +43,12 @@ impl Gateway {
         let gateway = Self {
             content: home.join("content"),
             home,
+            runtime: Path::new("/dev/shm")
+                .join(format!("ferrybox-bench-run-{}", std::process::id())),
         };
-        fs::create_dir_all(gateway.home.join("run"))?;
-        fs::create_dir(&gateway.content)?;
+        let _ = fs::remove_dir_all(&gateway.runtime);
+        fs::create_dir_all(&gateway.runtime)?;
+        fs::create_dir_all(&gateway.content)?;
         let config = format!(
             "[dropbox]\npersonal_access_token = \"{}\"\nremote_root = \"{REMOTE}\"\n\
              [sync]\ncontent_dir = \"{}\"\nmode = \"{mode}\"\ndevice_name = \"bench\"\n\
@@ -59,15 +71,25 @@ impl Gateway {
     /// # Errors
     /// If it fails.
     pub fn sync(&self) -> io::Result<Cost> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+        let mut command = self.command(env!("CARGO_BIN_EXE_ferrybox"));
+        run(command.args(self.words()))
+    }
+
+    /// A program with the environment of a pass.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
-            .arg("--config")
-            .arg(self.home.join("config.toml"))
-            .arg("sync")
             .env_clear()
+            .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.home.join("home"))
-            .env("RUNTIME_DIRECTORY", self.home.join("run"));
-        run(&mut command)
+            .env("RUNTIME_DIRECTORY", &self.runtime);
+        command
+    }
+
+    /// The arguments of a pass.
+    pub fn words(&self) -> [OsString; 3] {
+        let config = self.home.join("config.toml");
+        ["--config".into(), config.into(), "sync".into()]
     }
 
     /// Passes until one writes nothing: what was changed is no longer young then, and its stamp

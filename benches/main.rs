@@ -14,6 +14,7 @@ mod files;
 mod gateway;
 mod options;
 mod peak;
+mod runs;
 mod table;
 mod tools;
 

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::time::Duration;
+use std::path::Path;
 
-use super::{Bench, expect};
-use crate::child::{Cost, median, run};
-use crate::dropbox::{Dropbox, Traffic};
+use super::{Bench, OURS, expect};
+use crate::dropbox::Dropbox;
 use crate::files::{count, touch_up, write_big};
 use crate::gateway::{Gateway, REMOTE};
-use crate::table::{self, Row, ratio};
+use crate::runs::Runs;
+use crate::table::ratio;
 use crate::tools;
 
 /// The latencies at which these are measured, in milliseconds.
@@ -17,25 +17,19 @@ const LATENCIES: [u64; 2] = [0, 50];
 
 const MIB: u64 = 1024 * 1024;
 
-fn row(case: &str, latency_ms: u64, tool: &str, cost: Cost, note: String) -> Row {
-    Row {
-        case: case.to_owned(),
-        latency_ms,
-        tool: tool.to_owned(),
-        cost,
-        traffic: None,
-        note,
-    }
-}
+const OPENSSL: &str = "openssl dgst -sha256";
+const CURL_UP: &str = "curl -T";
+const CURL_DOWN: &str = "curl -o";
 
-/// How often it was measured, and how it stands beside what others take for the same.
-fn beside(bench: &Bench, ours: Duration, theirs: Duration, named: &str) -> String {
-    let rounds = bench.rounds();
+/// How ours stands beside `curl` and so many times `openssl dgst` together.
+fn beside(bench: &Bench, runs: &Runs, curl: &str, hashings: u32) -> String {
     if !bench.with_tools {
-        return format!("median of {rounds}");
+        return String::new();
     }
-    let times = ratio(ours, theirs);
-    format!("median of {rounds}, {times:.2} times {named}")
+    let theirs = runs.wall(curl) + runs.wall(OPENSSL) * hashings;
+    let times = ratio(runs.wall(OURS), theirs);
+    let openssl = ["", "openssl", "twice openssl"][hashings as usize];
+    format!("{times:.2} times curl and {openssl}")
 }
 
 /// The file is a new one in each round; then it is edited in place, which costs a second reading.
@@ -45,120 +39,90 @@ pub fn up(bench: &Bench) -> io::Result<()> {
     for latency in bench.latencies(&LATENCIES) {
         let mut dropbox = Dropbox::start(&bench.scratch)?;
         dropbox.tell("keep no")?;
-        dropbox.tell(&format!("latency {latency}"))?;
         let gateway = Gateway::new(&bench.scratch, &dropbox, "LOCAL_TO_DROPBOX")?;
         let file = gateway.content.join("big");
-        let (mut ours, mut edited) = (Vec::new(), Vec::new());
-        let (mut sent, mut hashed) = (Vec::new(), Vec::new());
-        let mut traffic = Traffic::default();
+        let from = file.to_string_lossy().into_owned();
+        let mut runs = Runs::new(&case, latency);
+        let mut edited = Runs::new(&format!("{case}, edited in place"), latency);
         for round in 0..bench.rounds() {
             write_big(&file, size)?;
             touch_up(&file, 2 * round)?;
-            for costs in [&mut ours, &mut edited] {
-                dropbox.reset()?;
-                costs.push(gateway.sync()?);
-                traffic = dropbox.traffic()?;
-                if traffic.sent < size {
+            for runs in [&mut runs, &mut edited] {
+                bench.pass(runs, latency, &mut dropbox, &gateway)?;
+                if dropbox.traffic()?.sent < size {
                     return Err(io::Error::other("the file was not sent"));
                 }
                 touch_up(&file, 2 * round + 1)?;
             }
             if bench.with_tools {
-                sent.push(run(&mut tools::curl_up(&dropbox, &file))?);
-                hashed.push(run(&mut tools::openssl(&file))?);
+                for runs in [&mut runs, &mut edited] {
+                    runs.tool(CURL_UP, &mut tools::curl_up(&dropbox, &file))?;
+                    runs.tool(OPENSSL, &mut tools::openssl(&file))?;
+                }
             }
+            let to = format!("d:rclone/big{round}");
+            bench.rclone(&mut runs, &mut dropbox, &["copyto", &from, &to])?;
             fs::remove_file(&file)?;
             gateway.sync()?;
         }
-        write_big(&file, size)?;
-        let rounds = bench.rounds();
-        let (ours, edited) = (median(ours), median(edited));
-        let (sent, hashed) = (median(sent), median(hashed));
-        let rows = [
-            (
-                case.clone(),
-                ours,
-                sent.wall + hashed.wall,
-                "curl and openssl",
-            ),
-            (
-                format!("{case}, edited in place"),
-                edited,
-                sent.wall + hashed.wall * 2,
-                "curl and twice openssl",
-            ),
-        ];
-        for (case, cost, theirs, named) in rows {
-            let note = beside(bench, cost.wall, theirs, named);
-            table::print(&Row {
-                traffic: Some(traffic),
-                ..row(&case, latency, "ferrybox", cost, note)
-            });
-        }
-        if bench.with_tools {
-            let note = || format!("median of {rounds}");
-            table::print(&row(&case, latency, "curl -T", sent, note()));
-            let tool = "openssl dgst -sha256";
-            table::print(&row(&case, latency, tool, hashed, note()));
-        }
-        let from = file.to_string_lossy().into_owned();
-        let words = ["copyto", &from, "d:rclone/big"];
-        bench.rclone(&case, latency, &mut dropbox, &words, ours)?;
+        runs.print(&beside(bench, &runs, CURL_UP, 1));
+        edited.print(&beside(bench, &edited, CURL_UP, 2));
+    }
+    Ok(())
+}
+
+/// To disk, where it has to be durable, and to memory, where nothing is.
+pub fn down(bench: &Bench) -> io::Result<()> {
+    for latency in bench.latencies(&LATENCIES) {
+        down_to(bench, latency, &bench.scratch, "to disk")?;
+        let memory = Path::new("/dev/shm").join(format!("ferrybox-bench-{}", std::process::id()));
+        fs::create_dir_all(&memory)?;
+        let done = down_to(bench, latency, &memory, "to memory");
+        fs::remove_dir_all(&memory)?;
+        done?;
     }
     Ok(())
 }
 
 /// The file is another one in each round.
-pub fn down(bench: &Bench) -> io::Result<()> {
+fn down_to(bench: &Bench, latency: u64, below: &Path, where_to: &str) -> io::Result<()> {
     let size = bench.pick(512, 64) * MIB;
-    let case = format!("{} MiB down", size / MIB);
     let path = format!("{REMOTE}/big");
-    let other = bench.scratch.join("other");
-    for latency in bench.latencies(&LATENCIES) {
-        let mut dropbox = Dropbox::start(&bench.scratch)?;
-        dropbox.tell(&format!("latency {latency}"))?;
-        let gateway = Gateway::new(&bench.scratch, &dropbox, "DROPBOX_TO_LOCAL")?;
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        let mut traffic = Traffic::default();
-        for round in 0..bench.rounds() {
-            dropbox.tell(&format!("put {path} {size} {round}"))?;
-            dropbox.reset()?;
-            ours.push(gateway.sync()?);
-            traffic = dropbox.traffic()?;
-            if traffic.received < size {
-                return Err(io::Error::other("the file was not received"));
-            }
-            if bench.with_tools {
-                theirs.push(run(&mut tools::curl_down(&dropbox, &path, &other))?);
-            }
+    let mut dropbox = Dropbox::start(&bench.scratch)?;
+    let gateway = Gateway::new(below, &dropbox, "DROPBOX_TO_LOCAL")?;
+    let mut runs = Runs::new(&format!("{} MiB down {where_to}", size / MIB), latency);
+    for round in 0..bench.rounds() {
+        dropbox.tell(&format!("put {path} {size} {round}"))?;
+        bench.pass(&mut runs, latency, &mut dropbox, &gateway)?;
+        if dropbox.traffic()?.received < size {
+            return Err(io::Error::other("the file was not received"));
         }
-        expect("big-down", count(&gateway.content)?, 1)?;
-        let rounds = bench.rounds();
-        let (ours, theirs) = (median(ours), median(theirs));
-        let mut note = format!("median of {rounds}");
         if bench.with_tools {
-            let times = ratio(ours.wall, theirs.wall);
-            note.push_str(&format!(
-                ", {times:.2} times curl, which makes nothing durable"
-            ));
+            let to = below.join("other");
+            runs.tool(CURL_DOWN, &mut tools::curl_down(&dropbox, &path, &to))?;
+            runs.tool(OPENSSL, &mut tools::openssl(&to))?;
+            fs::remove_file(to)?;
         }
-        table::print(&Row {
-            traffic: Some(traffic),
-            ..row(&case, latency, "ferrybox", ours, note)
-        });
-        if bench.with_tools {
-            let note = format!("median of {rounds}");
-            table::print(&row(&case, latency, "curl -o", theirs, note));
+        if bench.with_rclone {
+            let to = below.join("rclone-big");
+            let words = ["copyto", "d:ferrybox/big", &to.to_string_lossy()];
+            let mut rclone = tools::rclone(&bench.scratch, &dropbox, &words)?;
+            let mut sync = tools::sync(below);
+            let is_disk = below == bench.scratch;
+            let tool = match is_disk {
+                true => "rclone copyto, then sync -f",
+                false => "rclone copyto",
+            };
+            runs.client(
+                tool,
+                &mut dropbox,
+                &mut rclone,
+                is_disk.then_some(&mut sync),
+            )?;
+            fs::remove_file(to)?;
         }
-        let to = bench
-            .scratch
-            .join("rclone-big")
-            .to_string_lossy()
-            .into_owned();
-        let words = ["copyto", "d:ferrybox/big", &to];
-        bench.rclone(&case, latency, &mut dropbox, &words, ours)?;
-        // There is none without rclone; one that is there would not be fetched again.
-        let _ = fs::remove_file(to);
     }
+    expect("big-down", count(&gateway.content)?, 1)?;
+    runs.print(&beside(bench, &runs, CURL_DOWN, 1));
     Ok(())
 }

@@ -2,19 +2,18 @@
 
 use std::io;
 
-use super::{Bench, SMALL};
-use crate::child::{median, run};
+use super::{Bench, OURS, SMALL};
 use crate::files::Tree;
-use crate::table::{self, Row, ratio};
+use crate::runs::Runs;
+use crate::table::ratio;
 use crate::tools;
 
 /// 20,000 small files: starting up counts.
 pub fn small(bench: &Bench) -> io::Result<()> {
-    let count = bench.pick(20_000, 2_000);
     idle(
         bench,
         Tree {
-            count,
+            count: bench.pick(20_000, 2_000),
             size: SMALL,
             each: 100,
         },
@@ -23,11 +22,10 @@ pub fn small(bench: &Bench) -> io::Result<()> {
 
 /// 1,000,000 files, empty ones: their contents are not looked at.
 pub fn large(bench: &Bench) -> io::Result<()> {
-    let count = bench.pick(1_000_000, 50_000);
     idle(
         bench,
         Tree {
-            count,
+            count: bench.pick(1_000_000, 50_000),
             size: 0,
             each: 100,
         },
@@ -36,50 +34,25 @@ pub fn large(bench: &Bench) -> io::Result<()> {
 
 fn idle(bench: &Bench, tree: Tree) -> io::Result<()> {
     let (mut dropbox, gateway) = bench.in_step(&tree, "")?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    dropbox.reset()?;
-    for _ in 0..bench.rounds() {
-        ours.push(gateway.sync()?);
-        if bench.with_tools {
-            theirs.push(run(&mut tools::find(&gateway.content))?);
-        }
-    }
-    let mut traffic = dropbox.traffic()?;
-    let rounds = bench.rounds();
-    traffic.requests /= rounds;
-    traffic.connections /= rounds;
-    traffic.sent /= rounds;
-    traffic.received /= rounds;
-    let (ours, theirs) = (median(ours), median(theirs));
-    let case = format!("idle, {} files", tree.count);
-    let times = ratio(ours.wall, theirs.wall);
-    let mut note = format!("median of {rounds}");
-    if bench.with_tools {
-        note.push_str(&format!(", {times:.2} times find"));
-    }
-    table::print(&Row {
-        case: case.clone(),
-        latency_ms: 0,
-        tool: "ferrybox".into(),
-        cost: ours,
-        traffic: Some(traffic),
-        note,
-    });
-    if bench.with_tools {
-        table::print(&Row {
-            case: case.clone(),
-            latency_ms: 0,
-            tool: "find -printf".into(),
-            cost: theirs,
-            traffic: None,
-            note: format!("median of {rounds}"),
-        });
-    }
-    // It asks for every folder by itself: at a million files that takes minutes.
-    if tree.count > 100_000 {
-        return Ok(());
-    }
+    let mut runs = Runs::new(&format!("idle, {} files", tree.count), 0);
     let from = gateway.content.to_string_lossy().into_owned();
     let words = ["sync", &from, "d:ferrybox", "--size-only"];
-    bench.rclone(&case, 0, &mut dropbox, &words, ours)
+    for _ in 0..bench.rounds() {
+        bench.pass(&mut runs, 0, &mut dropbox, &gateway)?;
+        if bench.with_tools {
+            runs.tool(FIND, &mut tools::find(&gateway.content))?;
+        }
+        // It asks for every folder by itself: at a million files that takes minutes.
+        if tree.count <= 100_000 {
+            bench.rclone(&mut runs, &mut dropbox, &words)?;
+        }
+    }
+    let times = ratio(runs.wall(OURS), runs.wall(FIND));
+    runs.print(&match bench.with_tools {
+        true => format!("{times:.2} times find"),
+        false => String::new(),
+    });
+    Ok(())
 }
+
+const FIND: &str = "find -printf";

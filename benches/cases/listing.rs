@@ -7,6 +7,7 @@ use super::Bench;
 use crate::dropbox::Dropbox;
 use crate::files::Tree;
 use crate::gateway::{Gateway, REMOTE};
+use crate::runs::Runs;
 
 /// Everything is listed, nothing is to be transferred but one file of our own.
 pub fn first(bench: &Bench) -> io::Result<()> {
@@ -20,13 +21,14 @@ pub fn first(bench: &Bench) -> io::Result<()> {
         let gateway = Gateway::new(&bench.scratch, &dropbox, "LOCAL_TO_DROPBOX")?;
         dropbox.tell(&tree.fill(REMOTE))?;
         fs::write(gateway.content.join("own"), b"ours")?;
-        let case = format!("first listing, {} files", tree.count);
-        let ours = bench.pass(&case, latency, &mut dropbox, &gateway)?;
+        let mut runs = Runs::new(&format!("first listing, {} files", tree.count), latency);
+        bench.pass(&mut runs, latency, &mut dropbox, &gateway)?;
         // It asks for every folder by itself: at a million files that takes minutes.
         if tree.count < 100_000 {
             let words = ["lsf", "-R", "--fast-list", "d:ferrybox"];
-            bench.rclone(&case, latency, &mut dropbox, &words, ours)?;
+            bench.rclone(&mut runs, &mut dropbox, &words)?;
         }
+        runs.print("");
     }
     Ok(())
 }
