@@ -198,7 +198,7 @@ fn attempt(
         kept_max: seams.kept_max,
     };
     let cursors = CursorFile::new(state.map(|d| d as _), state.filter(|_| keeper.is_some()))?;
-    let cursors = cursors.behind_it(runtime.as_deref(), &env.instance)?;
+    let cursors = cursors.behind_it(runtime.as_deref(), &state_dir)?;
     cursors.forget_if_ahead_of(&index)?;
     let writers = keeper.map(|_| Writers {
         disk: &*disk,
@@ -388,7 +388,7 @@ pub fn last_cursor(disks: &dyn Disks, config: &Config) -> Option<Cursor> {
     let state = disks.state_as_it_is(&state_dir).ok()?;
     let runtime = runtime(disks, config);
     let cursors = CursorFile::new(state.as_deref().map(|disk| disk as _), None).ok()?;
-    let cursors = cursors.behind_it(runtime.as_deref(), &instance(&state_dir));
+    let cursors = cursors.behind_it(runtime.as_deref(), &state_dir);
     cursors.ok()?.peek()
 }
 

@@ -57,6 +57,7 @@ pub use rows::{DirPath, HeldBy};
 pub use search::{SubtreeTotals, in_step_after, mounts};
 pub use sendings::SentFiles;
 pub use summary::RowSummary;
+pub use transaction::keep_reading;
 pub use trees::Trees;
 
 use crate::config::exposure;

@@ -1,4 +1,4 @@
-//! Instructions of the ARMv6 binary for each byte that goes up or comes down, TLS and hash included.
+//! Instructions of the ARMv6 binary for each byte that goes up or comes down, with TLS and hash.
 //!
 //! qemu's user mode logs each block of instructions that it carries out; what two sizes differ by
 //! has nothing of starting up. `FERRYBOX_ARM` names the target directory of `cross/build.sh`.

@@ -55,11 +55,6 @@ impl Instance {
         Instance(hash.chars().take(INSTANCE_DIGITS).collect())
     }
 
-    /// The digits that tell it from others.
-    pub fn id(&self) -> &str {
-        &self.0
-    }
-
     /// The name of a download on its way; `random` tells it from others.
     pub fn temp_name(&self, random: &str) -> String {
         format!("{PREFIX}{}-{random}{TEMP_SUFFIX}", self.0)

@@ -9,20 +9,24 @@
 //! came since it was written, the cursor behind them is kept in the runtime directory, which is
 //! memory: after a restart they are told again, and change nothing.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use crate::core::own_names::Instance;
 use crate::core::path::RelPath;
 use crate::core::remote::Cursor;
 use crate::dropbox::tokens::hash_hex;
 use crate::error::{Error, Result, state_error};
 use crate::index::{Index, Meta, SyncIdentity};
+use crate::io::dirs::without_links;
 use crate::io::disk::{Disk, ReadDisk};
 
 const FILE: &str = "cursor.json";
-/// Around the instance, in the name of the file in the runtime directory.
+/// Around the id of the state directory, in the name of the file in the runtime directory.
 const LATER_PREFIX: &str = "cursor-";
 const LATER_SUFFIX: &str = ".json";
+/// Hexadecimal digits of the hash that is the id.
+const ID_DIGITS: usize = 16;
 
 /// LIMIT: entries that are told again after a restart.
 const TOLD_AGAIN_MAX: u64 = 1000;
@@ -92,7 +96,7 @@ impl LaterFile<'_> {
 pub fn is_cursor_file(name: &str) -> bool {
     let id = name.strip_prefix(LATER_PREFIX);
     let id = id.and_then(|rest| rest.strip_suffix(LATER_SUFFIX));
-    id.is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    id.is_some_and(|id| id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Whether a file holds a cursor of ours.
@@ -126,16 +130,17 @@ impl<'a> CursorFile<'a> {
         })
     }
 
-    /// With what this instance keeps in the runtime directory, if the machine has one.
+    /// With what is kept in the runtime directory for this state directory, if the machine has one.
     ///
     /// # Errors
     /// None in practice: the name is ours.
     pub fn behind_it(
         mut self,
         runtime: Option<&'a dyn Disk>,
-        instance: &Instance,
+        state_dir: &Path,
     ) -> Result<CursorFile<'a>> {
-        let path = own_path(&format!("{LATER_PREFIX}{}{LATER_SUFFIX}", instance.id()))?;
+        let id = &hash_hex(&without_links(state_dir).to_string_lossy())[..ID_DIGITS];
+        let path = own_path(&format!("{LATER_PREFIX}{id}{LATER_SUFFIX}"))?;
         self.later = runtime.map(|disk| LaterFile { disk, path });
         Ok(self)
     }

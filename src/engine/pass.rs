@@ -27,7 +27,7 @@ use crate::engine::walk::pending::walk_pending;
 use crate::engine::walk::renamed::{plan_renamed, walk_renamed};
 use crate::engine::walk::walk_all;
 use crate::error::{Error, ExitCode, Result};
-use crate::index::{Meta, SyncIdentity};
+use crate::index::{Meta, SyncIdentity, keep_reading};
 use crate::io::dirs;
 use crate::io::disk::Disk;
 use crate::report::{Skipped, counted};
@@ -121,6 +121,7 @@ fn carry_out<'a>(
     phases: &mut Phases<'a>,
     puller: &Puller<'_>,
 ) -> Result<Option<Error>> {
+    keep_reading(cx.env.index);
     let ended = in_order(cx, phases, puller);
     if ended.is_err() {
         // Best effort: what is not kept is seen again by the next pass.

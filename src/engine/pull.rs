@@ -246,7 +246,8 @@ impl Puller<'_> {
     /// Makes sure that the last page is in the index, then stores the cursor behind it.
     ///
     /// # Errors
-    /// What the disk or the index says.
+    /// What the disk or the index says; that the page was undone with something that could be done
+    /// without, so that the pass has not seen all of it.
     pub fn settle(&self) -> Result<()> {
         let Some(LastPage {
             page,
@@ -256,9 +257,10 @@ impl Puller<'_> {
         else {
             return Ok(());
         };
-        // What was undone is told again.
         if !page.settle(self.index)? {
-            return Ok(());
+            return Err(Error::Failed(
+                "index: what Dropbox told could not be kept; the next run is told again".to_owned(),
+            ));
         }
         self.cursors
             .advance(&cursor, entries, self.index, self.identity)

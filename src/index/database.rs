@@ -24,6 +24,9 @@ pub struct Index {
     pub(super) journal: Cell<Option<PathBuf>>,
     /// Rows this connection had changed when the open transaction began.
     pub(super) changes_before: Cell<u64>,
+    /// What is read between two transactions is read in one, which is open now.
+    pub(super) is_reading: Cell<bool>,
+    pub(super) keeps_reading: Cell<bool>,
     /// A transaction was begun, and is neither committed nor known to be undone.
     pub(super) is_open: Cell<bool>,
     /// The open transaction waits for the next one.
@@ -46,6 +49,8 @@ impl Index {
             dir: dir.map(Path::to_owned),
             journal: Cell::default(),
             changes_before: Cell::new(0),
+            is_reading: Cell::new(false),
+            keeps_reading: Cell::new(false),
             is_open: Cell::new(false),
             is_held: Cell::new(false),
             undone: Cell::new(0),

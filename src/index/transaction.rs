@@ -39,6 +39,9 @@ impl Index {
             // SQLite undoes by itself what it cannot write.
             self.roll_back();
         }
+        if self.is_reading.replace(false) {
+            self.db.execute_batch("COMMIT")?;
+        }
         if let Some(journal) = self.journal.take() {
             make_journal(&journal)?;
         }
@@ -65,7 +68,10 @@ impl Index {
             .and_then(|()| self.set_meta(Meta::Counter, &counter.to_string()))
             .and_then(|()| Ok(self.db.execute_batch("COMMIT")?));
         match commit {
-            Ok(()) => self.is_open.set(false),
+            Ok(()) => {
+                self.is_open.set(false);
+                read_on(self);
+            }
             Err(_) => self.roll_back(),
         }
         commit
@@ -79,10 +85,11 @@ impl Index {
         if self.is_open.replace(false) && has_changes(self) {
             self.undone.set(self.undone.get() + 1);
         }
-        if !self.db.is_autocommit() {
+        if !self.is_reading.get() && !self.db.is_autocommit() {
             // A failed rollback leaves a journal that the next opening plays back.
             let _ = self.db.execute_batch("ROLLBACK");
         }
+        read_on(self);
     }
 
     /// How many transactions were ever committed.
@@ -94,6 +101,25 @@ impl Index {
             .meta(Meta::Counter)?
             .and_then(|text| text.parse().ok())
             .unwrap_or(0))
+    }
+}
+
+/// From here on all that is read between two transactions is read in one: nobody else writes as
+/// long as it lasts, so that neither the lock nor the journal need be looked at for each statement.
+/// Others can read meanwhile.
+pub fn keep_reading(index: &Index) {
+    index.keeps_reading.set(true);
+    if index.db.is_autocommit() {
+        read_on(index);
+    }
+}
+
+fn read_on(index: &Index) {
+    if index.keeps_reading.get() && !index.is_reading.get() {
+        // Without it each statement is by itself, which is only slower.
+        index
+            .is_reading
+            .set(index.db.execute_batch("BEGIN").is_ok());
     }
 }
 
