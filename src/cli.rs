@@ -413,7 +413,8 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         config.dropbox.remote_root,
         options.mode.name()
     );
-    let result = sync::run(config, &options, &report);
+    let result = args.check();
+    let result = result.and_then(|()| sync::run(config, &options, &report));
     if is_watched {
         let _ = write!(std::io::stderr(), "{CLEAR_LINE}");
     }

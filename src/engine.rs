@@ -147,11 +147,7 @@ fn attempt(
     let host = seams.host;
     let state_dir = dirs::state_dir(config)?;
     check_apart(config, &state_dir)?;
-    // A dry run makes and changes nothing, not even an empty directory.
-    let state = match options.dry_run {
-        true => seams.disks.state_as_it_is(&state_dir)?,
-        false => Some(seams.disks.state(&state_dir)?),
-    };
+    let state = open_state(seams.disks, options, &state_dir)?;
     let state = state.as_deref();
     let _state_lock = state.map(|disk| locked(disk, &state_dir)).transpose()?;
     let index_file = state_dir.join(INDEX_FILE);
@@ -197,8 +193,7 @@ fn attempt(
         device: device_name(config),
         kept_max: seams.kept_max,
     };
-    let cursors = CursorFile::new(state.map(|d| d as _), state.filter(|_| keeper.is_some()))?;
-    let cursors = cursors.behind_it(runtime.as_deref(), &state_dir)?;
+    let cursors = cursor_file(state, runtime.as_deref(), &state_dir, keeper.is_some())?;
     cursors.forget_if_ahead_of(&index)?;
     let writers = keeper.map(|_| Writers {
         disk: &*disk,
@@ -382,14 +377,32 @@ fn runtime(disks: &dyn Disks, config: &Config) -> Option<Box<dyn Disk>> {
     }
 }
 
+/// The state directory. A dry run makes and changes nothing, not even an empty directory.
+fn open_state(disks: &dyn Disks, options: &Options, dir: &Path) -> Result<Option<Box<dyn Disk>>> {
+    match options.dry_run {
+        true => disks.state_as_it_is(dir),
+        false => disks.state(dir).map(Some),
+    }
+}
+
+/// Where cursors are, and stay if they are kept.
+fn cursor_file<'a>(
+    state: Option<&'a dyn Disk>,
+    runtime: Option<&'a dyn Disk>,
+    state_dir: &Path,
+    is_kept: bool,
+) -> Result<CursorFile<'a>> {
+    let reader = state.map(|disk| disk as _);
+    CursorFile::new(reader, state.filter(|_| is_kept), runtime, state_dir)
+}
+
 /// The cursor of the last pass, to wait behind it for changes.
 pub fn last_cursor(disks: &dyn Disks, config: &Config) -> Option<Cursor> {
     let state_dir = dirs::state_dir(config).ok()?;
     let state = disks.state_as_it_is(&state_dir).ok()?;
     let runtime = runtime(disks, config);
-    let cursors = CursorFile::new(state.as_deref().map(|disk| disk as _), None).ok()?;
-    let cursors = cursors.behind_it(runtime.as_deref(), &state_dir);
-    cursors.ok()?.peek()
+    let cursors = cursor_file(state.as_deref(), runtime.as_deref(), &state_dir, false).ok()?;
+    cursors.peek()
 }
 
 /// Whose temporary files a run makes that has its state here, on this machine.

@@ -47,7 +47,7 @@ pub struct Problem {
 const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Deletes that are named when a pass halts.
-pub const HELD_SAID: usize = 10;
+pub const HELD_SAID: usize = 20;
 
 /// Wipes a line of progress.
 pub const CLEAR_LINE: &str = "\r\x1b[K";

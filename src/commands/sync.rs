@@ -34,6 +34,19 @@ pub struct SyncArgs {
 }
 
 impl SyncArgs {
+    /// Whether they make sense together.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an id that is answered in two ways.
+    pub fn check(&self) -> Result<()> {
+        let both = self.kept.iter().find(|id| self.approved.contains(id));
+        both.map_or(Ok(()), |id| {
+            Err(Error::Usage(format!(
+                "{id} is both approved and kept: give it to one of --approve and --keep"
+            )))
+        })
+    }
+
     /// The options of the pass. One direction of a two-way pass is half of it: what the other half
     /// would do stays due. In a one-way mode the direction asked for replaces the mode.
     pub fn options(&self, config: &Config) -> Options {

@@ -4,6 +4,7 @@
 //! entries. Deletes, folders, moves and copies may be handed to a job, which is asked after
 //! politely.
 
+use std::io::Write;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -211,8 +212,28 @@ fn as_file(entry: Metadata) -> Outcome<FileMetadata> {
     }
 }
 
+/// Written twice, to take no more memory than it has bytes: it may have a thousand entries.
 fn entries_json<T: Serialize>(entries: Vec<T>) -> String {
-    serde_json::to_string(&Entries { entries }).unwrap_or_default()
+    let entries = Entries { entries };
+    let mut length = Length(0);
+    let _ = serde_json::to_writer(&mut length, &entries);
+    let mut json = Vec::with_capacity(length.0);
+    let _ = serde_json::to_writer(&mut json, &entries);
+    String::from_utf8(json).unwrap_or_default()
+}
+
+/// How many bytes were written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn refusal(error: Value) -> ApiError {

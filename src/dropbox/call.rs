@@ -2,7 +2,7 @@
 //! retries, pages as they arrive, and errors without secrets in them.
 
 use std::cell::{Cell, RefCell};
-use std::io::{ErrorKind::TimedOut, Read};
+use std::io::{BufReader, ErrorKind::TimedOut, Read};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ use crate::io::throttle::{Throttle, ThrottledBytes};
 /// that of a batch has up to a thousand entries with two paths each. One that is longer counts as
 /// cut short, and a smaller batch is tried.
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
+/// How much of one is read at a time.
+const BUFFER_BYTES: usize = 8 << 10;
 
 /// LIMIT: longest error that is read, in bytes; Dropbox's own have a few hundred.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
@@ -435,14 +437,13 @@ pub(super) fn server_error(text: &str) -> Failure {
 }
 
 fn read_json<T: DeserializeOwned>(body: LimitedBody<'_>) -> Result<T, Failure> {
-    let mut bytes = Vec::new();
-    if let Err(error) = body.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes) {
-        return Err(server_error(&format!(
-            "an answer of Dropbox broke off: {error}"
-        )));
-    }
-    // The parser's own text could quote a token.
-    serde_json::from_slice(&bytes).map_err(|error| {
+    // As it arrives: what a batch came to is long.
+    let body = BufReader::with_capacity(BUFFER_BYTES, body.take(ANSWER_BYTES_MAX));
+    serde_json::from_reader(body).map_err(|error| {
+        if error.is_io() {
+            return server_error(&format!("an answer of Dropbox broke off: {error}"));
+        }
+        // The parser's own text could quote a token.
         let place = error.column();
         server_error(&format!(
             "an answer makes no sense (at byte {place}), so {STRANGER}"

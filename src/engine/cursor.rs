@@ -114,35 +114,25 @@ pub struct CursorFile<'a> {
 }
 
 impl<'a> CursorFile<'a> {
-    /// The file in the state directory, if there is one. Nothing is ever stored without a `writer`.
+    /// The file in the state directory, if there is one, and what is kept for it in the runtime
+    /// directory, if the machine has one. Nothing is ever stored without a `writer`.
     ///
     /// # Errors
-    /// None in practice: the name is ours.
+    /// None in practice: the names are ours.
     pub fn new(
         reader: Option<&'a dyn ReadDisk>,
         writer: Option<&'a dyn Disk>,
-    ) -> Result<CursorFile<'a>> {
-        Ok(CursorFile {
-            reader,
-            writer,
-            path: own_path(FILE)?,
-            later: None,
-        })
-    }
-
-    /// With what is kept in the runtime directory for this state directory, if the machine has one.
-    ///
-    /// # Errors
-    /// None in practice: the name is ours.
-    pub fn behind_it(
-        mut self,
         runtime: Option<&'a dyn Disk>,
         state_dir: &Path,
     ) -> Result<CursorFile<'a>> {
         let id = &hash_hex(&without_links(state_dir).to_string_lossy())[..ID_DIGITS];
         let path = own_path(&format!("{LATER_PREFIX}{id}{LATER_SUFFIX}"))?;
-        self.later = runtime.map(|disk| LaterFile { disk, path });
-        Ok(self)
+        Ok(CursorFile {
+            reader,
+            writer,
+            path: own_path(FILE)?,
+            later: runtime.map(|disk| LaterFile { disk, path }),
+        })
     }
 
     /// Forgets what is kept in memory if the index is older than it, before anything is written to

@@ -189,6 +189,24 @@ fn a_few_files_among_many_large_ones_are_fetched_alone() {
     check_all_down(&world, &outcome, 11);
 }
 
+/// A large file is fetched alone, and its folder's folders as archives, so that it comes once.
+#[test]
+fn a_large_file_beside_folders_of_small_ones_comes_once() {
+    let world = world();
+    for i in 0..200 {
+        world
+            .dropbox
+            .put(&format!("/m/d{}/small {i}", i % 4), b"small");
+    }
+    world.dropbox.put("/large", &vec![1; 6 << 20]);
+    world.dropbox.put("/m/large", &vec![2; 6 << 20]);
+    let outcome = world.sync_ok();
+    assert_eq!(times(&outcome, "download_zip"), 4, "{outcome:?}");
+    assert_eq!(times(&outcome, "download"), 2, "{outcome:?}");
+    assert!(outcome.bytes.down < 13 << 20, "{:?}", outcome.bytes);
+    check_all_down(&world, &outcome, 202);
+}
+
 #[test]
 fn a_folder_too_large_for_an_archive_comes_in_parts() {
     for limits in [

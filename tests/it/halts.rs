@@ -693,3 +693,17 @@ fn b2_a_halt_is_not_ended_by_a_pass_the_other_way() {
     assert_eq!(outcome.exit, ExitCode::Halted, "{outcome:?}");
     assert!(outcome.error.starts_with("2 files would"), "{outcome:?}");
 }
+
+#[test]
+fn one_id_is_approved_or_kept_not_both() {
+    let (one, other) = ("0123456789ab".to_owned(), "ba9876543210".to_owned());
+    let args = |approved: &[&String], kept: &[&String]| SyncArgs {
+        approved: approved.iter().copied().cloned().collect(),
+        kept: kept.iter().copied().cloned().collect(),
+        ..SyncArgs::default()
+    };
+    assert!(args(&[&one], &[&other]).check().is_ok());
+    let both = args(&[&one, &other], &[&other]).check().unwrap_err();
+    assert_eq!(both.exit_code(), ExitCode::Usage);
+    assert!(both.to_string().contains(&other), "{both}");
+}

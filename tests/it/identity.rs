@@ -1,6 +1,8 @@
 //! What the base and the cursor belong to: another account, app, namespace, folder, filter, index
 //! or content dir starts over or halts, and deletes nothing.
 
+use std::path::Path;
+
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::commands::sync::SyncArgs;
 use ferrybox::core::guard::Approvals;
@@ -34,7 +36,7 @@ fn a_cursor_counts_for_all_it_was_stored_with_and_nothing_else() {
     let (index, now) = (Index::temporary("one", None).unwrap(), identity());
     let world = World::in_memory("BIDIRECTIONAL");
     let disk = world.disk();
-    let cursors = CursorFile::new(Some(&disk), Some(&disk)).unwrap();
+    let cursors = CursorFile::new(Some(&disk), Some(&disk), None, Path::new("state")).unwrap();
     cursors.store(&"c".into(), &index, &now).unwrap();
     let load = |index: &Index, now: &SyncIdentity| cursors.load(index, now).unwrap();
     assert_eq!(load(&index, &now), Some("c".into()));

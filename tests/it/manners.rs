@@ -136,6 +136,47 @@ fn a_limited_pass_ends_with_its_time_and_the_next_ones_go_on() {
     world.check_settled();
 }
 
+/// The call that begins a session is short: whoever has no answer to it begins anew.
+#[test]
+fn a_pass_too_short_for_the_first_piece_of_a_large_file_gets_on_all_the_same() {
+    let world = on_a_line("upload_limit = '1 MiB/s'");
+    world.clock.let_waits_take_time();
+    world.put_bytes("up", &content(12_000_000, b'u'));
+    let args = SyncArgs {
+        max_time: Some(Duration::from_secs(3)),
+        ..SyncArgs::default()
+    };
+    let (mut passes, mut sent) = (0, 0);
+    loop {
+        let outcome = world.sync_with(&args);
+        passes += 1;
+        sent += outcome.bytes.up;
+        if outcome.exit == ExitCode::Ok {
+            break;
+        }
+        assert_eq!(outcome.exit, ExitCode::TryLater, "{outcome:?}");
+        assert!(passes < 8, "{outcome:?}");
+    }
+    assert!(sent < 18_000_000, "{sent}");
+    world.check_settled();
+}
+
+/// What is sent and not committed is sent again by the next run: on a thin line that is not much.
+#[test]
+fn a_batch_on_a_thin_line_is_short() {
+    let world = on_a_line("upload_limit = '200 KiB/s'");
+    for number in 0..300 {
+        world.put_bytes(&format!("small/{number}"), &content(20 << 10, number as u8));
+    }
+    let outcome = world.sync();
+    assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+    let is_commit = |call: &&String| call.contains("finish_batch");
+    let commits = outcome.calls.iter().filter(is_commit).count();
+    // 6 MB are half a minute; a step is at most 8 s.
+    assert!((4..=6).contains(&commits), "{commits}");
+    world.check_settled();
+}
+
 #[test]
 fn a_dry_run_says_how_many_bytes_would_travel() {
     let world = world();

@@ -71,6 +71,11 @@ impl ArchiveCandidates {
             .fold((0, 0), |(files, bytes), (_, (f, b))| (files + f, bytes + b))
     }
 
+    /// Files directly in a directory.
+    pub(crate) fn directly_in(&self, dir: &str) -> u64 {
+        self.dirs.get(dir).map_or(0, |(files, _)| *files)
+    }
+
     /// The folders directly in a directory that have something in or below them.
     pub(crate) fn folders_in(&self, dir: &str) -> Vec<String> {
         let names: BTreeSet<&str> = self

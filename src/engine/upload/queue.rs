@@ -9,24 +9,24 @@ use crate::engine::context::Context;
 use crate::engine::item::{Delete, Item, Observed};
 use crate::report::in_brackets;
 
-/// What is sent in one step, in bytes, where the pass has an end (`--max-time`): a step that was
-/// begun is finished. A chunk is a multiple of 4 MiB (`files.stone`).
+/// What is sent in one step, in bytes, where the pass has an end (`--max-time`) or the line a
+/// limit: a step that was begun is finished. A chunk is a multiple of 4 MiB (`files.stone`).
 const STEP_BYTES: u64 = 4 << 20;
 /// The same in files.
 const STEP_FILES: usize = 100;
 /// Fewest bytes of a step, however little may go up in a second.
 const STEP_BYTES_LEAST: u64 = 64 << 10;
 
-/// Files of one batch, a third of a thousand: each costs memory until it is settled, and
-/// the bytes of a thousand need some twenty calls anyway.
+/// Files of one batch, a third of a thousand: each costs memory until it is settled, and the bytes
+/// of a thousand need some twenty calls anyway.
 const BATCH_FILES_MAX: usize = 334;
 /// Bytes of one batch.
 const BATCH_BYTES_MAX: u64 = 32 << 20;
 /// Largest file of a batch, in bytes: above, the round trip saved hardly counts.
 const BATCHED_FILE_MAX: u64 = 4 << 20;
-/// Length of the argument of `append_batch`, in bytes: it travels in a header, and how long one
-/// may be is not published.
-const ARGUMENT_BYTES: usize = 7 << 10;
+/// Length of the argument of `append_batch`, in bytes: it travels in a header line, and how long
+/// one may be is not published.
+const ARGUMENT_BYTES: usize = 7_900;
 
 /// How each kind of thing that the walk leaves for after it is found once more.
 #[derive(Clone, Copy)]
@@ -123,6 +123,10 @@ impl UploadQueue {
     pub(super) fn add(&mut self, file: PendingUpload, step: Option<u64>) -> bool {
         let size = file.observed.stamp.size;
         self.bytes += if size <= batched_max(step) { size } else { 0 };
+        // What grows by doubling would take half as much again.
+        if self.files.len() == self.files.capacity() {
+            self.files.reserve_exact(BATCH_FILES_MAX.div_ceil(4));
+        }
         self.files.push(file);
         let (files_max, bytes_max) = match step {
             Some(step) => (STEP_FILES, step),
@@ -132,11 +136,18 @@ impl UploadQueue {
     }
 }
 
-/// Bytes of a step, where the pass has an end: so many as do not take long.
+/// Bytes of a step, so many as do not take long: where the pass has an end, and where a limit would
+/// have a batch long on its way, all of which is sent again if the pass is stopped before its end.
 pub(super) fn step_bytes(cx: &Context<'_>, api: &Api<'_>) -> Option<u64> {
+    let is_thin = api
+        .call_bytes()
+        .is_some_and(|bytes| bytes < BATCH_BYTES_MAX);
+    (is_thin || cx.env.deadline.is_set()).then(|| bytes_of_a_step(api))
+}
+
+fn bytes_of_a_step(api: &Api<'_>) -> u64 {
     let within = |limit: u64| limit.clamp(STEP_BYTES_LEAST, STEP_BYTES);
-    let step = || api.call_bytes().map_or(STEP_BYTES, within);
-    cx.env.deadline.is_set().then(step)
+    api.call_bytes().map_or(STEP_BYTES, within)
 }
 
 /// Largest file of a batch, in bytes.
@@ -147,8 +158,15 @@ pub(super) fn batched_max(step: Option<u64>) -> u64 {
 /// Bytes sent in one call: of a session a multiple of 4 MiB, as Dropbox recommends, but for a thin
 /// line in a pass that has an end.
 pub(super) fn chunk_bytes(cx: &Context<'_>, api: &Api<'_>) -> u64 {
-    step_bytes(cx, api).unwrap_or(cx.env.config.network.upload_chunk_mib << 20)
+    match cx.env.deadline.is_set() {
+        true => bytes_of_a_step(api),
+        false => cx.env.config.network.upload_chunk_mib << 20,
+    }
 }
+
+/// Bytes of the call that begins a session, where the pass has an end: whoever has no answer to it
+/// knows of no session, and begins anew.
+pub(super) const FIRST_BYTES: u64 = STEP_BYTES_LEAST;
 
 /// Least bytes of a file that may have gone up in a session.
 pub(super) const SESSION_LEAST: u64 = STEP_BYTES_LEAST;

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::queue::chunk_bytes;
+use super::queue::{FIRST_BYTES, chunk_bytes};
 use super::sent::{Sent, UploadError, verified};
 use super::source::{Bytes, Chunk};
 use super::uploads::Uploads;
@@ -157,8 +157,13 @@ impl<'a> Uploads<'a> {
         source: &mut Chunk<'_>,
     ) -> std::result::Result<String, UploadError> {
         let opened_at_ns = cx.env.host.now_ns();
+        let whole = source.chunk_bytes();
+        if cx.env.deadline.is_set() {
+            source.set_chunk_bytes(whole.min(FIRST_BYTES));
+        }
         let session = self.api.session_start(false, source)?.session_id;
         source.advance_to(source.chunk_bytes());
+        source.set_chunk_bytes(whole);
         let stamp = source.stamp();
         // A file written to just now may come to be another one under the same stamp.
         if cx.file_clock.is_racy(None, stamp, opened_at_ns) {

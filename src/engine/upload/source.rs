@@ -106,6 +106,11 @@ impl<'a> Chunk<'a> {
         self.chunk_bytes
     }
 
+    /// The next chunk has so many.
+    pub fn set_chunk_bytes(&mut self, bytes: u64) {
+        self.chunk_bytes = bytes;
+    }
+
     /// Reads the file from its start up to here without sending it, for its hash.
     ///
     /// # Errors

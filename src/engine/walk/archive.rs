@@ -36,8 +36,8 @@ const BYTES_MAX: u64 = 20_000_000_000;
 const BREAKS_MAX: u32 = 4;
 /// Archives of one pass that are left for what is not due in them, and followed by parts of them.
 const WASTES_MAX: u32 = 16;
-/// Bytes nobody asked for that are worth a round trip, per file that is due.
-const WASTE_PER_FILE: u64 = 64 << 10;
+/// Bytes nobody asked for that are worth a round trip.
+const WASTE_PER_PART: u64 = 64 << 10;
 
 /// First finds out what is to come down at all, then brings down as archives the folders that
 /// are worth it. Says whether anything is left to the walk that follows.
@@ -62,7 +62,8 @@ pub(crate) fn fetch_archives<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) 
         if files < FILES_MIN {
             continue;
         }
-        let is_done = is_worth_it(cx, &dir, files, bytes)?
+        let parts = candidates.directly_in(&dir) + candidates.folders_in(&dir).len() as u64;
+        let is_done = is_worth_it(cx, &dir, parts, bytes)?
             && match fetch_archive(cx, phases, &dir, files)? {
                 ArchiveAnswer::Taken => true,
                 ArchiveAnswer::TooLarge => false,
@@ -91,12 +92,13 @@ pub(crate) fn fetch_archives<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) 
     Ok(true)
 }
 
-/// Whether one request for everything below a folder beats one for each file that is due.
-fn is_worth_it(cx: &Context<'_>, dir: &str, files: u64, bytes: u64) -> Result<bool> {
+/// Whether one request for everything below a folder beats one for each of its parts: the folders
+/// and files directly in it that are due.
+fn is_worth_it(cx: &Context<'_>, dir: &str, parts: u64, bytes: u64) -> Result<bool> {
     let totals = cx.env.index.subtree_totals(dir)?;
     Ok(totals.entries + 1 < ENTRIES_MAX
         && totals.bytes < BYTES_MAX
-        && totals.bytes.saturating_sub(bytes) <= files.saturating_mul(WASTE_PER_FILE))
+        && totals.bytes.saturating_sub(bytes) <= parts.saturating_mul(WASTE_PER_PART))
 }
 
 fn fetch_archive<'a>(
@@ -130,7 +132,7 @@ fn fetch_archive<'a>(
         entries: 0,
         taken: BTreeSet::new(),
         waste: 0,
-        waste_max: files.saturating_mul(WASTE_PER_FILE) + (1 << 20),
+        waste_max: files.saturating_mul(WASTE_PER_PART) + (1 << 20),
     };
     let read = loop {
         cx.env.deadline.check()?;

@@ -346,7 +346,7 @@ pub fn state_file(data: &[u8]) {
         filters: text("f"),
     };
     let value = serde_json::from_slice::<serde_json::Value>(data).ok();
-    let cursor = CursorFile::new(Some(&disk), Some(&disk))
+    let cursor = CursorFile::new(Some(&disk), Some(&disk), None, Path::new("state"))
         .unwrap()
         .load(&index, &now)
         .unwrap();
