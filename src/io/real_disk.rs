@@ -12,7 +12,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{
+    Advice, AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat,
+};
 use rustix::fs::{Gid, StatxFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
@@ -45,6 +47,8 @@ const KEEPS_ITS_ID_MAGIC: [u64; 2] = [0xef53, 0x9123_683e];
 
 /// Bytes of directory entries read at a time.
 const LIST_BYTES: usize = 32 * 1024;
+/// Bytes of a file that wait in memory for the medium.
+const WRITTEN_AHEAD: usize = 8 << 20;
 
 /// A directory tree on a real filesystem.
 pub struct RealDisk {
@@ -264,6 +268,7 @@ impl RealDisk {
             keeps_inodes: status.stamp.inode != 0,
             file: File::from(fd),
             shown,
+            unsent: 0,
         }))
     }
 
@@ -592,9 +597,22 @@ struct RealFile {
     /// Whose ids it is given away under: whoever holds it open could have root give his bytes to
     /// others.
     owner: Option<OwnerIds>,
+    /// Bytes written since the medium was last set to work.
+    unsent: usize,
 }
 
 impl RealFile {
+    /// Has what was written go to the medium while more arrives, so that the sync at the end is not
+    /// as long as the file, and a small machine keeps its memory for others.
+    fn note_written(&mut self, bytes: usize) {
+        self.unsent += bytes;
+        if self.unsent >= WRITTEN_AHEAD {
+            self.unsent = 0;
+            // Only an advice: all of it is forced at the end.
+            let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+        }
+    }
+
     fn as_owner(&self) -> Result<Option<TakenOn>, Errno> {
         self.owner.as_ref().map(OwnerIds::take_on).transpose()
     }
@@ -634,9 +652,10 @@ impl TakenUp for RealFile {}
 
 impl Write for RealFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.file
-            .write(buffer)
-            .map_err(|error| named(&error, "write", &self.shown))
+        let written = self.file.write(buffer);
+        let written = written.map_err(|error| named(&error, "write", &self.shown))?;
+        self.note_written(written);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
