@@ -456,10 +456,9 @@ fn summarize(
     } else {
         ""
     };
+    let is_well = result.is_ok() && report.problem_count() == 0;
     match report.summary() {
-        Some(summary) if report.problem_count() == 0 && !options.dry_run => {
-            log::info!("{summary}");
-        }
+        Some(summary) if is_well && !options.dry_run => log::info!("{summary}"),
         // A plan is long, and its end is what people look at.
         Some(summary) => log::warn!("{dry}{summary}"),
         None if result.is_ok() => log::info!(target: WATCHER, "nothing to do"),

@@ -90,12 +90,15 @@ impl<'a> Durable<'a> {
     pub(crate) fn sync_alone(&mut self, file: &mut dyn WriteFile) -> Result<bool> {
         let is_alone =
             self.files == 1 && matches!(&self.changed, Unsynced::Names(dirs) if dirs.is_empty());
-        if is_alone {
-            file.sync()
-                .map_err(|error| state_error("write to the content dir", &error))?;
-            self.files = 0;
+        if !is_alone {
+            return Ok(false);
         }
-        Ok(is_alone)
+        match file.sync() {
+            Err(error) if cannot_be_synced(&error) => return Ok(false),
+            synced => synced.map_err(|error| state_error("write to the content dir", &error))?,
+        }
+        self.files = 0;
+        Ok(true)
     }
 
     /// Forces what has changed since the last sync to the medium.
@@ -120,7 +123,7 @@ impl<'a> Durable<'a> {
         }
         for (device, dir) in dirs {
             match self.disk.sync_dir(dir) {
-                Err(error) if is_gone(&error) => return Ok(false),
+                Err(error) if is_gone(&error) || cannot_be_synced(&error) => return Ok(false),
                 synced => synced
                     .and_then(|()| cx.check_device(dir, *device))
                     .map_err(|error| state_error("write to the content dir", &error))?,
@@ -147,6 +150,14 @@ impl<'a> Durable<'a> {
         }
         Ok(())
     }
+}
+
+/// Some filesystems sync as a whole only.
+fn cannot_be_synced(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
 }
 
 fn is_gone(error: &io::Error) -> bool {

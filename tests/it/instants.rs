@@ -1,6 +1,8 @@
 //! What happens between two calls of the agent: edits at the very moment they would be lost, disks
 //! that go away or fill up under way. All of it on a machine in memory.
 
+use std::io::ErrorKind;
+
 use dropbox_standin::{Effect, Fault, When};
 use ferrybox::commands::sync::SyncArgs;
 use ferrybox::error::ExitCode;
@@ -573,4 +575,24 @@ fn a_disk_taken_away_at_any_call_loses_nothing() {
             assert_eq!(found, Some(content), "{path}, call {nth} of the pass");
         }
     }
+}
+
+/// Some filesystems force nothing but all of what is on them.
+#[test]
+fn a_filesystem_that_syncs_no_file_and_no_directory_is_synced_whole() {
+    let world = world();
+    world.put("d/gone", "g");
+    world.put("d/kept", "k");
+    world.sync_ok();
+    world.dropbox.put("/d/new", b"n");
+    world.dropbox.remove("/d/gone");
+    let is_of_one = |op| matches!(op, Op::SyncFile | Op::SyncDir);
+    let outcome = world.sync_without(is_of_one, ErrorKind::InvalidInput);
+    assert_eq!(outcome.exit, ExitCode::Ok, "{outcome:?}");
+    world.check_both(&[("d/", ""), ("d/kept", "k"), ("d/new", "n")]);
+    // What the disk itself says is no such thing.
+    world.dropbox.put("/d/more", b"m");
+    let outcome = world.sync_without(is_of_one, ErrorKind::Other);
+    assert_eq!(outcome.exit, ExitCode::Failed, "{outcome:?}");
+    assert_eq!(world.read("d/more"), None);
 }

@@ -417,16 +417,21 @@ fn b4_the_same_goes_for_what_was_done_and_for_what_a_halt_holds_back() {
     assert_eq!(said.code, 5, "{}", said.err);
     assert_eq!(
         said.err.matches("would delete in Dropbox /f").count(),
-        10,
+        20,
         "{}",
         said.err
     );
     assert!(
         said.err
-            .contains("... and 40 more; all of them with --json"),
+            .contains("... and 30 more; all of them with --json"),
         "{}",
         said.err
     );
+    // What was done all the same is said.
+    console.put("new", "n");
+    let said = console.run(&["sync"]);
+    assert_eq!(said.code, 5, "{}", said.err);
+    assert!(said.err.contains("1 uploaded"), "{}", said.err);
     let said = console.run(&["sync", "--json"]);
     assert_eq!(of_type(&said.out, "pending_delete").len(), 50);
 }

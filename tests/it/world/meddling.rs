@@ -75,6 +75,17 @@ impl World {
         (outcome, happened.load(Ordering::Relaxed))
     }
 
+    /// A pass in which every such call on the content dir fails.
+    pub fn sync_without(&self, op: fn(Op) -> bool, kind: std::io::ErrorKind) -> Outcome {
+        self.clock.let_files_age();
+        let script: Script = Box::new(move |call| match call.on == "content" && op(call.op) {
+            true => Verdict::Fail(kind),
+            false => Verdict::Go,
+        });
+        let outcome = self.pass(&self.config(), &SyncArgs::default(), Some(script));
+        outcome.expect("nothing ends it")
+    }
+
     /// A pass in which the call of this number on the content dir fails, the first being 0; nothing
     /// if there is none of this number.
     pub fn sync_failing_at(&self, number: u32) -> Option<Outcome> {
