@@ -39,7 +39,7 @@ impl Index {
             // SQLite undoes by itself what it cannot write.
             self.roll_back();
         }
-        if self.is_reading.replace(false) {
+        if self.is_reading.replace(false) && !self.db.is_autocommit() {
             self.db.execute_batch("COMMIT")?;
         }
         if let Some(journal) = self.journal.take() {
@@ -141,4 +141,34 @@ fn make_journal(file: &Path) -> Result<()> {
         None => Ok(()),
     });
     durable.map_err(|error| state_error(&format!("make {}", file.display()), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn what_is_read_between_transactions_is_read_in_one() {
+        let index = Index::temporary("id", None).unwrap();
+        let write = |text: &str| index.transaction(|| index.set_meta(Meta::HeldUp, text));
+        keep_reading(&index);
+        assert!(!index.db.is_autocommit());
+        write("one").unwrap();
+        assert!(!index.db.is_autocommit(), "it goes on behind a commit");
+        let failed = index.transaction(|| Err::<(), _>(Error::Failed("no".to_owned())));
+        assert!(failed.is_err());
+        assert!(!index.db.is_autocommit(), "and behind what was undone");
+        // What SQLite has ended by itself keeps nobody from writing.
+        index.db.execute_batch("ROLLBACK").unwrap();
+        write("two").unwrap();
+        assert_eq!(index.meta(Meta::HeldUp).unwrap().as_deref(), Some("two"));
+        // A page that waits is no reading.
+        index.begin().unwrap();
+        index.set_meta(Meta::HeldUp, "page").unwrap();
+        let page = crate::index::HeldPage::of(&index).unwrap().unwrap();
+        write("three").unwrap();
+        assert!(page.settle(&index).unwrap());
+        assert_eq!(index.meta(Meta::HeldUp).unwrap().as_deref(), Some("three"));
+    }
 }
