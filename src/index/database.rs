@@ -15,6 +15,20 @@ pub(super) const CACHE_KIB: u32 = 256;
 /// What is left of the journal behind a large transaction, in bytes.
 const JOURNAL_BYTES: u32 = 64 << 10;
 
+/// What was begun last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum TransactionState {
+    /// Nothing, or it has ended.
+    #[default]
+    None,
+    /// One that only reads, until the next that writes.
+    Reading,
+    /// One that writes.
+    Open,
+    /// One that has written, and goes on with the [next](super::HeldPage).
+    Held,
+}
+
 /// The open index.
 pub struct Index {
     pub(super) db: Connection,
@@ -24,13 +38,10 @@ pub struct Index {
     pub(super) journal: Cell<Option<PathBuf>>,
     /// Rows this connection had changed when the open transaction began.
     pub(super) changes_before: Cell<u64>,
-    /// What is read between two transactions is read in one, which is open now.
-    pub(super) is_reading: Cell<bool>,
+    /// The transaction, as far as we know: SQLite undoes by itself what it cannot write.
+    pub(super) state: Cell<TransactionState>,
+    /// What is read between two transactions is read in one.
     pub(super) keeps_reading: Cell<bool>,
-    /// A transaction was begun, and is neither committed nor known to be undone.
-    pub(super) is_open: Cell<bool>,
-    /// The open transaction waits for the next one.
-    pub(super) is_held: Cell<bool>,
     /// How often a transaction was undone that had changed something.
     pub(super) undone: Cell<u64>,
     /// How many entries are staged and the sum of their checksums, once anything was staged.
@@ -49,10 +60,8 @@ impl Index {
             dir: dir.map(Path::to_owned),
             journal: Cell::default(),
             changes_before: Cell::new(0),
-            is_reading: Cell::new(false),
+            state: Cell::default(),
             keeps_reading: Cell::new(false),
-            is_open: Cell::new(false),
-            is_held: Cell::new(false),
             undone: Cell::new(0),
             staged: Cell::new(None),
             totals: Cell::new(None),

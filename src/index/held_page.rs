@@ -1,6 +1,7 @@
 //! A page of changes that waits for what a pass does about it, so that both are one commit.
 
 use super::Index;
+use super::database::TransactionState;
 use super::transaction::has_changes;
 use crate::error::Result;
 
@@ -26,7 +27,7 @@ impl HeldPage {
             index.commit()?;
             return Ok(None);
         }
-        index.is_held.set(true);
+        index.state.set(TransactionState::Held);
         Ok(Some(HeldPage {
             undone: index.undone.get(),
         }))
@@ -38,7 +39,7 @@ impl HeldPage {
     /// # Errors
     /// What SQLite says.
     pub fn settle(self, index: &Index) -> Result<bool> {
-        if index.is_held.get() {
+        if index.state.get() == TransactionState::Held {
             match index.db.is_autocommit() {
                 // SQLite undoes by itself what it cannot write.
                 true => index.roll_back(),

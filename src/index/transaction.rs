@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::database::TransactionState;
 use super::{Index, Meta};
 use crate::error::{Result, state_error};
 
@@ -32,21 +33,24 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn begin(&self) -> Result<()> {
-        if self.is_held.replace(false) {
+        if self.state.get() == TransactionState::Held {
             if !self.db.is_autocommit() {
+                self.state.set(TransactionState::Open);
                 return Ok(());
             }
-            // SQLite undoes by itself what it cannot write.
             self.roll_back();
         }
-        if self.is_reading.replace(false) && !self.db.is_autocommit() {
-            self.db.execute_batch("COMMIT")?;
+        if self.state.get() == TransactionState::Reading {
+            self.state.set(TransactionState::None);
+            if !self.db.is_autocommit() {
+                self.db.execute_batch("COMMIT")?;
+            }
         }
         if let Some(journal) = self.journal.take() {
             make_journal(&journal)?;
         }
         self.db.execute_batch("BEGIN IMMEDIATE")?;
-        self.is_open.set(true);
+        self.state.set(TransactionState::Open);
         self.changes_before.set(self.db.total_changes());
         Ok(())
     }
@@ -56,7 +60,6 @@ impl Index {
     /// # Errors
     /// What SQLite says.
     pub fn commit(&self) -> Result<()> {
-        self.is_held.set(false);
         if !has_changes(self) {
             self.roll_back();
             return Ok(());
@@ -69,7 +72,7 @@ impl Index {
             .and_then(|()| Ok(self.db.execute_batch("COMMIT")?));
         match commit {
             Ok(()) => {
-                self.is_open.set(false);
+                self.state.set(TransactionState::None);
                 read_on(self);
             }
             Err(_) => self.roll_back(),
@@ -81,11 +84,14 @@ impl Index {
     pub fn roll_back(&self) {
         self.staged.set(None);
         self.totals.set(None);
-        self.is_held.set(false);
-        if self.is_open.replace(false) && has_changes(self) {
+        if self.state.get() == TransactionState::Reading {
+            return;
+        }
+        if self.state.replace(TransactionState::None) != TransactionState::None && has_changes(self)
+        {
             self.undone.set(self.undone.get() + 1);
         }
-        if !self.is_reading.get() && !self.db.is_autocommit() {
+        if !self.db.is_autocommit() {
             // A failed rollback leaves a journal that the next opening plays back.
             let _ = self.db.execute_batch("ROLLBACK");
         }
@@ -115,11 +121,9 @@ pub fn keep_reading(index: &Index) {
 }
 
 fn read_on(index: &Index) {
-    if index.keeps_reading.get() && !index.is_reading.get() {
-        // Without it each statement is by itself, which is only slower.
-        index
-            .is_reading
-            .set(index.db.execute_batch("BEGIN").is_ok());
+    // Without it each statement is by itself, which is only slower.
+    if index.keeps_reading.get() && index.db.execute_batch("BEGIN").is_ok() {
+        index.state.set(TransactionState::Reading);
     }
 }
 
