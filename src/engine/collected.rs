@@ -9,7 +9,7 @@ use crate::engine::item::{Delete, Item, Observed};
 use crate::error::Result;
 
 /// LIMIT: things of a kind that a pass keeps in memory from the walk on, of about 1 KiB each.
-pub const KEPT_MAX: usize = 225;
+pub const KEPT_MAX: usize = 250;
 
 /// Who gets what was found.
 pub(crate) type Visit<'v, 'a, T> = dyn FnMut(&mut Context<'a>, T) -> Result<()> + 'v;

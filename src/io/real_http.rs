@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rustls::CipherSuite;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
@@ -21,6 +23,7 @@ use ureq::{Agent, SendBody};
 use crate::config::regular_file::{CA_FILE_BYTES_MAX, Links, read_regular};
 use crate::config::{Config, ConfigError};
 use crate::io::addresses::AddressByAddress;
+use crate::io::env::env;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
 use crate::io::interruptible::{Interruptible, Stop};
 use crate::io::proxy::{self, ChosenProxy};
@@ -309,10 +312,27 @@ fn remedy(reason: &rustls::CertificateError, proxy: Option<&(String, String)>) -
     }
 }
 
+/// Where systems keep all their roots in one file: Debian, Alpine and Arch; Fedora; openSUSE.
+const BUNDLES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// The system's store, once: beside the one file that holds all of it there often is a directory
+/// with each of them again. The environment (`SSL_CERT_FILE`, `SSL_CERT_DIR`) goes first.
+fn system_roots() -> Vec<CertificateDer<'static>> {
+    let is_named = env("SSL_CERT_FILE").is_some() || env("SSL_CERT_DIR").is_some();
+    let bundles = BUNDLES.iter().map(Path::new).filter(|_| !is_named);
+    bundles
+        .map(|file| load_certs_from_paths(Some(file), None).certs)
+        .find(|roots| !roots.is_empty())
+        .unwrap_or_else(|| load_native_certs().certs)
+}
+
 /// The system's store, or Mozilla's list where there is none, and the configured CA file.
 fn roots(config: &Config) -> Result<RootCerts, ConfigError> {
-    let mut roots: Vec<_> = rustls_native_certs::load_native_certs()
-        .certs
+    let mut roots: Vec<_> = system_roots()
         .iter()
         .map(|der| Certificate::from_der(der).to_owned())
         .collect();
