@@ -45,6 +45,11 @@ const NO_INODE_MAGIC: [u64; 7] = [
 /// of others is zero, or made of the number of their device (xfs, f2fs, vfat).
 const KEEPS_ITS_ID_MAGIC: [u64; 2] = [0xef53, 0x9123_683e];
 
+/// Filesystems on which all of a new name is on the medium once its directory was synced: ext2 to
+/// ext4, btrfs, xfs, f2fs, and tmpfs, which has none. On vfat a renamed file's place and size get
+/// into its new name with its inode only: after a power cut it would be empty, and go up so.
+const NAMES_FOLLOW_MAGIC: [u64; 5] = [0xef53, 0x9123_683e, 0x5846_5342, 0xf2f5_2010, 0x0102_1994];
+
 /// Bytes of directory entries read at a time.
 const LIST_BYTES: usize = 32 * 1024;
 /// Bytes of a file that wait in memory for the medium.
@@ -565,7 +570,11 @@ impl Disk for RealDisk {
         let wrap = |errno| said(errno, "sync", &self.shown(dir));
         let flags = OFlags::DIRECTORY | OFlags::RDONLY;
         let fd = self.open_at(dir, flags, Mode::empty()).map_err(wrap)?;
-        rustix::fs::fsync(fd).map_err(wrap)
+        let is_enough = magic_of(fd.as_fd()).is_ok_and(names_follow_their_directory);
+        match is_enough {
+            true => rustix::fs::fsync(fd).map_err(wrap),
+            false => rustix::fs::syncfs(fd).map_err(wrap),
+        }
     }
 
     fn sync_filesystem(&self, dir: &RelPath) -> io::Result<()> {
@@ -782,6 +791,11 @@ fn lies_on(fd: BorrowedFd<'_>, device: u64) -> bool {
 
 fn keeps_inodes(fd: BorrowedFd<'_>) -> bool {
     magic_of(fd).map_or(true, |magic| !NO_INODE_MAGIC.contains(&magic))
+}
+
+/// Whether what was renamed is durable once the directories are.
+fn names_follow_their_directory(magic: u64) -> bool {
+    NAMES_FOLLOW_MAGIC.contains(&magic)
 }
 
 /// The magic number of a filesystem.
