@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use rustix::fs::Mode;
 
-use crate::commands::{authentication, sync};
+use crate::commands::{authentication, check_filters, sync};
 use crate::config::Config;
 use crate::core::invocation::quoted;
 use crate::daemon::gateway::{self, RunArgs};
@@ -64,6 +64,13 @@ enum Command {
     Run(TimeFlags),
     /// Print when "run" would start the next ten passes, and the next up or down beyond them.
     Schedule,
+    /// Count what each pattern matches and what is left out, or say which pattern decides.
+    #[command(name = "check-filters")]
+    CheckFilters {
+        /// Paths from the content dir on, as in /logs/openhab.log; all are counted without one.
+        #[arg(value_name = "PATH")]
+        paths: Vec<String>,
+    },
     /// Print the link and the three steps that connect this machine to a Dropbox account.
     #[command(name = "startAuthentication")]
     #[command(visible_alias = "login", alias = "start-authentication")]
@@ -284,6 +291,9 @@ fn run(cli: &Cli) -> CommandOutcome {
             let next = serde_json::json!({ "next": next_starts(&config, now) });
             CommandOutcome::with(Ok(next_runs(&config, now)), |_| Some(("schedule", next)))
         }
+        Command::CheckFilters { paths } => {
+            CommandOutcome::of(check_filters::check_filters(&config, paths, cli.json))
+        }
         Command::StartAuthentication => {
             let link = |text: &str| Some(("url", serde_json::json!({ "url": link_in(text)? })));
             CommandOutcome::with(authentication::start(&config), link)
@@ -329,7 +339,10 @@ fn load(cli: &Cli) -> Result<Config> {
     let mut config = Config::load(&path)?;
     let is_named = cli.config.is_some() || env::env("FERRYBOX_CONFIG").is_some();
     config.invocation = dirs::invocation(&config, is_named.then_some(path.as_path()));
-    let needs_state = !matches!(cli.command, Command::Schedule);
+    let needs_state = !matches!(
+        cli.command,
+        Command::Schedule | Command::CheckFilters { .. }
+    );
     if needs_state && let Ok(dir) = dirs::state_dir(&config) {
         check_owner(cli, &config, &dir)?;
     }

@@ -2,4 +2,5 @@
 //! read what was typed.
 
 pub mod authentication;
+pub mod check_filters;
 pub mod sync;

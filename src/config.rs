@@ -36,6 +36,7 @@ mod tests;
 
 pub use error::ConfigError;
 pub use file::is_config;
+pub use filters::PATTERNS_MAX;
 
 use document::{Document, Setting, short};
 
@@ -101,9 +102,11 @@ pub struct SyncSection {
     pub mode: Mode,
     /// Every pass is a dry run (`fakemode`); `false` by default.
     pub fake_mode: bool,
-    /// `upload_filter`, `download_filter`, `exclude` and `hidden`; everything but hidden names
-    /// by default.
+    /// `upload_filter`, `download_filter`, `exclude`, `ignore` and `hidden`; everything by default.
     pub filter: Filter,
+    /// Names that start with a dot travel because nothing is said of them: neither by `hidden` nor
+    /// by the predecessor's filters.
+    pub is_hidden_unsaid: bool,
     /// The name in conflict copies; the hostname where it is absent.
     pub device_name: Option<String>,
     /// What happens to the local version that loses its name; `keep-both` by default.
@@ -418,7 +421,7 @@ impl Reader {
         let content_dir = doc.required("sync.content_dir");
         let content_dir = content_dir.and_then(|setting| paths::content_dir(&setting));
         let content_dir = content_dir.map_err(|fault| self.note(fault)).ok();
-        let (filter, faults) = filters::read(doc, warnings);
+        let (read, faults) = filters::read(doc, warnings);
         faults.into_iter().for_each(|fault| self.note(fault));
         let (paces, faults) = manners::paces(doc);
         faults.into_iter().for_each(|fault| self.note(fault));
@@ -428,7 +431,8 @@ impl Reader {
             content_dir: content_dir.unwrap_or_default(),
             mode,
             fake_mode: self.value(doc, "sync.fake_mode", lenient_flag),
-            filter,
+            filter: read.filter,
+            is_hidden_unsaid: read.is_hidden_unsaid,
             device_name: self.optional(doc, "sync.device_name", paths::device_name),
             conflict: self.value(doc, "sync.conflict", conflict),
             upload_on_reset: self.value(doc, "sync.upload_on_reset", flag),

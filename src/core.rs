@@ -12,6 +12,7 @@ pub mod guard;
 pub mod invocation;
 mod java_pattern;
 pub mod names;
+pub mod near_miss;
 pub mod own_names;
 pub mod pace;
 pub mod path;

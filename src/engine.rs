@@ -11,6 +11,7 @@ pub mod download;
 pub mod durable;
 pub mod file_clock;
 pub mod identity;
+pub mod in_force;
 pub mod item;
 pub mod local_dir;
 pub mod moves;
@@ -42,6 +43,7 @@ use crate::dropbox::tokens::{AccessTokens, TokenFiles, hash_hex, is_access_file}
 use crate::engine::context::{Env, Options};
 use crate::engine::credential::{credential, identity};
 use crate::engine::cursor::{CursorFile, is_cursor_file};
+use crate::engine::in_force::in_force;
 use crate::engine::pass::Writers;
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
@@ -167,6 +169,7 @@ fn attempt(
     let credential = credential(config, files.as_ref(), keeper, host)?;
     tell_of_the_configuration(config, stored.as_ref());
     let disk = disk?;
+    let config = &in_force(config, &*disk, stored.as_ref())?;
     let index = match (stored, keeper) {
         (Some(index), Some(_)) => carried_over(index)?,
         (None, Some(_)) => Index::create(&index_file, &host.random_hex(16))?,
@@ -194,7 +197,7 @@ fn attempt(
         kept_max: seams.kept_max,
     };
     let cursors = cursor_file(state, runtime.as_deref(), &state_dir, keeper.is_some())?;
-    cursors.forget_if_ahead_of(&index)?;
+    cursors.forget_if_ahead_of(&index, seams.disks.runtime_dir().as_deref())?;
     let writers = keeper.map(|_| Writers {
         disk: &*disk,
         api: &api,
@@ -403,6 +406,36 @@ pub fn last_cursor(disks: &dyn Disks, config: &Config) -> Option<Cursor> {
     let runtime = runtime(disks, config);
     let cursors = cursor_file(state.as_deref(), runtime.as_deref(), &state_dir, false).ok()?;
     cursors.peek()
+}
+
+/// What is known without a pass: the content dir, and the configuration as it holds there.
+///
+/// # Errors
+/// [`Error::Config`] if there is no such directory, or its own globs cannot be told.
+pub fn prepared(disks: &dyn Disks, config: &Config) -> Result<Prepared> {
+    let state_dir = dirs::state_dir(config)?;
+    let index = Index::open(&state_dir.join(INDEX_FILE))?;
+    let disk = content_dir(disks, config, index.is_some())?;
+    let config = in_force(config, &*disk, index.as_ref())?;
+    let own_keys = own_keys(&config, &state_dir);
+    Ok(Prepared {
+        config,
+        disk,
+        index,
+        own_keys,
+    })
+}
+
+/// See [`prepared`].
+pub struct Prepared {
+    /// The configuration as it holds.
+    pub config: Config,
+    /// The content dir.
+    pub disk: Box<dyn Disk>,
+    /// What passes have left, if there was one.
+    pub index: Option<Index>,
+    /// Keys below the content dir that hold files of ours.
+    pub own_keys: Vec<String>,
 }
 
 /// Whose temporary files a run makes that has its state here, on this machine.

@@ -162,6 +162,7 @@ impl Index {
             self.db.execute_batch(schema::CREATE_REFUSALS)?;
             self.set_meta(Meta::Format, schema::FORMAT)?;
             self.set_meta(Meta::Id, id)?;
+            self.set_meta(Meta::HiddenTravels, "1")?;
             self.set_meta(Meta::ResetDue, "1")
         })
     }

@@ -52,7 +52,8 @@
 //! # A pass, in order
 //! The program is `main.rs`: it calls [`cli`], which reads what was typed and gives the exit code.
 //! [`commands`] has what a command does beyond that: [`commands::sync`] says what is asked of a
-//! pass, [`commands::authentication`] signs in and out.
+//! pass, [`commands::authentication`] signs in and out, [`commands::check_filters`] counts what
+//! each pattern matches.
 //!
 //! [`engine`] is where tests, the simulator and [`daemon`] enter, too: it assembles a pass from the
 //! configuration and the three seams, takes the locks, and drops an index that is damaged. These
@@ -70,12 +71,14 @@
 //! observe    collected    local_dir    durable    identity
 //! context
 //! pull    remembered
-//! item    survey    remote_root    root    cursor    credential    stable_read    batches
+//! item   survey   remote_root   root   cursor   credential   in_force   stable_read   batches
 //! file_clock    under_way
 //! ```
 //!
 //! 1. Who we are. [`engine::credential`]: what proves it to Dropbox, and the account that the base
-//!    is agreed with. [`engine::identity`]: is it the Dropbox we know, its account, app and folder?
+//!    is agreed with. [`engine::in_force`]: the configuration as it holds, with the globs of the
+//!    content dir's own file. [`engine::identity`]: is it the Dropbox we know, its account, app and
+//!    folder?
 //!    [`engine::root`]: is the content dir the one we know?
 //! 2. [`engine::pass`] is the order of what follows, and nothing else. [`engine::context`] is what
 //!    all of it reads and notes: `engine::context::rules` what the configuration says of a path,
@@ -92,6 +95,8 @@
 //!    directories to come; `engine::walk::special` says where a link or a pipe is in the way, and
 //!    `engine::walk::renamed` walks folders that were renamed here, once they are so in Dropbox,
 //!    and [`engine::walk::left_by_others`] counts temporary files of other instances,
+//!    [`engine::walk::coverage`] counts what is left out, and by what, which
+//!    [`engine::walk::tell_coverage`] says where it may be news,
 //!    [`engine::walk::kept`] forgets what is kept in Dropbox no longer,
 //!    [`engine::walk::lost_mounts`] knows the disks that are gone. [`engine::local_dir`] finds the
 //!    directory of a key, and `engine::local_dir::entries` its names;
@@ -242,6 +247,7 @@
 //! - [`core::path`]: local paths and keys. [`core::remote`]: paths, revs and cursors of Dropbox.
 //! - [`core::filter`]: which paths travel, and which way. `core::java_pattern`: patterns as Java
 //!   reads them. [`core::names`]: names that Dropbox does not take. [`core::own_names`]: our own.
+//! - [`core::near_miss`]: what a pattern that matches nothing was probably meant to be.
 //! - [`core::globs`]: patterns as gitignore(5) has them. [`core::amounts`]: sizes, rates and times
 //!   as people write them. [`core::pace`]: how often a file that changes is sent.
 //! - [`core::invocation`]: how the program is called, so that commands in messages can be pasted.

@@ -22,6 +22,9 @@ pub use file::old_generation;
 /// file alone.
 pub const WATCHER: &str = "ferrybox::watcher";
 
+/// The target of lines that are told once and warn of nothing.
+pub const NOTICE: &str = "ferrybox::notice";
+
 /// Both places.
 struct Both {
     stderr: OnceLock<env_logger::Logger>,
@@ -85,6 +88,7 @@ pub fn start(verbose: u8) {
             let prefix = match record.level() {
                 _ if journal => priority,
                 Level::Error => "ferrybox: ",
+                Level::Warn if record.target() == NOTICE => "",
                 Level::Warn => "warning: ",
                 Level::Info | Level::Debug | Level::Trace => "",
             };

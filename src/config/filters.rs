@@ -1,7 +1,8 @@
 //! The filter keys: a list, the predecessor's comma-separated string, or the preset `"openhab"`.
 
 use super::ConfigError;
-use super::document::{Document, Setting};
+use super::document::{Document, Setting, short};
+use super::manners::texts;
 use crate::core::filter::Filter;
 use crate::words::grouped;
 
@@ -13,16 +14,88 @@ const OPENHAB_DOWNLOAD: &str = "^([^/]*/){1}[^/]*$,/configurations.*";
 const LIST_REMEDY: &str = "a string is split at every comma; write a list instead, as in \
                            ['/a{1,2}', '/b']";
 
-/// LIMIT: patterns of a configuration. Each is compiled, and asked about every path: 20,000 of them
-/// took 2.4 s and 61 MB.
-const PATTERNS_MAX: usize = 1000;
+/// LIMIT: patterns of a configuration, or of it and [`crate::core::filter::IGNORE_FILE`]. Each is
+/// compiled, and asked about every path: 20,000 of them took 2.4 s and 61 MB.
+pub const PATTERNS_MAX: usize = 1000;
 
 /// A pattern and its line; none for a default.
 type Pattern = (String, Option<usize>);
 
-/// Reads and compiles `[sync] upload_filter`, `download_filter`, `exclude` and `hidden`. With a
-/// fault the filter means nothing.
-pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> (Filter, Vec<ConfigError>) {
+/// What the configuration says of which paths travel.
+pub(super) struct ReadFilter {
+    /// With a fault it means nothing.
+    pub(super) filter: Filter,
+    /// Names that start with a dot travel because nothing is said of them.
+    pub(super) is_hidden_unsaid: bool,
+}
+
+/// Reads and compiles `[sync] upload_filter`, `download_filter`, `exclude`, `ignore` and `hidden`.
+pub(super) fn read(
+    doc: &Document,
+    warnings: &mut Vec<ConfigError>,
+) -> (ReadFilter, Vec<ConfigError>) {
+    let (lists, mut faults) = read_lists(doc, warnings);
+    let is_openhabs = ["sync.upload_filter", "sync.download_filter"]
+        .iter()
+        .any(|path| {
+            let setting = doc.setting(path);
+            setting.is_some_and(|setting| matches!(setting.text(), Ok("openhab")))
+        });
+    let given = doc.setting("sync.hidden").map(|setting| setting.flag());
+    let given = given.transpose().unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    });
+    let [upload, download, exclude] = lists;
+    // The predecessor never took them.
+    let hidden = given.unwrap_or(!is_openhabs);
+    let filter = Filter::new(&upload, &download, &exclude, hidden);
+    let mut filter = filter.unwrap_or_else(|_| Filter::everything());
+    faults.extend(add_ignored(doc, &mut filter));
+    let read = ReadFilter {
+        filter,
+        is_hidden_unsaid: given.is_none() && !is_openhabs,
+    };
+    (read, faults)
+}
+
+/// Adds the globs of `ignore`; returns what is wrong with them.
+fn add_ignored(doc: &Document, filter: &mut Filter) -> Vec<ConfigError> {
+    let setting = match doc.required("sync.ignore") {
+        Ok(setting) => setting,
+        Err(fault) => return vec![fault],
+    };
+    let globs = match texts(&setting) {
+        Ok(globs) => globs,
+        Err(fault) => return vec![fault],
+    };
+    if filter.pattern_count() + globs.len() > PATTERNS_MAX {
+        return vec![too_many(&setting, filter.pattern_count() + globs.len())];
+    }
+    let mut faults = Vec::new();
+    for (glob, line) in globs {
+        if let Err(told) = filter.ignore(&glob, None) {
+            let (what, remedy) = told.split_once("; ").unwrap_or((&told, "correct it"));
+            faults.push(ConfigError {
+                line,
+                ..setting.error(&format!("'{}' {what}", short(&glob)), remedy)
+            });
+        }
+    }
+    faults
+}
+
+fn too_many(setting: &Setting, count: usize) -> ConfigError {
+    let (count, most) = (grouped(count as u64), grouped(PATTERNS_MAX as u64));
+    let what = format!("there are {count} patterns in all, and {most} are allowed");
+    setting.error(&what, "let one pattern stand for many, as in '/logs/.*'")
+}
+
+/// The patterns of the three lists of regular expressions, and what is wrong with them.
+fn read_lists(
+    doc: &Document,
+    warnings: &mut Vec<ConfigError>,
+) -> ([Vec<String>; 3], Vec<ConfigError>) {
     let mut faults = Vec::new();
     let mut note = |fault| faults.push(fault);
     let mut lists = Vec::new();
@@ -46,9 +119,7 @@ pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> (Filter, 
     let count: usize = lists.iter().map(|(_, patterns)| patterns.len()).sum();
     let longest = lists.iter().max_by_key(|(_, patterns)| patterns.len());
     if let Some((setting, _)) = longest.filter(|_| count > PATTERNS_MAX) {
-        let (count, most) = (grouped(count as u64), grouped(PATTERNS_MAX as u64));
-        let what = format!("there are {count} patterns in all, and {most} are allowed");
-        note(setting.error(&what, "let one pattern stand for many, as in '/logs/.*'"));
+        note(too_many(setting, count));
         lists.clear();
     }
     for (setting, patterns) in &lists {
@@ -69,20 +140,12 @@ pub(super) fn read(doc: &Document, warnings: &mut Vec<ConfigError>) -> (Filter, 
             }
         }
     }
-    let hidden = doc
-        .required("sync.hidden")
-        .and_then(|setting| setting.flag());
-    let hidden = hidden.map_err(&mut note).unwrap_or_default();
     let texts = |at: usize| -> Vec<String> {
         let patterns = lists.get(at).map(|(_, patterns)| patterns.iter());
-        patterns
-            .into_iter()
-            .flatten()
-            .map(|(text, _)| text.clone())
-            .collect()
+        let texts = patterns.into_iter().flatten();
+        texts.map(|(text, _)| text.clone()).collect()
     };
-    let filter = Filter::new(&texts(0), &texts(1), &texts(2), hidden);
-    (filter.unwrap_or_else(|_| Filter::everything()), faults)
+    ([texts(0), texts(1), texts(2)], faults)
 }
 
 fn patterns(setting: &Setting, preset: &str) -> Result<Vec<Pattern>, ConfigError> {

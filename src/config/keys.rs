@@ -58,7 +58,7 @@ const fn formerly(key: ConfigKey, alias: &'static str) -> ConfigKey {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [ConfigKey; 39] = [
+pub(super) const KEYS: [ConfigKey; 40] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -79,7 +79,8 @@ pub(super) const KEYS: [ConfigKey; 39] = [
     formerly(key("sync.upload_filter", r#"["/.*"]"#), "uploadfilter"),
     formerly(key("sync.download_filter", r#"["/.*"]"#), "downloadfilter"),
     shown(key("sync.exclude", "[]"), r"['/cache', '.*\.tmp']"),
-    key("sync.hidden", "false"),
+    shown(key("sync.ignore", "[]"), r#"["*.tmp", "cache/**"]"#),
+    unset("sync.hidden", "false"),
     unset("sync.device_name", r#""gateway""#),
     key("sync.conflict", r#""keep-both""#),
     key("sync.upload_on_reset", "true"),

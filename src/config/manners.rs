@@ -38,7 +38,7 @@ pub(super) fn rates(setting: &Setting) -> Result<Rates, ConfigError> {
 }
 
 /// A text, or a list of texts, each with its line.
-fn texts(setting: &Setting) -> Result<Vec<(String, Option<usize>)>, ConfigError> {
+pub(super) fn texts(setting: &Setting) -> Result<Vec<(String, Option<usize>)>, ConfigError> {
     if setting.is_text() {
         return Ok(vec![(setting.text()?.to_owned(), setting.line())]);
     }

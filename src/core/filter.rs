@@ -2,8 +2,9 @@
 //!
 //! A filter is a list of regular expressions, each matched against the whole `/relative/path` in
 //! its real case, as the predecessor did with Java's `String.matches`. `exclude` wins over both
-//! lists and covers everything below a folder it names. Three kinds of names never travel: our
-//! own, the predecessor's `*.dbx` and (unless `hidden = true`) those that start with a dot.
+//! lists and covers everything below a folder it names; `ignore` does so with globs as gitignore(5)
+//! has them. Three kinds of names never travel: our own, those of the predecessor's own files, and
+//! (with `hidden = false`) those that start with a dot.
 //!
 //! Patterns are read as Java would read them. What regex-lite cannot express, or would silently
 //! read in another way, is refused. One difference is meant: `.` also matches line breaks, so
@@ -12,18 +13,26 @@
 use regex_lite::{Regex, RegexBuilder};
 use ring::digest::{Context, SHA256};
 
+use crate::core::globs::Globs;
 use crate::core::java_pattern::{PatternRefusal, translate};
 use crate::core::own_names::is_own_name;
 use crate::core::path::nfc;
 
-/// The compiled `[sync] upload_filter`, `download_filter`, `exclude` and `hidden`.
+/// The file of globs at the top of the content dir, beside `[sync] ignore`. It never travels.
+pub const IGNORE_FILE: &str = ".ferryboxignore";
+
+/// The predecessor's own files: its token, its cursor and its list.
+const PREDECESSORS: [&str; 3] = ["authfile.dbx", "deltacursor.dbx", "dropbox-entries.dbx"];
+
+/// The compiled `[sync] upload_filter`, `download_filter`, `exclude`, `ignore` and `hidden`, and
+/// the globs of [`IGNORE_FILE`].
 #[derive(Clone, Debug)]
 pub struct Filter {
-    upload: Vec<Matcher>,
-    download: Vec<Matcher>,
-    exclude: Vec<Matcher>,
+    upload: PatternList,
+    download: PatternList,
+    exclude: PatternList,
+    ignore: IgnoreList,
     hidden: bool,
-    fingerprint: String,
 }
 
 /// The ways in which a path may travel; neither means that it is unmanaged.
@@ -33,6 +42,57 @@ pub struct FilterAllows {
     pub up: bool,
     /// Changes made in Dropbox may come down (`download_filter`).
     pub down: bool,
+}
+
+/// A list of patterns.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ListName {
+    /// `sync.upload_filter`.
+    Upload,
+    /// `sync.download_filter`.
+    Download,
+    /// `sync.exclude`.
+    Exclude,
+    /// `sync.ignore`, and [`IGNORE_FILE`].
+    Ignore,
+}
+
+impl ListName {
+    /// Its key in the configuration, without the section.
+    pub fn key(self) -> &'static str {
+        match self {
+            ListName::Upload => "upload_filter",
+            ListName::Download => "download_filter",
+            ListName::Exclude => "exclude",
+            ListName::Ignore => "ignore",
+        }
+    }
+}
+
+/// What leaves a path out, or a folder it lies in, whichever way it would go.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LeftOut {
+    /// It is a file of ours, or was one of the predecessor's.
+    Own,
+    /// Its name starts with a dot, and `hidden` is false.
+    Hidden,
+    /// A pattern, by its list and its place in it.
+    Pattern(ListName, usize),
+    /// No pattern of the two filters lets it through.
+    NotListed,
+}
+
+/// A pattern as it was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written<'f> {
+    /// The list.
+    pub list: ListName,
+    /// Its place there, from 0.
+    pub at: usize,
+    /// The pattern.
+    pub text: &'f str,
+    /// The line of [`IGNORE_FILE`] it stands in, if it is from there.
+    pub ignore_file_line: Option<usize>,
 }
 
 /// A pattern that cannot be used.
@@ -50,6 +110,20 @@ pub struct PatternError {
     pub remedy: String,
 }
 
+/// A list of regular expressions.
+#[derive(Clone, Debug, Default)]
+struct PatternList {
+    matchers: Vec<Matcher>,
+    texts: Vec<String>,
+}
+
+/// A list of globs.
+#[derive(Clone, Debug, Default)]
+struct IgnoreList {
+    globs: Globs,
+    texts: Vec<(String, Option<usize>)>,
+}
+
 impl Filter {
     /// Compiles the lists. An empty list lets nothing pass (or, for `exclude`, excludes nothing).
     pub fn new(
@@ -58,38 +132,75 @@ impl Filter {
         exclude: &[String],
         hidden: bool,
     ) -> Result<Filter, PatternError> {
-        let lists = [
-            ("upload_filter", upload),
-            ("download_filter", download),
-            ("exclude", exclude),
-        ];
         Ok(Filter {
             upload: compile("upload_filter", upload)?,
             download: compile("download_filter", download)?,
             exclude: compile("exclude", exclude)?,
+            ignore: IgnoreList::default(),
             hidden,
-            fingerprint: fingerprint(&lists, hidden),
         })
     }
 
-    /// The default of the configuration: every path travels both ways, hidden names excepted.
+    /// The default of the configuration: every path travels both ways.
     pub fn everything() -> Filter {
-        let all = ["/.*".to_owned()];
-        let start = || vec![Matcher::Start("/".to_owned())];
+        let all = || PatternList {
+            matchers: vec![Matcher::Start("/".to_owned())],
+            texts: vec!["/.*".to_owned()],
+        };
         Filter {
-            upload: start(),
-            download: start(),
-            exclude: Vec::new(),
-            hidden: false,
-            fingerprint: fingerprint(
-                &[
-                    ("upload_filter", &all),
-                    ("download_filter", &all),
-                    ("exclude", &[]),
-                ],
-                false,
-            ),
+            upload: all(),
+            download: all(),
+            exclude: PatternList::default(),
+            ignore: IgnoreList::default(),
+            hidden: true,
         }
+    }
+
+    /// Adds a glob to those that leave paths out; `line` is that of [`IGNORE_FILE`], if it is from
+    /// there.
+    ///
+    /// # Errors
+    /// `what is wrong; what to write`.
+    pub fn ignore(&mut self, glob: &str, line: Option<usize>) -> Result<(), String> {
+        self.ignore.globs.add(glob)?;
+        self.ignore.texts.push((glob.to_owned(), line));
+        Ok(())
+    }
+
+    /// Whether names that start with a dot travel.
+    pub fn set_hidden(&mut self, hidden: bool) {
+        self.hidden = hidden;
+    }
+
+    /// How many patterns there are.
+    pub fn pattern_count(&self) -> usize {
+        self.patterns().count()
+    }
+
+    /// All patterns as they were written.
+    pub fn patterns(&self) -> impl Iterator<Item = Written<'_>> {
+        let lists = [
+            (ListName::Upload, &self.upload),
+            (ListName::Download, &self.download),
+            (ListName::Exclude, &self.exclude),
+        ];
+        let listed = lists.into_iter().flat_map(|(list, patterns)| {
+            let numbered = patterns.texts.iter().enumerate();
+            numbered.map(move |(at, text)| Written {
+                list,
+                at,
+                text,
+                ignore_file_line: None,
+            })
+        });
+        let numbered = self.ignore.texts.iter().enumerate();
+        let ignored = numbered.map(|(at, (text, line))| Written {
+            list: ListName::Ignore,
+            at,
+            text,
+            ignore_file_line: *line,
+        });
+        listed.chain(ignored)
     }
 
     /// Which way changes of `path` (`/relative/path`, real case) may travel.
@@ -101,8 +212,8 @@ impl Filter {
             };
         }
         FilterAllows {
-            up: any(&self.upload, path),
-            down: any(&self.download, path),
+            up: any(&self.upload.matchers, path),
+            down: any(&self.download.matchers, path),
         }
     }
 
@@ -122,53 +233,136 @@ impl Filter {
 
     /// Whether anything at all may come down.
     pub fn lets_something_down(&self) -> bool {
-        !self.download.is_empty()
+        !self.download.matchers.is_empty()
     }
 
-    /// Whether nothing at or below `path` is ever looked at.
+    /// Whether nothing at or below `path` is ever looked at. A glob may be for folders alone: see
+    /// [`Filter::prunes_folder`].
     pub fn prunes(&self, path: &str) -> bool {
+        self.prunes_as(path, false)
+    }
+
+    /// The same of a path that is a folder's.
+    pub fn prunes_folder(&self, path: &str) -> bool {
+        self.prunes_as(path, true)
+    }
+
+    fn prunes_as(&self, path: &str, is_folder: bool) -> bool {
         debug_assert!(
             path.starts_with('/'),
             "a filter sees /relative/paths, not {path:?}"
         );
-        path.split('/').any(|name| self.hides_name(name)) || self.excludes(path)
+        path.split('/').any(|name| self.hides_name(name))
+            || self.excluding(path).is_some()
+            || self.ignore.globs.deciding(path, is_folder).is_some()
+    }
+
+    /// What leaves a path out; nothing if it may travel one way or the other.
+    pub fn leaves_out(&self, path: &str, is_folder: bool) -> Option<LeftOut> {
+        if path.split('/').any(is_reserved) {
+            return Some(LeftOut::Own);
+        }
+        if path.split('/').any(|name| self.hides_name(name)) {
+            return Some(LeftOut::Hidden);
+        }
+        if let Some(at) = self.excluding(path) {
+            return Some(LeftOut::Pattern(ListName::Exclude, at));
+        }
+        if let Some(at) = self.ignore.globs.deciding(path, is_folder) {
+            return Some(LeftOut::Pattern(ListName::Ignore, at));
+        }
+        let allows = self.allows(path);
+        (!allows.up && !allows.down).then_some(LeftOut::NotListed)
+    }
+
+    /// Every pattern that matches a path, or leaves out a folder it lies in, whatever others say.
+    pub fn each_matching(
+        &self,
+        path: &str,
+        is_folder: bool,
+        note: &mut dyn FnMut(ListName, usize),
+    ) {
+        for (list, patterns) in [
+            (ListName::Upload, &self.upload),
+            (ListName::Download, &self.download),
+        ] {
+            let matching = |(_, matcher): &(usize, &Matcher)| matcher.matches(path);
+            let numbered = patterns.matchers.iter().enumerate();
+            numbered.filter(matching).for_each(|(at, _)| note(list, at));
+        }
+        for (at, matcher) in self.exclude.matchers.iter().enumerate() {
+            if with_folders(path).any(|path| matcher.matches(path)) {
+                note(ListName::Exclude, at);
+            }
+        }
+        let ignored = self.ignore.globs.all_matching(path, is_folder);
+        ignored.for_each(|at| note(ListName::Ignore, at));
     }
 
     /// Identifies the lists and `hidden` across runs: 32 hex digits.
     pub fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        let mut context = Context::new(&SHA256);
+        // The number changes when the same patterns come to mean something else.
+        context.update(match self.hidden {
+            true => b"filter 3 hidden\n",
+            false => b"filter 3\n",
+        });
+        for (name, patterns) in [
+            ("upload_filter", &self.upload.texts),
+            ("download_filter", &self.download.texts),
+            ("exclude", &self.exclude.texts),
+        ] {
+            context.update(format!("{name} {}\n", patterns.len()).as_bytes());
+            for pattern in patterns {
+                context.update(format!("{} {pattern}\n", pattern.len()).as_bytes());
+            }
+        }
+        for (glob, _) in &self.ignore.texts {
+            context.update(format!("ignore {} {glob}\n", glob.len()).as_bytes());
+        }
+        context.finish().as_ref()[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Whether every path travels both ways whose names are not [hidden](Filter::hides_name).
     pub fn takes_everything(&self) -> bool {
-        let all = |list: &[Matcher]| matches!(list, [Matcher::Start(start)] if start == "/");
-        self.exclude.is_empty() && all(&self.upload) && all(&self.download)
+        let all =
+            |list: &PatternList| matches!(&*list.matchers, [Matcher::Start(start)] if start == "/");
+        self.exclude.matchers.is_empty()
+            && self.ignore.texts.is_empty()
+            && all(&self.upload)
+            && all(&self.download)
     }
 
     /// Whether nothing of this name is looked at, wherever it is.
     pub fn hides_name(&self, name: &str) -> bool {
-        (!self.hidden && name.starts_with('.')) || is_own_name(name) || is_dbx_name(name)
+        (!self.hidden && name.starts_with('.')) || is_reserved(name)
     }
 
-    fn excludes(&self, path: &str) -> bool {
-        if self.exclude.is_empty() {
-            return false;
+    /// The place of the pattern of `exclude` that matches a path or a folder it lies in.
+    fn excluding(&self, path: &str) -> Option<usize> {
+        let matchers = &self.exclude.matchers;
+        if matchers.is_empty() {
+            return None;
         }
-        let folders = path
-            .match_indices('/')
-            .map(|(end, _)| end)
-            .filter(|&end| end > 0);
-        folders
-            .chain([path.len()])
-            .any(|end| any(&self.exclude, &path[..end]))
+        with_folders(path)
+            .find_map(|path| matchers.iter().position(|matcher| matcher.matches(path)))
     }
 }
 
-/// The predecessor's state files, and whatever else it left out by this ending.
-fn is_dbx_name(name: &str) -> bool {
-    let start = name.len().saturating_sub(4);
-    name.get(start..)
-        .is_some_and(|end| end.eq_ignore_ascii_case(".dbx"))
+/// The folders a path lies in, from the top, and itself.
+fn with_folders(path: &str) -> impl Iterator<Item = &str> {
+    let folders = path.match_indices('/').map(|(end, _)| end);
+    let folders = folders.filter(|&end| end > 0).chain([path.len()]);
+    folders.map(|end| &path[..end])
+}
+
+/// Whether a name is one of ours, or one that the predecessor had for its own files.
+fn is_reserved(name: &str) -> bool {
+    let is = |reserved: &&str| name.eq_ignore_ascii_case(reserved);
+    is_own_name(name) || is(&IGNORE_FILE) || PREDECESSORS.iter().any(is)
 }
 
 /// One compiled pattern. Most are plain text with at most one `.*` at an end; without an
@@ -181,16 +375,22 @@ enum Matcher {
     Regex(Regex),
 }
 
-fn any(matchers: &[Matcher], path: &str) -> bool {
-    matchers.iter().any(|matcher| match matcher {
-        Matcher::Exact(text) => path == text,
-        Matcher::Start(text) => path.starts_with(text),
-        Matcher::End(text) => path.ends_with(text),
-        Matcher::Regex(regex) => regex.is_match(path),
-    })
+impl Matcher {
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Matcher::Exact(text) => path == text,
+            Matcher::Start(text) => path.starts_with(text),
+            Matcher::End(text) => path.ends_with(text),
+            Matcher::Regex(regex) => regex.is_match(path),
+        }
+    }
 }
 
-fn compile(list: &'static str, patterns: &[String]) -> Result<Vec<Matcher>, PatternError> {
+fn any(matchers: &[Matcher], path: &str) -> bool {
+    matchers.iter().any(|matcher| matcher.matches(path))
+}
+
+fn compile(list: &'static str, patterns: &[String]) -> Result<PatternList, PatternError> {
     let compile_one = |(index, pattern): (usize, &String)| {
         matcher(pattern).map_err(|(what, remedy)| {
             let pattern = pattern.clone();
@@ -203,7 +403,11 @@ fn compile(list: &'static str, patterns: &[String]) -> Result<Vec<Matcher>, Patt
             }
         })
     };
-    patterns.iter().enumerate().map(compile_one).collect()
+    let matchers: Result<_, _> = patterns.iter().enumerate().map(compile_one).collect();
+    Ok(PatternList {
+        matchers: matchers?,
+        texts: patterns.to_vec(),
+    })
 }
 
 fn matcher(pattern: &str) -> Result<Matcher, PatternRefusal> {
@@ -259,26 +463,6 @@ fn build(regex: &str) -> Result<Regex, regex_lite::Error> {
         .build()
 }
 
-fn fingerprint(lists: &[(&str, &[String])], hidden: bool) -> String {
-    let mut context = Context::new(&SHA256);
-    // The number changes when the same patterns come to mean something else.
-    context.update(if hidden {
-        b"filter 2 hidden\n"
-    } else {
-        b"filter 2\n"
-    });
-    for (name, patterns) in lists {
-        context.update(format!("{name} {}\n", patterns.len()).as_bytes());
-        for pattern in *patterns {
-            context.update(format!("{} {pattern}\n", pattern.len()).as_bytes());
-        }
-    }
-    context.finish().as_ref()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,28 +503,33 @@ mod tests {
     }
 
     #[test]
-    fn hidden_own_and_dbx_names_shut_everything_below_them() {
+    fn hidden_own_and_the_predecessors_names_shut_everything_below_them() {
         let open = Filter::new(&[], &["/.*".to_owned()], &[], true).unwrap();
+        let mut shut = Filter::everything();
+        shut.set_hidden(false);
         for (path, with_hidden) in [
             ("/.git/config", false),
             ("/a/.b/c", false),
             ("/a/.ferrybox-root", true),
             ("/.Ferrybox-tmp1/x", true),
             ("/deltacursor.dbx", true),
-            ("/a/x.DBX/b", true),
+            ("/a/AuthFile.DBX/b", true),
+            ("/a/dropbox-entries.dbx", true),
+            ("/.ferryboxignore", true),
         ] {
-            assert!(Filter::everything().prunes(path), "{path}");
+            assert!(shut.prunes(path), "{path}");
             assert_eq!(open.prunes(path), with_hidden, "{path}");
             assert_eq!(open.allows(path).down, !with_hidden, "{path}");
         }
         for path in [
             "/a.b",
             "/dbx",
-            "/a.dbx.txt",
+            "/a.dbx",
+            "/x/a.DBX/b",
             "/ferrybox-root",
             "/.é/ä".trim_start_matches("/.é"),
         ] {
-            assert!(!Filter::everything().prunes(path), "{path}");
+            assert!(!shut.prunes(path), "{path}");
         }
     }
 
@@ -362,6 +551,53 @@ mod tests {
         }
         // The content dir itself is no folder a pattern could name.
         assert!(!self::filter(&["/.*"], &["", "(/x)?"]).prunes("/a"));
+    }
+
+    #[test]
+    fn ignore_takes_globs_and_says_which_one_it_is() {
+        let mut filter = filter(&["/[a-z/.]*"], &["/cache"]);
+        filter.ignore("*.tmp", None).unwrap();
+        filter.ignore("build/", Some(3)).unwrap();
+        filter.ignore("!keep.tmp", Some(4)).unwrap();
+        let pattern = |list, at| Some(LeftOut::Pattern(list, at));
+        for (path, expected) in [
+            ("/a.tmp", pattern(ListName::Ignore, 0)),
+            ("/x/keep.tmp", None),
+            ("/build", None),
+            ("/x/build/", pattern(ListName::Ignore, 1)),
+            ("/build/keep.tmp", pattern(ListName::Ignore, 1)),
+            ("/cache/a.tmp", pattern(ListName::Exclude, 0)),
+            ("/x/A", Some(LeftOut::NotListed)),
+            ("/x/.a", Some(LeftOut::Hidden)),
+            ("/x/.ferrybox-root", Some(LeftOut::Own)),
+        ] {
+            // The download filter lets everything through.
+            let mut filter = filter.clone();
+            filter.download = PatternList::default();
+            let (path, is_folder) = match path.strip_suffix('/') {
+                Some(path) => (path, true),
+                None => (path, false),
+            };
+            assert_eq!(filter.leaves_out(path, is_folder), expected, "{path}");
+            let is_pruned = !matches!(expected, None | Some(LeftOut::NotListed));
+            assert_eq!(filter.prunes_as(path, is_folder), is_pruned, "{path}");
+        }
+        let mut met = Vec::new();
+        filter.each_matching("/cache/build/keep.tmp", false, &mut |list, at| {
+            met.push((list, at));
+        });
+        let ignored = [0, 1, 2].map(|at| (ListName::Ignore, at));
+        let others = [
+            (ListName::Upload, 0),
+            (ListName::Download, 0),
+            (ListName::Exclude, 0),
+        ];
+        assert_eq!(met, [&others[..], &ignored[..]].concat());
+        let written: Vec<_> = filter.patterns().skip(3).collect();
+        assert_eq!(
+            (written[1].text, written[1].ignore_file_line),
+            ("build/", Some(3))
+        );
     }
 
     #[test]
@@ -389,12 +625,20 @@ mod tests {
         let new = |up: &[String], down: &[String], hidden| {
             Filter::new(up, down, &[], hidden).unwrap().fingerprint()
         };
-        assert_eq!(Filter::everything().fingerprint(), new(&all, &all, false));
+        assert_eq!(Filter::everything().fingerprint(), new(&all, &all, true));
+        let ignoring = |glob: &str| {
+            let mut filter = Filter::everything();
+            filter.ignore(glob, None).unwrap();
+            filter.fingerprint()
+        };
         let prints = [
             new(&all, &[], false),
             new(&[], &all, false),
             new(&all, &all, true),
+            new(&all, &all, false),
             new(&[], &[], false),
+            ignoring("*.tmp"),
+            ignoring("*.log"),
         ];
         for (at, print) in prints.iter().enumerate() {
             assert_eq!(print.len(), 32);

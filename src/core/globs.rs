@@ -62,23 +62,56 @@ impl Globs {
     /// Whether a file is matched: itself, or by a folder it lies in, below which nothing is taken
     /// back. `path` is `/relative/path` in its real case.
     pub fn match_file(&self, path: &str) -> bool {
-        let path = path.trim_start_matches('/');
-        let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
-        folders.any(|folder| self.match_alone(folder, true)) || self.match_alone(path, false)
+        self.deciding(path, false).is_some()
     }
 
-    /// What the last glob says that matches this very path.
-    fn match_alone(&self, path: &str, is_folder: bool) -> bool {
+    /// The place of the glob that matches a path, or the topmost folder it lies in that is matched.
+    pub fn deciding(&self, path: &str, is_folder: bool) -> Option<usize> {
+        if self.0.is_empty() {
+            return None;
+        }
+        steps(path, is_folder).find_map(|(path, is_folder)| self.match_alone(path, is_folder))
+    }
+
+    /// The places of all globs that match a path or a folder it lies in, taken back or not.
+    pub fn all_matching<'g>(
+        &'g self,
+        path: &'g str,
+        is_folder: bool,
+    ) -> impl Iterator<Item = usize> + 'g {
+        let matches = move |glob: &Glob| {
+            steps(path, is_folder).any(|(path, is_folder)| {
+                let parts: Vec<&str> = path.split('/').collect();
+                glob.matches(&parts, is_folder)
+            })
+        };
+        let numbered = self.0.iter().enumerate();
+        numbered
+            .filter(move |(_, glob)| matches(glob))
+            .map(|(at, _)| at)
+    }
+
+    /// The place of the last glob that matches this very path, unless it takes it back.
+    fn match_alone(&self, path: &str, is_folder: bool) -> Option<usize> {
         let parts: Vec<&str> = path.split('/').collect();
-        let last =
-            self.0.iter().rev().find(|glob| {
-                (is_folder || !glob.only_folders) && matches_parts(&glob.parts, &parts)
-            });
-        last.is_some_and(|glob| !glob.negated)
+        let mut last_first = self.0.iter().enumerate().rev();
+        let (at, last) = last_first.find(|(_, glob)| glob.matches(&parts, is_folder))?;
+        (!last.negated).then_some(at)
     }
 }
 
+/// A path from the top down: each folder it lies in, and itself, and whether it is a folder.
+fn steps(path: &str, is_folder: bool) -> impl Iterator<Item = (&str, bool)> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let folders = path.match_indices('/').map(|(end, _)| (&path[..end], true));
+    folders.chain([(path, is_folder)])
+}
+
 impl Glob {
+    fn matches(&self, parts: &[&str], is_folder: bool) -> bool {
+        (is_folder || !self.only_folders) && matches_parts(&self.parts, parts)
+    }
+
     fn parse(text: &str) -> Result<Glob, String> {
         let mut text = trimmed(text);
         let negated = text.starts_with('!');

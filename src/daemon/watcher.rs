@@ -35,10 +35,14 @@ pub struct Watched {
 
 impl Watched {
     /// Whether nothing at or below this path is ever looked at.
-    fn leaves_out(&self, display_path: &str) -> bool {
+    fn leaves_out(&self, display_path: &str, is_folder: bool) -> bool {
         let key = fold(display_path.trim_start_matches('/'));
         let is_own = self.own_keys.iter().any(|own| below(&key, own).is_some());
-        is_own || self.filter.prunes(display_path)
+        let is_shut = match is_folder {
+            true => self.filter.prunes_folder(display_path),
+            false => self.filter.prunes(display_path),
+        };
+        is_own || is_shut
     }
 }
 
@@ -102,7 +106,7 @@ impl Watcher {
                 let name = entry.file_name();
                 if let (true, Some(name)) = (is_folder, name.to_str()) {
                     let below = format!("{display_path}/{name}");
-                    if !self.watched.leaves_out(&below) {
+                    if !self.watched.leaves_out(&below, true) {
                         due.push(below);
                     }
                 }
@@ -170,10 +174,11 @@ impl Watcher {
                 continue;
             };
             let display_path = format!("{folder}/{name}");
-            if self.watched.leaves_out(&display_path) {
+            let is_folder = events.contains(ReadFlags::ISDIR);
+            if self.watched.leaves_out(&display_path, is_folder) {
                 continue;
             }
-            if events.contains(ReadFlags::ISDIR) {
+            if is_folder {
                 (news, self.is_stale) = (true, true);
             } else if self.watched.filter.allows(&display_path).up {
                 // A new file counts once it has been written.

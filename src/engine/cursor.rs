@@ -136,14 +136,26 @@ impl<'a> CursorFile<'a> {
     }
 
     /// Forgets what is kept in memory if the index is older than it, before anything is written to
-    /// the index: it would seem to have caught up.
+    /// the index: it would seem to have caught up. And it forgets what lies in another runtime
+    /// directory than that of the pass before, which may have done so.
     ///
     /// # Errors
     /// What the index says.
-    pub fn forget_if_ahead_of(&self, index: &Index) -> Result<()> {
-        let (Some(later), Some(_)) = (&self.later, self.writer) else {
+    pub fn forget_if_ahead_of(&self, index: &Index, runtime_dir: Option<&Path>) -> Result<()> {
+        if self.writer.is_none() {
+            return Ok(());
+        }
+        let now = runtime_dir.map_or_else(String::new, |dir| dir.to_string_lossy().into_owned());
+        let is_same = index.meta(Meta::RuntimeDir)?.as_ref() == Some(&now);
+        if !is_same {
+            index.transaction(|| index.set_meta(Meta::RuntimeDir, &now))?;
+        }
+        let Some(later) = &self.later else {
             return Ok(());
         };
+        if !is_same {
+            let _ = later.disk.remove_file(&later.path);
+        }
         let Ok(Some(bytes)) = later.disk.read(&later.path) else {
             return Ok(());
         };

@@ -241,7 +241,7 @@ impl<'a> Deletes<'a> {
                 let now = stable_read::hash(self.disk, path, cx.env.deadline);
                 Ok(now.is_ok_and(|(now, _)| now == hash))
             }
-            (Kind::Folder | Kind::Link | Kind::Special, _) => Ok(false),
+            (Kind::Folder | Kind::Link | Kind::Special(_), _) => Ok(false),
         }
     }
 }

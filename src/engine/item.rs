@@ -116,8 +116,13 @@ pub fn local_of(status: &Status, parent_device: u64) -> Local {
             device: status.device,
             rights: status.folder_rights(),
         },
-        Kind::Link | Kind::Special => Local::Unknown,
+        Kind::Link | Kind::Special(_) => Local::Unknown,
     }
+}
+
+/// Whether either side has a folder at a key.
+pub(crate) fn is_a_folder(row: &Row, local: &Local) -> bool {
+    matches!(local, Local::Folder { .. }) || row.remote_is_folder()
 }
 
 /// Whether a file is the same one under another name, as far as its stamp tells: a rename changes

@@ -5,7 +5,7 @@ mod state_files;
 
 use crate::core::path::{DisplayPath, Key, RelPath, fold};
 use crate::engine::context::Context;
-use crate::engine::item::{Item, Local, local_of, spelling};
+use crate::engine::item::{Item, Local, is_a_folder, local_of, spelling};
 use crate::error::Result;
 use crate::index::{DirPath, Row};
 pub(crate) use entries::{
@@ -117,7 +117,9 @@ pub(crate) fn item_at(cx: &Context<'_>, dir: &OpenDir<'_>, row: Row) -> Option<I
         .entries
         .to_look_at(cx, &dir.path, (&row.key.dir, &row.key.name), places)?;
     let (local, name) = one_of(&found, &row, dir.device);
-    if cx.prunes(&display_path, &spelling(&dir.path, &name), &row.key) {
+    let is_folder = is_a_folder(&row, &local);
+    let local_path = spelling(&dir.path, &name);
+    if cx.prunes((&display_path, &local_path), &row.key, is_folder) {
         return None;
     }
     Some(Item {
@@ -187,7 +189,7 @@ fn step(cx: &Context<'_>, dir: &RelPath, name: &str, folded: &str, device: u64) 
     };
     let filter = &cx.env.config.sync.filter;
     let same = || listed.names.iter().filter(|name| fold(name) == folded);
-    let mut open = same().filter(|name| !filter.prunes(&spelling(dir, name)));
+    let mut open = same().filter(|name| !filter.prunes_folder(&spelling(dir, name)));
     match (open.next(), open.next()) {
         (None, _) if same().next().is_none() => LocalDir::Absent(exact, device),
         // Its spelling here is left out, and so is all in it.

@@ -25,12 +25,13 @@ use crate::engine::walk::left_by_others::tell_left_by_others;
 use crate::engine::walk::lost_mounts::give_up_mounts;
 use crate::engine::walk::pending::walk_pending;
 use crate::engine::walk::renamed::{plan_renamed, walk_renamed};
+use crate::engine::walk::tell_coverage::{tell_coverage, tell_hidden_as_before};
 use crate::engine::walk::walk_all;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity, keep_reading};
 use crate::io::dirs;
 use crate::io::disk::Disk;
-use crate::report::{Skipped, counted};
+use crate::report::counted;
 
 /// Changes of ours in Dropbox above which their echo is read in the same pass.
 const DRAIN_ABOVE: u64 = 500;
@@ -82,6 +83,7 @@ pub fn run<'a>(
     pull(env, options, &puller, api, writer)?;
     let mut cx = Context::new(env, options)?;
     let cx = &mut cx;
+    tell_hidden_as_before(cx);
     note_keeping(cx)?;
     give_up_mounts(cx)?;
     let (ended, concluded) = match writers {
@@ -133,6 +135,7 @@ fn carry_out<'a>(
     tell_odd_times(phases.uploads.odd_times);
     if ended.is_ok() {
         tell_left_by_others(cx, phases.survey.left_by_others)?;
+        tell_coverage(cx, &phases.survey)?;
     }
     ended
 }
@@ -181,6 +184,9 @@ fn plan(cx: &mut Context<'_>) -> Result<Option<Error>> {
     let mut planner = Planner::new(finds_again(cx.env.kept_max));
     let ended = plan_in_order(cx, &mut planner);
     tell_counts(cx, planner.survey());
+    if ended.is_ok() {
+        tell_coverage(cx, planner.survey())?;
+    }
     ended
 }
 
@@ -218,22 +224,24 @@ fn mark_guards_passed(cx: &mut Context<'_>, halt: Option<&Error>) -> Result<()> 
 /// Says once what the walks have only counted.
 fn tell_counts(cx: &Context<'_>, survey: &Survey) {
     tell_only_in_dropbox(cx, survey.only_in_dropbox);
-    cx.env.report.skip(Skipped {
-        too_large: survey.too_large,
-        kept: survey.kept,
-    });
-    tell_too_large(cx, survey.too_large);
-    tell_kept(cx, survey.kept);
+    cx.env.report.skip(survey.skipped);
+    tell_too_large(cx, survey.skipped.too_large);
+    tell_kept(cx, survey.skipped.kept);
+    tell_litter(survey.skipped.litter);
     if survey.state_files > 0 {
         log::info!(
             "left out because they are the sign-in or the index of another ferrybox: {}",
             counted(survey.state_files, "file", "files")
         );
     }
-    if survey.litter > 0 {
+}
+
+/// Names that Dropbox never takes, and nobody misses there.
+fn tell_litter(files: u64) {
+    if files > 0 {
         log::info!(
             "left out because Dropbox never takes such names (Thumbs.db, ~$x and the like): {}",
-            counted(survey.litter, "file", "files")
+            counted(files, "file", "files")
         );
     }
 }

@@ -3,6 +3,7 @@
 use crate::core::decide::{
     Action, Content, DeletePolicy, Direction, Directions, Note, Replaces, Side,
 };
+use crate::core::filter::LeftOut;
 use crate::dropbox::wire::WriteMode;
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
@@ -38,6 +39,8 @@ pub(crate) fn visit<'a>(
     }
     if walk == Walk::All && is_left_out_for_size(cx, &item) {
         leave_out(cx, actions.survey(), &item);
+    } else if walk == Walk::All && is_unlisted(cx, &item) {
+        actions.survey().note_left_out(LeftOut::NotListed);
     }
     if let (Local::File(status), Some(base), Remote::AsBase) =
         (&item.local, item.row.base_file(), &item.row.remote)
@@ -85,6 +88,13 @@ pub(crate) fn visit<'a>(
     }
 }
 
+/// Whether no filter lets a file here travel that counts in this mode.
+fn is_unlisted(cx: &Context<'_>, item: &Item) -> bool {
+    !cx.is_second_round
+        && matches!(item.local, Local::File(_))
+        && Directions::of(cx.options.mode, cx.filters_allow(item)) == Directions::Neither
+}
+
 /// Whether a file is left out for its size that would travel otherwise, and is to be counted.
 fn is_left_out_for_size(cx: &Context<'_>, item: &Item) -> bool {
     if cx.is_second_round || !cx.has_too_large(item) {
@@ -100,7 +110,7 @@ fn is_left_out_for_size(cx: &Context<'_>, item: &Item) -> bool {
 
 /// Counts and names a file that is left out for its size: where it was in step before, once.
 fn leave_out(cx: &mut Context<'_>, survey: &mut Survey, item: &Item) {
-    survey.too_large += 1;
+    survey.skipped.too_large += 1;
     let was_in_step = item
         .row
         .base_file()
@@ -266,7 +276,7 @@ fn count(cx: &mut Context<'_>, survey: &mut Survey, item: &Item, remote: Side) {
     if let Some(base) = base.filter(|_| cx.is_kept_there(item)) {
         cx.has_arrivals |= base.arrived_in_pass > cx.last_guarded_pass;
         let is_there = matches!(remote, Side::File(_)) && cx.deletes() == DeletePolicy::Keep;
-        survey.kept += u64::from(is_there && !cx.is_second_round);
+        survey.skipped.kept += u64::from(is_there && !cx.is_second_round);
         return;
     }
     if base.is_some() {

@@ -197,7 +197,7 @@ fn unusable_marker(disk: &dyn ReadDisk, dir: &str, error: &io::Error) -> Error {
         Ok(Ok(Some(status))) => match status.kind {
             Kind::Folder => "a folder",
             Kind::Link => "a link",
-            Kind::Special => "a pipe, a socket or a device",
+            Kind::Special(_) => "a pipe, a socket or a device",
             Kind::File if error.kind() == io::ErrorKind::PermissionDenied => {
                 "a file that may not be read"
             }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::core::filter::{LeftOut, ListName};
 use crate::core::guard::Tally;
 use crate::core::path::Key;
+use crate::io::stat::{Kind, SpecialKind};
+use crate::report::Skipped;
 
 /// LIMIT: how many paths that could not be looked at a halt takes along.
 const UNSEEN_MAX: usize = 100;
@@ -15,12 +18,8 @@ pub struct Survey {
     pub(crate) tally: Tally,
     /// Files only Dropbox has, where nothing may come down.
     pub(crate) only_in_dropbox: u64,
-    /// Files left out for their size.
-    pub(crate) too_large: u64,
-    /// Files that are gone here and kept in Dropbox.
-    pub(crate) kept: u64,
-    /// Files and folders left out for a name Dropbox never takes.
-    pub(crate) litter: u64,
+    /// What is left out.
+    pub(crate) skipped: Skipped,
     /// Files of other instances, which hold their sign-in and their index.
     pub(crate) state_files: u64,
     /// Temporary files of other instances that have lain in the content dir for long.
@@ -75,8 +74,8 @@ impl Survey {
         self.tally.local_files += part.tally.local_files;
         self.tally.remote_files += part.tally.remote_files;
         self.only_in_dropbox += part.only_in_dropbox;
-        self.too_large += part.too_large;
-        self.kept += part.kept;
+        self.skipped.too_large += part.skipped.too_large;
+        self.skipped.kept += part.skipped.kept;
     }
 
     /// Counts a file that both sides hold as the base says.
@@ -86,9 +85,40 @@ impl Survey {
         self.tally.remote_files += 1;
     }
 
+    /// Counts something here that is left out.
+    pub(crate) fn note_left_out(&mut self, why: LeftOut) {
+        let skipped = &mut self.skipped;
+        *match why {
+            LeftOut::Own => return,
+            LeftOut::Hidden => &mut skipped.hidden,
+            LeftOut::Pattern(ListName::Ignore, _) => &mut skipped.ignored,
+            LeftOut::Pattern(..) => &mut skipped.excluded,
+            LeftOut::NotListed => &mut skipped.unlisted,
+        } += 1;
+    }
+
+    /// Counts something here that is neither a file nor a folder.
+    pub(crate) fn note_kind(&mut self, kind: Kind) {
+        match kind {
+            Kind::File | Kind::Folder => {}
+            Kind::Link => self.skipped.links += 1,
+            Kind::Special(kind) => note_special(&mut self.skipped, kind),
+        }
+    }
+
     /// Counts a file only Dropbox has, where nothing may come down.
     pub(crate) fn count_only_in_dropbox(&mut self) {
         self.tally.remote_files += 1;
         self.only_in_dropbox += 1;
     }
+}
+
+/// Counts a pipe, a socket or a device.
+pub(crate) fn note_special(skipped: &mut Skipped, kind: SpecialKind) {
+    skipped.special += 1;
+    *match kind {
+        SpecialKind::Pipe => &mut skipped.pipes,
+        SpecialKind::Socket => &mut skipped.sockets,
+        SpecialKind::Device => &mut skipped.devices,
+    } += 1;
 }

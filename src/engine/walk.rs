@@ -7,6 +7,7 @@
 
 pub(crate) mod again;
 pub mod archive;
+pub mod coverage;
 pub mod kept;
 pub mod left_by_others;
 pub mod lost_mounts;
@@ -14,6 +15,7 @@ pub mod pending;
 mod queue;
 pub(crate) mod renamed;
 mod special;
+pub mod tell_coverage;
 
 use std::io;
 
@@ -29,7 +31,7 @@ use crate::core::path::{DisplayPath, Key, RelPath, nfc};
 use crate::engine::actions::Actions;
 use crate::engine::context::Context;
 use crate::engine::download::archive_plan::How;
-use crate::engine::item::{Item, Local, Walk, spelling};
+use crate::engine::item::{Item, Local, Walk, is_a_folder, spelling};
 use crate::engine::local_dir::{
     LocalDir, LocalEntries, LocalEntry, entries, is_lost_and_found, one_of,
 };
@@ -184,7 +186,7 @@ fn is_in_step(
         match known.stamp.is_some_and(|stamp| cx.is_too_large(stamp.size)) {
             true if cx.is_second_round => {}
             true => {
-                survey.too_large += 1;
+                survey.skipped.too_large += 1;
                 let name = known.display_name.as_ref().unwrap_or(&known.name);
                 let path = walked.dir.display_path.join(name);
                 let text = format!(
@@ -214,7 +216,7 @@ fn is_kept_there(
         let name = known.display_name.as_ref().unwrap_or(&known.name);
         let directions = directions_of(cx, walked, known, name);
         let may_go = matches!(directions, Some(Directions::Up | Directions::Both));
-        survey.kept += u64::from(may_go);
+        survey.skipped.kept += u64::from(may_go);
     }
     is_kept
 }
@@ -265,11 +267,8 @@ fn directions_of(
         Some(spelling(walked.path, local_name))
     };
     let local_path = local_path.as_deref().unwrap_or(&display_path);
-    if cx.prunes(
-        &display_path,
-        local_path,
-        &Key::in_dir(&dir.key, &known.name),
-    ) {
+    let key = Key::in_dir(&dir.key, &known.name);
+    if cx.prunes((&display_path, local_path), &key, false) {
         return None;
     }
     Some(Directions::of(
@@ -315,7 +314,10 @@ fn walk_key<'a>(
     }
     let display_path = dir.display_path.join(&row.display_name);
     let (local, name) = one_of(found, &row, device);
-    if cx.prunes(&display_path, &spelling(path, &name), &row.key) {
+    let is_folder = is_a_folder(&row, &local);
+    let local_path = spelling(path, &name);
+    if cx.prunes((&display_path, &local_path), &row.key, is_folder) {
+        note_pruned(cx, actions, (&display_path, &local_path), is_folder, found);
         return Ok(());
     }
     tell_unclear(cx, path, &display_path, found);
@@ -333,6 +335,7 @@ fn walk_key<'a>(
         note_hidden(cx, actions, &item.row)?;
     }
     tell_special(cx, &item, found)?;
+    note_kind(cx, actions, found);
     if is_left_for_its_name(cx, &item) {
         return Ok(());
     }
@@ -352,6 +355,35 @@ fn walk_key<'a>(
     }
     queue_children(&item, dirs)?;
     visit(cx, actions, Walk::All, item, How::Fetch)
+}
+
+/// Counts what is here and neither a file nor a folder.
+fn note_kind<'a>(cx: &Context<'a>, actions: &mut dyn Actions<'a>, found: &[LocalEntry]) {
+    if let ([entry], false) = (found, cx.is_second_round)
+        && let Ok(status) = &entry.status
+    {
+        actions.survey().note_kind(status.kind);
+    }
+}
+
+/// Counts what is here and left out by a rule of ours.
+fn note_pruned<'a>(
+    cx: &Context<'a>,
+    actions: &mut dyn Actions<'a>,
+    (display_path, local_path): (&str, &str),
+    is_folder: bool,
+    found: &[LocalEntry],
+) {
+    if found.is_empty() || cx.is_second_round {
+        return;
+    }
+    let filter = &cx.env.config.sync.filter;
+    let mut spellings = [display_path, local_path].into_iter();
+    let why = spellings.find_map(|path| filter.leaves_out(path, is_folder));
+    // Else it is a file of ours, wherever that lies.
+    if let Some(why) = why {
+        actions.survey().note_left_out(why);
+    }
 }
 
 /// Whether nothing can be done about what is here, because its path is too long.
@@ -459,7 +491,7 @@ fn is_left_out<'a>(cx: &mut Context<'a>, actions: &mut dyn Actions<'a>, item: &I
         return false;
     }
     if is_litter(&item.name) {
-        actions.survey().litter += u64::from(!cx.is_second_round);
+        actions.survey().skipped.litter += u64::from(!cx.is_second_round);
         return true;
     }
     let Some(why) = refused_by_dropbox(&item.name) else {

@@ -77,6 +77,14 @@ pub enum Meta {
     /// Set while files that are gone here may be kept in Dropbox, since `sync.deletes` says so or
     /// did so in the last pass.
     Keeps,
+    /// Where the last pass kept what is short-lived.
+    RuntimeDir,
+    /// Set in an index that was made when names that start with a dot travelled unless the
+    /// configuration said otherwise: from 0.2 on.
+    HiddenTravels,
+    /// The filters of which people were told how much they leave out, by their fingerprint; and
+    /// whether some of their globs came from the content dir's own file.
+    CoverageTold,
     /// How often a person has answered a halt over deletes locally.
     AnsweredDown,
     /// The same for deletes in Dropbox.
@@ -118,6 +126,9 @@ impl Meta {
             Meta::ClockLag => "clock_lag",
             Meta::LeftByOthers => "left_by_others",
             Meta::Keeps => "keeps",
+            Meta::RuntimeDir => "runtime_dir",
+            Meta::HiddenTravels => "hidden_travels",
+            Meta::CoverageTold => "coverage_told",
             Meta::AnsweredDown => "answered_down",
             Meta::AnsweredUp => "answered_up",
             Meta::StartedOver => "started_over",

@@ -146,7 +146,7 @@ impl Index {
                 None => return Ok(DirPath::Unknown),
             };
             path = join(&path, &name);
-            if filter.prunes(&format!("/{path}")) {
+            if filter.prunes_folder(&format!("/{path}")) {
                 return Ok(DirPath::Pruned);
             }
             key = at.path();

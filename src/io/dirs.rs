@@ -266,11 +266,11 @@ fn shared_runtime_dir() -> PathBuf {
     PathBuf::from(format!("/dev/shm/ferrybox-{uid}"))
 }
 
-/// A private directory in memory for the short-lived access token, if the machine has one.
-pub fn open_runtime() -> Option<RealDisk> {
+/// Where this run keeps what is short-lived, and which permissions others must not have there.
+fn runtime_dir() -> Option<(PathBuf, u32)> {
     if let Some(dir) = services_runtime_dirs().into_iter().next() {
         // systemd makes it 0755 by default; the files in it are private.
-        return RealDisk::open_own(&dir, 0o022).ok();
+        return Some((dir, 0o022));
     }
     let is_root = rustix::process::geteuid().is_root();
     let dir = match session_dir(env("XDG_RUNTIME_DIR"), is_root) {
@@ -279,9 +279,18 @@ pub fn open_runtime() -> Option<RealDisk> {
         None if is_in_memory("/dev/shm") => shared_runtime_dir(),
         None => return None,
     };
+    Some((dir, 0o077))
+}
+
+/// A private directory in memory for what is short-lived, if the machine has one.
+pub fn open_runtime() -> Option<RealDisk> {
+    let (dir, shut_to_others) = runtime_dir()?;
+    if shut_to_others == 0o022 {
+        return RealDisk::open_own(&dir, shut_to_others).ok();
+    }
     // Whoever made it first: it counts only if it is ours alone, and no link.
     let _ = std::fs::DirBuilder::new().mode(0o700).create(&dir);
-    RealDisk::open_own(&dir, 0o077).ok()
+    RealDisk::open_own(&dir, shut_to_others).ok()
 }
 
 /// The directory in that of a session. Root has none: the session may be that of whoever called
@@ -332,5 +341,9 @@ impl Disks for RealDisks {
 
     fn runtime(&self) -> Option<Box<dyn Disk>> {
         Some(Box::new(open_runtime()?))
+    }
+
+    fn runtime_dir(&self) -> Option<PathBuf> {
+        runtime_dir().map(|(dir, _)| dir)
     }
 }

@@ -4,7 +4,7 @@
 //! symbolic link below it. Errors are plain [`io::Error`]s whose text names operation and path.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::core::path::RelPath;
 use crate::error;
@@ -185,4 +185,7 @@ pub trait Disks {
 
     /// A private directory in memory, if the machine has one.
     fn runtime(&self) -> Option<Box<dyn Disk>>;
+
+    /// Where that is.
+    fn runtime_dir(&self) -> Option<PathBuf>;
 }

@@ -25,7 +25,7 @@ use crate::io::disk::{TakenUp, WriteFile};
 use crate::io::env::user_name;
 use crate::io::file_ids::{OwnerIds, TakenOn, reads_everything};
 use crate::io::listing::{DirHandle, Listing, Names, NotUtf8};
-use crate::io::stat::{FileAccess, Kind, Rights, Stamp, Status};
+use crate::io::stat::{FileAccess, Kind, Rights, SpecialKind, Stamp, Status};
 use crate::io::way::open_as_root;
 use crate::words::printable;
 
@@ -239,7 +239,7 @@ impl RealDisk {
                 status.stamp.inode = 0;
                 return status;
             }
-            Kind::Link | Kind::Special => return status,
+            Kind::Link | Kind::Special(_) => return status,
         }
         let keeps = match self.last_device.get() {
             Some((device, keeps)) if device == status.device => keeps,
@@ -725,7 +725,9 @@ fn status_of(stat: &Stat) -> Status {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Folder,
         FileType::Symlink => Kind::Link,
-        _ => Kind::Special,
+        FileType::Fifo => Kind::Special(SpecialKind::Pipe),
+        FileType::Socket => Kind::Special(SpecialKind::Socket),
+        _ => Kind::Special(SpecialKind::Device),
     };
     let ns = |seconds: i128, ns: i128| {
         let all = seconds * 1_000_000_000 + ns;

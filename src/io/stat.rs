@@ -9,8 +9,19 @@ pub enum Kind {
     Folder,
     /// A symbolic link: never followed.
     Link,
-    /// A fifo, socket or device: never opened.
-    Special,
+    /// What is never opened.
+    Special(SpecialKind),
+}
+
+/// A thing that is no file, though it has a name as files have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecialKind {
+    /// A fifo.
+    Pipe,
+    /// A socket of this machine.
+    Socket,
+    /// A device, or what the system calls by no name.
+    Device,
 }
 
 /// Who may do what with a file.

@@ -183,6 +183,9 @@ fn a22_where_nothing_comes_down_a_clash_is_one_problem() {
     world.check_both(&[("keep", "k"), ("x", "a file by now")]);
 }
 
+/// Rules that leave out some of what is in a folder.
+const HIDING: &str = "exclude = ['/x/.*secret']\nhidden = false";
+
 /// The name of the folder may be what keeps something from going up.
 #[test]
 fn a22_a_folder_that_holds_what_is_not_synced_makes_no_way() {
@@ -196,7 +199,7 @@ fn a22_a_folder_that_holds_what_is_not_synced_makes_no_way() {
     for mode in BOTH_WAYS {
         for what in ["excluded", "hidden", "deep", "link", "nested"] {
             let world = in_step(mode);
-            *world.sync_keys.borrow_mut() = "exclude = ['/x/.*secret']".to_owned();
+            *world.sync_keys.borrow_mut() = HIDING.to_owned();
             unmanaged(&world, what);
             world.put("x/new", "new here");
             world.dropbox.remove("/x");
@@ -307,6 +310,7 @@ fn a22_nothing_is_left_of_a_folder_that_gave_way_to_a_file_on_both_sides() {
 #[test]
 fn a22_a_folder_is_looked_into_once_more_before_it_makes_way() {
     let world = in_step("BIDIRECTIONAL");
+    *world.sync_keys.borrow_mut() = "hidden = false".to_owned();
     world.put("x/new", "new here");
     world.dropbox.remove("/x");
     world.dropbox.put("/x", b"a file by now");

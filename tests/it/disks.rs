@@ -16,7 +16,7 @@ use std::time::Duration;
 use ferrybox::core::path::RelPath;
 use ferrybox::io::RealDisk;
 use ferrybox::io::disk::{Access, Disk, ReadFile};
-use ferrybox::io::stat::{AccessList, FileAccess, Kind, Rights, Stamp, Status};
+use ferrybox::io::stat::{AccessList, FileAccess, Kind, Rights, SpecialKind, Stamp, Status};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 use crate::sim::disk::SimDisk;
@@ -269,7 +269,7 @@ fn status_tells_files_folders_and_all_else_apart() {
             assert_eq!(on.status(link).kind, Kind::Link, "{link}");
         }
         on.hands.make_socket("socket");
-        assert_eq!(on.status("socket").kind, Kind::Special);
+        assert_eq!(on.status("socket").kind, Kind::Special(SpecialKind::Socket));
     });
 }
 

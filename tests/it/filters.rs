@@ -14,35 +14,36 @@ fn with_keys(mode: &'static str, keys: &str) -> World {
 }
 
 #[test]
-fn dotfiles_dbx_files_and_our_own_never_travel() {
-    let world = world();
+fn what_hidden_false_leaves_out_never_travels_nor_do_our_own_and_the_predecessors_files() {
+    let world = with_keys("BIDIRECTIONAL", "hidden = false");
     for path in [
         "a",
         ".hidden",
         ".git/config",
-        "x.dbx",
+        "deltacursor.dbx",
         "d/.b/c",
         ".ferrybox-x",
     ] {
         world.put(path, path);
     }
     world.dropbox.put("/.remote", b"r");
-    world.dropbox.put("/deltacursor.dbx", b"r");
+    world.dropbox.put("/authfile.dbx", b"r");
     world.sync_ok();
     assert_eq!(world.dropbox.read("/a").unwrap(), b"a");
     assert_eq!(world.dropbox.tree().len(), 4, "{:?}", world.remote_tree());
     assert_eq!(world.read(".remote"), None);
-    assert_eq!(world.read("deltacursor.dbx"), None);
+    assert_eq!(world.read("authfile.dbx"), None);
     world.check_settled();
 }
 
 #[test]
-fn hidden_true_lets_dotfiles_travel_but_not_our_own() {
-    let world = with_keys("BIDIRECTIONAL", "hidden = true");
-    world.put(".hidden", "h");
+fn dotfiles_are_files_but_for_our_own_and_the_predecessors() {
+    let world = with_keys("BIDIRECTIONAL", "");
+    world.put(".storage/auth", "h");
     world.put("x.dbx", "x");
+    world.put("authfile.dbx", "a");
     world.sync_ok();
-    world.check_remote(&[(".hidden", "h")]);
+    world.check_remote(&[(".storage/", ""), (".storage/auth", "h"), ("x.dbx", "x")]);
 }
 
 #[test]

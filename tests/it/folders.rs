@@ -53,6 +53,7 @@ fn a_deleted_folder_that_holds_an_edit_is_made_again() {
 #[test]
 fn a_local_folder_that_holds_something_unmanaged_stays_silently() {
     let world = world();
+    *world.sync_keys.borrow_mut() = "hidden = false".to_owned();
     world.put("d/a", "a");
     world.put("d/.secret", "s");
     world.put("keep", "k");

@@ -536,6 +536,7 @@ fn b2_a_folder_with_halted_deletes_stays_where_it_is() {
         world.put(&format!("d/{i}"), &format!("content {i}"));
     }
     (0..3).for_each(|i| world.put(&format!("e/{i}"), &format!("other content {i}")));
+    *world.sync_keys.borrow_mut() = "hidden = false".to_owned();
     world.sync_ok();
     world.put("d/.hidden", "never synced");
     world.dropbox.remove("/d");

@@ -23,6 +23,7 @@ mod batches;
 mod carry_over;
 mod clashes;
 mod conflicts;
+mod coverage;
 mod crash;
 mod cursors;
 mod decisions;

@@ -201,6 +201,7 @@ fn a11_what_was_in_step_and_has_become_a_link_or_a_socket_is_a_problem() {
     for mode in ["BIDIRECTIONAL", "LOCAL_TO_DROPBOX", "DROPBOX_TO_LOCAL"] {
         for is_link in [true, false] {
             let world = World::in_mode(mode);
+            *world.sync_keys.borrow_mut() = "hidden = false".to_owned();
             world.put("d/a", "a");
             world.put("f", "f");
             world.put("keep", "k");

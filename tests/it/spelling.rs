@@ -167,7 +167,8 @@ fn what_a_listing_finds_pruned_keeps_its_name_and_no_base() {
 /// A name that is left out in every case of its letters needs no row to be known by.
 #[test]
 fn what_is_left_out_by_its_name_has_no_row() {
-    for filter in [Filter::everything(), excluding("/no")] {
+    for mut filter in [Filter::everything(), excluding("/no")] {
+        filter.set_hidden(false);
         let hidden = [
             entry(".Git", Remote::Folder),
             entry(".Git/config", file("1")),

@@ -632,6 +632,10 @@ impl Disks for OwnDisks {
     fn runtime(&self) -> Option<Box<dyn Disk>> {
         None
     }
+
+    fn runtime_dir(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The network, without one.

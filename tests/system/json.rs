@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::console::Console;
 
 /// The schema, as docs/json.md has it: the fields of each type of line, with what they hold.
-struct Schema(BTreeMap<String, BTreeMap<String, String>>);
+pub struct Schema(BTreeMap<String, BTreeMap<String, String>>);
 
 impl Schema {
-    fn read() -> Schema {
+    pub fn read() -> Schema {
         let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md"));
         let mut types = BTreeMap::<String, BTreeMap<String, String>>::new();
         let mut at = None;
@@ -35,7 +35,7 @@ impl Schema {
 
     /// Every line is of a type that is known, and has its fields and no others.
     #[track_caller]
-    fn check(&self, out: &str) -> Vec<Value> {
+    pub fn check(&self, out: &str) -> Vec<Value> {
         let lines: Vec<Value> = out
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -58,20 +58,17 @@ impl Schema {
             let holds = wanted.get(field);
             let holds = holds.unwrap_or_else(|| panic!("{name} has an unknown {field}"));
             let kind = holds.trim_end_matches('?');
-            match kind {
+            match kind.trim_end_matches(" or null") {
+                _ if value.is_null() => assert!(kind.contains("or null"), "{name}.{field}"),
                 "text" | "time" => assert!(value.is_string(), "{name}.{field}: {value}"),
                 "number" => assert!(value.is_number(), "{name}.{field}: {value}"),
                 "yes or no" => assert!(value.is_boolean(), "{name}.{field}: {value}"),
-                _ if value.is_null() => assert!(kind.contains("or null"), "{name}.{field}"),
                 list if list.starts_with("list of ") => {
                     let of = list.trim_start_matches("list of ").trim_matches('`');
                     let values = value.as_array().unwrap();
                     values.iter().for_each(|value| self.check_object(of, value));
                 }
-                other => {
-                    let of = other.trim_end_matches(" or null").trim_matches('`');
-                    self.check_object(of, value);
-                }
+                other => self.check_object(other.trim_matches('`'), value),
             }
         }
         for (field, holds) in wanted {

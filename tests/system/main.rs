@@ -14,6 +14,7 @@
 //! - [`needs`] says where a machine cannot do one of these.
 
 mod console;
+mod coverage;
 mod gateway;
 mod histories;
 mod images;

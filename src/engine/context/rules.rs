@@ -50,12 +50,21 @@ impl<'a> Context<'a> {
     }
 
     /// Nothing at or below this path is looked at, in either of its spellings: in Dropbox and here.
-    pub(crate) fn prunes(&self, display_path: &str, local_path: &str, key: &Key) -> bool {
+    pub(crate) fn prunes(
+        &self,
+        (display_path, local_path): (&str, &str),
+        key: &Key,
+        is_folder: bool,
+    ) -> bool {
         let own = &self.env.own_keys;
         let filter = &self.env.config.sync.filter;
+        let is_shut = |path| match is_folder {
+            true => filter.prunes_folder(path),
+            false => filter.prunes(path),
+        };
         (!own.is_empty() && own.iter().any(|own| below(&key.path(), own).is_some()))
-            || filter.prunes(display_path)
-            || (display_path != local_path && filter.prunes(local_path))
+            || is_shut(display_path)
+            || (display_path != local_path && is_shut(local_path))
     }
 
     /// Which way an item may travel as far as the filters are concerned.

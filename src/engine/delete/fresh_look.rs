@@ -162,7 +162,7 @@ fn what_blocks<'d>(cx: &Context<'d>, dir: &RelPath) -> io::Result<Dir<'d>> {
         match cx.env.disk.status(&at)?.map(|status| status.kind) {
             Some(Kind::Folder) => {}
             Some(Kind::File) | None => return Ok(Dir::Gone),
-            Some(Kind::Link | Kind::Special) => break,
+            Some(Kind::Link | Kind::Special(_)) => break,
         }
     }
     Ok(Dir::Unknown(format!(

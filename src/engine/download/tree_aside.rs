@@ -143,7 +143,8 @@ fn is_managed(
         let left = cx.env.instance.leftover(name);
         return left.is_some_and(|left| matches!(left.owner, Owner::Us));
     }
-    if cx.prunes(display_path, local_path, key) {
+    let is_folder = status.kind == Kind::Folder;
+    if cx.prunes((display_path, local_path), key, is_folder) {
         return false;
     }
     let allows = || {
@@ -154,6 +155,6 @@ fn is_managed(
         Kind::Folder => true,
         Kind::File if cx.is_too_large(status.stamp.size) => false,
         Kind::File => Directions::of(cx.options.mode, allows()) != Directions::Neither,
-        Kind::Link | Kind::Special => false,
+        Kind::Link | Kind::Special(_) => false,
     }
 }

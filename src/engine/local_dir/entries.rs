@@ -190,9 +190,13 @@ pub(crate) fn that_may_travel(
     let may_travel = |entry: &LocalEntry| {
         let path = spelling(dir, &entry.name);
         let allows = filter.allows(&path);
-        let is_file = matches!(&entry.status, Ok(status) if status.kind == Kind::File);
+        let kind = entry.status.as_ref().map(|status| status.kind);
         // What is in a folder may travel where it does not itself.
-        !filter.prunes(&path) && (!is_file || allows.up || allows.down)
+        match kind {
+            Ok(Kind::File) => allows.up || allows.down,
+            Ok(Kind::Folder) => !filter.prunes_folder(&path),
+            Ok(Kind::Link | Kind::Special(_)) | Err(_) => !filter.prunes(&path),
+        }
     };
     let (open, shut): (Vec<_>, Vec<_>) = found.into_iter().partition(may_travel);
     if open.is_empty() {

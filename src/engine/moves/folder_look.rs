@@ -74,7 +74,7 @@ pub(super) fn whole(
         carried: 0,
         is_whole: true,
     };
-    look.may_travel("", "")?;
+    look.may_travel("", "", true);
     Trees(index).each_below(from, &mut |row| look.row(&row))?;
     if !look.is_whole || !look.is_it(&row) {
         return Ok(None);
@@ -175,10 +175,12 @@ impl FolderLook<'_, '_> {
         let dir = self.last_dir.as_ref().map_or("", |(_, dir)| dir).to_owned();
         let local = self.paths.of(self.cx, row)?;
         let local = local.map(|path| path.slashed()).unwrap_or_default();
-        self.may_travel(&join(&dir, &row.display_name), &local)
+        let is_folder = row.base == Base::Folder;
+        self.may_travel(&join(&dir, &row.display_name), &local, is_folder);
+        Ok(())
     }
 
-    fn may_travel(&mut self, below_it: &str, local: &str) -> Result<()> {
+    fn may_travel(&mut self, below_it: &str, local: &str, is_folder: bool) {
         let filter = &self.cx.env.config.sync.filter;
         let at = |dir: &str| match below_it {
             "" => dir.to_owned(),
@@ -187,6 +189,9 @@ impl FolderLook<'_, '_> {
         let (old, new) = (at(self.old_display), at(self.new_display));
         let local = if local.is_empty() { &new } else { local };
         self.is_whole &= filter.allows(&old).up && filter.allows_both(&new, local).up;
-        Ok(())
+        if is_folder {
+            let mut names = [old.as_str(), &new, local].into_iter();
+            self.is_whole &= !names.any(|name| filter.prunes_folder(name));
+        }
     }
 }

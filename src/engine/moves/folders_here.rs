@@ -254,7 +254,10 @@ impl LocalLook<'_, '_> {
                 None => None,
             };
             let size = row.base_file().map_or(0, |base| base.stamp.size);
-            self.is_whole &= shown.is_some_and(|shown| filter.allows(&shown).down);
+            let is_folder = row.base == Base::Folder;
+            self.is_whole &= shown.is_some_and(|shown| {
+                filter.allows(&shown).down && !(is_folder && filter.prunes_folder(&shown))
+            });
             self.is_whole &= !cx.is_too_large(size);
         }
         match &row.base {

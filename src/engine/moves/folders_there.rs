@@ -404,7 +404,7 @@ fn uncount(cx: &Context<'_>, survey: &mut Survey, base: &BaseFile) {
     }
     if cx.keeps_deletes() {
         if cx.deletes() == DeletePolicy::Keep {
-            less(&mut survey.kept);
+            less(&mut survey.skipped.kept);
         }
         return;
     }

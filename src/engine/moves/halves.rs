@@ -157,6 +157,7 @@ impl OtherHalves {
                     continue;
                 };
                 match status.kind {
+                    Kind::Folder if filter.prunes_folder(&shown) => {}
                     Kind::Folder => dirs.push(path),
                     Kind::File
                         if filter.allows(&shown).up && !cx.is_too_large(status.stamp.size) =>
@@ -171,7 +172,7 @@ impl OtherHalves {
                         };
                         file.put(cx.tables()?, Direction::Up, &key)?;
                     }
-                    Kind::File | Kind::Link | Kind::Special => {}
+                    Kind::File | Kind::Link | Kind::Special(_) => {}
                 }
             }
         }

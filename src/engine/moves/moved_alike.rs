@@ -139,13 +139,11 @@ fn may_travel(cx: &Context<'_>, row: &Row) -> Result<bool> {
     let Some(dir) = display_path_of(cx, &row.key.dir)? else {
         return Ok(false);
     };
-    let allows = cx
-        .env
-        .config
-        .sync
-        .filter
-        .allows(&dir.join(&row.display_name));
-    Ok(allows.up || allows.down)
+    let filter = &cx.env.config.sync.filter;
+    let path = dir.join(&row.display_name);
+    let allows = filter.allows(&path);
+    let is_shut = row.remote_is_folder() && filter.prunes_folder(&path);
+    Ok((allows.up || allows.down) && !is_shut)
 }
 
 /// Dropbox holds what it was seen to hold under the new name.

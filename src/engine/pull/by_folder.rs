@@ -158,7 +158,9 @@ impl FolderLister<'_> {
             let dir = self.staged().dir_path(&folder.key.dir)?;
             let path = format!("/{}", join(&dir, &folder.display_name));
             // What is told twice is listed once.
-            if !self.filter.prunes(&path) && !self.staged().is_told_again(&folder.key, next)? {
+            if !self.filter.prunes_folder(&path)
+                && !self.staged().is_told_again(&folder.key, next)?
+            {
                 (walk.at, walk.next) = (next, None);
                 walk.has_failed = false;
                 return Ok(true);

@@ -42,7 +42,7 @@ fn pending_in<'a>(
         cx.env.deadline.check()?;
         // A folder that is pruned is pending for ever, and no reason to look.
         let row_path = display_path.join(&row.display_name);
-        if cx.prunes(&row_path, &row_path, &row.key) {
+        if cx.prunes((&row_path, &row_path), &row.key, row.remote_is_folder()) {
             continue;
         }
         let is_gone = row.remote_side() == Side::Gone;

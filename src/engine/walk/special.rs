@@ -18,7 +18,7 @@ pub(super) fn tell_special(cx: &mut Context<'_>, item: &Item, found: &[LocalEntr
     let [entry] = found else { return Ok(()) };
     let what = match entry.status.as_ref().map(|status| status.kind) {
         Ok(Kind::Link) => "a link",
-        Ok(Kind::Special) => "a pipe, a socket or a device",
+        Ok(Kind::Special(_)) => "a pipe, a socket or a device",
         Ok(Kind::File | Kind::Folder) | Err(_) => return Ok(()),
     };
     let directions = Directions::of(cx.options.mode, cx.allows(item));

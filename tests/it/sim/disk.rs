@@ -319,7 +319,7 @@ impl Disk for SimDisk {
             }
             Kind::File if status.uid == 0 && status.mode & 0o7077 == 0 => {}
             Kind::Folder => return Err(wrap(ErrorKind::IsADirectory.into())),
-            Kind::File | Kind::Link | Kind::Special => {
+            Kind::File | Kind::Link | Kind::Special(_) => {
                 return Err(io::Error::other(format!("cannot open {path}: not ours")));
             }
         }

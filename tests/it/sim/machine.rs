@@ -40,6 +40,8 @@ pub struct Gateway {
     pub content: SimDisk,
     pub state: SimDisk,
     pub runtime: SimDisk,
+    /// Where that is, for those who ask.
+    pub runtime_dir: RefCell<PathBuf>,
     /// Where the index file is; also the configured state directory.
     pub dir: PathBuf,
     pub dropbox: Standin,
@@ -70,6 +72,7 @@ impl Gateway {
             content: SimDisk::new("content", &seam),
             state: SimDisk::new("state", &seam),
             runtime: SimDisk::new("runtime", &seam),
+            runtime_dir: RefCell::new(PathBuf::from("/run/one")),
             dir,
             dropbox,
             random: RefCell::new(Random::new(seed)),
@@ -192,6 +195,10 @@ impl Disks for Gateway {
 
     fn runtime(&self) -> Option<Box<dyn Disk>> {
         Some(Box::new(self.runtime.clone()))
+    }
+
+    fn runtime_dir(&self) -> Option<PathBuf> {
+        Some(self.runtime_dir.borrow().clone())
     }
 }
 

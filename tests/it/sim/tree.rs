@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use ferrybox::io::stat::{Kind, Rights, Stamp, Status};
+use ferrybox::io::stat::{Kind, Rights, SpecialKind, Stamp, Status};
 
 /// Number of an inode.
 pub type Ino = u64;
@@ -220,7 +220,7 @@ impl Tree {
             Content::File(bytes) => (Kind::File, bytes.len() as u64),
             Content::Dir(_) => (Kind::Folder, 4096),
             Content::Link => (Kind::Link, 0),
-            Content::Special => (Kind::Special, 0),
+            Content::Special => (Kind::Special(SpecialKind::Socket), 0),
         };
         Status {
             kind,

@@ -38,6 +38,7 @@ const FLOORS: [&[&str]; 24] = [
         "engine/root",
         "engine/cursor",
         "engine/credential",
+        "engine/in_force",
         "engine/stable_read",
         "engine/batches",
     ],

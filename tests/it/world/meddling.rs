@@ -11,6 +11,7 @@ use super::{Outcome, SyncArgs, World};
 use crate::sim::disk::SimDisk;
 use crate::sim::random::Random;
 use crate::sim::seam::{Call, Op, Script, Verdict};
+use crate::sim::tree::Tree;
 
 impl World {
     /// A world whose gateway is in memory; no crashes are tried on it.
@@ -206,4 +207,18 @@ fn script(
         Verdict::Go
     });
     (script, happened)
+}
+
+impl World {
+    /// What `work` does is done with another runtime directory, which is empty.
+    pub fn elsewhere<T>(&self, work: impl FnOnce() -> T) -> T {
+        let gateway = &self.sim.as_ref().unwrap().gateway;
+        let (before, dir) = (gateway.runtime.saved(), PathBuf::from("/run/another"));
+        let dir = gateway.runtime_dir.replace(dir);
+        *gateway.runtime.tree() = Tree::new(0);
+        let done = work();
+        gateway.runtime.restore(&before);
+        gateway.runtime_dir.replace(dir);
+        done
+    }
 }
