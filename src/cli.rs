@@ -12,11 +12,15 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use rustix::fs::Mode;
 
-use crate::commands::{authentication, check_filters, sync};
+use crate::commands::past::{self, SHOWN};
+use crate::commands::status::{PairStatus, StatusArgs, exit_of};
+use crate::commands::telling::Telling;
+use crate::commands::{authentication, check_filters, sync, why};
 use crate::config::Config;
 use crate::core::invocation::quoted;
 use crate::daemon::gateway::{self, RunArgs};
-use crate::daemon::timetable::{next_runs, next_starts};
+use crate::daemon::timetable::{next_run, next_runs, next_starts};
+use crate::engine::context::Options;
 use crate::error::{Error, ExitCode, Result};
 use crate::io::dirs;
 use crate::io::env;
@@ -64,6 +68,26 @@ enum Command {
     Run(TimeFlags),
     /// Print when "run" would start the next ten passes, and the next up or down beyond them.
     Schedule,
+    /// Say whether the backup is alive and complete, as far as this machine knows.
+    Status {
+        /// Ask Dropbox as well: whose account it is, and how full.
+        #[arg(long)]
+        online: bool,
+        /// End with 7 if the last success is older than this (26h, 2d).
+        #[arg(long, value_name = "TIME", value_parser = age)]
+        max_age: Option<Duration>,
+    },
+    /// Say what is known of a path, which rule decides, and what the next run would do about it.
+    Why {
+        /// From the content dir on, as in /logs/openhab.log.
+        path: String,
+    },
+    /// Print what the last runs did, of those that did something.
+    History {
+        /// So many of them.
+        #[arg(long, value_name = "N", default_value_t = SHOWN)]
+        last: usize,
+    },
     /// Count what each pattern matches and what is left out, or say which pattern decides.
     #[command(name = "check-filters")]
     CheckFilters {
@@ -146,6 +170,20 @@ fn time(text: &str) -> std::result::Result<Duration, String> {
         })
 }
 
+/// An age, which may be longer than a pass may take.
+fn age(text: &str) -> std::result::Result<Duration, String> {
+    let (digits, scale) = match text.strip_suffix('d') {
+        Some(digits) => (digits, 24 * 3600),
+        None => return time(text),
+    };
+    let days = digits
+        .parse::<u64>()
+        .ok()
+        .filter(|days| (1..=3650).contains(days));
+    days.map(|days| Duration::from_secs(days * scale))
+        .ok_or_else(|| "write a number with s, m, h or d, as in 26h".to_owned())
+}
+
 /// The definition of the command line, for its manual page and completions.
 pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
@@ -193,7 +231,10 @@ pub fn main() -> ProcessExit {
     let exit = match &outcome.result {
         Ok(exit) => *exit,
         Err(error) => {
-            log::error!("{error}");
+            match outcome.is_told {
+                true => log::debug!("{error}"),
+                false => log::error!("{error}"),
+            }
             error.exit_code()
         }
     };
@@ -222,6 +263,8 @@ struct CommandOutcome {
     result: Result<ExitCode>,
     /// Its last line of JSON is printed already.
     has_summary: bool,
+    /// Its error was told by a run before, not long ago.
+    is_told: bool,
     /// What it answers; data, so it goes to stdout.
     answer: Option<Printed>,
 }
@@ -262,6 +305,7 @@ impl CommandOutcome {
         CommandOutcome {
             result,
             has_summary: false,
+            is_told: false,
             answer,
         }
     }
@@ -283,6 +327,7 @@ fn run(cli: &Cli) -> CommandOutcome {
             CommandOutcome {
                 result: gateway::run(config, args),
                 has_summary: false,
+                is_told: false,
                 answer: None,
             }
         }
@@ -291,6 +336,15 @@ fn run(cli: &Cli) -> CommandOutcome {
             let next = serde_json::json!({ "next": next_starts(&config, now) });
             CommandOutcome::with(Ok(next_runs(&config, now)), |_| Some(("schedule", next)))
         }
+        Command::Status { online, max_age } => {
+            let args = StatusArgs {
+                online: *online,
+                max_age: *max_age,
+            };
+            run_status(&config, &args)
+        }
+        Command::Why { path } => CommandOutcome::of(why::why(&config, path, cli.json)),
+        Command::History { last } => CommandOutcome::of(past::history(&config, *last, cli.json)),
         Command::CheckFilters { paths } => {
             CommandOutcome::of(check_filters::check_filters(&config, paths, cli.json))
         }
@@ -316,6 +370,7 @@ fn unable(cli: &Cli, error: Error) -> CommandOutcome {
     CommandOutcome {
         result,
         has_summary: is_pass,
+        is_told: false,
         answer: None,
     }
 }
@@ -339,16 +394,16 @@ fn load(cli: &Cli) -> Result<Config> {
     let mut config = Config::load(&path)?;
     let is_named = cli.config.is_some() || env::env("FERRYBOX_CONFIG").is_some();
     config.invocation = dirs::invocation(&config, is_named.then_some(path.as_path()));
-    let needs_state = !matches!(
-        cli.command,
-        Command::Schedule | Command::CheckFilters { .. }
-    );
+    let needs_state = !matches!(cli.command, Command::Schedule);
     if needs_state && let Ok(dir) = dirs::state_dir(&config) {
         check_owner(cli, &config, &dir)?;
     }
     logging::to_file(&config)?;
-    for warning in &config.warnings {
-        log::warn!("{warning}");
+    // A pass tells them once a day.
+    if !matches!(cli.command, Command::Sync(_)) {
+        for warning in &config.warnings {
+            log::warn!("{warning}");
+        }
     }
     Ok(config)
 }
@@ -398,18 +453,84 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     }
     let options = args.options(config);
     let began = Timestamp::now();
-    let report = Report::new(match options.dry_run {
+    let is_watched = std::io::stderr().is_terminal();
+    let is_answer = !args.approved.is_empty() || !args.kept.is_empty();
+    let is_terse = !is_watched && cli.verbose == 0 && !is_answer;
+    let mut telling = Telling::begin(config, is_terse, !options.dry_run);
+    for warning in &config.warnings {
+        telling.warn(&warning.to_string(), began);
+    }
+    let report = report_for(cli, options.dry_run).without_told(telling.told(began));
+    tell_head(cli, config, &options);
+    let result = args.check();
+    let result = result.and_then(|()| sync::run(config, &options, &report));
+    if is_watched && !cli.json {
+        let _ = write!(std::io::stderr(), "{CLEAR_LINE}");
+    }
+    report.tell_rest();
+    let is_whole = options.mode == config.sync.mode && options.up && options.down;
+    let verdict = telling.end(&report, &result, is_whole, began);
+    if verdict.error {
+        report.tell_held();
+    }
+    if verdict.summary {
+        summarize(&report, &options, &result);
+    }
+    if cli.json {
+        // The lines are the last, and the error of the pass is told before them.
+        logging::flush();
+        sync::print_summary(&report, &result, began);
+    }
+    CommandOutcome {
+        result,
+        has_summary: cli.json,
+        is_told: !verdict.error,
+        answer: None,
+    }
+}
+
+fn run_status(config: &Config, args: &StatusArgs) -> CommandOutcome {
+    let now = Timestamp::now();
+    let next = next_starts(config, now);
+    let status = PairStatus::gather(config, args, next);
+    let answered = status.and_then(|status| {
+        let exit = exit_of(status.exit())?;
+        let json = serde_json::to_value(&status).unwrap_or_default();
+        let text = status.text(&next_run(config, now));
+        let json = Some(("status", json));
+        Ok((exit, Printed { text, json }))
+    });
+    let (result, answer) = match answered {
+        Ok((exit, printed)) => (Ok(exit), Some(printed)),
+        Err(error) => (Err(error), None),
+    };
+    CommandOutcome {
+        result,
+        has_summary: false,
+        is_told: false,
+        answer,
+    }
+}
+
+/// Where what a pass does is said.
+fn report_for(cli: &Cli, dry_run: bool) -> Report {
+    let report = Report::new(match dry_run {
         false => ReportKind::Changes,
         true => ReportKind::Plan,
     });
-    let is_watched = std::io::stderr().is_terminal() && !cli.json;
-    let report = if is_watched { report.watched() } else { report };
-    let report = if cli.json { report.as_json() } else { report };
-    let report = if cli.verbose > 0 {
-        report.verbose()
-    } else {
-        report
+    let report = match std::io::stderr().is_terminal() && !cli.json {
+        true => report.watched(),
+        false => report,
     };
+    let report = if cli.json { report.as_json() } else { report };
+    match cli.verbose > 0 {
+        true => report.verbose(),
+        false => report,
+    }
+}
+
+/// What a pass begins with, for whoever watches.
+fn tell_head(cli: &Cli, config: &Config, options: &Options) {
     if cli.verbose > 0 {
         tell_ground(config);
     }
@@ -426,24 +547,6 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         config.dropbox.remote_root,
         options.mode.name()
     );
-    let result = args.check();
-    let result = result.and_then(|()| sync::run(config, &options, &report));
-    if is_watched {
-        let _ = write!(std::io::stderr(), "{CLEAR_LINE}");
-    }
-    report.tell_rest();
-    report.tell_held();
-    summarize(&report, &options, &result);
-    if cli.json {
-        // The lines are the last, and the error of the pass is told before them.
-        logging::flush();
-        sync::print_summary(&report, &result, began);
-    }
-    CommandOutcome {
-        result,
-        has_summary: cli.json,
-        answer: None,
-    }
 }
 
 /// What a pass is about to work with: most of what puzzles people is another one of these.
@@ -459,11 +562,7 @@ fn tell_ground(config: &Config) {
     }
 }
 
-fn summarize(
-    report: &Report,
-    options: &crate::engine::context::Options,
-    result: &Result<ExitCode>,
-) {
+fn summarize(report: &Report, options: &Options, result: &Result<ExitCode>) {
     let dry = if options.dry_run {
         "dry run, nothing was changed; planned: "
     } else {

@@ -3,4 +3,9 @@
 
 pub mod authentication;
 pub mod check_filters;
+pub mod online;
+pub mod past;
+pub mod status;
 pub mod sync;
+pub mod telling;
+pub mod why;

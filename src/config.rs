@@ -28,6 +28,7 @@ mod filters;
 mod hosts;
 mod keys;
 mod manners;
+mod notify;
 mod openhab;
 mod paths;
 pub mod regular_file;
@@ -60,6 +61,8 @@ pub struct Config {
     pub log: LogSection,
     /// `[network]`: time limits, proxy and certificates.
     pub network: Network,
+    /// `[notify]`: who is told that something is wrong.
+    pub notify: NotifySection,
     /// `[endpoints]`: the hosts of the Dropbox API.
     pub endpoints: Endpoints,
     /// `[state] dir`, absolute; where it is absent the caller chooses.
@@ -187,6 +190,13 @@ pub struct Network {
     pub upload_limit: Rates,
     /// How fast they come down; no limit by default.
     pub download_limit: Rates,
+}
+
+/// `[notify]`.
+#[derive(Clone, Debug)]
+pub struct NotifySection {
+    /// Seconds after which an outage is told; six hours by default.
+    pub after_s: u64,
 }
 
 /// `[endpoints]`: each is `scheme://host[:port]`, `https` unless the host is this machine.
@@ -371,6 +381,9 @@ impl Reader {
                 upload_chunk_mib: self.value(doc, "network.upload_chunk_mib", chunk_mib),
                 upload_limit: self.rates(doc, "network.upload_limit"),
                 download_limit: self.rates(doc, "network.download_limit"),
+            },
+            notify: NotifySection {
+                after_s: self.value(doc, "notify.after", notify::after),
             },
             endpoints: Endpoints {
                 api: self.value(doc, "endpoints.api", hosts::endpoint),

@@ -17,6 +17,7 @@ pub mod local_dir;
 pub mod moves;
 pub mod observe;
 pub mod pass;
+pub mod pass_record;
 pub mod phases;
 pub mod planner;
 pub mod pull;
@@ -30,6 +31,7 @@ pub mod survey;
 pub(crate) mod under_way;
 pub mod upload;
 pub mod walk;
+pub mod why;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -43,8 +45,10 @@ use crate::dropbox::tokens::{AccessTokens, TokenFiles, hash_hex, is_access_file}
 use crate::engine::context::{Env, Options};
 use crate::engine::credential::{credential, identity};
 use crate::engine::cursor::{CursorFile, is_cursor_file};
+pub use crate::engine::in_force::Prepared;
 use crate::engine::in_force::in_force;
 use crate::engine::pass::Writers;
+use crate::engine::pass_record::{PassEnd, is_pass_record};
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Index, UNKEPT, carry_over};
@@ -195,6 +199,7 @@ fn attempt(
         instance: instance(&state_dir),
         device: device_name(config),
         kept_max: seams.kept_max,
+        last_change: last_change(runtime.as_deref(), &state_dir),
     };
     let cursors = cursor_file(state, runtime.as_deref(), &state_dir, keeper.is_some())?;
     cursors.forget_if_ahead_of(&index, seams.disks.runtime_dir().as_deref())?;
@@ -362,7 +367,7 @@ fn short_lived_files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs_err::read_dir(dir).into_iter().flatten().flatten();
     let is_ours = |name: &str| {
         let name = name.strip_suffix(".new").unwrap_or(name);
-        is_access_file(name) || is_cursor_file(name)
+        is_access_file(name) || is_cursor_file(name) || is_pass_record(name)
     };
     entries
         .filter(|entry| entry.file_name().to_str().is_some_and(is_ours))
@@ -419,6 +424,7 @@ pub fn prepared(disks: &dyn Disks, config: &Config) -> Result<Prepared> {
     let config = in_force(config, &*disk, index.as_ref())?;
     let own_keys = own_keys(&config, &state_dir);
     Ok(Prepared {
+        instance: instance(&state_dir),
         config,
         disk,
         index,
@@ -426,16 +432,16 @@ pub fn prepared(disks: &dyn Disks, config: &Config) -> Result<Prepared> {
     })
 }
 
-/// See [`prepared`].
-pub struct Prepared {
-    /// The configuration as it holds.
-    pub config: Config,
-    /// The content dir.
-    pub disk: Box<dyn Disk>,
-    /// What passes have left, if there was one.
-    pub index: Option<Index>,
-    /// Keys below the content dir that hold files of ours.
-    pub own_keys: Vec<String>,
+/// What passes have left in a state directory, if there was one.
+///
+/// # Errors
+/// [`Error::Damaged`] if it is no index.
+pub fn index_at_hand(state_dir: &Path) -> Result<Option<Index>> {
+    Index::open(&state_dir.join(INDEX_FILE))
+}
+
+fn last_change(runtime: Option<&dyn Disk>, state_dir: &Path) -> Option<PassEnd> {
+    pass_record::load(runtime?, state_dir)?.last_change
 }
 
 /// Whose temporary files a run makes that has its state here, on this machine.

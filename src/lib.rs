@@ -52,15 +52,18 @@
 //! # A pass, in order
 //! The program is `main.rs`: it calls [`cli`], which reads what was typed and gives the exit code.
 //! [`commands`] has what a command does beyond that: [`commands::sync`] says what is asked of a
-//! pass, [`commands::authentication`] signs in and out, [`commands::check_filters`] counts what
-//! each pattern matches.
+//! pass, [`commands::telling`] what is told of it and what was told before,
+//! [`commands::authentication`] signs in and out, [`commands::check_filters`] counts what each
+//! pattern matches. [`commands::status`] says what is, with what Dropbox says now
+//! ([`commands::online`]), [`commands::past`] what was, and [`commands::why`] what would be done
+//! about a path, which [`engine::why`] finds out as a pass does it.
 //!
 //! [`engine`] is where tests, the simulator and [`daemon`] enter, too: it assembles a pass from the
 //! configuration and the three seams, takes the locks, and drops an index that is damaged. These
 //! are its floors:
 //!
 //! ```text
-//! pass
+//! pass    why
 //! walk
 //! reconcile
 //! phases    planner
@@ -72,7 +75,7 @@
 //! context
 //! pull    remembered
 //! item   survey   remote_root   root   cursor   credential   in_force   stable_read   batches
-//! file_clock    under_way
+//! file_clock    under_way    pass_record
 //! ```
 //!
 //! 1. Who we are. [`engine::credential`]: what proves it to Dropbox, and the account that the base
@@ -80,6 +83,7 @@
 //!    content dir's own file. [`engine::identity`]: is it the Dropbox we know, its account, app and
 //!    folder?
 //!    [`engine::root`]: is the content dir the one we know?
+//!    [`engine::pass_record`] is what passes leave for whoever asks later.
 //! 2. [`engine::pass`] is the order of what follows, and nothing else. [`engine::context`] is what
 //!    all of it reads and notes: `engine::context::rules` what the configuration says of a path,
 //!    `engine::context::base` what a base remembers, `engine::context::arrivals` what is to get to
@@ -186,6 +190,7 @@
 //! - `index::meta`: what the index belongs to, and what is still due, by name.
 //! - `index::totals`: how many rows there are, so that lost ones show. `index::transaction`: what
 //!   is committed, and counted.
+//! - `index::history`: what the last passes did.
 //! - `index::refusals`: what could not be done, kept from pass to pass. `index::sendings`: when a
 //!   file was last sent.
 //! - `index::carry_over`: an index of an older format becomes one of this.
@@ -240,7 +245,7 @@
 //!   `config::error`: what is wrong, as one line.
 //! - `config::openhab`: lines as openHAB's add-on had them, put right and told.
 //! - `config::filters`, `config::hosts`, `config::paths`: values of a kind; `config::manners`: how
-//!   gentle a pass is. `config::tests`: claims about whole files.
+//!   gentle a pass is, `config::notify`: who is told. `config::tests`: claims about whole files.
 //!
 //! [`core`] is the pure part:
 //! - [`core::decide`]: the decision; `core::decide::table_tests` has the design's tables.

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use log::Level;
+use serde::{Deserialize, Serialize};
 
 mod changes;
 mod counts;
@@ -41,6 +42,28 @@ pub struct Problem {
     pub path: String,
     /// What is wrong and what to do.
     pub text: String,
+    /// A word for programs.
+    pub code: &'static str,
+}
+
+/// Deletes of one direction that wait for a person's word, as they are kept for later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaltNote {
+    /// What `--approve` and `--keep` take.
+    pub id: String,
+    /// `up` for those in Dropbox, `down` for those here.
+    pub direction: String,
+    /// How many files and folders.
+    pub count: u64,
+}
+
+/// What was told lately and is not told again.
+#[derive(Clone, Debug, Default)]
+pub struct ToldBefore {
+    /// Problems: the text of each path.
+    pub problems: BTreeMap<String, String>,
+    /// Advice.
+    pub advice: HashSet<String>,
 }
 
 /// How often problems that stay are told of.
@@ -103,6 +126,7 @@ impl KnownProblems {
 pub struct Report {
     kind: ReportKind,
     known: Rc<BTreeMap<String, String>>,
+    known_advice: HashSet<String>,
     is_watched: bool,
     /// A walk is repeated: what it passes was told the first time.
     is_again: Cell<bool>,
@@ -114,6 +138,10 @@ pub struct Report {
     paced: Cell<u64>,
     advice: RefCell<Vec<String>>,
     problems: RefCell<BTreeMap<String, String>>,
+    codes: RefCell<BTreeMap<String, &'static str>>,
+    halts: RefCell<Vec<HaltNote>>,
+    /// Where the history of the index has this pass.
+    history: Cell<Option<i64>>,
     /// Those for which there is no memory, and how many they are.
     more_problems: RefCell<HashSet<u64>>,
     more_count: Cell<u64>,
@@ -138,6 +166,7 @@ impl Report {
         Report {
             kind,
             known: Rc::default(),
+            known_advice: HashSet::new(),
             is_watched: false,
             is_again: Cell::default(),
             plan: RefCell::default(),
@@ -147,6 +176,9 @@ impl Report {
             paced: Cell::default(),
             advice: RefCell::default(),
             problems: RefCell::default(),
+            codes: RefCell::default(),
+            halts: RefCell::default(),
+            history: Cell::default(),
             more_problems: RefCell::default(),
             more_count: Cell::default(),
             json: None,
@@ -190,6 +222,16 @@ impl Report {
     pub fn with_known(self, known: &KnownProblems) -> Report {
         Report {
             known: Rc::clone(&known.problems),
+            ..self
+        }
+    }
+
+    /// The same without what was told lately.
+    #[must_use]
+    pub fn without_told(self, told: ToldBefore) -> Report {
+        Report {
+            known: Rc::new(told.problems),
+            known_advice: told.advice,
             ..self
         }
     }
@@ -319,9 +361,20 @@ impl Report {
         let mut advice = self.advice.borrow_mut();
         if (advice.len() as u64) < SAID_MAX {
             let indented = lines.replace('\n', "\n  ");
-            log::warn!("{what}:\n  {indented}");
+            let level = match self.known_advice.contains(what) {
+                true => Level::Debug,
+                false => Level::Warn,
+            };
+            log::log!(level, "{what}:\n  {indented}");
             advice.push(format!("{what}:\n{lines}"));
         }
+    }
+
+    /// What was advised, without the lines to write.
+    pub fn advised(&self) -> Vec<String> {
+        let advice = self.advice.borrow();
+        let what = |advice: &String| advice.split(":\n").next().map(str::to_owned);
+        advice.iter().filter_map(what).collect()
     }
 
     /// What was advised.
@@ -359,6 +412,10 @@ impl Report {
         let text = visible(text);
         if !self.is_first(path, &text) {
             return;
+        }
+        if self.problems.borrow().contains_key(path) {
+            let mut codes = self.codes.borrow_mut();
+            codes.insert(path.to_owned(), trouble.code());
         }
         if let Some(json) = &self.json {
             json.problem(path, trouble, &text);
@@ -426,6 +483,11 @@ impl Report {
         if let Some(json) = &self.json {
             json.halt(halt);
         }
+        self.halts.borrow_mut().push(HaltNote {
+            id: halt.approve_id.to_owned(),
+            direction: halt.direction.to_owned(),
+            count: halt.count,
+        });
     }
 
     /// Whether somebody wants to know of all deletes that a halt keeps from being carried out, not
@@ -466,12 +528,28 @@ impl Report {
         self.counts.get()
     }
 
+    /// The number under which the history of the index has this pass.
+    pub fn history(&self) -> Option<i64> {
+        self.history.get()
+    }
+
+    /// It has it under this number.
+    pub fn set_history(&self, seq: i64) {
+        self.history.set(Some(seq));
+    }
+
+    /// The deletes that wait for a person's word.
+    pub fn halts(&self) -> Vec<HaltNote> {
+        self.halts.borrow().clone()
+    }
+
     /// The problems that are kept in mind, in order of paths.
     pub fn problems(&self) -> Vec<Problem> {
-        let problems = self.problems.borrow();
+        let (problems, codes) = (self.problems.borrow(), self.codes.borrow());
         let problem = |(path, text): (&String, &String)| Problem {
             path: path.clone(),
             text: text.clone(),
+            code: codes.get(path).copied().unwrap_or("other"),
         };
         problems.iter().map(problem).collect()
     }

@@ -58,7 +58,7 @@ const fn formerly(key: ConfigKey, alias: &'static str) -> ConfigKey {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [ConfigKey; 40] = [
+pub(super) const KEYS: [ConfigKey; 41] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -109,6 +109,7 @@ pub(super) const KEYS: [ConfigKey; 40] = [
     key("network.upload_chunk_mib", "32"),
     unset("network.upload_limit", r#""500 KiB/s""#),
     unset("network.download_limit", r#""2 MiB/s""#),
+    key("notify.after", r#""6h""#),
     key("endpoints.api", r#""https://api.dropboxapi.com""#),
     key("endpoints.content", r#""https://content.dropboxapi.com""#),
     key("endpoints.notify", r#""https://notify.dropboxapi.com""#),
@@ -137,13 +138,14 @@ const DEAD: [(&str, &str); 4] = [
 ];
 
 /// The sections, in the order of the example file.
-pub(super) const SECTIONS: [&str; 8] = [
+pub(super) const SECTIONS: [&str; 9] = [
     "dropbox",
     "sync",
     "sync.guard",
     "schedule",
     "log",
     "network",
+    "notify",
     "endpoints",
     "state",
 ];

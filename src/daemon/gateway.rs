@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::commands::sync::{SyncArgs, print_summary};
+use crate::commands::telling::Telling;
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
@@ -299,7 +300,10 @@ impl Driver for Gateway {
             http: &self.http,
             kept_max: KEPT_MAX,
         };
+        let mut telling = Telling::begin(&self.config, false, !options.dry_run);
         let result = run_on(&seams, &self.config, &options, &report);
+        let is_whole = options.mode == self.config.sync.mode && options.up && options.down;
+        let _ = telling.end(&report, &result, is_whole, began);
         self.tell_outcome(due, &report, &result);
         if self.args.json {
             print_summary(&report, &result, began);

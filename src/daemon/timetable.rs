@@ -86,6 +86,13 @@ fn starts_after(schedules: &Schedules, now: Timestamp) -> Vec<(Timestamp, Due)> 
     runs
 }
 
+/// The next start after `now`, for people; empty if the schedule has none.
+pub fn next_run(config: &Config, now: Timestamp) -> String {
+    let schedules = schedules(config);
+    let next = schedules.next_after(now);
+    next.map_or_else(String::new, |(at, _)| full_text(at, &schedules.zone))
+}
+
 /// The next runs after `now`, one line each, and what else starts one.
 pub fn next_runs(config: &Config, now: Timestamp) -> String {
     let schedules = schedules(config);

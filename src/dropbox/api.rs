@@ -109,8 +109,15 @@ impl<'a> Api<'a> {
     /// # Errors
     /// [`CallError`].
     pub fn free_space(&self) -> Call<u64> {
-        let usage: SpaceUsage = self.rpc("users/get_space_usage", &Value::Null)?;
-        Ok(usage.free())
+        Ok(self.space_usage()?.free())
+    }
+
+    /// `users/get_space_usage`: what the account takes up, and of how much.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn space_usage(&self) -> Call<SpaceUsage> {
+        self.rpc("users/get_space_usage", &Value::Null)
     }
 
     /// `auth/token/revoke`: ends the access token and the refresh token behind it.

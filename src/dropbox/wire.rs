@@ -190,6 +190,18 @@ pub enum SpaceAllocation {
 }
 
 impl SpaceUsage {
+    /// Bytes that are taken up of the space that counts, and how many that is; nothing where no
+    /// limit is known.
+    pub fn of_limit(&self) -> Option<(u64, u64)> {
+        match self.allocation {
+            SpaceAllocation::Individual { allocated } => Some((self.used, allocated)),
+            SpaceAllocation::Team {
+                used, allocated, ..
+            } => Some((used, allocated)),
+            SpaceAllocation::Other => None,
+        }
+    }
+
     /// Bytes that are free.
     pub fn free(&self) -> u64 {
         match self.allocation {

@@ -25,11 +25,12 @@ use crate::core::pace::{DAY_S, Sendings};
 use crate::core::path::{Key, RelPath};
 use crate::dropbox::batch::ENTRIES_MAX;
 use crate::engine::file_clock::FileClock;
+use crate::engine::pass_record::PassEnd;
 use crate::engine::remembered::Remembered;
 use crate::engine::remote_root::RemoteRoot;
 use crate::engine::under_way::UnderWay;
 use crate::error::Result;
-use crate::index::{Index, Meta, PassTables, Row, SentFiles};
+use crate::index::{History, Index, Meta, PassTables, Row, SentFiles};
 use crate::io::deadline::Deadline;
 use crate::io::disk::ReadDisk;
 use crate::io::host::Host;
@@ -98,6 +99,8 @@ pub struct Env<'a> {
     pub device: String,
     /// So many things of a kind are kept in memory: [`crate::engine::collected::KEPT_MAX`].
     pub kept_max: usize,
+    /// How the last pass ended that did something, as far as that is known.
+    pub last_change: Option<PassEnd>,
 }
 
 impl Env<'_> {
@@ -177,6 +180,8 @@ pub struct Context<'a> {
     has_forgotten_sendings: bool,
     /// Deletes of these directions wait for a person's word.
     halted: BTreeSet<Direction>,
+    /// When it began, in seconds since 1970.
+    began_s: i64,
 }
 
 impl<'a> Context<'a> {
@@ -219,6 +224,7 @@ impl<'a> Context<'a> {
             sendings: Vec::new(),
             has_forgotten_sendings: false,
             halted: BTreeSet::new(),
+            began_s: i64::try_from(env.host.now_ns() / 1_000_000_000).unwrap_or_default(),
         })
     }
 
@@ -362,7 +368,26 @@ impl<'a> Context<'a> {
             }
             sendings
                 .iter()
-                .try_for_each(|(key, sendings)| sent_files.set(key, sendings))
+                .try_for_each(|(key, sendings)| sent_files.set(key, sendings))?;
+            note_in_history(self.env, self.began_s)
         })
     }
+}
+
+/// What the pass has done so far goes into the history, and how the one before it ended.
+fn note_in_history(env: &Env<'_>, began_s: i64) -> Result<()> {
+    let (report, history) = (env.report, History(env.index));
+    if report.counts().changes() == 0 {
+        return Ok(());
+    }
+    let seq = report.history();
+    if let (None, Some(end)) = (seq, &env.last_change)
+        && let Some(seq) = end.history
+        && let Some((started, _)) = history.line(seq)?
+    {
+        history.set(Some(seq), started, &end.line())?;
+    }
+    let line = PassEnd::so_far(report.counts(), report.bytes()).line();
+    report.set_history(history.set(seq, began_s, &line)?);
+    Ok(())
 }

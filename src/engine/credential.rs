@@ -170,7 +170,7 @@ fn banner_for(
 }
 
 /// What the configuration and the state give to prove who we are, if anything.
-fn credential_of(config: &Config, stored: Option<&StoredToken>) -> Option<Credential> {
+pub(crate) fn credential_of(config: &Config, stored: Option<&StoredToken>) -> Option<Credential> {
     match &config.dropbox.personal_access_token {
         Some(token) => Some(Credential::Personal(token.clone())),
         None => stored.map(|stored| refreshed(config, stored)),

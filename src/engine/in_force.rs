@@ -5,6 +5,7 @@ use std::io;
 
 use crate::config::{Config, ConfigError, PATTERNS_MAX};
 use crate::core::filter::{Filter, IGNORE_FILE};
+use crate::core::own_names::Instance;
 use crate::core::path::RelPath;
 use crate::error::{Error, Result};
 use crate::index::{Index, Meta};
@@ -14,6 +15,20 @@ use crate::words::grouped;
 
 /// LIMIT: bytes of the file.
 const BYTES_MAX: usize = 64 << 10;
+
+/// What is known without a pass: see [`crate::engine::prepared`].
+pub struct Prepared {
+    /// The configuration as it holds.
+    pub config: Config,
+    /// The content dir.
+    pub disk: Box<dyn Disk>,
+    /// What passes have left, if there was one.
+    pub index: Option<Index>,
+    /// Keys below the content dir that hold files of ours.
+    pub own_keys: Vec<String>,
+    /// Whose temporary files a run makes.
+    pub instance: Instance,
+}
 
 /// The configuration of a pass.
 ///

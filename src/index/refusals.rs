@@ -136,6 +136,19 @@ impl Refusals<'_> {
         Ok(found.collect::<std::result::Result<_, _>>()?)
     }
 
+    /// The first `max` that are kept, in order of keys.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn first(&self, max: usize) -> Result<Vec<Refusal>> {
+        let statement = format!("{SELECT} ORDER BY dir, name LIMIT ?");
+        let mut select = self.db.prepare(&statement)?;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let found = select.query_map([max], read)?;
+        let found: std::result::Result<Vec<_>, _> = found.collect();
+        Ok(found?.into_iter().flatten().collect())
+    }
+
     /// All that is kept, in order of keys.
     ///
     /// # Errors

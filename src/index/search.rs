@@ -73,6 +73,17 @@ impl Index {
     }
 }
 
+/// How many files are to come down, and how many bytes they have.
+///
+/// # Errors
+/// What SQLite says.
+pub fn due_totals(index: &Index) -> Result<(u64, u64)> {
+    let mut select = index.db.prepare_cached(schema::SELECT_DUE_TOTALS)?;
+    Ok(select.query_row([], |row| {
+        Ok((row::from_sql(row.get(0)?), row::from_sql(row.get(1)?)))
+    })?)
+}
+
 pub(super) fn each_of(
     index: &Index,
     statement: &str,

@@ -293,6 +293,12 @@ pub fn open_runtime() -> Option<RealDisk> {
     RealDisk::open_own(&dir, shut_to_others).ok()
 }
 
+/// A directory that another run keeps what is short-lived in, to look at: one of ours, or of the
+/// user whose state we may read.
+pub fn open_runtime_at(dir: &Path) -> Option<RealDisk> {
+    RealDisk::open_own(dir, 0o022).ok()
+}
+
 /// The directory in that of a session. Root has none: the session may be that of whoever called
 /// `su`, who can exchange what is in it.
 pub fn session_dir(xdg: Option<OsString>, is_root: bool) -> Option<PathBuf> {

@@ -1,11 +1,11 @@
 //! How much a pass did, and how much it left out.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::words::counted;
 
 /// How often something was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Files uploaded.
     pub uploaded: u64,
@@ -53,7 +53,7 @@ pub struct Traffic {
 
 /// How much in the content dir is left out, whatever becomes of it on the other side. A pass counts
 /// what it meets: a folder that is left out counts as one, whatever it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// Matched by a pattern of `sync.exclude`, or in a folder that is.
     pub excluded: u64,

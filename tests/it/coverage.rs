@@ -149,7 +149,7 @@ fn what_is_left_out_is_counted_where_the_pass_meets_it() {
     }
 }
 
-/// An installation of 0.1 is not surprised: what began with a dot stays out until its owner decides.
+/// An installation of 0.1 is not surprised: what begins with a dot stays out until it is said.
 #[test]
 fn an_index_of_0_1_goes_on_leaving_out_hidden_names_until_it_is_said() {
     let world = World::in_memory("BIDIRECTIONAL");

