@@ -3,7 +3,7 @@
 //! Data goes to stdout, talk to stderr. Without a terminal a run that has nothing to say says
 //! nothing, so that cron stays silent.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExit;
 use std::time::Duration;
@@ -22,8 +22,9 @@ use crate::io::dirs;
 use crate::io::env;
 use crate::io::host::{Host, RealHost};
 use crate::io::proxy_text;
-use crate::logging::{self, WATCHER};
-use crate::report::{CLEAR_LINE, ErrorFields, Report, ReportKind, print_line};
+use crate::io::terminal::{self, Terminal};
+use crate::logging::{self, Loudness, WATCHER};
+use crate::report::{ErrorFields, Live, Report, ReportKind, print_line};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -47,11 +48,45 @@ struct Cli {
     /// Say more: -v one line per action, -vv requests as well.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Say only what is wrong: no line that moves, and no summary.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
     /// Print what happens, and how it ends, as JSON on stdout: one object a line.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    fn loudness(&self) -> Loudness {
+        match self.verbose {
+            _ if self.quiet => Loudness::Quiet,
+            0 => Loudness::Usual,
+            1 => Loudness::Verbose,
+            _ => Loudness::Debug,
+        }
+    }
+
+    /// Whether somebody is shown what moves.
+    fn is_watched(&self) -> bool {
+        terminal::is_watched() && !self.json && !self.quiet
+    }
+
+    /// What is told of a pass, and how.
+    fn report(&self, kind: ReportKind) -> Report {
+        let mut report = Report::new(kind);
+        if self.is_watched() {
+            report = report.watched(Box::new(Terminal::new()));
+        }
+        if self.json {
+            report = report.as_json();
+        }
+        if self.verbose > 0 {
+            report = report.verbose();
+        }
+        report
+    }
 }
 
 #[derive(Subcommand)]
@@ -181,7 +216,7 @@ pub fn main() -> ProcessExit {
             });
         }
     };
-    logging::start(cli.verbose);
+    logging::start(cli.loudness());
     let outcome = run(&cli);
     let exit = match &outcome.result {
         Ok(exit) => *exit,
@@ -272,6 +307,8 @@ fn run(cli: &Cli) -> CommandOutcome {
                 max_time: limits.max_time,
                 jitter: limits.jitter.unwrap_or_default(),
                 json: cli.json,
+                watched: cli.is_watched(),
+                quiet: cli.quiet,
             };
             CommandOutcome {
                 result: gateway::run(config, args),
@@ -385,18 +422,10 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     }
     let options = args.options(config);
     let began = Timestamp::now();
-    let report = Report::new(match options.dry_run {
+    let report = cli.report(match options.dry_run {
         false => ReportKind::Changes,
         true => ReportKind::Plan,
     });
-    let is_watched = std::io::stderr().is_terminal() && !cli.json;
-    let report = if is_watched { report.watched() } else { report };
-    let report = if cli.json { report.as_json() } else { report };
-    let report = if cli.verbose > 0 {
-        report.verbose()
-    } else {
-        report
-    };
     if cli.verbose > 0 {
         tell_ground(config);
     }
@@ -406,21 +435,13 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
             "running as root; better give ferrybox a user of its own who owns the files"
         );
     }
-    log::info!(
-        target: WATCHER,
-        "{} <-> Dropbox {}/ ({})",
-        config.sync.content_dir.display(),
-        config.dropbox.remote_root,
-        options.mode.name()
-    );
+    sync::tell_sides(config, options.mode);
     let result = args.check();
     let result = result.and_then(|()| sync::run(config, &options, &report));
-    if is_watched {
-        let _ = write!(std::io::stderr(), "{CLEAR_LINE}");
-    }
+    report.live().into_iter().for_each(Live::clear);
     report.tell_rest();
     report.tell_held();
-    summarize(&report, &options, &result);
+    summarize(cli, &report, &options, &result);
     if cli.json {
         // The lines are the last, and the error of the pass is told before them.
         logging::flush();
@@ -447,6 +468,7 @@ fn tell_ground(config: &Config) {
 }
 
 fn summarize(
+    cli: &Cli,
     report: &Report,
     options: &crate::engine::context::Options,
     result: &Result<ExitCode>,
@@ -459,6 +481,7 @@ fn summarize(
     let is_well = result.is_ok() && report.problem_count() == 0;
     match report.summary() {
         Some(summary) if is_well && !options.dry_run => log::info!("{summary}"),
+        Some(summary) if cli.quiet => log::info!("{dry}{summary}"),
         // A plan is long, and its end is what people look at.
         Some(summary) => log::warn!("{dry}{summary}"),
         None if result.is_ok() => log::info!(target: WATCHER, "nothing to do"),

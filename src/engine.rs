@@ -176,7 +176,7 @@ fn attempt(
     let runtime = runtime(seams.disks, config);
     let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some())
         .called(&config.invocation);
-    let deadline = Deadline::within(host, options.max_time);
+    let deadline = Deadline::within(host, options.max_time).watched(report.live());
     let throttle = Throttle::of(&config.network, host);
     let api = Api::new(seams.http, host, &deadline, access).throttled(&throttle);
     let identity = identity(config, files.as_ref(), keeper, &api)?;

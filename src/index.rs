@@ -54,7 +54,7 @@ pub use pass_tables::{Arriving, ArrivingContent, HeldState, PassTables, RenamedF
 pub use refusals::{Reason, Refusal, Refusals};
 pub use row::{Base, BaseFile, Remote, RemoteFile, Row};
 pub use rows::{DirPath, HeldBy};
-pub use search::{SubtreeTotals, in_step_after, mounts};
+pub use search::{SubtreeTotals, due_totals, in_step_after, mounts};
 pub use sendings::SentFiles;
 pub use summary::RowSummary;
 pub use transaction::keep_reading;

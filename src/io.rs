@@ -19,6 +19,7 @@ mod real_disk;
 mod real_http;
 pub mod stat;
 pub mod systemd;
+pub mod terminal;
 pub mod throttle;
 pub mod time_zone;
 mod tree_identity;

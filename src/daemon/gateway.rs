@@ -27,8 +27,9 @@ use crate::io::RealHttp;
 use crate::io::Stop;
 use crate::io::dirs::{self, RealDisks};
 use crate::io::host::{Host, RealHost};
+use crate::io::terminal::Terminal;
 use crate::logging::{self, WATCHER};
-use crate::report::{KnownProblems, Report, ReportKind, counted};
+use crate::report::{KnownProblems, Live, Report, ReportKind, counted};
 use crate::timestamp::local_text;
 
 /// What the command line of `run` asks of every pass.
@@ -40,6 +41,10 @@ pub struct RunArgs {
     pub jitter: Duration,
     /// What passes do goes to stdout as JSON.
     pub json: bool,
+    /// Somebody is shown what moves.
+    pub watched: bool,
+    /// Only what is wrong is said.
+    pub quiet: bool,
 }
 
 /// Runs passes until the process is ended.
@@ -151,7 +156,7 @@ impl Gateway {
         let is_news = is_whole && self.known.learn(report);
         report.tell_rest();
         match report.summary() {
-            Some(summary) if is_news => log::warn!("{summary}"),
+            Some(summary) if is_news && !self.args.quiet => log::warn!("{summary}"),
             Some(summary) if changed => log::info!("{summary}"),
             _ => {}
         }
@@ -288,10 +293,10 @@ impl Driver for Gateway {
             ReportKind::Changes
         };
         let (report, began) = (Report::new(kind).with_known(&self.known), Timestamp::now());
-        let report = if self.args.json {
-            report.as_json()
-        } else {
-            report
+        let report = match (self.args.json, self.args.watched) {
+            (true, _) => report.as_json(),
+            (false, true) => report.watched(Box::new(Terminal::new())),
+            (false, false) => report,
         };
         let seams = Seams {
             host: &self.host,
@@ -300,6 +305,7 @@ impl Driver for Gateway {
             kept_max: KEPT_MAX,
         };
         let result = run_on(&seams, &self.config, &options, &report);
+        report.live().into_iter().for_each(Live::clear);
         self.tell_outcome(due, &report, &result);
         if self.args.json {
             print_summary(&report, &result, began);

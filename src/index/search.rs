@@ -116,3 +116,17 @@ pub fn mounts(index: &Index) -> Result<Vec<Key>> {
     let keys = select.query_map([], key)?;
     Ok(keys.collect::<std::result::Result<_, _>>()?)
 }
+
+/// The files that are to come down, as far as the rows tell.
+///
+/// # Errors
+/// What SQLite says.
+pub fn due_totals(index: &Index) -> Result<SubtreeTotals> {
+    let mut select = index.db.prepare(schema::SELECT_DUE_TOTALS)?;
+    Ok(select.query_row([], |row| {
+        Ok(SubtreeTotals {
+            entries: row::from_sql(row.get(0)?),
+            bytes: row::from_sql(row.get(1)?),
+        })
+    })?)
+}

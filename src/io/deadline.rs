@@ -1,10 +1,14 @@
-//! When a pass is over (`--max-time`), and the sign of life it gives until then.
+//! When a pass is over (`--max-time`), and the signs of life it gives until then.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::io::host::Host;
+use crate::report::Live;
+
+/// How often a wait says how long it still takes.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// The end of a pass, if it has one, as the host's clock that never goes back counts.
 pub struct Deadline<'a> {
@@ -13,6 +17,8 @@ pub struct Deadline<'a> {
     end: Option<(Duration, Duration)>,
     /// What was begun in time is brought to its end.
     is_held: Cell<bool>,
+    /// What moves for somebody who watches.
+    live: Option<&'a Live>,
 }
 
 /// While it lives, what was begun may go on although the time is over.
@@ -37,7 +43,19 @@ impl<'a> Deadline<'a> {
             host,
             end: time.and_then(end),
             is_held: Cell::new(false),
+            live: None,
         }
+    }
+
+    /// The same, for somebody who watches.
+    #[must_use]
+    pub fn watched(self, live: Option<&'a Live>) -> Deadline<'a> {
+        Deadline { live, ..self }
+    }
+
+    /// What moves for somebody who watches.
+    pub fn live(&self) -> Option<&'a Live> {
+        self.live
     }
 
     /// How long the pass may take in all.
@@ -97,6 +115,26 @@ impl<'a> Deadline<'a> {
         self.check_after(wait)?;
         self.host.sleep(wait);
         Ok(())
+    }
+
+    /// The same; `why` is said to who watches, with the seconds that are left.
+    ///
+    /// # Errors
+    /// As [`Deadline::sleep`].
+    pub fn sleep_saying(&self, wait: Duration, why: &str) -> Result<(), Error> {
+        let Some(live) = self.live else {
+            return self.sleep(wait);
+        };
+        self.check_after(wait)?;
+        let end = self.host.elapsed().saturating_add(wait);
+        loop {
+            let left = end.saturating_sub(self.host.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            live.waits(why, left);
+            self.host.sleep(left.min(TOLD_EVERY));
+        }
     }
 
     /// Waits, at most until the pass is over.
