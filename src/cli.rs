@@ -21,6 +21,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::io::dirs;
 use crate::io::env;
 use crate::io::host::{Host, RealHost};
+use crate::io::interrupt;
 use crate::io::proxy_text;
 use crate::io::terminal::{self, Terminal};
 use crate::logging::{self, Loudness, WATCHER};
@@ -220,6 +221,11 @@ pub fn main() -> ProcessExit {
     let outcome = run(&cli);
     let exit = match &outcome.result {
         Ok(exit) => *exit,
+        // It is as somebody wanted it.
+        Err(error @ Error::Stopped(_)) => {
+            log::info!("{error}");
+            error.exit_code()
+        }
         Err(error) => {
             log::error!("{error}");
             error.exit_code()
@@ -237,6 +243,9 @@ pub fn main() -> ProcessExit {
             print_line("error", fields);
         }
         (None, _) => {}
+    }
+    if exit == ExitCode::Stopped {
+        interrupt::end();
     }
     code(exit)
 }
@@ -310,6 +319,7 @@ fn run(cli: &Cli) -> CommandOutcome {
                 watched: cli.is_watched(),
                 quiet: cli.quiet,
             };
+            listen_to_ctrl_c(cli);
             CommandOutcome {
                 result: gateway::run(config, args),
                 has_summary: false,
@@ -407,6 +417,15 @@ fn typed(command: &Command) -> String {
     kept.join(" ")
 }
 
+/// Where somebody watches, a pass that they stop says what it leaves. Without it the process ends.
+fn listen_to_ctrl_c(cli: &Cli) {
+    if cli.is_watched()
+        && let Err(error) = interrupt::listen()
+    {
+        log::debug!("cannot listen to Ctrl-C: {error}");
+    }
+}
+
 fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     let args = sync::SyncArgs {
         download_only: flags.download_only,
@@ -436,6 +455,7 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         );
     }
     sync::tell_sides(config, options.mode);
+    listen_to_ctrl_c(cli);
     let result = args.check();
     let result = result.and_then(|()| sync::run(config, &options, &report));
     report.live().into_iter().for_each(Live::clear);
@@ -478,7 +498,10 @@ fn summarize(
     } else {
         ""
     };
-    let is_well = result.is_ok() && report.problem_count() == 0;
+    let is_well = match result {
+        Ok(_) | Err(Error::Stopped(_)) => report.problem_count() == 0,
+        Err(_) => false,
+    };
     match report.summary() {
         Some(summary) if is_well && !options.dry_run => log::info!("{summary}"),
         Some(summary) if cli.quiet => log::info!("{dry}{summary}"),

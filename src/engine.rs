@@ -93,7 +93,15 @@ pub fn run_on(
         }
         answer => answer,
     };
-    judge_ids(options, answer)
+    match judge_ids(options, answer) {
+        // Whatever came of it: it was stopped.
+        Err(Error::Stopped(_) | Error::TryLater(_) | Error::Failed(_))
+            if seams.host.is_stopped() =>
+        {
+            Err(Error::Stopped(report.stopped()))
+        }
+        answer => answer,
+    }
 }
 
 /// An id that was given for nothing is a mistake that is told: what was meant by it has not

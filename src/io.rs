@@ -11,6 +11,7 @@ pub mod env;
 mod file_ids;
 pub mod host;
 pub mod http;
+pub mod interrupt;
 mod interruptible;
 pub mod limited_body;
 pub mod listing;

@@ -219,7 +219,8 @@
 //!   environment.
 //! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:
 //!   what the process is told about itself. [`io::systemd`]: what the service manager is told.
-//!   [`io::time_zone`]: the time zone of the gateway. [`io::terminal`]: what somebody sees on it.
+//!   [`io::time_zone`]: the time zone of the gateway. [`io::terminal`]: what somebody sees on it;
+//!   [`io::interrupt`]: Ctrl-C there.
 //!
 //! [`logging`] says where lines go; [`logging::file`] is the log file, and `logging::apart` what it
 //! must not be. [`report`] is what a pass tells people; `report::lines` how many lines of a kind.

@@ -54,6 +54,9 @@ const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Deletes that are named when a pass halts.
 pub const HELD_SAID: usize = 20;
 
+/// What is said of a pass that somebody has stopped, where nothing else can be.
+pub const STOPPED: &str = "stopped; what was done is kept, the next run goes on from there";
+
 /// What is reported, and where to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportKind {
@@ -215,6 +218,14 @@ impl Report {
             printable(path),
             part_of(done, total)
         );
+    }
+
+    /// What is said when somebody has stopped the pass.
+    pub fn stopped(&self) -> String {
+        match self.live.as_ref().and_then(Live::kept) {
+            Some(kept) => format!("stopped; {kept} are kept for the next run"),
+            None => STOPPED.to_owned(),
+        }
     }
 
     /// Something was done to `path`, or would be; `more` is said after it, with names as they are.

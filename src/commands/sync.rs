@@ -14,6 +14,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
 use crate::io::dirs::RealDisks;
 use crate::io::host::RealHost;
+use crate::io::interrupt;
 use crate::logging::WATCHER;
 use crate::report::{ErrorFields, Report, Summary, counted};
 
@@ -82,7 +83,10 @@ pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCo
         http: &RealHttp::new(config)?,
         kept_max: KEPT_MAX,
     };
-    run_on(&seams, config, options, report)
+    interrupt::set_in_pass(true);
+    let result = run_on(&seams, config, options, report);
+    interrupt::set_in_pass(false);
+    result
 }
 
 /// Says to who watches what is kept in step.

@@ -27,6 +27,7 @@ use crate::io::RealHttp;
 use crate::io::Stop;
 use crate::io::dirs::{self, RealDisks};
 use crate::io::host::{Host, RealHost};
+use crate::io::interrupt;
 use crate::io::terminal::Terminal;
 use crate::logging::{self, WATCHER};
 use crate::report::{KnownProblems, Live, Report, ReportKind, counted};
@@ -167,6 +168,8 @@ impl Gateway {
                     log::warn!("in step again after {passes} that failed");
                 }
             }
+            // It is as somebody wanted it.
+            Err(Error::Stopped(text)) => log::info!("{text}"),
             Err(error) => {
                 let text = error.to_string();
                 match &mut self.failed {
@@ -304,7 +307,9 @@ impl Driver for Gateway {
             http: &self.http,
             kept_max: KEPT_MAX,
         };
+        interrupt::set_in_pass(true);
         let result = run_on(&seams, &self.config, &options, &report);
+        interrupt::set_in_pass(false);
         report.live().into_iter().for_each(Live::clear);
         self.tell_outcome(due, &report, &result);
         if self.args.json {
@@ -314,6 +319,7 @@ impl Driver for Gateway {
         logging::flush();
         let progress = report.counts().changes() > 0;
         match result {
+            _ if interrupt::is_asked() => Ended::Stopped,
             Err(_) => Ended::Left { progress },
             // Dropbox has told of it, and does not tell again.
             Ok(code) if is_pushed(&self.config) && code != ExitCode::Ok => Ended::Left { progress },
@@ -405,6 +411,7 @@ fn waits_for(error: &Error) -> Option<&'static str> {
              the configuration counts after a SIGHUP)",
         ),
         Error::Usage(_)
+        | Error::Stopped(_)
         | Error::Locked(_)
         | Error::TryLater(_)
         | Error::Full(_)

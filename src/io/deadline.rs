@@ -1,11 +1,12 @@
-//! When a pass is over (`--max-time`), and the signs of life it gives until then.
+//! When a pass is over (`--max-time`, or somebody stops it), and the signs of life it gives until
+//! then.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::io::host::Host;
-use crate::report::Live;
+use crate::report::{Live, STOPPED};
 
 /// How often a wait says how long it still takes.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -68,21 +69,33 @@ impl<'a> Deadline<'a> {
         self.end.is_some()
     }
 
-    /// Gives a sign of life, and ends a pass whose time is over.
+    /// Gives a sign of life, and ends a pass whose time is over, or that somebody stops.
     ///
     /// # Errors
-    /// [`Error::TryLater`].
+    /// [`Error::TryLater`], [`Error::Stopped`].
     pub fn check(&self) -> Result<(), Error> {
         self.host.beat();
+        self.check_stop()?;
         if self.is_held.get() {
             return Ok(());
         }
         self.check_after(Duration::ZERO)
     }
 
+    /// Ends what somebody at the terminal does not want to go on.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub fn check_stop(&self) -> Result<(), Error> {
+        match self.host.is_stopped() {
+            true => Err(Error::Stopped(STOPPED.to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the time is over for what is under way, too.
     pub fn is_over(&self) -> bool {
-        !self.is_held.get() && self.check_after(Duration::ZERO).is_err()
+        self.host.is_stopped() || !self.is_held.get() && self.check_after(Duration::ZERO).is_err()
     }
 
     /// How long an answer may be waited for, if the pass has an end that counts now.
@@ -110,11 +123,11 @@ impl<'a> Deadline<'a> {
     /// Waits, if the pass still goes on afterwards.
     ///
     /// # Errors
-    /// [`Error::TryLater`] if not.
+    /// [`Error::TryLater`] if not, [`Error::Stopped`] if somebody has stopped it.
     pub fn sleep(&self, wait: Duration) -> Result<(), Error> {
         self.check_after(wait)?;
         self.host.sleep(wait);
-        Ok(())
+        self.check_stop()
     }
 
     /// The same; `why` is said to who watches, with the seconds that are left.
@@ -134,6 +147,7 @@ impl<'a> Deadline<'a> {
             }
             live.waits(why, left);
             self.host.sleep(left.min(TOLD_EVERY));
+            self.check_stop()?;
         }
     }
 

@@ -22,6 +22,7 @@ use crate::config::regular_file::{CA_FILE_BYTES_MAX, Links, read_regular};
 use crate::config::{Config, ConfigError};
 use crate::io::addresses::AddressByAddress;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
+use crate::io::interrupt;
 use crate::io::interruptible::{Interruptible, Stop};
 use crate::io::proxy::{self, ChosenProxy};
 use crate::timestamp::full_text;
@@ -112,7 +113,7 @@ impl RealHttp {
             let settings = settings(idle.max(PATIENCE));
             Agent::with_parts(settings, connector, DefaultResolver::default())
         });
-        let connector = connector(addresses).chain(Interruptible(None));
+        let connector = connector(addresses).chain(Interruptible::by_ctrl_c());
         let resolver = DefaultResolver::default();
         Ok(RealHttp {
             agent: Agent::with_parts(settings(idle), connector, resolver),
@@ -144,6 +145,7 @@ impl Http for RealHttp {
             None => agent.run(asked),
             left => agent.run(agent.configure_request(asked).timeout_global(left).build()),
         };
+        interrupt::set_connecting(true);
         let answer = match request.body {
             Body::Empty => patient(builder.body(&[][..]).map_err(hopeless)?),
             Body::Bytes(bytes) => patient(builder.body(bytes).map_err(hopeless)?),
@@ -154,6 +156,7 @@ impl Http for RealHttp {
                 agent.run(builder.body(body).map_err(hopeless)?)
             }
         };
+        interrupt::set_connecting(false);
         let answer = answer.map_err(|error| self.classify(&error, host))?;
         let headers = answer
             .headers()

@@ -153,6 +153,8 @@ pub struct ThrottledBytes<'t> {
 
 impl Read for ThrottledBytes<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // What was begun is brought to its end, but for whoever does not want it.
+        self.deadline.check_stop().map_err(io::Error::other)?;
         let len = buffer.len();
         let share = self
             .throttle

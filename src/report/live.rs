@@ -30,6 +30,13 @@ pub trait Screen {
     fn write(&self, text: &str);
 }
 
+/// The beginning of a large file, of which nothing is lost if the pass is stopped.
+struct Kept {
+    path: String,
+    bytes: u64,
+    total: u64,
+}
+
 /// The line, and what it tells of.
 pub struct Live {
     screen: Box<dyn Screen>,
@@ -42,6 +49,7 @@ pub struct Live {
     down: RefCell<Progress>,
     /// All that goes up has been seen.
     has_seen_all: Cell<bool>,
+    kept: RefCell<Option<Kept>>,
     listed: Cell<u64>,
     seen: Cell<u64>,
 }
@@ -58,6 +66,7 @@ impl Live {
             up: RefCell::default(),
             down: RefCell::default(),
             has_seen_all: Cell::default(),
+            kept: RefCell::default(),
             listed: Cell::default(),
             seen: Cell::default(),
         }
@@ -213,6 +222,34 @@ impl Live {
     pub(super) fn finish_down(&self, files: u64) {
         self.down.borrow_mut().finish(files);
     }
+
+    /// So much of a file is not lost if the pass is stopped now.
+    pub fn keeps(&self, path: &str, bytes: u64, total: u64) {
+        let mut kept = self.kept.borrow_mut();
+        match &mut *kept {
+            Some(kept) if kept.path == path => kept.bytes = bytes,
+            _ => {
+                *kept = Some(Kept {
+                    path: path.to_owned(),
+                    bytes,
+                    total,
+                });
+            }
+        }
+    }
+
+    /// It is whole, or void.
+    pub fn keeps_nothing(&self) {
+        *self.kept.borrow_mut() = None;
+    }
+
+    /// What is kept of a file for the next run.
+    pub(super) fn kept(&self) -> Option<String> {
+        let kept = self.kept.borrow();
+        let kept = kept.as_ref().filter(|kept| kept.bytes > 0)?;
+        let part = part_of(kept.bytes, kept.total);
+        Some(format!("{part} of {}", printable(&kept.path)))
+    }
 }
 
 #[cfg(test)]
@@ -312,5 +349,17 @@ mod tests {
         live.begin("/\x1b[2J\r");
         live.sent(1);
         assert_eq!(paper.last(), "\r0 files, 1 byte: \\u{1b}[2J\\r\x1b[K");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_file_is_said_until_it_is_whole() {
+        let (live, _) = Paper::default().line();
+        assert_eq!(live.kept(), None);
+        live.keeps("/video.bin", 0, 114 << 20);
+        assert_eq!(live.kept(), None);
+        live.keeps("/video.bin", 64 << 20, 114 << 20);
+        assert_eq!(live.kept().as_deref(), Some("64 of 114 MiB of /video.bin"));
+        live.keeps_nothing();
+        assert_eq!(live.kept(), None);
     }
 }

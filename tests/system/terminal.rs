@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -58,12 +59,31 @@ impl Terminal {
         }
     }
 
+    /// Reads until the terminal has got this text.
+    #[track_caller]
+    pub fn until(&mut self, text: &str) {
+        self.until_times(text, 1);
+    }
+
+    /// The same, so many times.
+    #[track_caller]
+    pub fn until_times(&mut self, text: &str, times: usize) {
+        while self.got.matches(text).count() < times {
+            assert!(self.read() > 0, "{text} did not come: {:?}", self.got);
+        }
+    }
+
     fn read(&mut self) -> usize {
         let mut bytes = [0; 4096];
         let count = self.master.read(&mut bytes).unwrap_or(0);
         // Some bytes of a letter may come with the next ones; no test asks for such letters.
         self.got.push_str(&String::from_utf8_lossy(&bytes[..count]));
         count
+    }
+
+    /// What Ctrl-C does.
+    pub fn interrupt(&self) {
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
     }
 
     /// Waits for its end.

@@ -1,6 +1,7 @@
 //! What somebody at a terminal sees of a pass: one line that moves, what is wrong, and a summary.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use dropbox_standin::{Effect, Fault, When};
 
@@ -231,4 +232,76 @@ fn a_wait_is_named_and_the_longer_one_is_not_put_into_dropboxs_mouth() {
         !seen.screen.iter().any(|line| line.contains(waits)),
         "{seen:?}"
     );
+}
+
+#[test]
+fn ctrl_c_says_what_is_kept_and_the_next_run_takes_it_up() {
+    let console = limited("upload_limit = \"8 MiB/s\"\nupload_chunk_mib = 4");
+    fs::write(console.content().join("video.bin"), vec![7; 32 * MIB]).unwrap();
+    let mut terminal = begin(&console, &["sync"], 80);
+    terminal.until("\r14 of 32 MiB");
+    let asked = Instant::now();
+    terminal.interrupt();
+    let seen = terminal.end();
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert_eq!(seen.code, 130, "{seen:?}");
+    let last = seen.screen.last().unwrap();
+    let kept = last.strip_prefix("stopped; ").unwrap_or_default();
+    let kept = kept.strip_suffix(" of 32 MiB of /video.bin are kept for the next run");
+    let kept: u64 = kept.and_then(|kept| kept.parse().ok()).expect(last);
+    assert!((8..=20).contains(&kept), "{last}");
+    assert!(!seen.got.contains("warning"), "{seen:?}");
+    let seen = see(&console, &["sync"]);
+    let goes_on = format!("going on with /video.bin at {kept} of 32 MiB");
+    assert!(seen.screen.contains(&goes_on), "{seen:?}");
+    assert_eq!(console.dropbox.read("/video.bin").unwrap().len(), 32 * MIB);
+    // The other way.
+    fs::remove_file(console.content().join("video.bin")).unwrap();
+    let text = console
+        .config_text()
+        .replace("upload_limit", "download_limit");
+    console.write_config(&text);
+    console.dropbox.put("/other.bin", &vec![9; 32 * MIB]);
+    let args = ["sync", "--download-only"];
+    let mut terminal = begin(&console, &args, 80);
+    terminal.until("\r14 of 32 MiB");
+    terminal.interrupt();
+    let seen = terminal.end();
+    assert_eq!(seen.code, 130, "{seen:?}");
+    let last = seen.screen.last().unwrap();
+    assert!(last.contains("of 32 MiB of /other.bin are kept"), "{last}");
+    let seen = see(&console, &args);
+    assert!(
+        seen.got.contains("going on with /other.bin at 1"),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn ctrl_c_ends_a_wait() {
+    let console = ready();
+    let effect = Effect::TooManyRequests {
+        retry_after: Some(60),
+        as_text: false,
+    };
+    console
+        .dropbox
+        .inject(Fault::new("files/list_folder", When::Nth(1), effect));
+    let mut terminal = begin(&console, &["sync"], 80);
+    terminal.until("asks to wait");
+    let asked = Instant::now();
+    terminal.interrupt();
+    let seen = terminal.end();
+    assert!(
+        asked.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert_eq!(seen.code, 130, "{seen:?}");
+    let text = "stopped; what was done is kept, the next run goes on from there";
+    assert_eq!(seen.screen.last().unwrap(), text);
 }

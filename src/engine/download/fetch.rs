@@ -64,10 +64,11 @@ impl<'a> Downloads<'a> {
                 .map_err(DownloadError::Disk)?;
             let fetched = match archive_body.take_if(|body| body.is_of(&item.row.key)) {
                 Some(body) => take(body, remote, &mut partial, live),
-                None => self.fetch_once(cx, remote, &mut partial),
+                None => self.fetch_once(cx, item, remote, &mut partial),
             };
             match fetched {
                 Ok((hash, modified)) => {
+                    live.into_iter().for_each(Live::keeps_nothing);
                     let mut file = partial.file;
                     if let Some(seconds) = modified {
                         let kept = kept_seconds(seconds);
@@ -131,6 +132,7 @@ impl<'a> Downloads<'a> {
     fn fetch_once(
         &self,
         cx: &Context<'a>,
+        item: &Item,
         remote: &RemoteFile,
         partial: &mut PartialFile,
     ) -> Result<(ContentHash, Option<i64>), DownloadError> {
@@ -164,7 +166,7 @@ impl<'a> Downloads<'a> {
             let deadline = cx.env.deadline;
             let mut goes_on = |count, offset| {
                 if let Some(live) = deadline.live() {
-                    live.received(count);
+                    tell_received(live, item, remote, (count, offset));
                 }
                 let is_step = offset / STEP_BYTES > (offset - count) / STEP_BYTES;
                 !is_step || deadline.check().is_ok()
@@ -196,6 +198,14 @@ impl<'a> Downloads<'a> {
             ));
         }
         Ok((hash, modified))
+    }
+}
+
+/// Tells who watches that bytes came, and where they end.
+fn tell_received(live: &Live, item: &Item, remote: &RemoteFile, (count, offset): (u64, u64)) {
+    live.received(count);
+    if is_kept(remote) {
+        live.keeps(&item.display_path, offset, remote.size);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::index::Meta;
 use crate::io::disk::ReadFile;
 use crate::io::stat::Stamp;
+use crate::report::Live;
 
 /// How often Dropbox may move the offset of one file's session, in one run.
 const STEPS_BACK_MAX: u32 = 16;
@@ -68,9 +69,9 @@ impl<'a> Uploads<'a> {
         };
         let Some(old) = old else {
             let session = self.begin(cx, &item.row.key, &mut source)?;
-            return self.fill(&session, source, commit);
+            return self.fill(cx, item, &session, source, commit);
         };
-        self.fill(&old, source, commit)
+        self.fill(cx, item, &old, source, commit)
             .map_err(|failed| match failed {
                 // What is about the path would be said of another session as well.
                 UploadError::Call(CallError::Refused(error)) if !error.is("path") => {
@@ -84,11 +85,21 @@ impl<'a> Uploads<'a> {
     /// was lost has arrived.
     fn fill(
         &self,
+        cx: &Context<'a>,
+        item: &Item,
         session: &str,
         mut source: Chunk<'_>,
         commit: &CommitInfo<'_>,
     ) -> std::result::Result<Sent, UploadError> {
         let (stamp, chunk_bytes) = (*source.stamp(), source.chunk_bytes());
+        // Only a session that was written down is of use to the next run.
+        let is_saved = self.saved_session(cx);
+        let is_saved = is_saved.is_some_and(|saved| saved.is_of(&item.row.key, &stamp));
+        let live = cx.env.report.live().filter(|_| is_saved);
+        let keeps = |bytes| {
+            live.inspect(|live| live.keeps(&item.display_path, bytes, stamp.size));
+        };
+        keeps(source.offset());
         let mut steps_back = 0;
         loop {
             while stamp.size - source.offset() > chunk_bytes {
@@ -100,9 +111,11 @@ impl<'a> Uploads<'a> {
                     Ok(()) => source.advance_to(source.offset() + chunk_bytes),
                     Err(error) => go_on(&mut source, error, &mut steps_back)?,
                 }
+                keeps(source.offset());
             }
             // More than the last chunk may be missing there.
             if let Some(sent) = self.finish(session, &mut source, commit, &mut steps_back)? {
+                live.into_iter().for_each(Live::keeps_nothing);
                 return verified(sent);
             }
         }
