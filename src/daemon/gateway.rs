@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::commands::sync::{SyncArgs, print_summary};
+use crate::commands::sync::{SyncArgs, print_summary, tell_sides};
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::daemon::listening::{Listening, PollEnd, Told};
 use crate::daemon::sign_in::SignIn;
-use crate::daemon::timetable::{is_pushed, is_watched, schedules};
+use crate::daemon::timetable::{is_pushed, is_watched, next_passes, schedules};
 use crate::daemon::wakeup::Wakeup;
 use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
@@ -53,6 +53,7 @@ pub struct RunArgs {
 /// # Errors
 /// What keeps it from beginning: a configuration that cannot be used.
 pub fn run(config: Config, args: RunArgs) -> Result<ExitCode> {
+    tell_sides(&config, config.sync.mode);
     let mut gateway = Gateway::new(config, args)?;
     gateway.host.systemd().tell("READY=1");
     let outcome = crate::daemon::run(&mut gateway);
@@ -72,6 +73,8 @@ struct Gateway {
     /// The error of the last pass, and how often it has come.
     failed: Option<(String, u32)>,
     listening: Listening,
+    /// Who watches has not been told yet when the next pass is.
+    owes_next: bool,
 }
 
 impl Gateway {
@@ -89,6 +92,7 @@ impl Gateway {
             known: KnownProblems::default(),
             failed: None,
             listening: Listening::default(),
+            owes_next: true,
         };
         gateway.watch();
         Ok(gateway)
@@ -318,6 +322,7 @@ impl Driver for Gateway {
         self.watch_for_sign_in(&result);
         logging::flush();
         let progress = report.counts().changes() > 0;
+        self.owes_next |= progress || result.is_err();
         match result {
             _ if interrupt::is_asked() => Ended::Stopped,
             Err(_) => Ended::Left { progress },
@@ -359,7 +364,18 @@ impl Driver for Gateway {
 }
 
 impl Gateway {
-    fn tell_what_is_next(&self, next: Option<Timestamp>) {
+    fn tell_what_is_next(&mut self, next: Option<Timestamp>) {
+        if self.args.watched && std::mem::take(&mut self.owes_next) {
+            let mut text = next_passes(&self.schedules, Timestamp::now(), next);
+            if is_pushed(&self.config) && !self.listening.is_deaf() {
+                text.push_str(", or when Dropbox tells of a change");
+            }
+            if let Some(watcher) = &*self.wakeup.watcher() {
+                let folders = counted(watcher.folder_count(), "folder", "folders");
+                text.push_str(&format!("; watching {folders}"));
+            }
+            log::info!(target: WATCHER, "{text}");
+        }
         let mut status = match next {
             Some(at) => format!("next pass at {}", local_text(at, &self.schedules.zone)),
             None => "the schedule starts no further pass".to_owned(),

@@ -282,7 +282,7 @@ fn ctrl_c_says_what_is_kept_and_the_next_run_takes_it_up() {
 }
 
 #[test]
-fn ctrl_c_ends_a_wait() {
+fn ctrl_c_ends_a_wait_and_a_run() {
     let console = ready();
     let effect = Effect::TooManyRequests {
         retry_after: Some(60),
@@ -304,4 +304,34 @@ fn ctrl_c_ends_a_wait() {
     assert_eq!(seen.code, 130, "{seen:?}");
     let text = "stopped; what was done is kept, the next run goes on from there";
     assert_eq!(seen.screen.last().unwrap(), text);
+    // Without a pass there is nothing to say.
+    let mut terminal = begin(&console, &["run"], 80);
+    terminal.until("next pass at ");
+    terminal.interrupt();
+    let seen = terminal.end();
+    assert_eq!(seen.code, 130, "{seen:?}");
+}
+
+#[test]
+fn run_says_what_it_keeps_in_step_and_when_the_next_pass_is() {
+    let console = ready();
+    let text = console.config_text();
+    let schedule = "[schedule]\nupload_interval = '0 0 0 1 1 ? 2099'\n\
+                    download_interval = '0 0 0 1 1 ? 2098'\nwatch = true\nsettle_s = 1";
+    console.write_config(&format!("{text}{schedule}\n"));
+    fs::create_dir(console.content().join("d")).unwrap();
+    let mut terminal = begin(&console, &["run"], 200);
+    terminal.until("watching 2 folders\r\n");
+    fs::write(console.content().join("d/a"), "a").unwrap();
+    terminal.until("1 uploaded (1 byte in 0:0");
+    // Once more after a pass that did something.
+    let text = "next pass at 2098-01-01 00:00:00 (down), 2099-01-01 00:00:00 (up)";
+    terminal.until_times(text, 2);
+    terminal.interrupt();
+    let seen = terminal.end();
+    let head = format!(
+        "{} <-> Dropbox / (BIDIRECTIONAL)",
+        console.content().display()
+    );
+    assert_eq!(seen.screen[0], head, "{seen:?}");
 }
