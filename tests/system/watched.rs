@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use dropbox_standin::{Effect, Fault, When};
 
 use crate::console::Console;
+use crate::gateway::Gateway;
 use crate::terminal::{Seen, Terminal, screen};
 
 const MIB: usize = 1 << 20;
@@ -310,6 +311,30 @@ fn ctrl_c_ends_a_wait_and_a_run() {
     terminal.interrupt();
     let seen = terminal.end();
     assert_eq!(seen.code, 130, "{seen:?}");
+}
+
+/// Over TLS a wait is cut into short ones, too, and goes on behind each.
+#[test]
+fn an_answer_is_waited_for_and_ctrl_c_ends_that() {
+    let stall = |seconds| Effect::Stall(Duration::from_secs(seconds));
+    for (seconds, code) in [(3, 0), (40, 130)] {
+        let gateway = Gateway::new().over_tls();
+        gateway.put("a", "a");
+        let fault = Fault::new("files/list_folder", When::Nth(1), stall(seconds));
+        gateway.dropbox.inject(fault);
+        let mut terminal = Terminal::run(gateway.command(&[], &["sync"]), 80);
+        terminal.until("asking Dropbox");
+        let asked = Instant::now();
+        if code != 0 {
+            std::thread::sleep(Duration::from_secs(1));
+            terminal.interrupt();
+        }
+        let seen = terminal.end();
+        assert_eq!(seen.code, code, "{seen:?}");
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert_eq!(gateway.dropbox.read("/a").is_some(), code == 0);
+    }
 }
 
 #[test]
