@@ -3,7 +3,7 @@
 //! Data goes to stdout, talk to stderr. Without a terminal a run that has nothing to say says
 //! nothing, so that cron stays silent.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExit;
 use std::time::Duration;
@@ -25,9 +25,11 @@ use crate::error::{Error, ExitCode, Result};
 use crate::io::dirs;
 use crate::io::env;
 use crate::io::host::{Host, RealHost};
+use crate::io::interrupt;
 use crate::io::proxy_text;
-use crate::logging::{self, WATCHER};
-use crate::report::{CLEAR_LINE, ErrorFields, Report, ReportKind, print_line};
+use crate::io::terminal::{self, Terminal};
+use crate::logging::{self, Loudness, WATCHER};
+use crate::report::{ErrorFields, Live, Report, ReportKind, print_line};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -51,11 +53,45 @@ struct Cli {
     /// Say more: -v one line per action, -vv requests as well.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Say only what is wrong: no line that moves, and no summary.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
     /// Print what happens, and how it ends, as JSON on stdout: one object a line.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    fn loudness(&self) -> Loudness {
+        match self.verbose {
+            _ if self.quiet => Loudness::Quiet,
+            0 => Loudness::Usual,
+            1 => Loudness::Verbose,
+            _ => Loudness::Debug,
+        }
+    }
+
+    /// Whether somebody is shown what moves.
+    fn is_watched(&self) -> bool {
+        terminal::is_watched() && !self.json && !self.quiet
+    }
+
+    /// What is told of a pass, and how.
+    fn report(&self, kind: ReportKind) -> Report {
+        let mut report = Report::new(kind);
+        if self.is_watched() {
+            report = report.watched(Box::new(Terminal::new()));
+        }
+        if self.json {
+            report = report.as_json();
+        }
+        if self.verbose > 0 {
+            report = report.verbose();
+        }
+        report
+    }
 }
 
 #[derive(Subcommand)]
@@ -226,10 +262,15 @@ pub fn main() -> ProcessExit {
             });
         }
     };
-    logging::start(cli.verbose);
+    logging::start(cli.loudness());
     let outcome = run(&cli);
     let exit = match &outcome.result {
         Ok(exit) => *exit,
+        // It is as somebody wanted it.
+        Err(error @ Error::Stopped(_)) => {
+            log::info!("{error}");
+            error.exit_code()
+        }
         Err(error) => {
             match outcome.is_told {
                 true => log::debug!("{error}"),
@@ -250,6 +291,9 @@ pub fn main() -> ProcessExit {
             print_line("error", fields);
         }
         (None, _) => {}
+    }
+    if exit == ExitCode::Stopped {
+        interrupt::end();
     }
     code(exit)
 }
@@ -323,7 +367,10 @@ fn run(cli: &Cli) -> CommandOutcome {
                 max_time: limits.max_time,
                 jitter: limits.jitter.unwrap_or_default(),
                 json: cli.json,
+                watched: cli.is_watched(),
+                quiet: cli.quiet,
             };
+            listen_to_ctrl_c(cli);
             CommandOutcome {
                 result: gateway::run(config, args),
                 has_summary: false,
@@ -438,6 +485,15 @@ fn typed(command: &Command) -> String {
     kept.join(" ")
 }
 
+/// Where somebody watches, a pass that they stop says what it leaves. Without it the process ends.
+fn listen_to_ctrl_c(cli: &Cli) {
+    if cli.is_watched()
+        && let Err(error) = interrupt::listen()
+    {
+        log::debug!("cannot listen to Ctrl-C: {error}");
+    }
+}
+
 fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     let args = sync::SyncArgs {
         download_only: flags.download_only,
@@ -453,20 +509,23 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     }
     let options = args.options(config);
     let began = Timestamp::now();
-    let is_watched = std::io::stderr().is_terminal();
+    let is_watched = terminal::is_watched();
     let is_answer = !args.approved.is_empty() || !args.kept.is_empty();
     let is_terse = !is_watched && cli.verbose == 0 && !is_answer;
     let mut telling = Telling::begin(config, is_terse, !options.dry_run);
     for warning in &config.warnings {
         telling.warn(&warning.to_string(), began);
     }
-    let report = report_for(cli, options.dry_run).without_told(telling.told(began));
+    let report = cli.report(match options.dry_run {
+        false => ReportKind::Changes,
+        true => ReportKind::Plan,
+    });
+    let report = report.without_told(telling.told(began));
     tell_head(cli, config, &options);
+    listen_to_ctrl_c(cli);
     let result = args.check();
     let result = result.and_then(|()| sync::run(config, &options, &report));
-    if is_watched && !cli.json {
-        let _ = write!(std::io::stderr(), "{CLEAR_LINE}");
-    }
+    report.live().into_iter().for_each(Live::clear);
     report.tell_rest();
     let is_whole = options.mode == config.sync.mode && options.up && options.down;
     let verdict = telling.end(&report, &result, is_whole, began);
@@ -474,7 +533,7 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
         report.tell_held();
     }
     if verdict.summary {
-        summarize(&report, &options, &result);
+        summarize(cli, &report, &options, &result);
     }
     if cli.json {
         // The lines are the last, and the error of the pass is told before them.
@@ -512,23 +571,6 @@ fn run_status(config: &Config, args: &StatusArgs) -> CommandOutcome {
     }
 }
 
-/// Where what a pass does is said.
-fn report_for(cli: &Cli, dry_run: bool) -> Report {
-    let report = Report::new(match dry_run {
-        false => ReportKind::Changes,
-        true => ReportKind::Plan,
-    });
-    let report = match std::io::stderr().is_terminal() && !cli.json {
-        true => report.watched(),
-        false => report,
-    };
-    let report = if cli.json { report.as_json() } else { report };
-    match cli.verbose > 0 {
-        true => report.verbose(),
-        false => report,
-    }
-}
-
 /// What a pass begins with, for whoever watches.
 fn tell_head(cli: &Cli, config: &Config, options: &Options) {
     if cli.verbose > 0 {
@@ -540,13 +582,7 @@ fn tell_head(cli: &Cli, config: &Config, options: &Options) {
             "running as root; better give ferrybox a user of its own who owns the files"
         );
     }
-    log::info!(
-        target: WATCHER,
-        "{} <-> Dropbox {}/ ({})",
-        config.sync.content_dir.display(),
-        config.dropbox.remote_root,
-        options.mode.name()
-    );
+    sync::tell_sides(config, options.mode);
 }
 
 /// What a pass is about to work with: most of what puzzles people is another one of these.
@@ -562,15 +598,19 @@ fn tell_ground(config: &Config) {
     }
 }
 
-fn summarize(report: &Report, options: &Options, result: &Result<ExitCode>) {
+fn summarize(cli: &Cli, report: &Report, options: &Options, result: &Result<ExitCode>) {
     let dry = if options.dry_run {
         "dry run, nothing was changed; planned: "
     } else {
         ""
     };
-    let is_well = result.is_ok() && report.problem_count() == 0;
+    let is_well = match result {
+        Ok(_) | Err(Error::Stopped(_)) => report.problem_count() == 0,
+        Err(_) => false,
+    };
     match report.summary() {
         Some(summary) if is_well && !options.dry_run => log::info!("{summary}"),
+        Some(summary) if cli.quiet => log::info!("{dry}{summary}"),
         // A plan is long, and its end is what people look at.
         Some(summary) => log::warn!("{dry}{summary}"),
         None if result.is_ok() => log::info!(target: WATCHER, "nothing to do"),

@@ -42,6 +42,8 @@ pub enum Ended {
         /// Other things were done.
         progress: bool,
     },
+    /// Somebody at the terminal has stopped it.
+    Stopped,
 }
 
 /// What the loop drives passes with: a clock, schedules, and a way to run a pass and to wait.
@@ -77,6 +79,7 @@ pub fn run(driver: &mut dyn Driver) -> ExitCode {
         if due.is_any() {
             match driver.pass(due, prompt) {
                 Ended::Done => scheduler.succeeded(),
+                Ended::Stopped => return ExitCode::Stopped,
                 Ended::Left { progress } => {
                     if progress {
                         scheduler.succeeded();

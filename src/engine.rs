@@ -99,7 +99,15 @@ pub fn run_on(
         }
         answer => answer,
     };
-    judge_ids(options, answer)
+    match judge_ids(options, answer) {
+        // Whatever came of it: it was stopped.
+        Err(Error::Stopped(_) | Error::TryLater(_) | Error::Failed(_))
+            if seams.host.is_stopped() =>
+        {
+            Err(Error::Stopped(report.stopped()))
+        }
+        answer => answer,
+    }
 }
 
 /// An id that was given for nothing is a mistake that is told: what was meant by it has not
@@ -183,7 +191,7 @@ fn attempt(
     let runtime = runtime(seams.disks, config);
     let access = AccessTokens::new(credential, runtime.as_deref(), keeper.is_some())
         .called(&config.invocation);
-    let deadline = Deadline::within(host, options.max_time);
+    let deadline = Deadline::within(host, options.max_time).watched(report.live());
     let throttle = Throttle::of(&config.network, host);
     let api = Api::new(seams.http, host, &deadline, access).throttled(&throttle);
     let identity = identity(config, files.as_ref(), keeper, &api)?;

@@ -31,6 +31,8 @@ pub enum ExitCode {
     Full = 8,
     /// Bad configuration (`EX_CONFIG`).
     Config = 78,
+    /// Somebody stopped it at the terminal: what a shell makes of SIGINT.
+    Stopped = 130,
 }
 
 /// Why a command could not be carried out.
@@ -48,6 +50,8 @@ pub enum Error {
     Halt(String),
     /// Dropbox cannot be reached or asks to wait.
     TryLater(String),
+    /// Somebody stopped it at the terminal; the text says what is kept.
+    Stopped(String),
     /// Dropbox or the disk is full.
     Full(String),
     /// A state file is damaged. It is only a cache: it is dropped and made anew.
@@ -69,6 +73,7 @@ impl Error {
             Error::Authentication(_) => ExitCode::Authentication,
             Error::Halt(_) => ExitCode::Halted,
             Error::TryLater(_) => ExitCode::TryLater,
+            Error::Stopped(_) => ExitCode::Stopped,
             Error::Full(_) => ExitCode::Full,
             Error::Damaged(_) | Error::Failed(_) => ExitCode::Failed,
         }
@@ -83,6 +88,7 @@ impl Error {
             Error::Authentication(_) => "authentication",
             Error::Halt(_) => "halted",
             Error::TryLater(_) => "try_later",
+            Error::Stopped(_) => "stopped",
             Error::Full(_) => "full",
             Error::Damaged(_) | Error::Failed(_) => "failed",
         }
@@ -98,6 +104,7 @@ impl fmt::Display for Error {
             | Error::Authentication(text)
             | Error::Halt(text)
             | Error::TryLater(text)
+            | Error::Stopped(text)
             | Error::Full(text)
             | Error::Damaged(text)
             | Error::Failed(text) => f.write_str(text),

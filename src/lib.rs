@@ -229,10 +229,13 @@
 //!   environment.
 //! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:
 //!   what the process is told about itself. [`io::systemd`]: what the service manager is told.
-//!   [`io::time_zone`]: the time zone of the gateway.
+//!   [`io::time_zone`]: the time zone of the gateway. [`io::terminal`]: what somebody sees on it;
+//!   [`io::interrupt`]: Ctrl-C there.
 //!
 //! [`logging`] says where lines go; [`logging::file`] is the log file, and `logging::apart` what it
 //! must not be. [`report`] is what a pass tells people; `report::lines` how many lines of a kind.
+//! `report::live` is the line that moves on a terminal, `report::progress` how far and how fast
+//! things get on, `report::columns` how wide that is.
 //! `report::changes` is what is said of a change, `report::counts` how much was done,
 //! `report::trouble` the kinds of problems, and `report::json` all of it for programs.
 //! [`words`] has numbers, sizes and names as people read them, [`timestamp`] times as Dropbox

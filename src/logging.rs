@@ -6,15 +6,16 @@
 mod apart;
 pub mod file;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::config::{Config, ConfigError};
 use crate::io::env;
+use crate::io::terminal;
 use crate::io::time_zone::time_zone;
-use crate::report::{CLEAR_LINE, visible};
+use crate::report::{ACTION, CLEAR_LINE, visible};
 use file::LogFile;
 pub use file::old_generation;
 
@@ -66,18 +67,42 @@ impl Log for Both {
     }
 }
 
+/// How much is said on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loudness {
+    /// Problems, and what needs a person.
+    Quiet,
+    /// The same, and to who watches also what is worth a line.
+    Usual,
+    /// Single actions.
+    Verbose,
+    /// Requests.
+    Debug,
+}
+
 /// Warnings only, unless somebody watches or asks for more.
-pub fn start(verbose: u8) {
-    let watched = std::io::stderr().is_terminal();
-    let level = match verbose {
-        0 if watched => LevelFilter::Info,
-        0 => LevelFilter::Warn,
-        1 => LevelFilter::Info,
-        _ => LevelFilter::Debug,
+pub fn start(loudness: Loudness) {
+    let watched = terminal::is_watched();
+    let level = match loudness {
+        Loudness::Usual if watched => LevelFilter::Info,
+        Loudness::Quiet | Loudness::Usual => LevelFilter::Warn,
+        Loudness::Verbose => LevelFilter::Info,
+        Loudness::Debug => LevelFilter::Debug,
+    };
+    // Who watches sees actions move.
+    let actions = match loudness {
+        Loudness::Quiet | Loudness::Usual => LevelFilter::Warn,
+        Loudness::Verbose | Loudness::Debug => level,
+    };
+    let clear = if terminal::can_draw() { CLEAR_LINE } else { "" };
+    let (bold, plain) = match terminal::has_bold() {
+        true => ("\x1b[1m", "\x1b[0m"),
+        false => ("", ""),
     };
     let journal = env::env("JOURNAL_STREAM").is_some() && !watched;
     let stderr = env_logger::Builder::new()
         .filter_module("ferrybox", level)
+        .filter_module(ACTION, actions)
         .format(move |out, record| {
             let priority = match record.level() {
                 Level::Error => "<3>",
@@ -85,15 +110,16 @@ pub fn start(verbose: u8) {
                 Level::Info => "<6>",
                 Level::Debug | Level::Trace => "<7>",
             };
-            let prefix = match record.level() {
-                _ if journal => priority,
-                Level::Error => "ferrybox: ",
-                Level::Warn if record.target() == NOTICE => "",
-                Level::Warn => "warning: ",
-                Level::Info | Level::Debug | Level::Trace => "",
+            let text = shown(&record.args().to_string());
+            let word = match record.level() {
+                _ if journal => return writeln!(out, "{priority}{text}"),
+                Level::Error => "ferrybox:",
+                Level::Warn if record.target() != NOTICE => "warning:",
+                Level::Warn | Level::Info | Level::Debug | Level::Trace => {
+                    return writeln!(out, "{clear}{text}");
+                }
             };
-            let clear = if watched { CLEAR_LINE } else { "" };
-            writeln!(out, "{clear}{prefix}{}", shown(&record.args().to_string()))
+            writeln!(out, "{clear}{bold}{word}{plain} {text}")
         })
         .build();
     if BOTH.stderr.set(stderr).is_ok() && log::set_logger(&BOTH).is_ok() {

@@ -14,18 +14,23 @@ use log::Level;
 use serde::{Deserialize, Serialize};
 
 mod changes;
+mod columns;
 mod counts;
 mod json;
 mod lines;
+mod live;
+mod progress;
 mod trouble;
 
 pub use changes::{Change, Details};
 pub use counts::{Counts, Skipped, Traffic};
 use json::JsonLines;
 pub use json::{ErrorFields, Halt, Summary, print_line};
+pub use lines::ACTION;
+pub use live::{CLEAR_LINE, Live, Screen};
 pub use trouble::Trouble;
 
-pub use crate::words::{counted, grouped, in_brackets, printable, size_text, visible};
+pub use crate::words::{counted, grouped, in_brackets, part_of, printable, size_text, visible};
 
 use lines::{Lines, SAID_MAX, Whole};
 
@@ -72,8 +77,8 @@ const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Deletes that are named when a pass halts.
 pub const HELD_SAID: usize = 20;
 
-/// Wipes a line of progress.
-pub const CLEAR_LINE: &str = "\r\x1b[K";
+/// What is said of a pass that somebody has stopped, where nothing else can be.
+pub const STOPPED: &str = "stopped; what was done is kept, the next run goes on from there";
 
 /// What is reported, and where to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +132,8 @@ pub struct Report {
     kind: ReportKind,
     known: Rc<BTreeMap<String, String>>,
     known_advice: HashSet<String>,
-    is_watched: bool,
+    /// Somebody watches, and sees it move.
+    live: Option<Live>,
     /// A walk is repeated: what it passes was told the first time.
     is_again: Cell<bool>,
     plan: RefCell<Vec<String>>,
@@ -167,7 +173,7 @@ impl Report {
             kind,
             known: Rc::default(),
             known_advice: HashSet::new(),
-            is_watched: false,
+            live: None,
             is_again: Cell::default(),
             plan: RefCell::default(),
             counts: Cell::default(),
@@ -208,13 +214,18 @@ impl Report {
         }
     }
 
-    /// The same for somebody at a terminal, who sees long transfers move.
+    /// The same for somebody at a terminal, who sees it move.
     #[must_use]
-    pub fn watched(self) -> Report {
+    pub fn watched(self, screen: Box<dyn Screen>) -> Report {
         Report {
-            is_watched: true,
+            live: Some(Live::on(screen)),
             ..self
         }
+    }
+
+    /// What moves while the pass works, if somebody watches.
+    pub fn live(&self) -> Option<&Live> {
+        self.live.as_ref()
     }
 
     /// The same after other passes: what they told is not told again.
@@ -242,11 +253,20 @@ impl Report {
         self.is_again.set(is_again);
     }
 
-    /// So many bytes of a long transfer are through. The line makes way for the next one.
-    pub fn progress(&self, path: &str, done: u64, total: u64) {
-        if self.is_watched {
-            let (path, done, total) = (printable(path), size_text(done), size_text(total));
-            let _ = write!(std::io::stderr(), "{CLEAR_LINE}{path}: {done} of {total}");
+    /// A large file is taken up where an earlier run has left it.
+    pub fn goes_on(&self, path: &str, done: u64, total: u64) {
+        log::info!(
+            "going on with {} at {}",
+            printable(path),
+            part_of(done, total)
+        );
+    }
+
+    /// What is said when somebody has stopped the pass.
+    pub fn stopped(&self) -> String {
+        match self.live.as_ref().and_then(Live::kept) {
+            Some(kept) => format!("stopped; {kept} are kept for the next run"),
+            None => STOPPED.to_owned(),
         }
     }
 
@@ -267,6 +287,18 @@ impl Report {
                 Change::Conflict => &mut counts.conflicts,
             } += count;
         });
+        if let Some(live) = &self.live {
+            match change {
+                Change::Upload => live.finish_up(count),
+                Change::Download | Change::MoveLocal => live.finish_down(count),
+                Change::MoveRemote
+                | Change::DeleteLocal
+                | Change::DeleteRemote
+                | Change::MakeLocalFolder
+                | Change::MakeRemoteFolder
+                | Change::Conflict => {}
+            }
+        }
         if let Some(json) = &self.json {
             json.change(change.action(), path, details);
         }
@@ -293,6 +325,7 @@ impl Report {
             }
             ReportKind::Plan if self.json.is_some() => {}
             ReportKind::Plan => {
+                self.live.iter().for_each(Live::clear);
                 // A closed stdout is the reader's choice.
                 let _ = writeln!(std::io::stdout(), "{planned} {names}");
             }
@@ -318,9 +351,13 @@ impl Report {
         self.change(change, files, path, &details);
     }
 
-    /// Both sides were found equal.
-    pub fn adopted(&self, path: &str) {
+    /// Both sides were found equal, with so many bytes.
+    pub fn adopted(&self, path: &str, size: u64) {
         self.count(|counts| counts.adopted += 1);
+        if let Some(live) = &self.live {
+            live.finish_down(1);
+            live.spare_down(size);
+        }
         if let Some(json) = &self.json {
             json.change("adopt", path, &Details::default());
         }
@@ -563,42 +600,79 @@ impl Report {
     pub fn summary(&self) -> Option<String> {
         let counts = self.counts.get();
         let problems = self.problem_count();
+        let (up, down, travelled) = self.said_of_bytes();
         let mut parts = Vec::new();
-        for (count, one, many) in [
-            (counts.uploaded, "uploaded", "uploaded"),
-            (counts.downloaded, "downloaded", "downloaded"),
-            (counts.moved, "renamed", "renamed"),
-            (counts.folders_made, "folder made", "folders made"),
-            (counts.deleted_locally, "deleted locally", "deleted locally"),
+        for (count, one, many, more) in [
+            (counts.uploaded, "uploaded", "uploaded", up),
+            (counts.downloaded, "downloaded", "downloaded", down),
+            (counts.moved, "renamed", "renamed", None),
+            (counts.folders_made, "folder made", "folders made", None),
+            (
+                counts.deleted_locally,
+                "deleted locally",
+                "deleted locally",
+                None,
+            ),
             (
                 counts.deleted_in_dropbox,
                 "deleted in Dropbox",
                 "deleted in Dropbox",
+                None,
             ),
-            (counts.conflicts, "conflict", "conflicts"),
-            (counts.adopted, "already equal", "already equal"),
+            (counts.conflicts, "conflict", "conflicts", None),
+            (counts.adopted, "already equal", "already equal", None),
             (
                 counts.deferred.saturating_sub(self.paced()),
                 "left for the next run",
                 "left for the next run",
+                None,
             ),
-            (self.paced(), "waits for its pace", "wait for their pace"),
-            (problems, "with a problem", "with problems"),
+            (
+                self.paced(),
+                "waits for its pace",
+                "wait for their pace",
+                None,
+            ),
+            (problems, "with a problem", "with problems", None),
         ] {
             if count > 0 {
-                parts.push(counted(count, one, many));
+                parts.push(counted(count, one, many) + more.as_deref().unwrap_or_default());
             }
         }
-        let Traffic { up, down } = self.bytes.get();
-        for (bytes, done) in [(up, "sent"), (down, "received")] {
-            if bytes > 0 {
-                parts.push(format!("{} {done}", size_text(bytes)));
-            }
-        }
+        parts.extend(travelled);
         if counts.changes() == 0 && problems == 0 && parts.is_empty() {
             return None;
         }
         Some(parts.join(", "))
+    }
+
+    /// What is said of the bytes that travelled: behind the count of each direction, and at the
+    /// end. Who watches is told how long it took as well.
+    fn said_of_bytes(&self) -> (Option<String>, Option<String>, Vec<String>) {
+        let (counts, Traffic { up, down }) = (self.counts.get(), self.bytes.get());
+        let took = self.live.as_ref().map(Live::took);
+        let took = took.filter(|_| self.kind == ReportKind::Changes);
+        let mut at_end: Vec<String> = Vec::new();
+        let mut of_way = |count: u64, bytes: u64, is_alone: bool, done: &str| {
+            let size = size_text(bytes);
+            match &took {
+                _ if bytes == 0 => return None,
+                Some(took) if count > 0 && is_alone => return Some(format!(" ({size} in {took})")),
+                Some(_) if count > 0 => return Some(format!(" ({size})")),
+                _ => at_end.push(format!("{size} {done}")),
+            }
+            None
+        };
+        let said_up = of_way(counts.uploaded, up, down == 0, "sent");
+        let said_down = of_way(counts.downloaded, down, up == 0, "received");
+        if let Some(took) = took {
+            match at_end.last_mut() {
+                _ if up > 0 && down > 0 => at_end.push(format!("all in {took}")),
+                Some(last) => last.push_str(&format!(" in {took}")),
+                None => {}
+            }
+        }
+        (said_up, said_down, at_end)
     }
 
     fn count(&self, change: impl FnOnce(&mut Counts)) {
@@ -629,5 +703,46 @@ mod tests {
         let mut known = KnownProblems::default();
         assert!(known.learn(&report));
         assert_eq!(known.text().as_deref(), Some("2 paths have problems"));
+    }
+
+    /// A terminal on which nothing can be drawn; all has taken 70 seconds.
+    #[derive(Default)]
+    struct Dumb(Cell<u64>);
+
+    impl Screen for Dumb {
+        fn columns(&self) -> usize {
+            0
+        }
+        fn elapsed(&self) -> Duration {
+            Duration::from_secs(self.0.replace(70))
+        }
+        fn write(&self, text: &str) {
+            panic!("{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_watches_is_told_how_long_it_took() {
+        let summary = |is_watched: bool, up: u64, down: u64, sent: bool| {
+            let mut report = Report::new(ReportKind::Changes);
+            if is_watched {
+                report = report.watched(Box::<Dumb>::default());
+            }
+            if sent {
+                report.changed(Change::Upload, "/a", "");
+            }
+            if down > 0 {
+                report.changed(Change::Download, "/b", "");
+            }
+            report.travelled(up, down);
+            report.summary().unwrap_or_default()
+        };
+        assert_eq!(summary(false, 5, 0, true), "1 uploaded, 5 bytes sent");
+        assert_eq!(summary(true, 5, 0, true), "1 uploaded (5 bytes in 1:10)");
+        assert_eq!(summary(true, 0, 5, false), "1 downloaded (5 bytes in 1:10)");
+        assert_eq!(summary(true, 5, 0, false), "5 bytes sent in 1:10");
+        let both = "1 uploaded (5 bytes), 1 downloaded (1 byte), all in 1:10";
+        assert_eq!(summary(true, 5, 1, true), both);
+        assert_eq!(summary(true, 0, 0, true), "1 uploaded");
     }
 }

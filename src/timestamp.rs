@@ -42,6 +42,16 @@ pub fn local_text(at: Timestamp, zone: &TimeZone) -> String {
     format!("{} {}", local.date(), time.unwrap_or(local.time()))
 }
 
+/// The same as short as can be for a time that comes soon: `17:25` or `17:25:10` within a day.
+pub fn near_text(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let whole = local_text(at, zone);
+    if at.duration_since(now).as_hours() >= 24 {
+        return whole;
+    }
+    let time = whole.rsplit(' ').next().unwrap_or(&whole);
+    time.strip_suffix(":00").unwrap_or(time).to_owned()
+}
+
 /// The same with its day of the week and how far it is from UTC: `Sat 2026-11-21 17:25:10 +01`.
 pub fn full_text(at: Timestamp, zone: &TimeZone) -> String {
     let day = match zone.to_datetime(at).weekday() {

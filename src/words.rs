@@ -108,6 +108,50 @@ pub fn size_text(bytes: u64) -> String {
     format!("{size:.1} {}", UNITS[unit])
 }
 
+/// A size with its unit: what it is to be divided by, and the name.
+fn unit_of(bytes: u64) -> (f64, &'static str) {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut scale = 1024.0;
+    for unit in UNITS {
+        if (bytes as f64) < scale * 1024.0 {
+            return (scale, unit);
+        }
+        scale *= 1024.0;
+    }
+    (scale / 1024.0, UNITS[4])
+}
+
+/// A size for people who see it change: `97 MiB`, `7.4 MiB`.
+pub fn short_size(bytes: u64) -> String {
+    if bytes < 1024 {
+        return counted(bytes, "byte", "bytes");
+    }
+    let (scale, unit) = unit_of(bytes);
+    let digits = digits_of(bytes as f64 / scale);
+    format!("{:.digits$} {unit}", bytes as f64 / scale)
+}
+
+/// So much of a size: `97 of 416 MiB`, `0.4 of 3.2 MiB`.
+pub fn part_of(part: u64, whole: u64) -> String {
+    if whole < 1024 {
+        return format!("{part} of {}", counted(whole, "byte", "bytes"));
+    }
+    let (scale, unit) = unit_of(whole);
+    let digits = digits_of(whole as f64 / scale);
+    // What is missing does not look whole.
+    let step = 10_f64.powi(digits as i32);
+    let shown = (part as f64 / scale * step).floor() / step;
+    format!(
+        "{shown:.digits$} of {:.digits$} {unit}",
+        whole as f64 / scale
+    )
+}
+
+/// Digits behind the point that are worth showing.
+fn digits_of(number: f64) -> usize {
+    usize::from(number < 9.95)
+}
+
 /// A size for people, as it stands behind a path.
 pub fn in_brackets(bytes: u64) -> String {
     format!("({})", size_text(bytes))
@@ -139,6 +183,24 @@ mod tests {
         assert_eq!(visible_json(json), shown);
         let read = |json: &str| serde_json::from_str::<Vec<String>>(json).unwrap();
         assert_eq!(read(shown), read(json));
+    }
+
+    #[test]
+    fn sizes_that_move_have_as_many_digits_as_can_be_read() {
+        const MIB: u64 = 1 << 20;
+        for (bytes, text) in [
+            (1, "1 byte"),
+            (1536, "1.5 KiB"),
+            (97 * MIB + 5, "97 MiB"),
+            (7 * MIB + 400_000, "7.4 MiB"),
+            (u64::MAX, "16384 PiB"),
+        ] {
+            assert_eq!(short_size(bytes), text);
+        }
+        assert_eq!(part_of(97 * MIB, 416 * MIB), "97 of 416 MiB");
+        assert_eq!(part_of(400 << 10, 3 * MIB), "0.3 of 3.0 MiB");
+        assert_eq!(part_of(3, 900), "3 of 900 bytes");
+        assert_eq!(part_of(114 * MIB - 1, 114 * MIB), "113 of 114 MiB");
     }
 
     /// W5.

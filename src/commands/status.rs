@@ -150,8 +150,11 @@ impl<S: Serialize> PairStatus<S> {
         };
         let pending = match &index {
             Some(index) if config.sync.mode != Mode::LocalToDropbox => {
-                let (files, bytes) = due_totals(index)?;
-                Some(ToCome { files, bytes })
+                let due = due_totals(index)?;
+                Some(ToCome {
+                    files: due.entries,
+                    bytes: due.bytes,
+                })
             }
             _ => None,
         };

@@ -14,6 +14,8 @@ use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
 use crate::io::dirs::RealDisks;
 use crate::io::host::RealHost;
+use crate::io::interrupt;
+use crate::logging::WATCHER;
 use crate::report::{ErrorFields, Report, Summary, counted};
 
 /// What the command line asks of a pass.
@@ -81,7 +83,21 @@ pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCo
         http: &RealHttp::new(config)?,
         kept_max: KEPT_MAX,
     };
-    run_on(&seams, config, options, report)
+    interrupt::set_in_pass(true);
+    let result = run_on(&seams, config, options, report);
+    interrupt::set_in_pass(false);
+    result
+}
+
+/// Says to who watches what is kept in step.
+pub fn tell_sides(config: &Config, mode: Mode) {
+    log::info!(
+        target: WATCHER,
+        "{} <-> Dropbox {}/ ({})",
+        config.sync.content_dir.display(),
+        config.dropbox.remote_root,
+        mode.name()
+    );
 }
 
 /// Prints the last line of a pass that gives JSON.

@@ -117,7 +117,10 @@ impl Telling {
             Ok(code) => self.note_end(report, *code, is_whole, now),
             Err(error) => self.note_error(report, error, now),
         };
-        if matches!(result, Err(Error::Locked(_) | Error::Usage(_))) {
+        if matches!(
+            result,
+            Err(Error::Locked(_) | Error::Usage(_) | Error::Stopped(_))
+        ) {
             // Another pass leaves what it finds; this one was none.
             return verdict;
         }
@@ -212,7 +215,7 @@ impl Telling {
             // It is at work, and tells for itself.
             Error::Locked(_) => !self.is_terse,
             // What was typed is answered.
-            Error::Usage(_) => true,
+            Error::Usage(_) | Error::Stopped(_) => true,
             Error::Config(_)
             | Error::Authentication(_)
             | Error::Halt(_)

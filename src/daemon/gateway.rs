@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::commands::sync::{SyncArgs, print_summary};
+use crate::commands::sync::{SyncArgs, print_summary, tell_sides};
 use crate::commands::telling::Telling;
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::daemon::listening::{Listening, PollEnd, Told};
 use crate::daemon::sign_in::SignIn;
-use crate::daemon::timetable::{is_pushed, is_watched, schedules};
+use crate::daemon::timetable::{is_pushed, is_watched, next_passes, schedules};
 use crate::daemon::wakeup::Wakeup;
 use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
@@ -28,8 +28,10 @@ use crate::io::RealHttp;
 use crate::io::Stop;
 use crate::io::dirs::{self, RealDisks};
 use crate::io::host::{Host, RealHost};
+use crate::io::interrupt;
+use crate::io::terminal::Terminal;
 use crate::logging::{self, WATCHER};
-use crate::report::{KnownProblems, Report, ReportKind, counted};
+use crate::report::{KnownProblems, Live, Report, ReportKind, counted};
 use crate::timestamp::local_text;
 
 /// What the command line of `run` asks of every pass.
@@ -41,6 +43,10 @@ pub struct RunArgs {
     pub jitter: Duration,
     /// What passes do goes to stdout as JSON.
     pub json: bool,
+    /// Somebody is shown what moves.
+    pub watched: bool,
+    /// Only what is wrong is said.
+    pub quiet: bool,
 }
 
 /// Runs passes until the process is ended.
@@ -48,6 +54,7 @@ pub struct RunArgs {
 /// # Errors
 /// What keeps it from beginning: a configuration that cannot be used.
 pub fn run(config: Config, args: RunArgs) -> Result<ExitCode> {
+    tell_sides(&config, config.sync.mode);
     let mut gateway = Gateway::new(config, args)?;
     gateway.host.systemd().tell("READY=1");
     let outcome = crate::daemon::run(&mut gateway);
@@ -67,6 +74,8 @@ struct Gateway {
     /// The error of the last pass, and how often it has come.
     failed: Option<(String, u32)>,
     listening: Listening,
+    /// Who watches has not been told yet when the next pass is.
+    owes_next: bool,
 }
 
 impl Gateway {
@@ -84,6 +93,7 @@ impl Gateway {
             known: KnownProblems::default(),
             failed: None,
             listening: Listening::default(),
+            owes_next: true,
         };
         gateway.watch();
         Ok(gateway)
@@ -152,7 +162,7 @@ impl Gateway {
         let is_news = is_whole && self.known.learn(report);
         report.tell_rest();
         match report.summary() {
-            Some(summary) if is_news => log::warn!("{summary}"),
+            Some(summary) if is_news && !self.args.quiet => log::warn!("{summary}"),
             Some(summary) if changed => log::info!("{summary}"),
             _ => {}
         }
@@ -163,6 +173,8 @@ impl Gateway {
                     log::warn!("in step again after {passes} that failed");
                 }
             }
+            // It is as somebody wanted it.
+            Err(Error::Stopped(text)) => log::info!("{text}"),
             Err(error) => {
                 let text = error.to_string();
                 match &mut self.failed {
@@ -289,10 +301,10 @@ impl Driver for Gateway {
             ReportKind::Changes
         };
         let (report, began) = (Report::new(kind).with_known(&self.known), Timestamp::now());
-        let report = if self.args.json {
-            report.as_json()
-        } else {
-            report
+        let report = match (self.args.json, self.args.watched) {
+            (true, _) => report.as_json(),
+            (false, true) => report.watched(Box::new(Terminal::new())),
+            (false, false) => report,
         };
         let seams = Seams {
             host: &self.host,
@@ -301,7 +313,10 @@ impl Driver for Gateway {
             kept_max: KEPT_MAX,
         };
         let mut telling = Telling::begin(&self.config, false, !options.dry_run);
+        interrupt::set_in_pass(true);
         let result = run_on(&seams, &self.config, &options, &report);
+        interrupt::set_in_pass(false);
+        report.live().into_iter().for_each(Live::clear);
         let is_whole = options.mode == self.config.sync.mode && options.up && options.down;
         let _ = telling.end(&report, &result, is_whole, began);
         self.tell_outcome(due, &report, &result);
@@ -311,7 +326,9 @@ impl Driver for Gateway {
         self.watch_for_sign_in(&result);
         logging::flush();
         let progress = report.counts().changes() > 0;
+        self.owes_next |= progress || result.is_err();
         match result {
+            _ if interrupt::is_asked() => Ended::Stopped,
             Err(_) => Ended::Left { progress },
             // Dropbox has told of it, and does not tell again.
             Ok(code) if is_pushed(&self.config) && code != ExitCode::Ok => Ended::Left { progress },
@@ -351,7 +368,18 @@ impl Driver for Gateway {
 }
 
 impl Gateway {
-    fn tell_what_is_next(&self, next: Option<Timestamp>) {
+    fn tell_what_is_next(&mut self, next: Option<Timestamp>) {
+        if self.args.watched && std::mem::take(&mut self.owes_next) {
+            let mut text = next_passes(&self.schedules, Timestamp::now(), next);
+            if is_pushed(&self.config) && !self.listening.is_deaf() {
+                text.push_str(", or when Dropbox tells of a change");
+            }
+            if let Some(watcher) = &*self.wakeup.watcher() {
+                let folders = counted(watcher.folder_count(), "folder", "folders");
+                text.push_str(&format!("; watching {folders}"));
+            }
+            log::info!(target: WATCHER, "{text}");
+        }
         let mut status = match next {
             Some(at) => format!("next pass at {}", local_text(at, &self.schedules.zone)),
             None => "the schedule starts no further pass".to_owned(),
@@ -403,6 +431,7 @@ fn waits_for(error: &Error) -> Option<&'static str> {
              the configuration counts after a SIGHUP)",
         ),
         Error::Usage(_)
+        | Error::Stopped(_)
         | Error::Locked(_)
         | Error::TryLater(_)
         | Error::Full(_)

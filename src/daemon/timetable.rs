@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use crate::config::{Config, DownloadInterval};
 use crate::core::decide::Mode;
+use crate::core::schedule::Schedule;
 use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::io::time_zone::time_zone;
-use crate::timestamp::full_text;
+use crate::timestamp::{full_text, near_text};
 
 /// Runs that are shown.
 const SHOWN: usize = 10;
@@ -93,6 +94,37 @@ pub fn next_run(config: &Config, now: Timestamp) -> String {
     next.map_or_else(String::new, |(at, _)| full_text(at, &schedules.zone))
 }
 
+/// When the next passes are, in one line: the next each way, and before them one that is made
+/// `again` for what was left.
+pub fn next_passes(schedules: &Schedules, now: Timestamp, again: Option<Timestamp>) -> String {
+    let next = |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(now, &schedules.zone);
+    let (up, down) = (next(&schedules.up), next(&schedules.down));
+    let mut starts = match (up, down) {
+        (Some(up), Some(down)) if up == down => vec![(up, "both ways")],
+        (up, down) => {
+            let starts = [down.map(|at| (at, "down")), up.map(|at| (at, "up"))];
+            starts.into_iter().flatten().collect()
+        }
+    };
+    starts.extend(
+        again
+            .filter(|again| starts.iter().all(|(at, _)| again < at))
+            .map(|at| (at, "again")),
+    );
+    starts.sort();
+    let text = |(at, what): &(Timestamp, &str)| {
+        let at = near_text(*at, now, &schedules.zone);
+        format!("{at} ({what})")
+    };
+    match starts.is_empty() {
+        true => "the schedule starts no further pass".to_owned(),
+        false => {
+            let starts: Vec<_> = starts.iter().map(text).collect();
+            format!("next pass at {}", starts.join(", "))
+        }
+    }
+}
+
 /// The next runs after `now`, one line each, and what else starts one.
 pub fn next_runs(config: &Config, now: Timestamp) -> String {
     let schedules = schedules(config);
@@ -120,4 +152,40 @@ pub fn next_runs(config: &Config, now: Timestamp) -> String {
         ));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::core::schedule::parse;
+
+    #[test]
+    fn one_line_says_when_the_next_passes_are() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let of = |up: &str, down: &str| Schedules {
+            up: parse(up).ok(),
+            down: parse(down).ok(),
+            zone: zone.clone(),
+        };
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let says = |schedules: &Schedules, again: Option<&str>| {
+            let again = again.map(|at| at.parse().unwrap());
+            next_passes(schedules, now, again)
+        };
+        let both = of("0 0 2 * * ?", "30 0/15 * * * ?");
+        let text = "next pass at 13:00:30 (down), 02:00 (up)";
+        assert_eq!(says(&both, None), text);
+        // The one that is due first is none of its own.
+        assert_eq!(says(&both, Some("2026-11-21T12:00:30Z")), text);
+        let text = "next pass at 13:00:10 (again), 13:00:30 (down), 02:00 (up)";
+        assert_eq!(says(&both, Some("2026-11-21T12:00:10Z")), text);
+        let same = of("0 0 2 * * ?", "0 0 2 * * ?");
+        assert_eq!(says(&same, None), "next pass at 02:00 (both ways)");
+        let later = of("0 0 0 1 1 ? 2099", "nonsense");
+        assert_eq!(says(&later, None), "next pass at 2099-01-01 00:00:00 (up)");
+        let none = of("nonsense", "nonsense");
+        assert_eq!(says(&none, None), "the schedule starts no further pass");
+    }
 }

@@ -129,6 +129,11 @@ impl Watcher {
         Ok(())
     }
 
+    /// How many folders are watched.
+    pub fn folder_count(&self) -> u64 {
+        self.folders.len() as u64
+    }
+
     fn path_of(&self, display_path: &str) -> PathBuf {
         self.watched.root.join(display_path.trim_start_matches('/'))
     }

@@ -212,10 +212,14 @@ impl<'a> Api<'a> {
                 throttle: self.throttle,
                 bytes: bytes.rewind().map_err(Failure::Local)?,
                 deadline: self.deadline,
+                sent: 0,
             };
             let reader = &mut sending;
             let body = Body::Stream { len, reader };
             let answer = self.once(Endpoint::Content, &format!("/2/{route}"), headers, body);
+            if let (Err(_), Some(live)) = (&answer, self.deadline.live()) {
+                live.sent_in_vain(sending.sent);
+            }
             if let Some(error) = bytes.failure() {
                 return Err(Failure::Local(error));
             }

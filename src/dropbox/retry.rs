@@ -12,6 +12,7 @@ use crate::dropbox::wire::ApiError;
 use crate::error::Error;
 use crate::io::deadline::Deadline;
 use crate::io::host::Host;
+use crate::report::ACTION;
 use crate::words::counted;
 
 /// Time in which all of Dropbox comes to know what was written: until then parts of it may show
@@ -106,8 +107,15 @@ impl<'a> Retry<'a> {
         self.tries_max.set(if once { 1 } else { TRIES_MAX });
     }
 
-    fn sleep(&self, wait: Duration) -> Result<(), CallError> {
-        self.deadline.sleep(wait).map_err(CallError::End)
+    fn sleep(&self, wait: Duration, why: &str) -> Result<(), CallError> {
+        self.deadline
+            .sleep_saying(wait, why)
+            .map_err(CallError::End)
+    }
+
+    /// Waits after the nth failure.
+    fn back_off(&self, failures: u32, why: &str) -> Result<(), CallError> {
+        self.sleep(jittered(self.host, Duration::from_secs(1 << failures)), why)
     }
 
     /// Waits until all parts of Dropbox know what one of them has given out, some seconds.
@@ -115,7 +123,11 @@ impl<'a> Retry<'a> {
     /// # Errors
     /// [`CallError::End`] if the pass has no time for it.
     pub fn wait_for_tokens(&self) -> Result<(), CallError> {
-        self.sleep(jittered(self.host, TOKEN_LAG))
+        let wait = jittered(self.host, TOKEN_LAG);
+        self.sleep(
+            wait,
+            "Dropbox does not know its own access token yet; asking again",
+        )
     }
 
     /// Repeats `attempt` until it succeeds, is refused, or has been repeated long enough. `refresh`
@@ -181,7 +193,7 @@ impl<'a> Retry<'a> {
                         return Err(CallError::ServerError(text));
                     }
                     log::debug!("{text}; trying again");
-                    self.sleep(jittered(host, Duration::from_secs(1 << broken)))?;
+                    self.back_off(broken, "Dropbox cannot be reached; trying again")?;
                 }
                 Err(
                     Failure::Broken(text)
@@ -195,7 +207,7 @@ impl<'a> Retry<'a> {
                         return Err(CallError::ServerError(text));
                     }
                     log::debug!("{text}; trying again");
-                    self.sleep(jittered(host, Duration::from_secs(1 << broken)))?;
+                    self.back_off(broken, "Dropbox gave no good answer; trying again")?;
                 }
                 Err(Failure::RateLimited(asked_s)) => {
                     limited += 1;
@@ -224,11 +236,22 @@ impl<'a> Retry<'a> {
             ))));
         }
         self.rate_waited.set(total);
-        log::debug!(
-            "Dropbox limits the rate of requests; waiting {} ms",
-            wait.as_millis()
-        );
-        self.sleep(wait)
+        // Ours is longer, and is not told as its wish.
+        let (asks, why) = match asked_s {
+            Some(seconds) => (
+                format!(
+                    "Dropbox asks to wait {}",
+                    counted(seconds, "second", "seconds")
+                ),
+                "Dropbox asks to wait; going on",
+            ),
+            None => (
+                "Dropbox limits the rate of requests".to_owned(),
+                "Dropbox limits the rate of requests; going on",
+            ),
+        };
+        log::info!(target: ACTION, "{asks}; going on in {:.1} s", wait.as_secs_f64());
+        self.sleep(wait, why)
     }
 }
 

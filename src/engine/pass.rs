@@ -28,10 +28,10 @@ use crate::engine::walk::renamed::{plan_renamed, walk_renamed};
 use crate::engine::walk::tell_coverage::{tell_coverage, tell_hidden_as_before};
 use crate::engine::walk::walk_all;
 use crate::error::{Error, ExitCode, Result};
-use crate::index::{Meta, SyncIdentity, keep_reading};
+use crate::index::{Meta, SyncIdentity, due_totals, keep_reading};
 use crate::io::dirs;
 use crate::io::disk::Disk;
-use crate::report::counted;
+use crate::report::{Live, counted};
 
 /// Changes of ours in Dropbox above which their echo is read in the same pass.
 const DRAIN_ABOVE: u64 = 500;
@@ -146,6 +146,7 @@ fn in_order<'a>(
     puller: &Puller<'_>,
 ) -> Result<Option<Error>> {
     take_along(cx)?;
+    expect_downloads(cx)?;
     if cx.brings_down() && fetch_archives(cx, phases)? {
         walk_pending(cx, phases, None)?;
     }
@@ -153,6 +154,8 @@ fn in_order<'a>(
     walk_all(cx, phases)?;
     walk_renamed(cx, phases, puller)?;
     phases.note_walk_over();
+    let live = cx.env.report.live();
+    live.into_iter().for_each(Live::note_walk_over);
     phases.decide_undecided(cx)?;
     phases.send_queue(cx)?;
     phases.uploads.send_last(cx)?;
@@ -177,6 +180,17 @@ fn in_order<'a>(
     mark_guards_passed(cx, halt.as_ref())?;
     let_go_of_kept(cx)?;
     Ok(halt)
+}
+
+/// Tells who watches how much is to come down.
+fn expect_downloads(cx: &Context<'_>) -> Result<()> {
+    if let Some(live) = cx.env.report.live()
+        && cx.brings_down()
+    {
+        let due = due_totals(cx.env.index)?;
+        live.expect_down(due.entries, due.bytes);
+    }
+    Ok(())
 }
 
 /// Says what the pass would do; returns what would halt it, if something would.

@@ -138,8 +138,8 @@ impl<'a> Actions<'a> for Phases<'a> {
         path: &DisplayPath,
         row: Row,
     ) -> Result<()> {
-        if row.base_file().is_some() {
-            cx.env.report.adopted(path);
+        if let Some(base) = row.base_file() {
+            cx.env.report.adopted(path, base.stamp.size);
         }
         cx.settle(row)
     }

@@ -230,8 +230,8 @@ impl<'a> Actions<'a> for Planner<'a> {
     ) -> Result<()> {
         // Nothing was settled in the first walk, so the second one meets it again.
         let is_first = walk == Walk::Pending || !cx.brings_down();
-        if is_first && row.base_file().is_some() {
-            cx.env.report.adopted(path);
+        if let Some(base) = row.base_file().filter(|_| is_first) {
+            cx.env.report.adopted(path, base.stamp.size);
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::index::{
     FolderWalk, HELD_MAX, HeldPage, Index, Meta, RemoteEntry, StagedFolders, SyncIdentity,
 };
-use crate::report::Report;
+use crate::report::{Live, Report};
 
 /// Reads what Dropbox tells.
 pub struct Puller<'a> {
@@ -84,6 +84,7 @@ impl Puller<'_> {
     /// # Errors
     /// Whatever ends the pass. The index holds complete pages only.
     pub fn run(&self) -> Result<RootState> {
+        self.report.live().into_iter().for_each(Live::asks);
         // Changes that were read in a pass that broke off tell the revs no more.
         let relist = self.index.meta(Meta::RelistDue)?.is_some()
             || self.index.meta(Meta::RevsDue)?.is_some();
@@ -565,6 +566,7 @@ impl PageSink for IndexSink<'_> {
 
     fn entry(&mut self, entry: Metadata) -> Result<()> {
         self.entries += 1;
+        self.report.live().into_iter().for_each(Live::listed);
         let Some(entry) = self.relative(entry)? else {
             return Ok(());
         };

@@ -325,6 +325,8 @@ fn tell_unread(cx: &mut Context<'_>, item: &Item, unread: &Unread) {
             Trouble::Changing,
             "the file changes all the time; it is tried again in the next run",
         ),
+        // It was not read to its end because nobody wants that any more.
+        Unread::Failed(_) if cx.env.host.is_stopped() => {}
         Unread::Failed(error) => report.problem(
             &item.display_path,
             Trouble::of_disk(error),

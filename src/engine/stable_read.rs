@@ -63,10 +63,17 @@ pub fn hash(
     path: &RelPath,
     deadline: &Deadline<'_>,
 ) -> Result<(ContentHash, Stamp), Unread> {
-    let mut goes_on = || still_in_time(deadline);
     for _ in 0..TRIES_MAX {
         let mut file = disk.open(path)?;
         let before = file.status()?.stamp;
+        let mut read = 0;
+        let mut goes_on = || {
+            if let Some(live) = deadline.live() {
+                live.hashed(path.as_str(), read, before.size);
+            }
+            read = (read + BUFFER_BYTES as u64).min(before.size);
+            still_in_time(deadline)
+        };
         let Some(hash) = hash_prefix(&mut *file, before.size, &mut goes_on)? else {
             continue;
         };

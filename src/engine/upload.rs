@@ -31,6 +31,14 @@ use crate::engine::context::Context;
 use crate::engine::item::{Item, Observed};
 use crate::error::{Error, Result};
 
+/// Tells who watches what goes up now.
+fn expect(cx: &Context<'_>, files: &[PendingUpload]) {
+    if let Some(live) = cx.env.report.live() {
+        let bytes = files.iter().map(|file| file.observed.stamp.size).sum();
+        live.expect_up(files.len() as u64, bytes);
+    }
+}
+
 /// Batches in a row that break before all that is left goes alone.
 const FAILED_BATCHES_MAX: u32 = 16;
 
@@ -72,6 +80,7 @@ impl<'a> Uploads<'a> {
         let mut files = std::mem::take(&mut self.queue.files);
         files.retain(|file| !self.has_no_room(cx, file));
         self.queue.bytes = 0;
+        expect(cx, &files);
         let most = batched_max(step_bytes(cx, self.api));
         let is_large = |file: &mut PendingUpload| file.observed.stamp.size > most;
         let large: Vec<_> = files.extract_if(.., is_large).collect();
@@ -127,6 +136,7 @@ impl<'a> Uploads<'a> {
     /// Whatever ends the pass.
     pub(crate) fn send_last(&mut self, cx: &mut Context<'a>) -> Result<()> {
         let last = std::mem::take(&mut self.last);
+        expect(cx, &last);
         self.api.try_once(true);
         let done = last
             .into_iter()

@@ -122,6 +122,7 @@ fn walk_dir<'a>(
         let Some(found) = found else {
             continue;
         };
+        tell_looked(cx, &found);
         let is_done = match (&known, &*found) {
             (Some(known), [found]) => is_in_step(cx, &mut in_step, &walked, known, found),
             (Some(known), []) => stays_there(cx, &mut in_step, &walked, known),
@@ -137,6 +138,19 @@ fn walk_dir<'a>(
     }
     actions.survey().add(&in_step);
     Ok(())
+}
+
+/// Tells who watches that a file was looked at.
+fn tell_looked(cx: &Context<'_>, found: &[LocalEntry]) {
+    let is_file = |entry: &LocalEntry| {
+        let kind = entry.status.as_ref().map(|status| status.kind);
+        matches!(kind, Ok(Kind::File))
+    };
+    if let Some(live) = cx.env.report.live()
+        && found.iter().any(is_file)
+    {
+        live.looked();
+    }
 }
 
 /// Removes what we have left in a directory, and counts what others of us have in it.

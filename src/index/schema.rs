@@ -136,7 +136,7 @@ pub const SELECT_MOUNTS: &str = "SELECT dir, name FROM entry WHERE mount = 1 ORD
 pub const COUNT_DUE: &str = "SELECT count(*) FROM (SELECT 1 FROM entry \
      WHERE rkind <> 0 AND rkind = 3 AND rsize <= ?1 LIMIT ?2)";
 
-/// How many files are to come down, and how many bytes.
+/// How many files are to come down, and how many bytes they have.
 pub const SELECT_DUE_TOTALS: &str = "SELECT count(*), coalesce(sum(rsize), 0) FROM entry \
      WHERE rkind <> 0 AND rkind = 3";
 

@@ -73,17 +73,6 @@ impl Index {
     }
 }
 
-/// How many files are to come down, and how many bytes they have.
-///
-/// # Errors
-/// What SQLite says.
-pub fn due_totals(index: &Index) -> Result<(u64, u64)> {
-    let mut select = index.db.prepare_cached(schema::SELECT_DUE_TOTALS)?;
-    Ok(select.query_row([], |row| {
-        Ok((row::from_sql(row.get(0)?), row::from_sql(row.get(1)?)))
-    })?)
-}
-
 pub(super) fn each_of(
     index: &Index,
     statement: &str,
@@ -126,4 +115,18 @@ pub fn mounts(index: &Index) -> Result<Vec<Key>> {
     };
     let keys = select.query_map([], key)?;
     Ok(keys.collect::<std::result::Result<_, _>>()?)
+}
+
+/// The files that are to come down, as far as the rows tell.
+///
+/// # Errors
+/// What SQLite says.
+pub fn due_totals(index: &Index) -> Result<SubtreeTotals> {
+    let mut select = index.db.prepare(schema::SELECT_DUE_TOTALS)?;
+    Ok(select.query_row([], |row| {
+        Ok(SubtreeTotals {
+            entries: row::from_sql(row.get(0)?),
+            bytes: row::from_sql(row.get(1)?),
+        })
+    })?)
 }

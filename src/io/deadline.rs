@@ -1,10 +1,15 @@
-//! When a pass is over (`--max-time`), and the sign of life it gives until then.
+//! When a pass is over (`--max-time`, or somebody stops it), and the signs of life it gives until
+//! then.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::io::host::Host;
+use crate::report::{Live, STOPPED};
+
+/// How often a wait says how long it still takes.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// The end of a pass, if it has one, as the host's clock that never goes back counts.
 pub struct Deadline<'a> {
@@ -13,6 +18,8 @@ pub struct Deadline<'a> {
     end: Option<(Duration, Duration)>,
     /// What was begun in time is brought to its end.
     is_held: Cell<bool>,
+    /// What moves for somebody who watches.
+    live: Option<&'a Live>,
 }
 
 /// While it lives, what was begun may go on although the time is over.
@@ -37,7 +44,19 @@ impl<'a> Deadline<'a> {
             host,
             end: time.and_then(end),
             is_held: Cell::new(false),
+            live: None,
         }
+    }
+
+    /// The same, for somebody who watches.
+    #[must_use]
+    pub fn watched(self, live: Option<&'a Live>) -> Deadline<'a> {
+        Deadline { live, ..self }
+    }
+
+    /// What moves for somebody who watches.
+    pub fn live(&self) -> Option<&'a Live> {
+        self.live
     }
 
     /// How long the pass may take in all.
@@ -50,21 +69,33 @@ impl<'a> Deadline<'a> {
         self.end.is_some()
     }
 
-    /// Gives a sign of life, and ends a pass whose time is over.
+    /// Gives a sign of life, and ends a pass whose time is over, or that somebody stops.
     ///
     /// # Errors
-    /// [`Error::TryLater`].
+    /// [`Error::TryLater`], [`Error::Stopped`].
     pub fn check(&self) -> Result<(), Error> {
         self.host.beat();
+        self.check_stop()?;
         if self.is_held.get() {
             return Ok(());
         }
         self.check_after(Duration::ZERO)
     }
 
+    /// Ends what somebody at the terminal does not want to go on.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub fn check_stop(&self) -> Result<(), Error> {
+        match self.host.is_stopped() {
+            true => Err(Error::Stopped(STOPPED.to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the time is over for what is under way, too.
     pub fn is_over(&self) -> bool {
-        !self.is_held.get() && self.check_after(Duration::ZERO).is_err()
+        self.host.is_stopped() || !self.is_held.get() && self.check_after(Duration::ZERO).is_err()
     }
 
     /// How long an answer may be waited for, if the pass has an end that counts now.
@@ -92,11 +123,32 @@ impl<'a> Deadline<'a> {
     /// Waits, if the pass still goes on afterwards.
     ///
     /// # Errors
-    /// [`Error::TryLater`] if not.
+    /// [`Error::TryLater`] if not, [`Error::Stopped`] if somebody has stopped it.
     pub fn sleep(&self, wait: Duration) -> Result<(), Error> {
         self.check_after(wait)?;
         self.host.sleep(wait);
-        Ok(())
+        self.check_stop()
+    }
+
+    /// The same; `why` is said to who watches, with the seconds that are left.
+    ///
+    /// # Errors
+    /// As [`Deadline::sleep`].
+    pub fn sleep_saying(&self, wait: Duration, why: &str) -> Result<(), Error> {
+        let Some(live) = self.live else {
+            return self.sleep(wait);
+        };
+        self.check_after(wait)?;
+        let end = self.host.elapsed().saturating_add(wait);
+        loop {
+            let left = end.saturating_sub(self.host.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            live.waits(why, left);
+            self.host.sleep(left.min(TOLD_EVERY));
+            self.check_stop()?;
+        }
     }
 
     /// Waits, at most until the pass is over.

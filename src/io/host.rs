@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::io::interrupt;
 use crate::io::systemd::Systemd;
 
 /// What the agent asks of the machine it runs on.
@@ -34,6 +35,11 @@ pub trait Host {
     /// A sign of life for whoever watches over the process; cheap.
     fn beat(&self) {}
 
+    /// Whether somebody at the terminal wants the pass to end.
+    fn is_stopped(&self) -> bool {
+        false
+    }
+
     /// Whether the process may give its files to any owner.
     fn is_root(&self) -> bool;
 
@@ -52,6 +58,8 @@ pub trait Host {
 
 /// Longest sleep without a sign of life.
 const SLICE: Duration = Duration::from_secs(30);
+/// The same where somebody may end it.
+const STOPPABLE_SLICE: Duration = Duration::from_millis(200);
 
 /// The machine itself.
 pub struct RealHost {
@@ -101,14 +109,22 @@ impl Host for RealHost {
 
     fn sleep(&self, time: Duration) {
         let start = Instant::now();
+        let slice = match interrupt::is_listened_to() {
+            true => STOPPABLE_SLICE,
+            false => SLICE,
+        };
         loop {
             self.beat();
             let left = time.saturating_sub(start.elapsed());
-            if left.is_zero() {
+            if left.is_zero() || self.is_stopped() {
                 return;
             }
-            std::thread::sleep(left.min(SLICE));
+            std::thread::sleep(left.min(slice));
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        interrupt::is_asked()
     }
 
     fn beat(&self) {

@@ -11,6 +11,8 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, NextTimeout, Transport, time,
 };
 
+use crate::io::interrupt;
+
 /// How often is asked whether to go on waiting.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -19,6 +21,14 @@ pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Makes a connection whose waits end in time, and when they are told to where something may.
 pub(super) struct Interruptible(pub Option<Stop>);
+
+impl Interruptible {
+    /// For the answers of a pass, which somebody at the terminal may stop.
+    pub(super) fn by_ctrl_c() -> Interruptible {
+        let stop = || Arc::new(interrupt::is_asked) as Stop;
+        Interruptible(interrupt::is_listened_to().then(stop))
+    }
+}
 
 impl fmt::Debug for Interruptible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,7 +69,9 @@ impl<T: Transport> Transport for InterruptibleTransport<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.inner.transmit_output(amount, timeout)
+        let sent = self.inner.transmit_output(amount, timeout);
+        interrupt::set_connecting(false);
+        sent
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -71,7 +83,8 @@ impl<T: Transport> Transport for InterruptibleTransport<T> {
         let start = Instant::now();
         loop {
             if stop() {
-                return Err(Error::Io(io::ErrorKind::Interrupted.into()));
+                // No kind that is tried again by itself.
+                return Err(Error::Io(io::ErrorKind::ConnectionAborted.into()));
             }
             let whole: Duration = *timeout.after;
             let left = whole.saturating_sub(start.elapsed());

@@ -95,7 +95,10 @@ impl<'a> LimitedBody<'a> {
 
     fn check(&self) -> io::Result<()> {
         if self.deadline.is_some_and(Deadline::is_over) {
-            return Err(given_up("the time given with --max-time is over"));
+            // The end of the pass tells which it is.
+            return Err(given_up(
+                "the time given with --max-time is over, or the pass was stopped",
+            ));
         }
         if self.limits.whole.is_some_and(|whole| self.waited >= whole) {
             let whole = self.limits.whole.unwrap_or_default().as_secs();

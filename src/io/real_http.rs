@@ -25,6 +25,7 @@ use crate::config::{Config, ConfigError};
 use crate::io::addresses::AddressByAddress;
 use crate::io::env::env;
 use crate::io::http::{Body, Endpoint, Http, HttpError, Request, Response};
+use crate::io::interrupt;
 use crate::io::interruptible::{Interruptible, Stop};
 use crate::io::proxy::{self, ChosenProxy};
 use crate::timestamp::full_text;
@@ -115,7 +116,7 @@ impl RealHttp {
             let settings = settings(idle.max(PATIENCE));
             Agent::with_parts(settings, connector, DefaultResolver::default())
         });
-        let connector = connector(addresses).chain(Interruptible(None));
+        let connector = connector(addresses).chain(Interruptible::by_ctrl_c());
         let resolver = DefaultResolver::default();
         Ok(RealHttp {
             agent: Agent::with_parts(settings(idle), connector, resolver),
@@ -147,6 +148,7 @@ impl Http for RealHttp {
             None => agent.run(asked),
             left => agent.run(agent.configure_request(asked).timeout_global(left).build()),
         };
+        interrupt::set_connecting(true);
         let answer = match request.body {
             Body::Empty => patient(builder.body(&[][..]).map_err(hopeless)?),
             Body::Bytes(bytes) => patient(builder.body(bytes).map_err(hopeless)?),
@@ -157,6 +159,7 @@ impl Http for RealHttp {
                 agent.run(builder.body(body).map_err(hopeless)?)
             }
         };
+        interrupt::set_connecting(false);
         let answer = answer.map_err(|error| self.classify(&error, host))?;
         let headers = answer
             .headers()

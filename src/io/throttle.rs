@@ -147,16 +147,26 @@ pub struct ThrottledBytes<'t> {
     pub(crate) throttle: Option<&'t Throttle<'t>>,
     pub(crate) bytes: &'t mut dyn Read,
     pub(crate) deadline: &'t Deadline<'t>,
+    /// How many have left.
+    pub(crate) sent: u64,
 }
 
 impl Read for ThrottledBytes<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(throttle) = self.throttle else {
-            return self.bytes.read(buffer);
-        };
-        let share = throttle.share(Direction::Up, buffer.len());
+        // What was begun is brought to its end, but for whoever does not want it.
+        self.deadline.check_stop().map_err(io::Error::other)?;
+        let len = buffer.len();
+        let share = self
+            .throttle
+            .map_or(len, |throttle| throttle.share(Direction::Up, len));
         let count = self.bytes.read(&mut buffer[..share])?;
-        self.deadline.stay(throttle.note(Direction::Up, count));
+        self.sent += count as u64;
+        if let Some(live) = self.deadline.live() {
+            live.sent(count as u64);
+        }
+        if let Some(throttle) = self.throttle {
+            self.deadline.stay(throttle.note(Direction::Up, count));
+        }
         Ok(count)
     }
 }
@@ -220,6 +230,7 @@ mod tests {
             throttle: Some(throttle),
             bytes: &mut io::repeat(0).take(bytes),
             deadline: &deadline,
+            sent: 0,
         };
         assert_eq!(io::copy(&mut sending, &mut io::sink()).unwrap(), bytes);
         taken[0] = (host.elapsed() - start).as_secs_f64();

@@ -10,6 +10,12 @@ use log::Level;
 
 use crate::words::grouped;
 
+/// The target of lines about single actions: on a terminal they are for who asks for them.
+pub const ACTION: &str = "ferrybox::action";
+
+/// Where all other lines come from.
+const LINES: &str = module_path!();
+
 /// Lines of a kind that are said.
 pub const SAID_MAX: u64 = 20;
 
@@ -31,6 +37,13 @@ impl Whole {
         match self {
             Whole::Json => "--json",
             Whole::Verbose => "-v",
+        }
+    }
+
+    fn target(self, level: Level) -> &'static str {
+        match self {
+            Whole::Verbose if level > Level::Warn => ACTION,
+            Whole::Verbose | Whole::Json => LINES,
         }
     }
 }
@@ -79,7 +92,7 @@ impl Lines {
         });
         entry.count += 1;
         if self.has_no_limit || entry.count <= SAID_MAX {
-            log::log!(level, "{line}");
+            log::log!(target: whole.target(level), level, "{line}");
         }
     }
 
@@ -92,13 +105,13 @@ impl Lines {
                 continue;
             }
             let (more, whole) = (grouped(more), kind.whole.text());
-            match kind.example.as_str() {
-                "" => log::log!(kind.level, "... and {more} more; all of them with {whole}"),
-                example => log::log!(
-                    kind.level,
-                    "... and {more} more like this: {example}; all of them with {whole}"
-                ),
-            }
+            let line = match kind.example.as_str() {
+                "" => format!("... and {more} more; all of them with {whole}"),
+                example => {
+                    format!("... and {more} more like this: {example}; all of them with {whole}")
+                }
+            };
+            log::log!(target: kind.whole.target(kind.level), kind.level, "{line}");
         }
     }
 }

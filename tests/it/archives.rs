@@ -42,6 +42,22 @@ fn a_restore_takes_a_request_per_folder() {
 }
 
 #[test]
+fn folders_come_in_the_order_of_their_names() {
+    let world = world();
+    for i in 0..60 {
+        let dir = ["a", "b/deep", "c", "d"][i % 4];
+        world
+            .dropbox
+            .put(&format!("/{dir}/{i:03}"), content(i).as_bytes());
+    }
+    world.sync_ok();
+    let asked = world.dropbox.requests().into_iter();
+    let asked = asked.filter(|call| call.route == "files/download_zip");
+    let folders: Vec<_> = asked.map(|call| call.arg["path"].to_string()).collect();
+    assert_eq!(folders, [r#""/a""#, r#""/b""#, r#""/c""#, r#""/d""#]);
+}
+
+#[test]
 fn a_remote_root_comes_down_in_one_request() {
     let world = many(100);
     *world.dropbox_keys.borrow_mut() += "\nremote_root = \"/conf\"\n";

@@ -1,7 +1,7 @@
 //! The built binary on a loopback stand-in, as a person or cron runs it.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -99,30 +99,6 @@ impl Console {
 
     pub fn run(&self, args: &[&str]) -> Said {
         said(self.command(args).output().unwrap())
-    }
-
-    /// Runs a command whose stderr is a terminal, and says what the terminal got.
-    pub fn run_on_terminal(&self, args: &[&str]) -> (i32, String) {
-        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let terminal = fs::File::options()
-            .read(true)
-            .write(true)
-            .open(name.to_str().unwrap())
-            .unwrap();
-        let mut command = self.command(args);
-        let status = command.stderr(Stdio::from(terminal)).status().unwrap();
-        // The terminal's other end hangs up with an error once all is read.
-        drop(command);
-        let mut shown = Vec::new();
-        let _ = fs::File::from(master).read_to_end(&mut shown);
-        (
-            status.code().unwrap(),
-            String::from_utf8_lossy(&shown).into_owned(),
-        )
     }
 
     pub fn run_with_stdin(&self, args: &[&str], input: &str) -> Said {

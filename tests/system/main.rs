@@ -2,7 +2,8 @@
 //! emulated ARM gateway. `tests/it` has what can be told within one process.
 //!
 //! - [`console`]: the binary as a person or cron runs it, against the stand-in on loopback:
-//!   [`commands`], [`authentication`], [`modes`], [`secrets`], [`unreadable`].
+//!   [`commands`], [`authentication`], [`modes`], [`secrets`], [`unreadable`]; [`watched`] at a
+//!   [`terminal`].
 //! - [`gateway`]: the same with content and state anywhere; [`running`] is `ferrybox run` on it,
 //!   [`network`] what stands between it and Dropbox.
 //! - [`histories`] are disturbed on it at any system call ([`strace`]): [`kills`], [`errors`],
@@ -22,6 +23,7 @@ mod needs;
 #[path = "../../benches/peak.rs"]
 mod peak;
 mod strace;
+mod terminal;
 
 mod arm;
 mod authentication;
@@ -45,3 +47,4 @@ mod secrets;
 mod told;
 mod unknown;
 mod unreadable;
+mod watched;

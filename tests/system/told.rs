@@ -7,6 +7,7 @@ use dropbox_standin::{Effect, Fault, When};
 
 use crate::console::{Console, Said};
 use crate::json::Schema;
+use crate::terminal::Terminal;
 
 fn ready() -> Console {
     let console = Console::new();
@@ -76,12 +77,8 @@ fn a_problem_is_told_once_daily_while_it_lasts_and_when_it_is_over() {
     }
     // Who asks is told.
     check(&console.run(&["sync", "-v"]), 3, &["/back\\\\slash: "]);
-    assert!(
-        console
-            .run_on_terminal(&["sync"])
-            .1
-            .contains("/back\\\\slash: ")
-    );
+    let seen = Terminal::run(console.command(&["sync"]), 100).end();
+    assert!(seen.got.contains("/back\\slash: "), "{}", seen.got);
     console.put("del\u{7f}", "x");
     let said = console.run(&["sync"]);
     check(&said, 3, &["/del\\u{7f}: "]);

@@ -16,11 +16,11 @@ use crate::engine::stable_read::BUFFER_BYTES;
 use crate::index::RemoteFile;
 use crate::io::disk::{Access, WriteFile};
 use crate::io::limited_body::gets_on;
-use crate::report::printable;
+use crate::report::{Live, printable};
 use crate::timestamp::{kept_seconds, seconds_of};
 
-/// Bytes of a download between two lines of progress.
-const PROGRESS_BYTES: u64 = 4 << 20;
+/// Bytes of a download between two looks at the time.
+const STEP_BYTES: u64 = 4 << 20;
 /// Tries for one file whose bytes do not arrive as announced.
 const TRIES_MAX: u32 = 3;
 
@@ -55,17 +55,20 @@ impl<'a> Downloads<'a> {
             How::From(body) => body,
             How::Fetch | How::Count(_) => &mut nothing,
         };
+        let live = cx.env.report.live();
+        live.inspect(|live| live.begin(&item.display_path));
         let mut why = String::new();
         for _ in 0..TRIES_MAX {
             let mut partial = self
-                .open_temp(cx, temp, remote, access)
+                .open_temp(cx, item, temp, remote, access)
                 .map_err(DownloadError::Disk)?;
             let fetched = match archive_body.take_if(|body| body.is_of(&item.row.key)) {
-                Some(body) => take(body, remote, &mut partial),
+                Some(body) => take(body, remote, &mut partial, live),
                 None => self.fetch_once(cx, item, remote, &mut partial),
             };
             match fetched {
                 Ok((hash, modified)) => {
+                    live.into_iter().for_each(Live::keeps_nothing);
                     let mut file = partial.file;
                     if let Some(seconds) = modified {
                         let kept = kept_seconds(seconds);
@@ -95,6 +98,7 @@ impl<'a> Downloads<'a> {
     fn open_temp(
         &self,
         cx: &Context<'_>,
+        item: &Item,
         temp: &mut RelPath,
         remote: &RemoteFile,
         access: Access,
@@ -102,7 +106,14 @@ impl<'a> Downloads<'a> {
         let disk = self.disk;
         if is_kept(remote) {
             match take_up(disk, temp, remote.size) {
-                Ok(Some(partial)) => return Ok(partial),
+                Ok(Some(partial)) => {
+                    let report = cx.env.report;
+                    report.goes_on(&item.display_path, partial.offset, remote.size);
+                    report
+                        .live()
+                        .inspect(|live| live.spare_down(partial.offset));
+                    return Ok(partial);
+                }
                 Ok(None) => {}
                 Err(error) => log::debug!("{error}"),
             }
@@ -152,12 +163,15 @@ impl<'a> Downloads<'a> {
             if remote.hash.is_none() && size != Some(remote.size) {
                 return Err(DownloadError::Differs("its size is another one".to_owned()));
             }
-            let (report, deadline) = (cx.env.report, cx.env.deadline);
-            let mut progress = |done| {
-                report.progress(&item.display_path, done, remote.size);
-                deadline.check().is_ok()
+            let deadline = cx.env.deadline;
+            let mut goes_on = |count, offset| {
+                if let Some(live) = deadline.live() {
+                    tell_received(live, item, remote, (count, offset));
+                }
+                let is_step = offset / STEP_BYTES > (offset - count) / STEP_BYTES;
+                !is_step || deadline.check().is_ok()
             };
-            let whole = copy(&mut body, partial, remote.size, &mut progress)?;
+            let whole = copy(&mut body, partial, remote.size, &mut goes_on)?;
             if let Some(metadata) = metadata {
                 modified = seconds_of(&metadata.client_modified).or(modified);
                 announced = announced.or_else(|| metadata.hash());
@@ -187,13 +201,26 @@ impl<'a> Downloads<'a> {
     }
 }
 
+/// Tells who watches that bytes came, and where they end.
+fn tell_received(live: &Live, item: &Item, remote: &RemoteFile, (count, offset): (u64, u64)) {
+    live.received(count);
+    if is_kept(remote) {
+        live.keeps(&item.display_path, offset, remote.size);
+    }
+}
+
 /// Takes a file from the archive it is in; what is wrong with that is no reason to do without it.
 fn take(
     mut body: ArchiveBody<'_>,
     remote: &RemoteFile,
     partial: &mut PartialFile,
+    live: Option<&Live>,
 ) -> Result<(ContentHash, Option<i64>), DownloadError> {
-    let whole = copy(&mut body, partial, remote.size, &mut |_| true)?;
+    let mut goes_on = |count, _| {
+        live.inspect(|live| live.received(count));
+        true
+    };
+    let whole = copy(&mut body, partial, remote.size, &mut goes_on)?;
     let hash = partial.hasher.clone().finish();
     if whole && remote.hash == Some(hash) {
         Ok((hash, remote.modified))
@@ -204,12 +231,13 @@ fn take(
     }
 }
 
-/// Copies the body behind what is there; false if it ended early, or `progress` says so.
+/// Copies the body behind what is there; false if it ended early, or `may_go_on` says so, which is
+/// told how many bytes came and where they end.
 fn copy(
     body: &mut dyn Read,
     partial: &mut PartialFile,
     size: u64,
-    progress: &mut dyn FnMut(u64) -> bool,
+    may_go_on: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<bool, DownloadError> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut goes_on = true;
@@ -223,11 +251,8 @@ fn copy(
                 break;
             }
         };
-        let step = partial.offset / PROGRESS_BYTES;
         partial.offset += count as u64;
-        if partial.offset / PROGRESS_BYTES > step {
-            goes_on = progress(partial.offset);
-        }
+        goes_on = may_go_on(count as u64, partial.offset);
         if partial.offset > size {
             return Err(DownloadError::Differs(
                 "more bytes arrived than were announced".to_owned(),

@@ -101,7 +101,7 @@ impl<'a> Downloads<'a> {
         cx.check_device(&staged.item.dir, staged.item.device)?;
         if let Some(base) = self.base_if_equal(cx, &staged, &target) {
             self.discard(&staged.temp);
-            cx.env.report.adopted(&staged.item.display_path);
+            cx.env.report.adopted(&staged.item.display_path, 0);
             cx.note_done(&staged.item.row.key);
             self.publish_queue.renamed.push((staged.item, base));
             return Ok(());

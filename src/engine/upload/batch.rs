@@ -19,7 +19,6 @@ use crate::engine::context::Context;
 use crate::engine::stable_read;
 use crate::error::Result;
 use crate::io::stat::Kind;
-use crate::report::counted;
 use crate::report::printable;
 use crate::timestamp::timestamp_of;
 
@@ -147,20 +146,13 @@ impl<'a> Uploads<'a> {
         cx: &mut Context<'a>,
         entries: &mut [BatchEntry],
     ) -> std::result::Result<(), CallError> {
-        let total: u64 = entries.iter().map(|entry| entry.file.stamp.size).sum();
-        let what = counted(entries.len() as u64, "file", "files");
         let mut from = 0;
-        let mut done = 0;
         while from < entries.len() {
             let rest = &mut entries[from..];
             let (argument, count) = argument_of(rest, self.queue.argument_bytes);
             let (now, _) = rest.split_at_mut(count);
             match self.append(cx, &argument, now) {
-                Ok(()) => {
-                    from += count;
-                    done += now.iter().map(|entry| entry.file.stamp.size).sum::<u64>();
-                    cx.env.report.progress(&what, done, total);
-                }
+                Ok(()) => from += count,
                 Err(CallError::Refused(error)) if is_too_long(&error) && self.shorten() => {}
                 Err(CallError::Refused(error)) => {
                     self.use_sessions(&error);
@@ -186,7 +178,7 @@ impl<'a> Uploads<'a> {
     ) -> std::result::Result<(), CallError> {
         let count = entries.len();
         let files = entries.iter_mut().map(|entry| &mut entry.file).collect();
-        let mut bytes = ConcatReader::new(cx.env.disk, files);
+        let mut bytes = ConcatReader::new(cx.env.disk, cx.env.report.live(), files);
         let outcomes = self.api.append_batch(argument, count, &mut bytes)?;
         bytes.end();
         for (entry, outcome) in entries.iter_mut().zip(outcomes) {
@@ -208,7 +200,8 @@ impl<'a> Uploads<'a> {
         cx: &Context<'a>,
         entry: &mut BatchEntry,
     ) -> std::result::Result<(), CallError> {
-        let mut bytes = ConcatReader::new(cx.env.disk, vec![&mut entry.file]);
+        let live = cx.env.report.live();
+        let mut bytes = ConcatReader::new(cx.env.disk, live, vec![&mut entry.file]);
         let started = self.api.session_start(true, &mut bytes)?;
         bytes.end();
         entry.session = started.session_id;

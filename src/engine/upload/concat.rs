@@ -13,6 +13,7 @@ use crate::dropbox::api::Upload;
 use crate::engine::stable_read::BUFFER_BYTES;
 use crate::io::disk::{ReadDisk, ReadFile};
 use crate::io::stat::Stamp;
+use crate::report::Live;
 
 /// One of the files.
 pub struct BatchFile {
@@ -44,6 +45,8 @@ struct Open {
 /// Several files as one stream.
 pub struct ConcatReader<'a> {
     disk: &'a dyn ReadDisk,
+    /// Who watches sees which one is under way.
+    live: Option<&'a Live>,
     files: Vec<&'a mut BatchFile>,
     at: usize,
     open: Option<Open>,
@@ -55,9 +58,14 @@ pub struct ConcatReader<'a> {
 
 impl<'a> ConcatReader<'a> {
     /// The stream of these files.
-    pub fn new(disk: &'a dyn ReadDisk, files: Vec<&'a mut BatchFile>) -> ConcatReader<'a> {
+    pub fn new(
+        disk: &'a dyn ReadDisk,
+        live: Option<&'a Live>,
+        files: Vec<&'a mut BatchFile>,
+    ) -> ConcatReader<'a> {
         ConcatReader {
             disk,
+            live,
             files,
             at: 0,
             open: None,
@@ -107,6 +115,9 @@ impl<'a> ConcatReader<'a> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
+                if let Some(live) = self.live {
+                    live.begin(batch_file.path.as_str());
+                }
                 let file = self.disk.open(&batch_file.path)?;
                 if file.status()?.stamp != batch_file.stamp {
                     return Err(State::Moved);

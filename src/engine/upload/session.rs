@@ -13,11 +13,12 @@ use crate::core::path::{Key, RelPath};
 use crate::dropbox::retry::CallError;
 use crate::dropbox::wire::{CommitInfo, Metadata, SessionCursor};
 use crate::engine::context::Context;
+use crate::engine::item::Item;
 use crate::error::Result;
 use crate::index::Meta;
 use crate::io::disk::ReadFile;
 use crate::io::stat::Stamp;
-use crate::report::printable;
+use crate::report::Live;
 
 /// How often Dropbox may move the offset of one file's session, in one run.
 const STEPS_BACK_MAX: u32 = 16;
@@ -54,7 +55,7 @@ impl<'a> Uploads<'a> {
     pub(super) fn send_session(
         &self,
         cx: &Context<'a>,
-        key: &Key,
+        item: &Item,
         (local, file): (&RelPath, Box<dyn ReadFile>),
         stamp: Stamp,
         commit: &CommitInfo<'_>,
@@ -63,14 +64,14 @@ impl<'a> Uploads<'a> {
         let chunk_bytes = chunk_bytes(cx, self.api);
         let mut source = Chunk::new(cx.env.disk, local, file, stamp, chunk_bytes);
         let old = match may_take_up {
-            true => self.take_up(cx, key, &mut source)?,
+            true => self.take_up(cx, item, &mut source)?,
             false => None,
         };
         let Some(old) = old else {
-            let session = self.begin(cx, key, &mut source)?;
-            return self.fill(cx, &session, source, commit);
+            let session = self.begin(cx, &item.row.key, &mut source)?;
+            return self.fill(cx, item, &session, source, commit);
         };
-        self.fill(cx, &old, source, commit)
+        self.fill(cx, item, &old, source, commit)
             .map_err(|failed| match failed {
                 // What is about the path would be said of another session as well.
                 UploadError::Call(CallError::Refused(error)) if !error.is("path") => {
@@ -85,13 +86,20 @@ impl<'a> Uploads<'a> {
     fn fill(
         &self,
         cx: &Context<'a>,
+        item: &Item,
         session: &str,
         mut source: Chunk<'_>,
         commit: &CommitInfo<'_>,
     ) -> std::result::Result<Sent, UploadError> {
         let (stamp, chunk_bytes) = (*source.stamp(), source.chunk_bytes());
-        let progress = |at| cx.env.report.progress(commit.path.as_str(), at, stamp.size);
-        progress(source.offset());
+        // Only a session that was written down is of use to the next run.
+        let is_saved = self.saved_session(cx);
+        let is_saved = is_saved.is_some_and(|saved| saved.is_of(&item.row.key, &stamp));
+        let live = cx.env.report.live().filter(|_| is_saved);
+        let keeps = |bytes| {
+            live.inspect(|live| live.keeps(&item.display_path, bytes, stamp.size));
+        };
+        keeps(source.offset());
         let mut steps_back = 0;
         loop {
             while stamp.size - source.offset() > chunk_bytes {
@@ -103,10 +111,11 @@ impl<'a> Uploads<'a> {
                     Ok(()) => source.advance_to(source.offset() + chunk_bytes),
                     Err(error) => go_on(&mut source, error, &mut steps_back)?,
                 }
-                progress(source.offset());
+                keeps(source.offset());
             }
             // More than the last chunk may be missing there.
             if let Some(sent) = self.finish(session, &mut source, commit, &mut steps_back)? {
+                live.into_iter().for_each(Live::keeps_nothing);
                 return verified(sent);
             }
         }
@@ -117,9 +126,10 @@ impl<'a> Uploads<'a> {
     fn take_up(
         &self,
         cx: &Context<'a>,
-        key: &Key,
+        item: &Item,
         source: &mut Chunk<'_>,
     ) -> std::result::Result<Option<String>, UploadError> {
+        let key = &item.row.key;
         let Some(saved_session) = self
             .saved_session(cx)
             .filter(|saved_session| saved_session.is_of(key, source.stamp()))
@@ -146,7 +156,11 @@ impl<'a> Uploads<'a> {
         };
         source.hash_to(arrived)?;
         source.advance_to(arrived);
-        log::debug!("{}: going on at byte {arrived}", printable(&key.path()));
+        if arrived > 0 {
+            let report = cx.env.report;
+            report.goes_on(&item.display_path, arrived, source.stamp().size);
+            report.live().inspect(|live| live.spare_up(arrived));
+        }
         Ok(Some(saved_session.session_id))
     }
 

@@ -47,6 +47,9 @@ impl<'a> Uploads<'a> {
             mode,
             more,
         } = file;
+        if let Some(live) = cx.env.report.live() {
+            live.begin(&item.display_path);
+        }
         let mut answer = self.send(cx, &item, mode.clone(), &observed);
         if let Err(UploadError::Call(CallError::Refused(error))) = &answer
             && self
@@ -93,7 +96,7 @@ impl<'a> Uploads<'a> {
                 self.send_single(cx, local, file, stamp, &commit, known)
             } else {
                 let from = (local, file);
-                self.send_session(cx, &item.row.key, from, stamp, &commit, may_take_up)
+                self.send_session(cx, item, from, stamp, &commit, may_take_up)
             };
             match answer {
                 Err(UploadError::KeepsChanging) => failed = UploadError::KeepsChanging,

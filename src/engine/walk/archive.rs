@@ -52,7 +52,7 @@ pub(crate) fn fetch_archives<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) 
     }
     // The root of everything the app may see cannot be had as an archive.
     let mut dirs = if cx.env.remote_root.is_top() {
-        candidates.folders_in("")
+        folders_to_pop(&candidates, "")
     } else {
         vec![String::new()]
     };
@@ -86,10 +86,17 @@ pub(crate) fn fetch_archives<'a>(cx: &mut Context<'a>, phases: &mut Phases<'a>) 
                 ArchiveAnswer::Refused => return Ok(true),
             };
         if !is_done {
-            dirs.extend(candidates.folders_in(&dir));
+            dirs.extend(folders_to_pop(&candidates, &dir));
         }
     }
     Ok(true)
+}
+
+/// The folders in one, the last first: what is taken from the end comes in order.
+fn folders_to_pop(candidates: &ArchiveCandidates, dir: &str) -> Vec<String> {
+    let mut folders = candidates.folders_in(dir);
+    folders.reverse();
+    folders
 }
 
 /// Whether one request for everything below a folder beats one for each of its parts: the folders

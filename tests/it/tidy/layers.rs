@@ -85,7 +85,7 @@ const KNOWN_BY_FEW: [(&str, &[&str]); 15] = [
     ("regex_lite", &["core/filter", "core/java_pattern"]),
     ("unicode_normalization", &["core/path"]),
     ("miniz_oxide", &["engine/download/zip"]),
-    ("signal_hook", &["daemon/wakeup"]),
+    ("signal_hook", &["daemon/wakeup", "io/interrupt"]),
     ("base64", &["dropbox/auth"]),
     ("percent_encoding", &["dropbox/auth"]),
     ("thread::sleep", &["io/host"]),
