@@ -3,6 +3,8 @@
 //! Data goes to stdout, talk to stderr. Without a terminal a run that has nothing to say says
 //! nothing, so that cron stays silent.
 
+mod help;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExit;
@@ -31,32 +33,20 @@ use crate::io::terminal::{self, Terminal};
 use crate::logging::{self, Loudness, WATCHER};
 use crate::report::{ErrorFields, Live, Report, ReportKind, print_line};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  everything is in step            6  another run holds the lock
-  1  failed                           7  offline, out of time: try later
-  2  wrong usage, an id of nothing    8  Dropbox or disk full
-  3  some files have problems        78  bad configuration
-  4  authentication needed
-  5  halted: a person must decide
-
-Configuration: --config, else $FERRYBOX_CONFIG, else ~/.config/ferrybox/config.toml, else
-/etc/ferrybox/config.toml";
-
 /// Keeps a directory and a Dropbox folder in step.
 #[derive(Parser)]
-#[command(name = "ferrybox", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "ferrybox", version, after_help = help::PROGRAM, arg_required_else_help = true)]
 struct Cli {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Say more: -v one line per action, -vv requests as well.
+    /// Say more: -v each action, -vv requests too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Say only what is wrong: no line that moves, and no summary.
+    /// Say only what is wrong: no moving line, no summary.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print what happens, and how it ends, as JSON on stdout: one object a line.
+    /// Print JSON on stdout: one object a line.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -96,76 +86,84 @@ impl Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run one pass: bring changes down, send changes up.
+    /// Run once: bring changes down, send changes up.
+    #[command(after_help = help::SYNC)]
     Sync(SyncFlags),
-    /// Keep running: passes at the times that the configuration gives.
+    /// Keep running, by the times of the configuration.
     ///
-    /// One pass at the start makes up for what was missed. SIGHUP reads the configuration again.
+    /// A pass at the start makes up for what was missed. SIGHUP reads the
+    /// configuration again.
+    #[command(after_help = help::RUN)]
     Run(TimeFlags),
-    /// Print when "run" would start the next ten passes, and the next up or down beyond them.
+    /// Print when "run" starts its next passes.
+    #[command(after_help = help::SCHEDULE)]
     Schedule,
-    /// Say whether the backup is alive and complete, as far as this machine knows.
+    /// Say whether the backup is alive and complete.
+    #[command(after_help = help::STATUS)]
     Status {
         /// Ask Dropbox as well: whose account it is, and how full.
         #[arg(long)]
         online: bool,
-        /// End with 7 if the last success is older than this (26h, 2d).
+        /// End with 7 if the last success is older (26h, 2d).
         #[arg(long, value_name = "TIME", value_parser = age)]
         max_age: Option<Duration>,
     },
-    /// Say what is known of a path, which rule decides, and what the next run would do about it.
+    /// Say what decides about a path, and what comes next.
+    #[command(after_help = help::WHY)]
     Why {
         /// From the content dir on, as in /logs/openhab.log.
         path: String,
     },
-    /// Print what the last runs did, of those that did something.
+    /// Print what the last runs did.
+    #[command(after_help = help::HISTORY)]
     History {
         /// So many of them.
         #[arg(long, value_name = "N", default_value_t = SHOWN)]
         last: usize,
     },
-    /// Count what each pattern matches and what is left out, or say which pattern decides.
-    #[command(name = "check-filters")]
+    /// Count what each pattern matches, or say which decides.
+    #[command(name = "check-filters", after_help = help::CHECK_FILTERS)]
     CheckFilters {
-        /// Paths from the content dir on, as in /logs/openhab.log; all are counted without one.
+        /// From the content dir on; without one all is counted.
         #[arg(value_name = "PATH")]
         paths: Vec<String>,
     },
-    /// Print the link and the three steps that connect this machine to a Dropbox account.
-    #[command(name = "startAuthentication")]
+    /// Print the link that connects this machine to Dropbox.
+    #[command(name = "startAuthentication", after_help = help::START)]
     #[command(visible_alias = "login", alias = "start-authentication")]
     #[command(alias = "dropbox:startAuthentication")]
     StartAuthentication,
-    /// Finish with the code Dropbox showed; without CODE it is read from stdin.
-    #[command(name = "finishAuthentication")]
+    /// Finish with the code that Dropbox showed.
+    #[command(name = "finishAuthentication", after_help = help::FINISH)]
     #[command(
         visible_alias = "finish-authentication",
         alias = "dropbox:finishAuthentication"
     )]
     FinishAuthentication {
-        /// The code, as pasted.
+        /// The code, as pasted; read from stdin without it.
         #[arg(allow_hyphen_values = true)]
         code: Option<String>,
     },
-    /// End the authentication: revoke the token and remove it from this machine.
+    /// Revoke the token and remove it from this machine.
+    #[command(after_help = help::LOGOUT)]
     Logout,
 }
 
 #[derive(Args)]
 struct SyncFlags {
-    /// Only send local changes to Dropbox in this pass.
+    /// Only send changes up in this pass.
     #[arg(long, conflicts_with = "download_only")]
     upload_only: bool,
-    /// Only bring changes from Dropbox here in this pass; restores a fresh card in any mode.
+    /// Only bring changes down; restores a fresh card.
     #[arg(long)]
     download_only: bool,
     /// Print what would be done; change nothing at all.
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Allow exactly what a halted pass printed under this id, once.
+    /// Delete what a halt has named by this id, once.
     #[arg(long, value_name = "ID")]
     approve: Vec<String>,
-    /// Keep the files that a halted pass printed under this id, once: each counts as new.
+    /// Keep what a halt has named by this id, once.
     #[arg(long, value_name = "ID")]
     keep: Vec<String>,
     #[command(flatten)]
@@ -175,21 +173,22 @@ struct SyncFlags {
 /// What a pass keeps to.
 #[derive(Args)]
 struct TimeFlags {
-    /// End a pass after this time (90, 90s, 10m, 2h); the next one goes on from there.
+    /// End a pass after this time (90s, 10m, 2h, 1d).
     #[arg(long, value_name = "TIME", value_parser = time)]
     max_time: Option<Duration>,
-    /// Wait up to this time first, so that many gateways do not start together.
+    /// Wait a random part of this time first.
     #[arg(long, value_name = "TIME", value_parser = time)]
     jitter: Option<Duration>,
 }
 
 /// A time of the command line.
 fn time(text: &str) -> std::result::Result<Duration, String> {
-    let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+    let (digits, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
         Some(digits) => (digits, &text[digits.len()..]),
         None => (text, "s"),
     };
     let scale = match unit {
+        "d" => 24 * 3600,
         "h" => 3600,
         "m" => 60,
         _ => 1,
@@ -202,7 +201,8 @@ fn time(text: &str) -> std::result::Result<Duration, String> {
         .filter(|seconds| *seconds <= 7 * 24 * 3600)
         .map(Duration::from_secs)
         .ok_or_else(|| {
-            "write seconds, or a number with s, m or h: more than none, and up to a week".to_owned()
+            "write seconds, or a number with s, m, h or d: more than none, and up to a week"
+                .to_owned()
         })
 }
 
@@ -523,12 +523,13 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     let report = report.without_told(telling.told(began));
     tell_head(cli, config, &options);
     listen_to_ctrl_c(cli);
+    telling.tell_begin(config, began);
     let result = args.check();
     let result = result.and_then(|()| sync::run(config, &options, &report));
     report.live().into_iter().for_each(Live::clear);
     report.tell_rest();
     let is_whole = options.mode == config.sync.mode && options.up && options.down;
-    let verdict = telling.end(&report, &result, is_whole, began);
+    let verdict = telling.end(config, &report, &result, is_whole, began);
     if verdict.error {
         report.tell_held();
     }

@@ -1,6 +1,7 @@
 //! The console commands: what each of them does with the configuration, once [`crate::cli`] has
 //! read what was typed.
 
+pub mod alerts;
 pub mod authentication;
 pub mod check_filters;
 pub mod online;

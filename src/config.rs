@@ -195,6 +195,13 @@ pub struct Network {
 /// `[notify]`.
 #[derive(Clone, Debug)]
 pub struct NotifySection {
+    /// Where each pass is told, as healthchecks.io has it: this address as it ends well, with
+    /// `/start` and `/fail` behind it otherwise. It is a secret.
+    pub ping_url: Option<Secret>,
+    /// Where JSON is sent when passes begin to fail, and when they work again. It is a secret.
+    pub webhook_url: Option<Secret>,
+    /// A file in the text format of Prometheus, replaced by each pass.
+    pub metrics_file: Option<PathBuf>,
     /// Seconds after which an outage is told; six hours by default.
     pub after_s: u64,
 }
@@ -383,6 +390,9 @@ impl Reader {
                 download_limit: self.rates(doc, "network.download_limit"),
             },
             notify: NotifySection {
+                ping_url: self.optional(doc, "notify.ping_url", notify::address),
+                webhook_url: self.optional(doc, "notify.webhook_url", notify::address),
+                metrics_file: self.optional(doc, "notify.metrics_file", paths::absolute),
                 after_s: self.value(doc, "notify.after", notify::after),
             },
             endpoints: Endpoints {

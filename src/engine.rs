@@ -335,6 +335,11 @@ pub fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
     if let Some(log) = &config.log.file {
         own.extend([real(log), old_generation(&real(log))]);
     }
+    if let Some(file) = &config.notify.metrics_file {
+        let mut unfinished = file.clone().into_os_string();
+        unfinished.push(".new");
+        own.extend([real(file), real(Path::new(&unfinished))]);
+    }
     for dir in dirs::runtime_dirs() {
         let dir = real(&dir);
         if dir == content_dir {

@@ -29,4 +29,4 @@ mod way;
 pub use interruptible::Stop;
 pub use proxy::proxy_text;
 pub use real_disk::RealDisk;
-pub use real_http::RealHttp;
+pub use real_http::{RealHttp, post_notice};

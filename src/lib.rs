@@ -50,9 +50,11 @@
 //! ordinary way to stop.
 //!
 //! # A pass, in order
-//! The program is `main.rs`: it calls [`cli`], which reads what was typed and gives the exit code.
+//! The program is `main.rs`: it calls [`cli`], which reads what was typed and gives the exit code
+//! (`cli::help` has the examples).
 //! [`commands`] has what a command does beyond that: [`commands::sync`] says what is asked of a
 //! pass, [`commands::telling`] what is told of it and what was told before,
+//! [`commands::alerts`] tells those who do not look,
 //! [`commands::authentication`] signs in and out, [`commands::check_filters`] counts what each
 //! pattern matches. [`commands::status`] says what is, with what Dropbox says now
 //! ([`commands::online`]), [`commands::past`] what was, and [`commands::why`] what would be done

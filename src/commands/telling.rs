@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::commands::alerts;
 use crate::commands::sync::failure;
 use crate::config::Config;
 use crate::engine::pass_record::{
@@ -27,6 +28,8 @@ const OVER_SAID: usize = 20;
 pub struct Telling {
     record: PassRecord,
     kept_in: Option<(Box<dyn Disk>, PathBuf)>,
+    /// It is a pass that does something, and leaves how it ended.
+    is_kept: bool,
     /// Nobody watches: what was told lately is not told again.
     is_terse: bool,
     outage_after_s: i64,
@@ -61,8 +64,18 @@ impl Telling {
         Telling {
             record: record.unwrap_or_default(),
             is_terse: is_terse && kept_in.is_some(),
+            is_kept,
             kept_in,
             outage_after_s: i64::try_from(config.notify.after_s).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Tells those of `[notify]` that a pass begins.
+    pub fn tell_begin(&mut self, config: &Config, now: Timestamp) {
+        if self.is_kept {
+            for fault in alerts::tell_begin(config) {
+                self.warn(&fault, now);
+            }
         }
     }
 
@@ -105,6 +118,7 @@ impl Telling {
     /// `is_whole`: it would have come across all problems there are.
     pub fn end(
         &mut self,
+        config: &Config,
         report: &Report,
         result: &Result<ExitCode>,
         is_whole: bool,
@@ -129,6 +143,11 @@ impl Telling {
             self.record.last_change = Some(end.clone());
         }
         self.record.last_pass = Some(end);
+        if self.is_kept {
+            for fault in alerts::tell_end(config, &mut self.record, report, result, ended) {
+                self.warn(&fault, ended);
+            }
+        }
         if let Some((runtime, state_dir)) = &self.kept_in {
             store(&**runtime, state_dir, &self.record);
         }

@@ -52,6 +52,8 @@ impl Config {
         let has_password = |url: &String| url.contains('@');
         if dropbox.personal_access_token.is_some()
             || dropbox.app_secret.is_some()
+            || config.notify.ping_url.is_some()
+            || config.notify.webhook_url.is_some()
             || config.network.proxy.as_ref().is_some_and(has_password)
         {
             let remedy = format!("chmod 600 {shown}");

@@ -58,7 +58,7 @@ const fn formerly(key: ConfigKey, alias: &'static str) -> ConfigKey {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [ConfigKey; 41] = [
+pub(super) const KEYS: [ConfigKey; 44] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -109,6 +109,9 @@ pub(super) const KEYS: [ConfigKey; 41] = [
     key("network.upload_chunk_mib", "32"),
     unset("network.upload_limit", r#""500 KiB/s""#),
     unset("network.download_limit", r#""2 MiB/s""#),
+    unset("notify.ping_url", r#""https://hc-ping.com/UUID""#),
+    unset("notify.webhook_url", r#""https://ntfy.sh/TOPIC""#),
+    unset("notify.metrics_file", r#""/run/ferrybox/ferrybox.prom""#),
     key("notify.after", r#""6h""#),
     key("endpoints.api", r#""https://api.dropboxapi.com""#),
     key("endpoints.content", r#""https://content.dropboxapi.com""#),

@@ -313,12 +313,13 @@ impl Driver for Gateway {
             kept_max: KEPT_MAX,
         };
         let mut telling = Telling::begin(&self.config, false, !options.dry_run);
+        telling.tell_begin(&self.config, began);
         interrupt::set_in_pass(true);
         let result = run_on(&seams, &self.config, &options, &report);
         interrupt::set_in_pass(false);
         report.live().into_iter().for_each(Live::clear);
         let is_whole = options.mode == self.config.sync.mode && options.up && options.down;
-        let _ = telling.end(&report, &result, is_whole, began);
+        let _ = telling.end(&self.config, &report, &result, is_whole, began);
         self.tell_outcome(due, &report, &result);
         if self.args.json {
             print_summary(&report, &result, began);

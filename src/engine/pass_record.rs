@@ -45,6 +45,8 @@ pub struct PassRecord {
     pub halts: Vec<HaltNote>,
     /// What has ended every pass since the last that came to its end.
     pub failing: Option<Failing>,
+    /// What those of `[notify]` were told last, if it was no good news.
+    pub alarm: Option<Alarm>,
     /// Advice, by its text, and when it was told.
     pub advice: BTreeMap<String, i64>,
     /// When the problems were told all together.
@@ -126,6 +128,15 @@ pub struct Failing {
     pub passes: u64,
     /// When it was last told, if it was.
     pub told: Option<i64>,
+}
+
+/// What is wrong, as somebody else was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// A word for programs: [`crate::error::Error::code`], or `some_files`.
+    pub code: String,
+    /// When it was first told, in seconds since 1970.
+    pub since: i64,
 }
 
 /// The name of the file of a state directory.

@@ -315,6 +315,50 @@ fn remedy(reason: &rustls::CertificateError, proxy: Option<&(String, String)>) -
     }
 }
 
+/// Longest time that somebody is told something.
+const NOTICE_TIME: Duration = Duration::from_secs(10);
+
+/// Tells somebody who is not Dropbox: one POST, through the same proxy and with the same
+/// certificates.
+///
+/// # Errors
+/// Why it did not arrive, without the address.
+pub fn post_notice(
+    config: &Config,
+    url: &str,
+    content_type: &str,
+    body: &[u8],
+) -> Result<(), String> {
+    let shown = |text: String| text.replace(url, "the address");
+    let proxy = chosen_proxy(config).map_err(|error| error.to_string())?;
+    let settings = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(proxy.map(|chosen| chosen.proxy))
+        .user_agent(concat!("ferrybox/", env!("CARGO_PKG_VERSION")))
+        .timeout_global(Some(NOTICE_TIME))
+        .input_buffer_size(BUFFER_BYTES)
+        .output_buffer_size(BUFFER_BYTES);
+    let settings = match url.starts_with("https:") {
+        true => {
+            let tls = TlsConfig::builder()
+                .root_certs(roots(config).map_err(|error| error.to_string())?)
+                .unversioned_rustls_crypto_provider(Arc::new(provider(has_aes())));
+            settings.tls_config(tls.build()).build()
+        }
+        false => settings.build(),
+    };
+    let connector = connector(AddressByAddress::new()).chain(Interruptible::by_ctrl_c());
+    let agent = Agent::with_parts(settings, connector, DefaultResolver::default());
+    let request = agent.post(url).header("content-type", content_type);
+    match request.send(body) {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("the answer is {}", answer.status())),
+        Err(error) => Err(shown(error.to_string())),
+    }
+}
+
 /// Where systems keep all their roots in one file: Debian, Alpine and Arch; Fedora; openSUSE.
 const BUNDLES: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",

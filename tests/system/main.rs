@@ -25,6 +25,7 @@ mod peak;
 mod strace;
 mod terminal;
 
+mod alerts;
 mod arm;
 mod authentication;
 mod budgets;

@@ -373,8 +373,8 @@ fn a18_no_file_of_ours_is_synced_wherever_it_lies() {
         fs::remove_file(&link).unwrap();
         let cached = fs::read_dir(console.path("run/ferrybox")).unwrap().count();
         assert_eq!(
-            cached, 2,
-            "an access token and a cursor are there to be synced"
+            cached, 3,
+            "an access token, a cursor and a record are there to be synced"
         );
         let expected = ["/content", "/content/mine", "/run"];
         assert_eq!(all, expected, "through a link: {through_link}");

@@ -29,9 +29,27 @@ pub struct Seen {
     pub screen: Vec<String>,
 }
 
+/// The same command, which heeds SIGINT: what is started in the background of a script does not.
+fn heeding_ctrl_c(command: &Command) -> Command {
+    let mut heeding = Command::new("/usr/bin/env");
+    heeding
+        .arg("--default-signal=INT")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            heeding.env(name, value);
+        }
+    }
+    heeding
+}
+
 impl Terminal {
     /// Runs a command whose stderr is a terminal this wide.
-    pub fn run(mut command: Command, columns: usize) -> Terminal {
+    pub fn run(command: Command, columns: usize) -> Terminal {
+        let mut command = heeding_ctrl_c(&command);
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();

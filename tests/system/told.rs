@@ -78,7 +78,7 @@ fn a_problem_is_told_once_daily_while_it_lasts_and_when_it_is_over() {
     // Who asks is told.
     check(&console.run(&["sync", "-v"]), 3, &["/back\\\\slash: "]);
     let seen = Terminal::run(console.command(&["sync"]), 100).end();
-    assert!(seen.got.contains("/back\\slash: "), "{}", seen.got);
+    assert!(seen.got.contains("/back\\\\slash: "), "{}", seen.got);
     console.put("del\u{7f}", "x");
     let said = console.run(&["sync"]);
     check(&said, 3, &["/del\\u{7f}: "]);

@@ -4,6 +4,7 @@
 use crate::core::path::{RelPath, fold};
 use crate::dropbox::tokens::{holds_access, holds_sign_in, is_access_file};
 use crate::engine::cursor::{holds_cursor, is_cursor_file};
+use crate::engine::pass_record::is_pass_record;
 use crate::io::disk::ReadDisk;
 use crate::io::listing::Names;
 
@@ -47,5 +48,9 @@ pub(super) fn state_files(disk: &dyn ReadDisk, dir: &RelPath, names: &Names) -> 
 pub(super) fn is_state_file(key: &str) -> bool {
     let name = key.strip_suffix(UNFINISHED).unwrap_or(key);
     let is_telling = TELLING.iter().any(|(telling, _)| name == *telling);
-    is_telling || OTHERS.contains(&name) || is_access_file(name) || is_cursor_file(name)
+    is_telling
+        || OTHERS.contains(&name)
+        || is_access_file(name)
+        || is_cursor_file(name)
+        || is_pass_record(name)
 }

@@ -1,0 +1,257 @@
+//! `[notify]`: who else is told that passes fail, or work again: a service that waits for pings, a
+//! webhook, a file for Prometheus. None of it can fail a pass, and no secret is in it.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::commands::sync::failure;
+use crate::config::{Config, Secret};
+use crate::engine::pass_record::{Alarm, PassRecord};
+use crate::error::{Error, ExitCode, Result};
+use crate::io::post_notice;
+use crate::report::{Report, counted};
+
+/// LIMIT: letters of a text that is sent along.
+const TEXT_MAX: usize = 500;
+
+/// What one who is told has to know.
+struct Notice<'t> {
+    is_well: bool,
+    code: &'t str,
+    text: String,
+}
+
+/// A pass begins.
+pub fn tell_begin(config: &Config) -> Vec<String> {
+    let pinged = config.notify.ping_url.as_ref();
+    let pinged = pinged.map(|url| ping(config, url, "/start", ""));
+    pinged
+        .into_iter()
+        .filter_map(std::result::Result::err)
+        .collect()
+}
+
+/// A pass has ended so, and `record` is what it leaves. Returns what could not be told, and why.
+pub fn tell_end(
+    config: &Config,
+    record: &mut PassRecord,
+    report: &Report,
+    result: &Result<ExitCode>,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    let notify = &config.notify;
+    if let Some(told) = told_of(config, record, report, result, now) {
+        if let Some(url) = &notify.ping_url {
+            let end = if told.is_well { "" } else { "/fail" };
+            faults.extend(ping(config, url, end, &told.text).err());
+        }
+        let before = record.alarm.take();
+        let is_news = match (&before, told.is_well) {
+            (None, is_well) => !is_well,
+            (Some(_), true) => true,
+            (Some(before), false) => before.code != told.code,
+        };
+        let since = match (&before, told.is_well) {
+            (Some(before), false) => before.since,
+            _ => now.as_second(),
+        };
+        if !told.is_well {
+            record.alarm = Some(Alarm {
+                code: told.code.to_owned(),
+                since,
+            });
+        }
+        if let Some(url) = notify.webhook_url.as_ref().filter(|_| is_news) {
+            let sent = call(config, url, &told, since);
+            if sent.is_err() {
+                // It is news until it has been told.
+                record.alarm = before;
+            }
+            faults.extend(sent.err());
+        }
+    }
+    if let Some(file) = &notify.metrics_file {
+        let written = write_metrics(file, &metrics(config, record));
+        let fault = written.map_err(|error| {
+            format!(
+                "notify.metrics_file: cannot write {}: {error}",
+                file.display()
+            )
+        });
+        faults.extend(fault.err());
+    }
+    faults
+}
+
+/// What is told of a pass; nothing where another one is at work, or an outage has just begun.
+fn told_of<'t>(
+    config: &Config,
+    record: &PassRecord,
+    report: &Report,
+    result: &Result<ExitCode>,
+    now: Timestamp,
+) -> Option<Notice<'t>> {
+    let after = i64::try_from(config.notify.after_s).unwrap_or(i64::MAX);
+    let failing = |code: &'static str, text: String| {
+        let text = text.chars().take(TEXT_MAX).collect();
+        Some(Notice {
+            is_well: false,
+            code,
+            text,
+        })
+    };
+    match result {
+        Ok(ExitCode::SomeFiles) => failing(
+            "some_files",
+            counted(
+                report.problem_count(),
+                "path has a problem",
+                "paths have problems",
+            ),
+        ),
+        Ok(_) => Some(Notice {
+            is_well: true,
+            code: "ok",
+            text: "in step".to_owned(),
+        }),
+        Err(Error::Locked(_) | Error::Usage(_) | Error::Stopped(_)) => None,
+        Err(error @ Error::TryLater(_)) => {
+            let since = record.failing.as_ref().map(|failing| failing.since);
+            let lasts = since.is_some_and(|since| now.as_second() - since >= after);
+            lasts
+                .then(|| failing(error.code(), failure(error).text))
+                .flatten()
+        }
+        Err(error) => failing(error.code(), failure(error).text),
+    }
+}
+
+fn ping(config: &Config, url: &Secret, end: &str, text: &str) -> std::result::Result<(), String> {
+    let url = format!("{}{end}", url.expose().trim_end_matches('/'));
+    post_notice(config, &url, "text/plain; charset=utf-8", text.as_bytes())
+        .map_err(|error| format!("notify.ping_url: nobody could be told: {error}"))
+}
+
+fn call(
+    config: &Config,
+    url: &Secret,
+    told: &Notice<'_>,
+    since: i64,
+) -> std::result::Result<(), String> {
+    let since = Timestamp::from_second(since).unwrap_or_default();
+    let stem = config.path.file_stem().unwrap_or_default();
+    let body = json!({
+        "state": if told.is_well { "ok" } else { "failing" },
+        "code": told.code,
+        "since": since.to_string(),
+        "text": told.text,
+        "pair": stem.to_string_lossy(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    post_notice(
+        config,
+        url.expose(),
+        "application/json",
+        body.to_string().as_bytes(),
+    )
+    .map_err(|error| format!("notify.webhook_url: nobody could be told: {error}"))
+}
+
+/// In the text format of Prometheus.
+fn metrics(config: &Config, record: &PassRecord) -> String {
+    let stem = config.path.file_stem().unwrap_or_default();
+    let pair: String = stem
+        .to_string_lossy()
+        .chars()
+        .flat_map(|c| match c {
+            '"' | '\\' => vec!['\\', c],
+            '\n' => vec!['\\', 'n'],
+            c => vec![c],
+        })
+        .collect();
+    let mut text = String::new();
+    let mut add = |name: &str, help: &str, label: &str, value: f64| {
+        let label = if label.is_empty() {
+            String::new()
+        } else {
+            format!(",{label}")
+        };
+        if !text.contains(&format!("# HELP {name} ")) {
+            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+        }
+        text.push_str(&format!("{name}{{pair=\"{pair}\"{label}}} {value}\n"));
+    };
+    let seconds = |at: Option<i64>| at.unwrap_or(0) as f64;
+    add(
+        "ferrybox_last_success_timestamp_seconds",
+        "When the last run came to its end; 0 for never.",
+        "",
+        seconds(record.last_success),
+    );
+    add(
+        "ferrybox_problems",
+        "Paths with problems.",
+        "",
+        record.problem_count as f64,
+    );
+    if let Some(pass) = &record.last_pass {
+        let code = f64::from(pass.exit_code.unwrap_or_default());
+        add(
+            "ferrybox_exit_code",
+            "What the last run ended with.",
+            "",
+            code,
+        );
+        let took = pass.seconds.unwrap_or_default();
+        add(
+            "ferrybox_pass_seconds",
+            "How long the last run took.",
+            "",
+            took,
+        );
+        for (way, count, bytes) in [
+            ("up", pass.counts.uploaded, pass.bytes_up),
+            ("down", pass.counts.downloaded, pass.bytes_down),
+        ] {
+            let label = format!("direction=\"{way}\"");
+            add(
+                "ferrybox_pass_files",
+                "Files that the last run transferred.",
+                &label,
+                count as f64,
+            );
+            add(
+                "ferrybox_pass_bytes",
+                "Bytes of contents that the last run transferred.",
+                &label,
+                bytes as f64,
+            );
+        }
+    }
+    text
+}
+
+/// Replaces the file in one step, for everybody to read.
+fn write_metrics(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut temp = file.as_os_str().to_owned();
+    temp.push(".new");
+    let temp = Path::new(&temp);
+    match std::fs::remove_file(temp) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let mut made = options
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(temp)?;
+    made.write_all(text.as_bytes())?;
+    drop(made);
+    std::fs::rename(temp, file)
+}
