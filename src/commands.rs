@@ -3,6 +3,7 @@
 
 pub mod authentication;
 pub mod check_filters;
+pub mod doctor;
 pub mod online;
 pub mod past;
 pub mod status;

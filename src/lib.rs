@@ -57,6 +57,11 @@
 //! pattern matches. [`commands::status`] says what is, with what Dropbox says now
 //! ([`commands::online`]), [`commands::past`] what was, and [`commands::why`] what would be done
 //! about a path, which [`engine::why`] finds out as a pass does it.
+//! [`commands::doctor`] looks for what may be wrong around it all:
+//! `commands::doctor::check` is what a check comes to, `commands::doctor::online` the way to
+//! Dropbox, `commands::doctor::account` the sign-in, `commands::doctor::ground` what directories
+//! lie on, `commands::doctor::tree` the content dir, `commands::doctor::neighbours` who else syncs
+//! it, told by `commands::doctor::marks`, and `commands::doctor::starters` what starts us.
 //!
 //! [`engine`] is where tests, the simulator and [`daemon`] enter, too: it assembles a pass from the
 //! configuration and the three seams, takes the locks, and drops an index that is damaged. These
