@@ -17,7 +17,7 @@ use rustix::fs::Mode;
 use crate::commands::past::{self, SHOWN};
 use crate::commands::status::{PairStatus, StatusArgs, exit_of};
 use crate::commands::telling::Telling;
-use crate::commands::{authentication, check_filters, sync, why};
+use crate::commands::{authentication, check_filters, doctor, sync, why};
 use crate::config::Config;
 use crate::core::invocation::quoted;
 use crate::daemon::gateway::{self, RunArgs};
@@ -128,6 +128,13 @@ enum Command {
         #[arg(value_name = "PATH")]
         paths: Vec<String>,
     },
+    /// Look for what may be wrong, and say what to do.
+    ///
+    /// The clock, the way to Dropbox, the sign-in and what it may do, room and
+    /// rights, names that do not travel, and what starts ferrybox. Nothing is
+    /// changed.
+    #[command(after_help = help::DOCTOR)]
+    Doctor,
     /// Print the link that connects this machine to Dropbox.
     #[command(name = "startAuthentication", after_help = help::START)]
     #[command(visible_alias = "login", alias = "start-authentication")]
@@ -334,6 +341,16 @@ impl CommandOutcome {
         CommandOutcome::with(result, |_| None)
     }
 
+    /// A command that has told all it has to say.
+    fn told(exit: ExitCode) -> CommandOutcome {
+        CommandOutcome {
+            result: Ok(exit),
+            has_summary: false,
+            is_told: false,
+            answer: None,
+        }
+    }
+
     /// A command that answers with a text; `json` makes of it what a program gets.
     fn with(
         result: Result<String>,
@@ -356,9 +373,12 @@ impl CommandOutcome {
 }
 
 fn run(cli: &Cli) -> CommandOutcome {
-    let config = match load(cli) {
-        Ok(config) => config,
-        Err(error) => return unable(cli, error),
+    let config = match (load(cli), &cli.command) {
+        (Ok(config), _) => config,
+        (Err(error), Command::Doctor) => {
+            return CommandOutcome::told(doctor::doctor(Err(&error), cli.json));
+        }
+        (Err(error), _) => return unable(cli, error),
     };
     match &cli.command {
         Command::Sync(args) => run_sync(cli, &config, args),
@@ -395,6 +415,7 @@ fn run(cli: &Cli) -> CommandOutcome {
         Command::CheckFilters { paths } => {
             CommandOutcome::of(check_filters::check_filters(&config, paths, cli.json))
         }
+        Command::Doctor => CommandOutcome::told(doctor::doctor(Ok(&config), cli.json)),
         Command::StartAuthentication => {
             let link = |text: &str| Some(("url", serde_json::json!({ "url": link_in(text)? })));
             CommandOutcome::with(authentication::start(&config), link)
@@ -441,6 +462,10 @@ fn load(cli: &Cli) -> Result<Config> {
     let mut config = Config::load(&path)?;
     let is_named = cli.config.is_some() || env::env("FERRYBOX_CONFIG").is_some();
     config.invocation = dirs::invocation(&config, is_named.then_some(path.as_path()));
+    // It tells of all that itself, and has nothing made.
+    if let Command::Doctor = cli.command {
+        return Ok(config);
+    }
     let needs_state = !matches!(cli.command, Command::Schedule);
     if needs_state && let Ok(dir) = dirs::state_dir(&config) {
         check_owner(cli, &config, &dir)?;

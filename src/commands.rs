@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod authentication;
 pub mod check_filters;
+pub mod doctor;
 pub mod online;
 pub mod past;
 pub mod status;

@@ -468,7 +468,10 @@ fn instance(state_dir: &Path) -> Instance {
 }
 
 /// The state has a directory of its own.
-fn check_apart(config: &Config, state_dir: &Path) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Config`] if that is the content dir.
+pub fn check_apart(config: &Config, state_dir: &Path) -> Result<()> {
     let real = dirs::without_links;
     if real(&config.sync.content_dir) != real(state_dir) {
         return Ok(());

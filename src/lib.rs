@@ -59,6 +59,11 @@
 //! pattern matches. [`commands::status`] says what is, with what Dropbox says now
 //! ([`commands::online`]), [`commands::past`] what was, and [`commands::why`] what would be done
 //! about a path, which [`engine::why`] finds out as a pass does it.
+//! [`commands::doctor`] looks for what may be wrong around it all:
+//! `commands::doctor::check` is what a check comes to, `commands::doctor::online` the way to
+//! Dropbox, `commands::doctor::account` the sign-in, `commands::doctor::ground` what directories
+//! lie on, `commands::doctor::tree` the content dir, `commands::doctor::neighbours` who else syncs
+//! it, told by `commands::doctor::marks`, and `commands::doctor::starters` what starts us.
 //!
 //! [`engine`] is where tests, the simulator and [`daemon`] enter, too: it assembles a pass from the
 //! configuration and the three seams, takes the locks, and drops an index that is damaged. These
@@ -222,13 +227,13 @@
 //! - [`io::disk`]: the content dir and the small state files. [`io::listing`]: the names in a
 //!   directory, packed. [`io::stat`]: what `stat` says of a file. `io::tree_identity`: what tells
 //!   one directory tree from another. `io::real_disk`: the filesystem itself, `io::access`: who may
-//!   do what with a file of it. `io::way`: how root comes to a content dir, and `io::file_ids`: as
-//!   whom it works there.
+//!   do what with a file of it. [`io::filesystem`]: what lies under a directory. `io::way`: how
+//!   root comes to a content dir, and `io::file_ids`: as whom it works there.
 //! - [`io::http`]: one request, one answer. `io::real_http`: the network itself.
 //!   [`io::limited_body`]: a body has to get on. [`io::throttle`]: how fast contents travel.
 //!   `io::interruptible`: a wait that ends in time, and that a wake-up can end. `io::addresses`:
-//!   one address of a host after the other. `io::proxy`: the proxy, of the configuration or the
-//!   environment.
+//!   one address of a host after the other. [`io::name_lookup`]: whether a host has any.
+//!   `io::proxy`: the proxy, of the configuration or the environment.
 //! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:
 //!   what the process is told about itself. [`io::systemd`]: what the service manager is told.
 //!   [`io::time_zone`]: the time zone of the gateway. [`io::terminal`]: what somebody sees on it;

@@ -85,6 +85,14 @@ Examples:
   ferrybox check-filters           how many files each pattern matches
   ferrybox check-filters /logs/openhab.log cache/x";
 
+/// Of `doctor`.
+pub(super) const DOCTOR: &str = "\
+Examples:
+  ferrybox doctor                  each check, and what to do about it
+  ferrybox doctor --json           for a program: one object a check
+
+It takes about a minute at most, and exits with 1 if a check says fail.";
+
 #[cfg(test)]
 mod tests {
     use crate::cli::command;

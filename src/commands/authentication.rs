@@ -160,7 +160,7 @@ fn team_note(config: &Config, namespaces: &Namespaces) -> Result<&'static str> {
 }
 
 /// Whether anything is ever written to Dropbox by this configuration.
-fn may_write(config: &Config) -> bool {
+pub(super) fn may_write(config: &Config) -> bool {
     config.sync.mode != Mode::DropboxToLocal || config.sync.upload_on_reset
 }
 

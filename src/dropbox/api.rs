@@ -1,5 +1,6 @@
 //! One method per route, typed; how a call travels is in `call`.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -104,7 +105,17 @@ impl<'a> Api<'a> {
         )
     }
 
-    /// `users/get_space_usage`: bytes that are free for this account.
+    /// `files/list_folder` of one entry at the top: only whether that may be asked.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn may_list(&self) -> Call<()> {
+        let argument = json!({ "path": "", "limit": 1 });
+        self.rpc::<IgnoredAny>("files/list_folder", &argument)
+            .map(drop)
+    }
+
+    /// Bytes that are free for this account.
     ///
     /// # Errors
     /// [`CallError`].
@@ -214,7 +225,7 @@ impl<'a> Api<'a> {
     pub fn delete_empty_folder(&self, path: &RemotePath) -> Call<bool> {
         #[derive(Deserialize)]
         struct FirstEntry {
-            entries: Vec<serde::de::IgnoredAny>,
+            entries: Vec<IgnoredAny>,
             has_more: bool,
         }
         let list = json!({ "path": path, "limit": 1 }).to_string();

@@ -190,14 +190,23 @@ pub enum SpaceAllocation {
 }
 
 impl SpaceUsage {
-    /// Bytes that are taken up of the space that counts, and how many that is; nothing where no
-    /// limit is known.
+    /// Bytes that are taken up of the space that counts, and how many that is: of a member's own
+    /// limit where that is the tighter one. Nothing where no limit is known.
     pub fn of_limit(&self) -> Option<(u64, u64)> {
         match self.allocation {
             SpaceAllocation::Individual { allocated } => Some((self.used, allocated)),
             SpaceAllocation::Team {
-                used, allocated, ..
-            } => Some((used, allocated)),
+                used,
+                allocated,
+                user_within_team_space_allocated: own,
+            } => {
+                let of_team = allocated.saturating_sub(used);
+                let is_own = own > 0 && own.saturating_sub(self.used) <= of_team;
+                Some(match is_own {
+                    true => (self.used, own),
+                    false => (used, allocated),
+                })
+            }
             SpaceAllocation::Other => None,
         }
     }

@@ -41,6 +41,11 @@ const RESERVE_BYTES: u64 = 64 << 20;
 /// Free space a download leaves: one part in this many of the filesystem.
 const RESERVE_SHARE: u64 = 50;
 
+/// Bytes that downloads leave free of so many in all: the larger of 64 MiB and 2 %.
+pub fn reserve(total: u64) -> u64 {
+    RESERVE_BYTES.max(total / RESERVE_SHARE)
+}
+
 impl<'a> Downloads<'a> {
     /// Brings a file down ([`Action::Download`] or [`Action::Conflict`]).
     ///
@@ -197,13 +202,12 @@ impl<'a> Downloads<'a> {
         made.and_then(|_| self.disk.remove_file(temp)).is_ok()
     }
 
-    /// The free-space reserve is the larger of 64 MiB and 2 %.
     fn has_space(&mut self, cx: &mut Context<'a>, item: &Item, temp: &RelPath, size: u64) -> bool {
         let Ok(space) = self.disk.space(&item.dir) else {
             return true;
         };
         let size = size.saturating_sub(bytes_here(self.disk, temp));
-        let reserve = RESERVE_BYTES.max(space.total / RESERVE_SHARE);
+        let reserve = reserve(space.total);
         if size.saturating_add(reserve) <= space.free {
             return true;
         }

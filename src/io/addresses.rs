@@ -69,6 +69,14 @@ impl AddressByAddress {
         }
     }
 
+    /// One that knows nothing of earlier processes, and leaves nothing behind for later ones.
+    pub(super) fn unkept() -> AddressByAddress {
+        AddressByAddress {
+            first: Arc::new(AtomicU8::new(Family::Any as u8)),
+            keeps: false,
+        }
+    }
+
     /// The addresses in the order of their turns: the families alternate.
     fn in_turn(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let first = match (self.first.load(Ordering::Relaxed), addresses.first()) {

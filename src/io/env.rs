@@ -26,6 +26,11 @@ pub fn home() -> Option<PathBuf> {
         .map(|fields| PathBuf::from(fields[5]))
 }
 
+/// The user at work.
+pub fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// A user as `sudo -u` takes one: by name, or by number where none is known.
 pub fn user_name(uid: u32) -> String {
     let number = uid.to_string();

@@ -29,6 +29,14 @@ pub fn proxy_text(config: &Config) -> Option<String> {
     }
 }
 
+/// The host of the proxy that is used, if one is, and whether it looks up the names of others
+/// itself.
+pub fn proxy_host(config: &Config) -> Option<(String, bool)> {
+    let chosen = chosen(config)?.ok()?;
+    let looks_up = chosen.proxy.protocol() != ProxyProtocol::Socks5;
+    Some((chosen.proxy.host().to_owned(), looks_up))
+}
+
 /// What names a proxy that cannot be used.
 pub(super) struct Unusable {
     /// `network.proxy` or a variable.

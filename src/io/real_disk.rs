@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    Advice, AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat,
+    Advice, AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, StatFs,
 };
 use rustix::fs::{Gid, StatxFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -31,7 +31,7 @@ use crate::words::printable;
 
 /// Filesystems whose inode and change time mean nothing: msdos/vfat, exfat, ntfs, ntfs3, fuse,
 /// cifs, smb2 (magic numbers of `statfs(2)`).
-const NO_INODE_MAGIC: [u64; 7] = [
+pub(super) const NO_INODE_MAGIC: [u64; 7] = [
     0x4d44,
     0x2011_bab0,
     0x5346_544e,
@@ -311,6 +311,35 @@ impl RealDisk {
             return Ok(made);
         }
         Err(Errno::EXIST)
+    }
+
+    /// Whether whoever works here may do this with what is at `path`, as its permissions say; it is
+    /// not opened. What cannot be told counts as allowed.
+    fn may(&self, path: &RelPath, wish: rustix::fs::Access) -> bool {
+        let Ok(_as_owner) = self.as_owner() else {
+            return false;
+        };
+        let ask = |dir: BorrowedFd<'_>, name: &str| {
+            rustix::fs::accessat(dir, name, wish, AtFlags::EACCESS)
+        };
+        let answer = match path.is_root() {
+            true => ask(self.root.as_fd(), "."),
+            false => self.in_parent(path, ask),
+        };
+        !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
+    }
+
+    /// Whether a file may be read.
+    pub fn may_read(&self, path: &RelPath) -> bool {
+        self.may(path, rustix::fs::Access::READ_OK)
+    }
+
+    /// Whether names may be added to and removed from a folder.
+    pub fn may_change(&self, dir: &RelPath) -> bool {
+        self.may(
+            dir,
+            rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+        )
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, flags: RenameFlags) -> Result<(), Errno> {
@@ -802,8 +831,12 @@ fn names_follow_their_directory(magic: u64) -> bool {
 
 /// The magic number of a filesystem.
 fn magic_of(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
-    let found = rustix::fs::fstatfs(fd)?;
-    Ok(u64::try_from(i128::from(found.f_type) & 0xffff_ffff).unwrap_or(0))
+    Ok(magic_number(&rustix::fs::fstatfs(fd)?))
+}
+
+/// The magic number in what `statfs` says.
+pub(super) fn magic_number(found: &StatFs) -> u64 {
+    u64::try_from(i128::from(found.f_type) & 0xffff_ffff).unwrap_or(0)
 }
 
 /// When a file or directory was made, where its filesystem keeps that and the kernel tells.

@@ -52,6 +52,18 @@ pub struct RealHttp {
     api: String,
     content: String,
     notify: String,
+    tls: Option<TlsGround>,
+}
+
+/// What TLS is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsGround {
+    /// Roots in the store of the system; those that are built in count where it has none.
+    pub system_roots: usize,
+    /// Roots in `network.ca_file`.
+    pub own_roots: usize,
+    /// AES is asked for first; where the CPU has no instructions for it, ChaCha20 is.
+    pub has_aes: bool,
 }
 
 impl RealHttp {
@@ -60,7 +72,20 @@ impl RealHttp {
     /// # Errors
     /// A [`ConfigError`] when the CA file or the proxy cannot be used.
     pub fn new(config: &Config) -> Result<RealHttp, ConfigError> {
-        RealHttp::with(config, None)
+        RealHttp::with(config, None, AddressByAddress::new())
+    }
+
+    /// The same, which leaves nothing on this machine of what it finds out.
+    ///
+    /// # Errors
+    /// As [`RealHttp::new`].
+    pub fn unkept(config: &Config) -> Result<RealHttp, ConfigError> {
+        RealHttp::with(config, None, AddressByAddress::unkept())
+    }
+
+    /// What TLS is done with, unless all hosts are asked without it.
+    pub fn tls(&self) -> Option<TlsGround> {
+        self.tls
     }
 
     /// The same, able to wait for an answer of [`Endpoint::Notify`] for minutes, until `stop`
@@ -69,25 +94,21 @@ impl RealHttp {
     /// # Errors
     /// As [`RealHttp::new`].
     pub fn interruptible(config: &Config, stop: Stop) -> Result<RealHttp, ConfigError> {
-        RealHttp::with(config, Some(stop))
+        RealHttp::with(config, Some(stop), AddressByAddress::new())
     }
 
-    fn with(config: &Config, stop: Option<Stop>) -> Result<RealHttp, ConfigError> {
+    fn with(
+        config: &Config,
+        stop: Option<Stop>,
+        addresses: AddressByAddress,
+    ) -> Result<RealHttp, ConfigError> {
         let idle = Duration::from_secs(config.network.timeout_s);
         let endpoints = &config.endpoints;
         let uses_tls = [&endpoints.api, &endpoints.content, &endpoints.notify]
             .iter()
             .any(|url| url.starts_with("https:"));
         let proxy = chosen_proxy(config)?;
-        let tls = if uses_tls {
-            let provider = Arc::new(provider(has_aes()));
-            let tls = TlsConfig::builder()
-                .root_certs(roots(config)?)
-                .unversioned_rustls_crypto_provider(provider);
-            Some(tls.build())
-        } else {
-            None
-        };
+        let (tls, ground) = uses_tls.then(|| tls(config)).transpose()?.unzip();
         let settings = |answer: Duration| {
             let settings = Agent::config_builder()
                 .http_status_as_error(false)
@@ -110,7 +131,6 @@ impl RealHttp {
                 None => settings.build(),
             }
         };
-        let addresses = AddressByAddress::new();
         let interruptible = stop.map(|stop| {
             let connector = connector(addresses.clone()).chain(Interruptible(Some(stop)));
             let settings = settings(idle.max(PATIENCE));
@@ -125,6 +145,7 @@ impl RealHttp {
             api: endpoints.api.clone(),
             content: endpoints.content.clone(),
             notify: endpoints.notify.clone(),
+            tls: ground,
         })
     }
 }
@@ -343,7 +364,7 @@ pub fn post_notice(
     let settings = match url.starts_with("https:") {
         true => {
             let tls = TlsConfig::builder()
-                .root_certs(roots(config).map_err(|error| error.to_string())?)
+                .root_certs(roots(config).map_err(|error| error.to_string())?.0)
                 .unversioned_rustls_crypto_provider(Arc::new(provider(has_aes())));
             settings.tls_config(tls.build()).build()
         }
@@ -377,12 +398,30 @@ fn system_roots() -> Vec<CertificateDer<'static>> {
         .unwrap_or_else(|| load_native_certs().certs)
 }
 
-/// The system's store, or Mozilla's list where there is none, and the configured CA file.
-fn roots(config: &Config) -> Result<RootCerts, ConfigError> {
+/// How TLS is done with this configuration.
+fn tls(config: &Config) -> Result<(TlsConfig, TlsGround), ConfigError> {
+    let has_aes = has_aes();
+    let (roots, system_roots, own_roots) = roots(config)?;
+    let tls = TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(Arc::new(provider(has_aes)))
+        .build();
+    let ground = TlsGround {
+        system_roots,
+        own_roots,
+        has_aes,
+    };
+    Ok((tls, ground))
+}
+
+/// The system's store, or Mozilla's list where there is none, and the configured CA file; how many
+/// there are of the first and of the last.
+fn roots(config: &Config) -> Result<(RootCerts, usize, usize), ConfigError> {
     let mut roots: Vec<_> = system_roots()
         .iter()
         .map(|der| Certificate::from_der(der).to_owned())
         .collect();
+    let of_system = roots.len();
     if let Some(file) = &config.network.ca_file {
         roots.extend(ca_file(file).map_err(|what| ConfigError {
             file: config.path.clone(),
@@ -393,11 +432,12 @@ fn roots(config: &Config) -> Result<RootCerts, ConfigError> {
             next: None,
         })?);
     }
-    Ok(if roots.is_empty() {
-        RootCerts::WebPki
-    } else {
-        RootCerts::Specific(Arc::new(roots))
-    })
+    let own = roots.len() - of_system;
+    let roots = match roots.is_empty() {
+        true => RootCerts::WebPki,
+        false => RootCerts::Specific(Arc::new(roots)),
+    };
+    Ok((roots, of_system, own))
 }
 
 fn ca_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {

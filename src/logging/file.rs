@@ -1,7 +1,7 @@
 //! The log file: written once a pass, kept small, and not where it wears out a card.
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -146,18 +146,8 @@ pub fn opened(
     config: &Config,
     zone: TimeZone,
 ) -> Result<Option<LogFile>, ConfigError> {
-    let refused = |what: String, remedy: &str| ConfigError {
-        file: config.path.clone(),
-        line: None,
-        key: Some("log.file".to_owned()),
-        what,
-        remedy: remedy.to_owned(),
-        next: None,
-    };
-    if let Some(what) = apart::taken_for(path, config) {
-        let what = format!("{} is {what}", path.display());
-        let remedy = "name a file that is nothing else's, such as /run/ferrybox/ferrybox.log";
-        return Err(refused(what, remedy));
+    if let Some(fault) = taken(path, config) {
+        return Err(fault);
     }
     let dir = path.parent().unwrap_or(Path::new("/"));
     let made = match open_dir(dir) {
@@ -175,12 +165,8 @@ pub fn opened(
             return Ok(None);
         }
     };
-    let root = std::fs::metadata("/").map_or(0, |root| root.dev());
-    let is_card = rustix::fs::major(metadata.dev()) == MMC_MAJOR || metadata.dev() == root;
-    if is_card && !config.log.force {
-        let what = format!("{} is on the card this machine runs from", path.display());
-        let remedy = "a log wears it out: name a file below /run, or set log.force = true";
-        return Err(refused(what, remedy));
+    if let Some(fault) = on_card(path, &metadata, config) {
+        return Err(fault);
     }
     if let Some(exposed) = exposure::of_dir(dir, &metadata) {
         let (what, remedy) = (exposed.what, exposed.remedy);
@@ -189,6 +175,45 @@ pub fn opened(
     }
     let max_bytes = config.log.max_kib * 1024;
     Ok(Some(LogFile::in_dir(opened, path, max_bytes, zone)))
+}
+
+/// Why no log may be at this path, as far as that can be told without making anything.
+pub fn refused_at(path: &Path, config: &Config) -> Option<ConfigError> {
+    let metadata = |dir: &Path| std::fs::metadata(dir).ok();
+    let nearest = path.ancestors().skip(1).find_map(metadata);
+    let fault = || on_card(path, &nearest?, config);
+    taken(path, config).or_else(fault)
+}
+
+fn fault(config: &Config, what: String, remedy: &str) -> ConfigError {
+    ConfigError {
+        file: config.path.clone(),
+        line: None,
+        key: Some("log.file".to_owned()),
+        what,
+        remedy: remedy.to_owned(),
+        next: None,
+    }
+}
+
+/// It would be another file of ours.
+fn taken(path: &Path, config: &Config) -> Option<ConfigError> {
+    let what = apart::taken_for(path, config)?;
+    let what = format!("{} is {what}", path.display());
+    let remedy = "name a file that is nothing else's, such as /run/ferrybox/ferrybox.log";
+    Some(fault(config, what, remedy))
+}
+
+/// It would wear out the card, in a directory that is this.
+fn on_card(path: &Path, dir: &Metadata, config: &Config) -> Option<ConfigError> {
+    let root = std::fs::metadata("/").map_or(0, |root| root.dev());
+    let is_card = rustix::fs::major(dir.dev()) == MMC_MAJOR || dir.dev() == root;
+    if !is_card || config.log.force {
+        return None;
+    }
+    let what = format!("{} is on the card this machine runs from", path.display());
+    let remedy = "a log wears it out: name a file below /run, or set log.force = true";
+    Some(fault(config, what, remedy))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! emulated ARM gateway. `tests/it` has what can be told within one process.
 //!
 //! - [`console`]: the binary as a person or cron runs it, against the stand-in on loopback:
-//!   [`commands`], [`authentication`], [`modes`], [`secrets`], [`unreadable`]; [`watched`] at a
-//!   [`terminal`].
+//!   [`commands`], [`doctor`], [`authentication`], [`modes`], [`secrets`], [`unreadable`];
+//!   [`watched`] at a [`terminal`].
 //! - [`gateway`]: the same with content and state anywhere; [`running`] is `ferrybox run` on it,
 //!   [`network`] what stands between it and Dropbox.
 //! - [`histories`] are disturbed on it at any system call ([`strace`]): [`kills`], [`errors`],
@@ -31,6 +31,7 @@ mod authentication;
 mod budgets;
 mod card;
 mod commands;
+mod doctor;
 mod errors;
 mod exchange;
 mod flat;
