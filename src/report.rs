@@ -508,6 +508,15 @@ impl Report {
             json.pending_delete(direction, path);
         }
         let mut held = self.held.borrow_mut();
+        if self.kind == ReportKind::Plan && self.json.is_none() {
+            // A closed stdout is the reader's choice.
+            let path = printable(path);
+            let _ = writeln!(
+                std::io::stdout(),
+                "would delete {place} {path}, once you say so"
+            );
+            return;
+        }
         held.count += 1;
         if held.shown.len() < HELD_SAID {
             held.shown
@@ -530,7 +539,7 @@ impl Report {
     /// Whether somebody wants to know of all deletes that a halt keeps from being carried out, not
     /// only of the first [`HELD_SAID`].
     pub fn wants_all_held(&self) -> bool {
-        self.held.borrow().wants_all
+        self.kind == ReportKind::Plan || self.held.borrow().wants_all
     }
 
     /// So many more deletes than were told are kept from being carried out.

@@ -22,7 +22,7 @@ use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
 use crate::dropbox::longpoll::longpoll;
 use crate::engine::collected::KEPT_MAX;
-use crate::engine::{Seams, last_cursor, own_keys, run_on};
+use crate::engine::{Seams, last_cursor, own_keys, prepared, run_on};
 use crate::error::{Error, ExitCode, Result};
 use crate::io::RealHttp;
 use crate::io::Stop;
@@ -105,7 +105,11 @@ impl Gateway {
         let watcher = if is_watched(&self.config) {
             let watched = Watched {
                 root: self.config.sync.content_dir.clone(),
-                filter: self.config.sync.filter.clone(),
+                // With the globs of the content dir's own file, as they are now.
+                filter: match prepared(&RealDisks, &self.config) {
+                    Ok(prepared) => prepared.config.sync.filter,
+                    Err(_) => self.config.sync.filter.clone(),
+                },
                 own_keys: dirs::state_dir(&self.config)
                     .map(|state| own_keys(&self.config, &state))
                     .unwrap_or_default(),

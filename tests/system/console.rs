@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use dropbox_standin::{Endpoint, Listeners, Standin};
@@ -132,6 +132,17 @@ impl Console {
 
     pub fn put(&self, name: &str, content: &str) {
         fs::write(self.content().join(name), content).unwrap();
+    }
+}
+
+/// What was told is told again by the next pass.
+pub fn forget_told(runtime: &Path) {
+    for entry in fs::read_dir(runtime).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("pass-") {
+            fs::remove_file(&path).unwrap();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::console::{Console, Said, said};
+use crate::console::{Console, Said, forget_told, said};
 
 const NOBODY: u32 = 65534;
 
@@ -166,6 +166,7 @@ fn a_token_file_that_is_no_file_of_its_own_is_refused() {
     );
     fs::remove_file(&token).unwrap();
     fs::create_dir(&token).unwrap();
+    forget_told(&console.runtime());
     refused(
         &console.run(&["sync"]),
         4,
@@ -199,6 +200,7 @@ fn an_index_or_cursor_that_is_no_file_is_refused_and_huge_ones_are_not_read() {
         for make in odd {
             fs::remove_file(&file).unwrap();
             make();
+            forget_told(&console.runtime());
             refused(&console.run(&["sync"]), 1, &["state/", name, "remove it"]);
             if file.is_dir() {
                 fs::remove_dir(&file).unwrap();
@@ -263,8 +265,10 @@ fn s3_a_cached_token_that_is_not_ours_is_not_used() {
     let console = Console::new();
     console.authenticate();
     assert_eq!(console.run(&["sync"]).code, 0);
-    let cached = fs::read_dir(console.runtime()).unwrap().next().unwrap();
-    let cached = cached.unwrap().path();
+    let kept = fs::read_dir(console.runtime()).unwrap();
+    let mut kept = kept.map(|entry| entry.unwrap().path());
+    let cached = kept.find(|path| fs::read_to_string(path).unwrap().contains("access_token"));
+    let cached = cached.unwrap();
     let ours = fs::read_to_string(&cached).unwrap();
     let stranger = console.dropbox.personal_access_token();
     let token = ours.split('"').nth(3).unwrap();

@@ -60,7 +60,7 @@ fn an_unmounted_stick_within_the_content_dir_deletes_and_gets_nothing() {
     gateway.put("plain/new", "here");
     let before = gateway.remote_tree();
     for _ in 0..2 {
-        let ended = gateway.sync();
+        let ended = gateway.run(&[], &["sync", "-v"]);
         assert_eq!(ended.code, Some(3), "{ended:?}");
         let told = "/stick: a disk was mounted here and is not any more";
         assert!(ended.err.contains(told), "{ended:?}");
@@ -425,6 +425,11 @@ fn a_state_directory_that_is_full_loses_nothing() {
         gateway.dropbox.put("/plain/there", b"there");
         gateway.put("stick/a", "edited here");
         gateway.dropbox.put("/stick/b", b"edited there");
+        // So many that the index has to grow.
+        for number in 0..300 {
+            let path = format!("/plain/{number:0200}");
+            gateway.dropbox.put(&path, path.as_bytes());
+        }
         let ballast = state.join("ballast");
         fill_when_asked(&gateway, target, &ballast);
         let ended = gateway.sync();

@@ -55,7 +55,7 @@ fn b9_a_proxy_that_refuses_is_named_with_the_remedy() {
     let gateway = behind(&format!("proxy = \"http://u:hush@{refused}\""));
     let name = format!("the proxy http://{refused} (network.proxy)");
     check(
-        &gateway.sync(),
+        &gateway.run(&[], &["sync", "-v"]),
         &[
             &name,
             "does not let connections to",
@@ -67,7 +67,7 @@ fn b9_a_proxy_that_refuses_is_named_with_the_remedy() {
     let gateway = behind(&format!("proxy = \"http://{asks}\""));
     let name = format!("the proxy http://{asks} (network.proxy)");
     check(
-        &gateway.sync(),
+        &gateway.run(&[], &["sync", "-v"]),
         &[&name, "wants a user and a password", "write USER:PASSWORD@"],
     );
 }
@@ -87,7 +87,7 @@ fn b10_the_proxy_of_the_environment_is_used_and_told() {
     // One of the configuration comes first.
     let own = proxy("HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n");
     let gateway = behind(&format!("proxy = \"http://{own}\""));
-    let mut command = gateway.command(&[], &["sync"]);
+    let mut command = gateway.command(&[], &["sync", "-v"]);
     command.env("HTTPS_PROXY", format!("http://{refused}"));
     check(
         &command.output().unwrap().into(),
@@ -95,7 +95,7 @@ fn b10_the_proxy_of_the_environment_is_used_and_told() {
     );
     // Nothing of it is for what is plain http on this machine.
     let gateway = Gateway::new();
-    let mut command = gateway.command(&[], &["sync"]);
+    let mut command = gateway.command(&[], &["sync", "-v"]);
     command.env("ALL_PROXY", format!("http://{refused}"));
     assert_eq!(command.output().unwrap().status.code(), Some(0));
 }
@@ -113,7 +113,7 @@ fn b9_an_unknown_ca_names_the_proxy_and_the_key_to_set() {
         .collect();
     fs::write(file, without.join("\n")).unwrap();
     check(
-        &gateway.sync(),
+        &gateway.run(&[], &["sync", "-v"]),
         &[
             "may open TLS: name its CA, a PEM file, in network.ca_file",
             "the proxy http://",
@@ -160,7 +160,7 @@ fn s5_a_pass_with_an_end_ends_although_an_answer_trickles_or_never_comes() {
         let endpoints = format!("api = \"{url}\"\ncontent = \"{url}\"\nnotify = \"{url}\"");
         fs::write(file, format!("{before}[endpoints]\n{endpoints}\n")).unwrap();
         let start = Instant::now();
-        let ended = gateway.run(&[], &["sync", "--max-time", "2s"]);
+        let ended = gateway.run(&[], &["sync", "-v", "--max-time", "2s"]);
         check(&ended, &["--max-time"]);
         let took = start.elapsed();
         assert!(took < Duration::from_secs(6), "{took:?}");
@@ -209,7 +209,7 @@ fn s5_a_pass_with_an_end_ends_although_tls_trickles() {
         let slowed = slowed(proxy.rsplit('@').next().unwrap().to_owned(), fast_bytes);
         fs::write(file, text.replace(&before, &slowed)).unwrap();
         let start = Instant::now();
-        let ended = gateway.run(&[], &["sync", "--max-time", "2s"]);
+        let ended = gateway.run(&[], &["sync", "-v", "--max-time", "2s"]);
         check(&ended, &["--max-time"]);
         let took = start.elapsed();
         assert!(took < Duration::from_secs(6), "{fast_bytes}: {took:?}");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use dropbox_standin::{Effect, Fault, When};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::console::Console;
+use crate::console::{Console, forget_told};
 use crate::gateway::{Ended, Gateway};
 use crate::needs;
 use crate::peak;
@@ -123,6 +123,7 @@ fn a_sign_in_is_taken_from_no_file_but_ones_own() {
             "0604" => fs::set_permissions(&token, fs::Permissions::from_mode(0o604)).unwrap(),
             _ => (),
         }
+        forget_told(&gateway.home.join("run/ferrybox"));
         let ended = sync(&gateway);
         assert_eq!(ended.code, Some(4), "{what}: {ended:?}");
         assert_eq!(ended.err.trim_end().lines().count(), 1, "{what}: {ended:?}");

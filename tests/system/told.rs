@@ -174,6 +174,14 @@ fn a_halt_is_told_once_and_its_answer_is_answered() {
         &["--keep ", "would delete in Dropbox /f0"],
     );
     check(&console.run(&["sync"]), 5, &[]);
+    // All of it can be seen.
+    let dry = console.run(&["sync", "-n"]);
+    assert_eq!(
+        dry.out.matches("would delete in Dropbox /f").count(),
+        8,
+        "{}",
+        dry.out
+    );
     let status = console.run(&["status"]);
     assert_eq!(status.code, 5, "{}", status.out);
     assert!(
