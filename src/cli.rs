@@ -135,7 +135,7 @@ enum Command {
     /// changed.
     #[command(after_help = help::DOCTOR)]
     Doctor,
-    /// Print the link that connects this machine to Dropbox.
+    /// Print the link that connects this machine.
     #[command(name = "startAuthentication", after_help = help::START)]
     #[command(visible_alias = "login", alias = "start-authentication")]
     #[command(alias = "dropbox:startAuthentication")]
@@ -143,7 +143,7 @@ enum Command {
     /// Finish with the code that Dropbox showed.
     #[command(name = "finishAuthentication", after_help = help::FINISH)]
     #[command(
-        visible_alias = "finish-authentication",
+        alias = "finish-authentication",
         alias = "dropbox:finishAuthentication"
     )]
     FinishAuthentication {

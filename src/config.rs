@@ -390,8 +390,8 @@ impl Reader {
                 download_limit: self.rates(doc, "network.download_limit"),
             },
             notify: NotifySection {
-                ping_url: self.optional(doc, "notify.ping_url", notify::address),
-                webhook_url: self.optional(doc, "notify.webhook_url", notify::address),
+                ping_url: self.optional(doc, "notify.ping_url", secret_address),
+                webhook_url: self.optional(doc, "notify.webhook_url", secret_address),
                 metrics_file: self.optional(doc, "notify.metrics_file", paths::absolute),
                 after_s: self.value(doc, "notify.after", notify::after),
             },
@@ -496,6 +496,11 @@ fn app_key(setting: &Setting) -> Result<String, ConfigError> {
         "an app key is up to 64 letters, digits and any of -_., without blanks or quotes",
         &remedy,
     ))
+}
+
+/// An address that knows who may tell something there.
+fn secret_address(setting: &Setting) -> Result<Secret, ConfigError> {
+    notify::address(setting).map(Secret::new)
 }
 
 fn secret(setting: &Setting) -> Result<Secret, ConfigError> {

@@ -162,78 +162,70 @@ fn call(
     .map_err(|error| format!("notify.webhook_url: nobody could be told: {error}"))
 }
 
-/// In the text format of Prometheus.
-fn metrics(config: &Config, record: &PassRecord) -> String {
-    let stem = config.path.file_stem().unwrap_or_default();
-    let pair: String = stem
-        .to_string_lossy()
-        .chars()
-        .flat_map(|c| match c {
+/// The text format of Prometheus, as it grows.
+struct Metrics {
+    /// The name of the pair, as a label's value.
+    pair: String,
+    text: String,
+}
+
+impl Metrics {
+    fn new(config: &Config) -> Metrics {
+        let stem = config.path.file_stem().unwrap_or_default();
+        let escaped = |c| match c {
             '"' | '\\' => vec!['\\', c],
             '\n' => vec!['\\', 'n'],
             c => vec![c],
-        })
-        .collect();
-    let mut text = String::new();
-    let mut add = |name: &str, help: &str, label: &str, value: f64| {
-        let label = if label.is_empty() {
-            String::new()
-        } else {
-            format!(",{label}")
         };
-        if !text.contains(&format!("# HELP {name} ")) {
-            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
-        }
-        text.push_str(&format!("{name}{{pair=\"{pair}\"{label}}} {value}\n"));
-    };
-    let seconds = |at: Option<i64>| at.unwrap_or(0) as f64;
-    add(
-        "ferrybox_last_success_timestamp_seconds",
-        "When the last run came to its end; 0 for never.",
-        "",
-        seconds(record.last_success),
-    );
-    add(
-        "ferrybox_problems",
-        "Paths with problems.",
-        "",
-        record.problem_count as f64,
-    );
-    if let Some(pass) = &record.last_pass {
-        let code = f64::from(pass.exit_code.unwrap_or_default());
-        add(
-            "ferrybox_exit_code",
-            "What the last run ended with.",
-            "",
-            code,
-        );
-        let took = pass.seconds.unwrap_or_default();
-        add(
-            "ferrybox_pass_seconds",
-            "How long the last run took.",
-            "",
-            took,
-        );
-        for (way, count, bytes) in [
-            ("up", pass.counts.uploaded, pass.bytes_up),
-            ("down", pass.counts.downloaded, pass.bytes_down),
-        ] {
-            let label = format!("direction=\"{way}\"");
-            add(
-                "ferrybox_pass_files",
-                "Files that the last run transferred.",
-                &label,
-                count as f64,
-            );
-            add(
-                "ferrybox_pass_bytes",
-                "Bytes of contents that the last run transferred.",
-                &label,
-                bytes as f64,
-            );
+        Metrics {
+            pair: stem.to_string_lossy().chars().flat_map(escaped).collect(),
+            text: String::new(),
         }
     }
-    text
+
+    /// Adds a value; `label` tells it from others of the same name.
+    fn add(&mut self, name: &str, help: &str, label: Option<&str>, value: f64) {
+        let (pair, label) = (&self.pair, label.unwrap_or_default());
+        if !self.text.contains(&format!("# HELP {name} ")) {
+            let head = format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
+            self.text.push_str(&head);
+        }
+        let line = format!("{name}{{pair=\"{pair}\"{label}}} {value}\n");
+        self.text.push_str(&line);
+    }
+}
+
+/// What a record says, for Prometheus.
+fn metrics(config: &Config, record: &PassRecord) -> String {
+    let mut metrics = Metrics::new(config);
+    metrics.add(
+        "ferrybox_last_success_timestamp_seconds",
+        "When the last run came to its end; 0 for never.",
+        None,
+        record.last_success.unwrap_or(0) as f64,
+    );
+    let problems = record.problem_count as f64;
+    metrics.add("ferrybox_problems", "Paths with problems.", None, problems);
+    let Some(pass) = &record.last_pass else {
+        return metrics.text;
+    };
+    let code = f64::from(pass.exit_code.unwrap_or_default());
+    let help = "What the last run ended with.";
+    metrics.add("ferrybox_exit_code", help, None, code);
+    let took = pass.seconds.unwrap_or_default();
+    let help = "How long the last run took.";
+    metrics.add("ferrybox_pass_seconds", help, None, took);
+    for (way, count, bytes) in [
+        ("up", pass.counts.uploaded, pass.bytes_up),
+        ("down", pass.counts.downloaded, pass.bytes_down),
+    ] {
+        let label = format!(",direction=\"{way}\"");
+        let help = "Files that the last run transferred.";
+        metrics.add("ferrybox_pass_files", help, Some(&label), count as f64);
+        let help = "Bytes of contents that the last run transferred.";
+        metrics.add("ferrybox_pass_bytes", help, Some(&label), bytes as f64);
+    }
+    metrics.text
 }
 
 /// Replaces the file in one step, for everybody to read.

@@ -419,7 +419,7 @@ fn a_state_directory_that_is_full_loses_nothing() {
         let (content, state) = (scratch.join("content"), scratch.join("state"));
         fs::create_dir(&content).unwrap();
         let gateway = Gateway::at(scratch, content, state.clone());
-        let disk = Mounted::tmpfs("size=1m,mode=700", &state);
+        let disk = Mounted::tmpfs("size=3m,mode=700", &state);
         settle(&gateway);
         gateway.put("plain/here", "here");
         gateway.dropbox.put("/plain/there", b"there");
@@ -429,6 +429,7 @@ fn a_state_directory_that_is_full_loses_nothing() {
         for number in 0..300 {
             let path = format!("/plain/{number:0200}");
             gateway.dropbox.put(&path, path.as_bytes());
+            gateway.put(&format!("plain/up {number:0200}"), &format!("up {number}"));
         }
         let ballast = state.join("ballast");
         fill_when_asked(&gateway, target, &ballast);
@@ -445,7 +446,7 @@ fn a_state_directory_that_is_full_loses_nothing() {
                 .iter()
                 .filter(|(path, _)| !path.ends_with('/'))
                 .count(),
-            8
+            608
         );
         assert_eq!(local["stick/a"], b"edited here");
         assert_eq!(local["stick/b"], b"edited there");
