@@ -91,8 +91,9 @@ enum Command {
     Sync(SyncFlags),
     /// Keep running, by the times of the configuration.
     ///
-    /// A pass at the start makes up for what was missed. SIGHUP reads the
-    /// configuration again.
+    /// A pass at the start makes up for what was missed.
+    ///
+    /// SIGHUP reads the configuration again.
     #[command(after_help = help::RUN)]
     Run(TimeFlags),
     /// Print when "run" starts its next passes.
@@ -130,9 +131,9 @@ enum Command {
     },
     /// Look for what may be wrong, and say what to do.
     ///
-    /// The clock, the way to Dropbox, the sign-in and what it may do, room and
-    /// rights, names that do not travel, and what starts ferrybox. Nothing is
-    /// changed.
+    /// The clock, the way to Dropbox, the sign-in, room, rights, names.
+    ///
+    /// Nothing is changed.
     #[command(after_help = help::DOCTOR)]
     Doctor,
     /// Print the link that connects this machine.
