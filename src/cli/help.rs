@@ -49,7 +49,7 @@ Examples:
 /// Of `finishAuthentication`.
 pub(super) const FINISH: &str = "\
 Examples:
-  ferrybox finishAuthentication    asks for the code, which then is in no history
+  ferrybox finishAuthentication    asks for the code: it is in no history then
   ferrybox finishAuthentication \"CODE\"";
 
 /// Of `logout`.
