@@ -549,13 +549,12 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     let report = report.without_told(telling.told(began));
     tell_head(cli, config, &options);
     listen_to_ctrl_c(cli);
-    telling.tell_begin(config, began);
+    telling.tell_begin(config);
     let result = args.check();
     let result = result.and_then(|()| sync::run(config, &options, &report));
     report.live().into_iter().for_each(Live::clear);
     report.tell_rest();
-    let is_whole = options.mode == config.sync.mode && options.up && options.down;
-    let verdict = telling.end(config, &report, &result, is_whole, began);
+    let verdict = telling.end(config, &report, &result, &options, began);
     if verdict.error {
         report.tell_held();
     }

@@ -44,14 +44,14 @@ use crate::dropbox::api::Api;
 use crate::dropbox::tokens::{AccessTokens, TokenFiles, hash_hex, is_access_file};
 use crate::engine::context::{Env, Options};
 use crate::engine::credential::{credential, identity};
-use crate::engine::cursor::{CursorFile, is_cursor_file};
+use crate::engine::cursor::{CursorFile, is_cursor_file, leaves_out_hidden};
 pub use crate::engine::in_force::Prepared;
 use crate::engine::in_force::in_force;
 use crate::engine::pass::Writers;
 use crate::engine::pass_record::{PassEnd, is_pass_record};
 use crate::engine::remote_root::RemoteRoot;
 use crate::error::{Error, ExitCode, Result};
-use crate::index::{Index, UNKEPT, carry_over};
+use crate::index::{Index, Meta, UNKEPT, carry_over};
 use crate::io::deadline::Deadline;
 use crate::io::dirs;
 use crate::io::disk::{Disk, Disks, Lock};
@@ -181,10 +181,11 @@ fn attempt(
     let credential = credential(config, files.as_ref(), keeper, host)?;
     tell_of_the_configuration(config, stored.as_ref());
     let disk = disk?;
-    let config = &in_force(config, &*disk, stored.as_ref())?;
+    let as_before = leaves_out_hidden(stored.as_ref(), state)?;
+    let config = &in_force(config, &*disk, as_before)?;
     let index = match (stored, keeper) {
         (Some(index), Some(_)) => carried_over(index)?,
-        (None, Some(_)) => Index::create(&index_file, &host.random_hex(16))?,
+        (None, Some(_)) => new_index(&index_file, host, as_before)?,
         (Some(index), None) => carried_over(index.working_copy()?)?,
         (None, None) => Index::temporary(UNKEPT, Some(&state_dir))?,
     };
@@ -276,6 +277,15 @@ fn stored_index(file: &Path, use_of_index: IndexUse) -> Result<Option<Index>> {
         }
         IndexUse::Ignored => Ok(None),
     }
+}
+
+/// A new index, which goes on leaving out what the one before it did.
+fn new_index(file: &Path, host: &dyn Host, leaves_out_hidden: bool) -> Result<Index> {
+    let index = Index::create(file, &host.random_hex(16))?;
+    if leaves_out_hidden {
+        index.transaction(|| index.clear_meta(Meta::HiddenTravels))?;
+    }
+    Ok(index)
 }
 
 fn carried_over(index: Index) -> Result<Index> {
@@ -432,9 +442,11 @@ pub fn last_cursor(disks: &dyn Disks, config: &Config) -> Option<Cursor> {
 /// [`Error::Config`] if there is no such directory, or its own globs cannot be told.
 pub fn prepared(disks: &dyn Disks, config: &Config) -> Result<Prepared> {
     let state_dir = dirs::state_dir(config)?;
-    let index = Index::open(&state_dir.join(INDEX_FILE))?;
+    let index = index_at_hand(&state_dir)?;
     let disk = content_dir(disks, config, index.is_some())?;
-    let config = in_force(config, &*disk, index.as_ref())?;
+    let state = disks.state_as_it_is(&state_dir)?;
+    let as_before = leaves_out_hidden(index.as_ref(), state.as_deref())?;
+    let config = in_force(config, &*disk, as_before)?;
     let own_keys = own_keys(&config, &state_dir);
     Ok(Prepared {
         instance: instance(&state_dir),
@@ -450,7 +462,12 @@ pub fn prepared(disks: &dyn Disks, config: &Config) -> Result<Prepared> {
 /// # Errors
 /// [`Error::Damaged`] if it is no index.
 pub fn index_at_hand(state_dir: &Path) -> Result<Option<Index>> {
-    Index::open(&state_dir.join(INDEX_FILE))
+    Index::open(&state_dir.join(INDEX_FILE)).map_err(|error| match error {
+        Error::Damaged(text) => Error::Failed(format!(
+            "{text}; it is only a cache: the next sync makes a new one, and nothing is lost"
+        )),
+        error => error,
+    })
 }
 
 fn last_change(runtime: Option<&dyn Disk>, state_dir: &Path) -> Option<PassEnd> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::commands::sync::failure;
+use crate::commands::sync::first_sentence;
 use crate::config::{Config, Secret};
 use crate::engine::pass_record::{Alarm, PassRecord};
 use crate::error::{Error, ExitCode, Result};
@@ -25,14 +25,13 @@ struct Notice<'t> {
     text: String,
 }
 
-/// A pass begins.
-pub fn tell_begin(config: &Config) -> Vec<String> {
-    let pinged = config.notify.ping_url.as_ref();
-    let pinged = pinged.map(|url| ping(config, url, "/start", ""));
-    pinged
-        .into_iter()
-        .filter_map(std::result::Result::err)
-        .collect()
+/// A pass begins. That nobody could be told is said as it ends.
+pub fn tell_begin(config: &Config) {
+    if let Some(url) = &config.notify.ping_url
+        && let Err(fault) = ping(config, url, "/start", "")
+    {
+        log::debug!("{fault}");
+    }
 }
 
 /// A pass has ended so, and `record` is what it leaves. Returns what could not be told, and why.
@@ -105,14 +104,13 @@ fn told_of<'t>(
             text,
         })
     };
+    let problems = report.problem_count().max(record.problem_count);
     match result {
-        Ok(ExitCode::SomeFiles) => failing(
+        // The other half of what is done lasts.
+        Ok(_) if record.failing.is_some() || !record.halts.is_empty() => None,
+        Ok(_) if problems > 0 => failing(
             "some_files",
-            counted(
-                report.problem_count(),
-                "path has a problem",
-                "paths have problems",
-            ),
+            counted(problems, "path has a problem", "paths have problems"),
         ),
         Ok(_) => Some(Notice {
             is_well: true,
@@ -121,18 +119,23 @@ fn told_of<'t>(
         }),
         Err(Error::Locked(_) | Error::Usage(_) | Error::Stopped(_)) => None,
         Err(error @ Error::TryLater(_)) => {
-            let since = record.failing.as_ref().map(|failing| failing.since);
+            let failing_now = record.failing.as_ref();
+            let since = failing_now.map(|failing| failing.since);
             let lasts = since.is_some_and(|since| now.as_second() - since >= after);
             lasts
-                .then(|| failing(error.code(), failure(error).text))
+                .then(|| failing(error.code(), first_sentence(error)))
                 .flatten()
         }
-        Err(error) => failing(error.code(), failure(error).text),
+        Err(error) => failing(error.code(), first_sentence(error)),
     }
 }
 
 fn ping(config: &Config, url: &Secret, end: &str, text: &str) -> std::result::Result<(), String> {
-    let url = format!("{}{end}", url.expose().trim_end_matches('/'));
+    let (path, query) = match url.expose().split_once('?') {
+        Some((path, query)) => (path, format!("?{query}")),
+        None => (url.expose(), String::new()),
+    };
+    let url = format!("{}{end}{query}", path.trim_end_matches('/'));
     post_notice(config, &url, "text/plain; charset=utf-8", text.as_bytes())
         .map_err(|error| format!("notify.ping_url: nobody could be told: {error}"))
 }
@@ -215,14 +218,18 @@ fn metrics(config: &Config, record: &PassRecord) -> String {
     let took = pass.seconds.unwrap_or_default();
     let help = "How long the last run took.";
     metrics.add("ferrybox_pass_seconds", help, None, took);
-    for (way, count, bytes) in [
-        ("up", pass.counts.uploaded, pass.bytes_up),
-        ("down", pass.counts.downloaded, pass.bytes_down),
-    ] {
+    let help = "Files that the last run transferred.";
+    let files = [
+        ("up", pass.counts.uploaded),
+        ("down", pass.counts.downloaded),
+    ];
+    for (way, count) in files {
         let label = format!(",direction=\"{way}\"");
-        let help = "Files that the last run transferred.";
         metrics.add("ferrybox_pass_files", help, Some(&label), count as f64);
-        let help = "Bytes of contents that the last run transferred.";
+    }
+    let help = "Bytes of contents that the last run transferred.";
+    for (way, bytes) in [("up", pass.bytes_up), ("down", pass.bytes_down)] {
+        let label = format!(",direction=\"{way}\"");
         metrics.add("ferrybox_pass_bytes", help, Some(&label), bytes as f64);
     }
     metrics.text

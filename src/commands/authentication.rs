@@ -266,6 +266,19 @@ pub fn whose(config: &Config) -> String {
     }
 }
 
+/// Whether there is something that proves to Dropbox who we are.
+pub fn is_signed_in(config: &Config) -> bool {
+    let stored = || -> Option<StoredToken> {
+        let dir = dirs::state_dir(config).ok().filter(|dir| dir.exists())?;
+        let disk = dirs::open_state(&dir).ok()?;
+        let files = TokenFiles::new(&disk, dir.display().to_string());
+        let token = files.token().ok().flatten()?;
+        let is_of_app = Some(&token.app_key) == config.dropbox.app_key.as_ref();
+        is_of_app.then_some(token)
+    };
+    config.dropbox.personal_access_token.is_some() || stored().is_some()
+}
+
 /// Ends the authentication at Dropbox and removes every token from this machine.
 ///
 /// # Errors

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::core::filter::{Filter, IGNORE_FILE, LeftOut, ListName, Written};
-use crate::core::path::{below, fold, nfc};
+use crate::core::names::{is_litter, refused_by_dropbox};
+use crate::core::path::{RelPath, below, fold, nfc};
 use crate::engine::walk::coverage::{Coverage, Surveyed};
 use crate::engine::{Prepared, prepared};
 use crate::error::{Error, Result};
 use crate::io::dirs::RealDisks;
-use crate::io::stat::Kind;
+use crate::io::stat::{Kind, Status};
 use crate::report::{counted, grouped, print_line, printable};
 
 /// The text for people; with `is_json` lines were printed instead.
@@ -157,13 +158,13 @@ pub fn typed_path(content_dir: &Path, typed: &str) -> Result<String> {
 fn about_path(prepared: &Prepared, typed: &str, is_json: bool) -> Result<String> {
     let config = &prepared.config;
     let path = typed_path(&config.sync.content_dir, typed)?;
-    let relative = crate::core::path::RelPath::parse(path.trim_start_matches('/'));
+    let relative = RelPath::parse(path.trim_start_matches('/'));
     let status = relative
         .ok()
         .and_then(|path| prepared.disk.status(&path).ok());
-    let kind = status.flatten().map(|status| status.kind);
-    let is_folder = kind == Some(Kind::Folder) || typed.ends_with('/');
-    let decided = Decided::of(prepared, &path, is_folder, kind);
+    let status = status.flatten();
+    let is_folder = status.is_some_and(|status| status.kind == Kind::Folder);
+    let decided = Decided::of(prepared, &path, is_folder || typed.ends_with('/'), status);
     if is_json {
         print_line(
             "path",
@@ -190,8 +191,8 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// What the rules say of a path; `kind` is what is there, if something is.
-    pub fn of(prepared: &Prepared, path: &str, is_folder: bool, kind: Option<Kind>) -> Decided {
+    /// What the rules say of a path; `status` is what is here, if something is.
+    pub fn of(prepared: &Prepared, path: &str, is_folder: bool, status: Option<Status>) -> Decided {
         let filter = &prepared.config.sync.filter;
         let key = fold(path.trim_start_matches('/'));
         let is_ours = prepared
@@ -209,7 +210,12 @@ impl Decided {
             pattern: None,
             reason,
         };
-        match (left_out, kind) {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let most = prepared.config.sync.max_file_size;
+        let is_too_large = |status: &Status| {
+            status.kind == Kind::File && most.is_some_and(|most| status.stamp.size > most)
+        };
+        match (left_out, status.map(|status| status.kind)) {
             (Some(LeftOut::Own), _) => {
                 shut("not synced: it is a file of ferrybox or of its predecessor".to_owned())
             }
@@ -225,7 +231,18 @@ impl Decided {
             (None, Some(Kind::Special(_))) => {
                 shut("not synced: it is a pipe, a socket or a device".to_owned())
             }
-            (None, Some(Kind::File | Kind::Folder) | None) => open(filter, path),
+            (None, Some(Kind::File | Kind::Folder) | None) if is_litter(name) => {
+                shut("not synced: Dropbox never takes a file of that name".to_owned())
+            }
+            (None, Some(Kind::File | Kind::Folder) | None)
+                if status.as_ref().is_some_and(is_too_large) =>
+            {
+                shut("not synced: it is larger than sync.max_file_size".to_owned())
+            }
+            (None, Some(Kind::File | Kind::Folder) | None) => match refused_by_dropbox(name) {
+                Some(why) => shut(format!("not synced: {why}")),
+                None => open(filter, path, is_folder),
+            },
         }
     }
 }
@@ -254,10 +271,10 @@ fn by_pattern(
 }
 
 /// Nothing leaves it out: which filters let it through.
-fn open(filter: &Filter, path: &str) -> Decided {
-    let allows = filter.allows(path);
+fn open(filter: &Filter, path: &str, is_folder: bool) -> Decided {
+    let allows = filter.allows_as(path, is_folder);
     let mut first: Option<Written<'_>> = None;
-    filter.each_matching(path, false, &mut |list, at| {
+    filter.each_matching(path, is_folder, &mut |list, at| {
         let mut patterns = filter.patterns();
         let written = patterns.find(|written| (written.list, written.at) == (list, at));
         first = first.or(written);

@@ -187,7 +187,7 @@ fn configuration(config: &Config, disk: Option<&dyn Disk>) -> (Check, Config) {
     if let Err(error) = state_dir.and_then(|dir| check_apart(config, &dir)) {
         tell_error(&error, &mut check);
     }
-    let held = match disk.map(|disk| in_force(config, disk, None)) {
+    let held = match disk.map(|disk| in_force(config, disk, false)) {
         Some(Ok(held)) => held,
         Some(Err(error)) => {
             tell_error(&error, &mut check);

@@ -11,8 +11,9 @@ use crate::commands::online::{Online, online};
 use crate::commands::past::{done_text, record};
 use crate::config::Config;
 use crate::core::decide::Mode;
+use crate::core::invocation::Invocation;
 use crate::engine::index_at_hand;
-use crate::engine::pass_record::{PassEnd, PassRecord, seconds};
+use crate::engine::pass_record::{Failing, PassEnd, PassRecord, ProblemNote, seconds};
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Refusal, due_totals};
 use crate::io::dirs;
@@ -22,6 +23,9 @@ use crate::timestamp::full_text;
 
 /// LIMIT: problems and refusals that are given to a program.
 const GIVEN_MAX: usize = 200;
+
+/// So much a clock may be put back without a success being of no use, in seconds.
+const CLOCK_SLACK_S: i64 = 3600;
 
 /// LIMIT: problems and refusals that are shown to people.
 const SHOWN_MAX: usize = 20;
@@ -58,6 +62,11 @@ pub struct PairStatus<S> {
     unknown: Option<&'static str>,
     #[serde(skip)]
     success_s: Option<i64>,
+    #[serde(skip)]
+    is_signed_in: bool,
+    /// For commands that can be pasted.
+    #[serde(skip)]
+    invocation: Invocation,
 }
 
 /// The last pass.
@@ -138,10 +147,11 @@ impl<S: Serialize> PairStatus<S> {
         let index = index_at_hand(&state_dir)?;
         let record = record(index.as_ref(), &state_dir)?;
         let unknown = match (&index, &record) {
-            (None, _) => Some("no run has been made yet"),
+            (_, Some(_)) => None,
+            (None, None) => Some("no run has been made yet"),
             (Some(_), None) => Some("no run since this machine was started"),
-            (Some(_), Some(_)) => None,
         };
+        let is_signed_in = authentication::is_signed_in(config);
         let record = record.unwrap_or_default();
         let online = args.online.then(|| online(config));
         let refusals = match &index {
@@ -158,7 +168,14 @@ impl<S: Serialize> PairStatus<S> {
             }
             _ => None,
         };
-        let exit = exit_code(&record, args, seconds(Timestamp::now()));
+        let is_unreachable = online.as_ref().is_some_and(|online| online.error.is_some());
+        let exit = match exit_code(&record, args, config, seconds(Timestamp::now())) {
+            _ if !is_signed_in => ExitCode::Authentication,
+            ExitCode::Ok | ExitCode::SomeFiles | ExitCode::Failed if is_unreachable => {
+                ExitCode::TryLater
+            }
+            exit => exit,
+        };
         let stem = config.path.file_stem().unwrap_or_default();
         Ok(PairStatus {
             config: config.path.display().to_string(),
@@ -174,27 +191,15 @@ impl<S: Serialize> PairStatus<S> {
             last_pass: record.last_pass.map(last_pass),
             pending,
             problem_count: record.problem_count,
-            problems: record
-                .problems
-                .into_iter()
-                .map(|(path, note)| ProblemSince {
-                    path,
-                    code: note.code,
-                    text: note.text,
-                    since: text_of(note.since),
-                })
-                .collect(),
+            problems: record.problems.into_iter().map(problem).collect(),
             halts: record.halts,
             refusals: refusals.iter().map(refusal).collect(),
-            failing: record.failing.map(|failing| FailingSince {
-                code: failing.code,
-                text: failing.text,
-                since: text_of(failing.since),
-                passes: failing.passes,
-            }),
+            failing: record.failing.map(failing),
             next,
             online,
             unknown,
+            is_signed_in,
+            invocation: config.invocation.clone(),
         })
     }
 
@@ -221,6 +226,9 @@ impl<S: Serialize> PairStatus<S> {
         }
         if let Some(pass) = &self.last_pass {
             lines.push(format!("last run     {}", pass.line()));
+            if let Some(left_out) = pass.skipped.text(0) {
+                lines.push(format!("not synced   {left_out}"));
+            }
         }
         if let Some(pending) = self.pending.as_ref().filter(|pending| pending.files > 0) {
             lines.push(format!(
@@ -230,7 +238,9 @@ impl<S: Serialize> PairStatus<S> {
             ));
         }
         if !next.is_empty() {
-            lines.push(format!("next         {next} (with \"ferrybox run\")"));
+            lines.push(format!(
+                "next         {next} by \"ferrybox run\"; cron and timers have their own times"
+            ));
         }
         lines.extend(self.online.iter().flat_map(online_lines));
         self.add_troubles(&mut lines);
@@ -239,6 +249,10 @@ impl<S: Serialize> PairStatus<S> {
 
     /// The one line that counts.
     fn verdict(&self) -> String {
+        if !self.is_signed_in {
+            let command = self.invocation.command("startAuthentication");
+            return format!("not signed in; run: {command}");
+        }
         if let Some(unknown) = self.unknown {
             return format!("unknown: {unknown}");
         }
@@ -247,7 +261,7 @@ impl<S: Serialize> PairStatus<S> {
             return format!(
                 "not in step since {}: {}",
                 full_text(since, &time_zone()),
-                printable(&failing.text)
+                failing.text
             );
         }
         match self.problem_count {
@@ -266,14 +280,19 @@ impl<S: Serialize> PairStatus<S> {
             } else {
                 "here"
             };
+            let command = |words: &str| self.invocation.command(words);
             lines.push(format!(
-                "\nwaits for you: {} would be deleted {place}; what: ferrybox sync -n",
+                "\nwaits for you: {} would be deleted {place}",
                 counted(halt.count, "file or folder", "files and folders")
             ));
-            lines.push(format!(
-                "  --keep {0} keeps them, --approve {0} deletes them",
-                halt.id
-            ));
+            let answers = [
+                ("which they are", "sync -n".to_owned()),
+                ("keeps them", format!("sync --keep {}", halt.id)),
+                ("deletes them", format!("sync --approve {}", halt.id)),
+            ];
+            for (what, words) in answers {
+                lines.push(format!("  {what:<15} {}", command(&words)));
+            }
         }
         if !self.problems.is_empty() {
             lines.push("\nproblems".to_owned());
@@ -314,7 +333,7 @@ impl LastPass {
                 "{}: exit code {}, {}",
                 full_text(at, &zone),
                 self.exit_code.unwrap_or_default(),
-                printable(&error.text)
+                error.text
             ),
         }
     }
@@ -351,6 +370,24 @@ fn last_pass(end: PassEnd) -> LastPass {
     }
 }
 
+fn problem((path, note): (String, ProblemNote)) -> ProblemSince {
+    ProblemSince {
+        path,
+        code: note.code,
+        text: note.text,
+        since: text_of(note.since),
+    }
+}
+
+fn failing(failing: Failing) -> FailingSince {
+    FailingSince {
+        code: failing.code,
+        text: failing.text,
+        since: text_of(failing.since),
+        passes: failing.passes,
+    }
+}
+
 fn refusal(refusal: &Refusal) -> RefusalSince {
     RefusalSince {
         path: format!("/{}", refusal.key.path()),
@@ -362,7 +399,7 @@ fn refusal(refusal: &Refusal) -> RefusalSince {
 
 /// The first that applies: what the last pass ended with, but for an outage, which is told by the
 /// age of the last success; that there was none, or that it is too old; problems.
-fn exit_code(record: &PassRecord, args: &StatusArgs, now: i64) -> ExitCode {
+fn exit_code(record: &PassRecord, args: &StatusArgs, config: &Config, now: i64) -> ExitCode {
     let last = record.last_pass.as_ref().and_then(|pass| pass.exit_code);
     for code in [
         ExitCode::Config,
@@ -379,11 +416,16 @@ fn exit_code(record: &PassRecord, args: &StatusArgs, now: i64) -> ExitCode {
         .map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     let is_stale = match (record.last_success, max_age) {
         (None, _) => true,
-        (Some(at), Some(max_age)) => now - at > max_age,
+        // One in the future is of a clock that was ahead.
+        (Some(at), Some(max_age)) => now - at > max_age || at > now + CLOCK_SLACK_S,
         (Some(_), None) => false,
     };
+    let after = i64::try_from(config.notify.after_s).unwrap_or(i64::MAX);
+    let lasts = |failing: &Failing| now - failing.since >= after;
+    let is_out =
+        last == Some(ExitCode::TryLater as u8) && record.failing.as_ref().is_some_and(lasts);
     match () {
-        () if is_stale => ExitCode::TryLater,
+        () if is_stale || is_out => ExitCode::TryLater,
         () if last == Some(ExitCode::Failed as u8) => ExitCode::Failed,
         () if record.problem_count > 0 => ExitCode::SomeFiles,
         () => ExitCode::Ok,

@@ -131,6 +131,14 @@ pub fn print_summary(report: &Report, result: &Result<ExitCode>, began: Timestam
     summary.print();
 }
 
+/// What an error says first, for who is told of it elsewhere: without the commands that follow.
+pub fn first_sentence(error: &Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default().trim();
+    let first = line.split(". One of these goes on").next();
+    first.unwrap_or_default().to_owned()
+}
+
 /// An error for a program, on one line.
 pub fn failure(error: &Error) -> ErrorFields {
     let text = error.to_string();

@@ -203,9 +203,15 @@ impl Filter {
         listed.chain(ignored)
     }
 
-    /// Which way changes of `path` (`/relative/path`, real case) may travel.
+    /// Which way changes of `path` (`/relative/path`, real case) may travel. A glob may be for
+    /// folders alone: see [`Filter::allows_as`].
     pub fn allows(&self, path: &str) -> FilterAllows {
-        if self.prunes(path) {
+        self.allows_as(path, false)
+    }
+
+    /// The same of a path that is a folder's, or not.
+    pub fn allows_as(&self, path: &str, is_folder: bool) -> FilterAllows {
+        if self.prunes_as(path, is_folder) {
             return FilterAllows {
                 up: false,
                 down: false,
@@ -220,11 +226,16 @@ impl Filter {
     /// The same for a path that is spelt in two ways, in Dropbox and here: it travels as far as
     /// either spelling lets it.
     pub fn allows_both(&self, path: &str, other: &str) -> FilterAllows {
-        let one = self.allows(path);
+        self.allows_both_as(path, other, false)
+    }
+
+    /// The same of a path that is a folder's, or not.
+    pub fn allows_both_as(&self, path: &str, other: &str, is_folder: bool) -> FilterAllows {
+        let one = self.allows_as(path, is_folder);
         if path == other {
             return one;
         }
-        let other = self.allows(other);
+        let other = self.allows_as(other, is_folder);
         FilterAllows {
             up: one.up && other.up,
             down: one.down && other.down,
@@ -247,7 +258,8 @@ impl Filter {
         self.prunes_as(path, true)
     }
 
-    fn prunes_as(&self, path: &str, is_folder: bool) -> bool {
+    /// One or the other.
+    pub fn prunes_as(&self, path: &str, is_folder: bool) -> bool {
         debug_assert!(
             path.starts_with('/'),
             "a filter sees /relative/paths, not {path:?}"
@@ -271,7 +283,7 @@ impl Filter {
         if let Some(at) = self.ignore.globs.deciding(path, is_folder) {
             return Some(LeftOut::Pattern(ListName::Ignore, at));
         }
-        let allows = self.allows(path);
+        let allows = self.allows_as(path, is_folder);
         (!allows.up && !allows.down).then_some(LeftOut::NotListed)
     }
 

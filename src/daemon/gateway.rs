@@ -304,7 +304,10 @@ impl Driver for Gateway {
         } else {
             ReportKind::Changes
         };
-        let (report, began) = (Report::new(kind).with_known(&self.known), Timestamp::now());
+        let began = Timestamp::now();
+        let mut telling = Telling::begin(&self.config, false, !options.dry_run).of_many();
+        let report = Report::new(kind).without_told(telling.told(began));
+        let report = report.with_known(&self.known);
         let report = match (self.args.json, self.args.watched) {
             (true, _) => report.as_json(),
             (false, true) => report.watched(Box::new(Terminal::new())),
@@ -316,14 +319,12 @@ impl Driver for Gateway {
             http: &self.http,
             kept_max: KEPT_MAX,
         };
-        let mut telling = Telling::begin(&self.config, false, !options.dry_run);
-        telling.tell_begin(&self.config, began);
+        telling.tell_begin(&self.config);
         interrupt::set_in_pass(true);
         let result = run_on(&seams, &self.config, &options, &report);
         interrupt::set_in_pass(false);
         report.live().into_iter().for_each(Live::clear);
-        let is_whole = options.mode == self.config.sync.mode && options.up && options.down;
-        let _ = telling.end(&self.config, &report, &result, is_whole, began);
+        let _ = telling.end(&self.config, &report, &result, &options, began);
         self.tell_outcome(due, &report, &result);
         if self.args.json {
             print_summary(&report, &result, began);

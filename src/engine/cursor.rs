@@ -41,6 +41,9 @@ struct CursorRecord {
     filters: String,
     index_id: String,
     index_counter: u64,
+    /// [`Meta::HiddenTravels`] of the index: 0.1 did not write it.
+    #[serde(default)]
+    hidden_travels: bool,
 }
 
 impl CursorRecord {
@@ -54,6 +57,7 @@ impl CursorRecord {
             filters: now.filters.clone(),
             index_id: index.meta(Meta::Id)?.unwrap_or_default(),
             index_counter: index.counter()?,
+            hidden_travels: index.meta(Meta::HiddenTravels)?.is_some(),
         })
     }
 
@@ -90,6 +94,18 @@ impl LaterFile<'_> {
         let later: LaterCursor = serde_json::from_slice(&bytes).ok()?;
         (later.after == hash_hex(stored.as_str())).then_some(later)
     }
+}
+
+/// Whether a state directory was begun when names that start with a dot did not travel unless the
+/// configuration said so: also where its index is lost.
+pub(crate) fn leaves_out_hidden(index: Option<&Index>, state: Option<&dyn Disk>) -> Result<bool> {
+    if let Some(index) = index {
+        return Ok(index.meta(Meta::HiddenTravels)?.is_none());
+    }
+    let path = own_path(FILE)?;
+    let bytes = state.and_then(|disk| disk.read(&path).ok().flatten());
+    let stored = bytes.and_then(|bytes| serde_json::from_slice::<CursorRecord>(&bytes).ok());
+    Ok(stored.is_some_and(|stored| !stored.hidden_travels))
 }
 
 /// Whether a file of this name in a runtime directory holds a cursor of ours.
@@ -148,7 +164,19 @@ impl<'a> CursorFile<'a> {
         let now = runtime_dir.map_or_else(String::new, |dir| dir.to_string_lossy().into_owned());
         let is_same = index.meta(Meta::RuntimeDir)?.as_ref() == Some(&now);
         if !is_same {
-            index.transaction(|| index.set_meta(Meta::RuntimeDir, &now))?;
+            let is_older = self.is_ahead_of(index)?;
+            index.transaction(|| {
+                if is_older {
+                    index.set_meta(Meta::Older, "1")?;
+                }
+                index.set_meta(Meta::RuntimeDir, &now)
+            })?;
+            // It would seem to have caught up by this very commit.
+            if let (true, Some(state)) = (is_older, self.writer) {
+                state
+                    .remove_file(&self.path)
+                    .map_err(|error| state_error("remove the cursor", &error))?;
+            }
         }
         let Some(later) = &self.later else {
             return Ok(());
@@ -165,6 +193,18 @@ impl<'a> CursorFile<'a> {
             let _ = later.disk.remove_file(&later.path);
         }
         Ok(())
+    }
+
+    /// Whether the stored cursor is of this index, as it was later.
+    fn is_ahead_of(&self, index: &Index) -> Result<bool> {
+        let bytes = self
+            .reader
+            .and_then(|disk| disk.read(&self.path).ok().flatten());
+        let stored = bytes.and_then(|bytes| serde_json::from_slice::<CursorRecord>(&bytes).ok());
+        let (id, counter) = (index.meta(Meta::Id)?, index.counter()?);
+        Ok(stored.is_some_and(|stored| {
+            Some(&stored.index_id) == id.as_ref() && stored.index_counter > counter
+        }))
     }
 
     /// The cursor as it is, to ask Dropbox whether there is something new.

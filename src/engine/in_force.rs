@@ -8,7 +8,7 @@ use crate::core::filter::{Filter, IGNORE_FILE};
 use crate::core::own_names::Instance;
 use crate::core::path::RelPath;
 use crate::error::{Error, Result};
-use crate::index::{Index, Meta};
+use crate::index::Index;
 use crate::io::disk::Disk;
 use crate::io::stat::Kind;
 use crate::words::grouped;
@@ -30,27 +30,20 @@ pub struct Prepared {
     pub instance: Instance,
 }
 
-/// The configuration of a pass.
+/// The configuration of a pass; `leaves_out_hidden` if names that start with a dot did not travel
+/// when the state was begun.
 ///
 /// # Errors
 /// [`Error::Config`] for a file whose globs cannot be told: what it leaves out would travel.
-pub fn in_force(config: &Config, disk: &dyn Disk, stored: Option<&Index>) -> Result<Config> {
+pub fn in_force(config: &Config, disk: &dyn Disk, leaves_out_hidden: bool) -> Result<Config> {
     let mut config = config.clone();
-    if leaves_out_as_before(&config, stored)? {
+    if config.sync.is_hidden_unsaid && leaves_out_hidden {
         config.sync.filter.set_hidden(false);
     }
     if let Some(text) = read(&config, disk)? {
         add_globs(&config.clone(), &mut config.sync.filter, &text)?;
     }
     Ok(config)
-}
-
-/// Whether names that start with a dot are left out, because they were when the index was made.
-pub(crate) fn leaves_out_as_before(config: &Config, stored: Option<&Index>) -> Result<bool> {
-    match stored.filter(|_| config.sync.is_hidden_unsaid) {
-        Some(index) => Ok(index.meta(Meta::HiddenTravels)?.is_none()),
-        None => Ok(false),
-    }
 }
 
 fn fault(config: &Config, line: Option<usize>, what: &str, remedy: &str) -> Error {
@@ -78,6 +71,10 @@ fn read(config: &Config, disk: &dyn Disk) -> Result<Option<String>> {
     };
     match disk.status(&path).map_err(unread)? {
         None => return Ok(None),
+        Some(status) if status.kind == Kind::File && status.stamp.size > BYTES_MAX as u64 => {
+            let what = format!("is larger than {} KiB", BYTES_MAX >> 10);
+            return Err(fault(config, None, &what, "let one glob stand for many"));
+        }
         Some(status) if status.kind == Kind::File => {}
         Some(_) => {
             let what = "is no regular file, so nothing was done";
@@ -92,10 +89,6 @@ fn read(config: &Config, disk: &dyn Disk) -> Result<Option<String>> {
     let Some(bytes) = disk.read(&path).map_err(unread)? else {
         return Ok(None);
     };
-    if bytes.len() > BYTES_MAX {
-        let what = format!("is larger than {} KiB", BYTES_MAX >> 10);
-        return Err(fault(config, None, &what, "let one glob stand for many"));
-    }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text)),
         Err(error) => {

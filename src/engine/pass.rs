@@ -25,7 +25,7 @@ use crate::engine::walk::left_by_others::tell_left_by_others;
 use crate::engine::walk::lost_mounts::give_up_mounts;
 use crate::engine::walk::pending::walk_pending;
 use crate::engine::walk::renamed::{plan_renamed, walk_renamed};
-use crate::engine::walk::tell_coverage::{tell_coverage, tell_hidden_as_before};
+use crate::engine::walk::tell_coverage::{tell_coverage, tell_gone_file, tell_hidden_as_before};
 use crate::engine::walk::walk_all;
 use crate::error::{Error, ExitCode, Result};
 use crate::index::{Meta, SyncIdentity, due_totals, keep_reading};
@@ -84,6 +84,7 @@ pub fn run<'a>(
     let mut cx = Context::new(env, options)?;
     let cx = &mut cx;
     tell_hidden_as_before(cx);
+    tell_gone_file(cx)?;
     note_keeping(cx)?;
     give_up_mounts(cx)?;
     let (ended, concluded) = match writers {

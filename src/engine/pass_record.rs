@@ -22,7 +22,7 @@ const SUFFIX: &str = ".json";
 const ID_DIGITS: usize = 16;
 
 /// LIMIT: problems that are kept by their paths.
-pub const PROBLEMS_MAX: usize = 200;
+pub const PROBLEMS_MAX: usize = 500;
 
 /// Seconds in a day: what lasts is told again after so long.
 pub const DAY_S: i64 = 24 * 3600;
@@ -31,8 +31,13 @@ pub const DAY_S: i64 = 24 * 3600;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PassRecord {
-    /// When the last pass ended that had no problems, in seconds since 1970.
+    /// When all ways that the mode has had come to their end, paths with problems or not, in
+    /// seconds since 1970.
     pub last_success: Option<i64>,
+    /// When the last pass came to its end that went up.
+    pub ok_up: Option<i64>,
+    /// When the last pass came to its end that brought down.
+    pub ok_down: Option<i64>,
     /// The last pass.
     pub last_pass: Option<PassEnd>,
     /// The last one that did something: the history has it until the next one writes there.
@@ -124,10 +129,19 @@ pub struct Failing {
     pub text: String,
     /// When it was first so, in seconds since 1970.
     pub since: i64,
+    /// Which ways the pass went: another one that goes both of them and ends well ends this.
+    #[serde(default)]
+    pub up: bool,
+    /// See `up`.
+    #[serde(default)]
+    pub down: bool,
     /// How many passes ended so.
     pub passes: u64,
     /// When it was last told, if it was.
     pub told: Option<i64>,
+    /// Something of it was told since passes have been failing.
+    #[serde(default)]
+    pub was_told: bool,
 }
 
 /// What is wrong, as somebody else was told.

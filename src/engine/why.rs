@@ -166,7 +166,8 @@ fn explained(cx: &Context<'_>, item: &Item) -> Result<Explained> {
         return Ok(explained);
     };
     let action = decision(cx, item, &observed);
-    let is_in_step = row.remote == Remote::AsBase && matches!(row.base, Base::File(_));
+    let is_gone = item.local == Local::Gone;
+    let is_in_step = row.remote == Remote::AsBase && row.base != Base::None && !is_gone;
     (explained.decision, explained.reason) = words_of(action, cx.options.mode, is_in_step);
     if let Action::UploadOver(_) = action
         && let Some(waits) =
@@ -256,7 +257,7 @@ fn time_text(seconds: i64) -> String {
 
 fn base_text(row: &Row) -> String {
     match &row.base {
-        Base::None => "nothing was agreed on yet".to_owned(),
+        Base::None => "nothing yet".to_owned(),
         Base::Folder => "a folder".to_owned(),
         Base::File(BaseFile { rev, stamp, .. }) => {
             format!("a file of {}, rev {}", size_text(stamp.size), rev.as_str())

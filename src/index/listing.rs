@@ -71,9 +71,9 @@ impl Index {
             }
         };
         let display_path = format!("/{}", join(&dir, &entry.display_name));
-        let allows = filter.allows(&display_path);
-        let may_travel = allows.up || allows.down;
         let is_folder = matches!(entry.remote, Remote::Folder);
+        let allows = filter.allows_as(&display_path, is_folder);
+        let may_travel = allows.up || allows.down;
         let mut changed = false;
         if !is_folder {
             changed |= self.see_gone_below(key)?;

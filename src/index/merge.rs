@@ -215,9 +215,8 @@ impl StagedMerge<'_> {
         if let Some(entry) = &entry {
             rename(&mut row, entry);
         }
-        let allows = self
-            .filter
-            .allows(&format!("/{}", join(&dir, &row.display_name)));
+        let path = format!("/{}", join(&dir, &row.display_name));
+        let allows = self.filter.allows_as(&path, remote == Remote::Folder);
         let managed = allows.up || allows.down;
         // A folder that is pruned by its letters has a row, so that it is known how it is spelt.
         let has_row = match remote {

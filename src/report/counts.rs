@@ -88,7 +88,10 @@ impl Skipped {
     /// What is not synced, for people; nothing if everything is. `patterns` leave out what is
     /// excluded or ignored.
     pub fn text(&self, patterns: u64) -> Option<String> {
-        let by_pattern = format!("({})", counted(patterns, "pattern", "patterns"));
+        let by_pattern = match patterns {
+            0 => "(excluded or ignored)".to_owned(),
+            patterns => format!("({})", counted(patterns, "pattern", "patterns")),
+        };
         let parts = [
             (
                 self.excluded + self.ignored,

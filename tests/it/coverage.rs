@@ -165,9 +165,47 @@ fn an_index_of_0_1_goes_on_leaving_out_hidden_names_until_it_is_said() {
     assert_eq!(outcome.skipped.hidden, 1, "{outcome:?}");
     assert!(outcome.advice[0].contains("hidden = true"), "{outcome:?}");
     assert!(!world.remote_tree().contains_key(".storage/"));
+    // Also where the index is lost, which is only a cache.
+    let cursor = String::from_utf8(world.state_file("cursor.json").unwrap()).unwrap();
+    assert!(cursor.contains("hidden_travels"), "{cursor}");
+    std::fs::write(world.index_file(), b"damaged").unwrap();
+    assert_eq!(world.sync_ok().skipped.hidden, 1);
+    assert_eq!(world.sync_ok().skipped.hidden, 1);
+    assert!(!world.remote_tree().contains_key(".storage/"));
     *world.sync_keys.borrow_mut() = "hidden = true".to_owned();
     let outcome = world.sync_ok();
     assert!(outcome.advice.is_empty(), "{outcome:?}");
     assert!(world.remote_tree().contains_key(".storage/auth"));
     assert_eq!(world.config().sync.mode, Mode::Bidirectional);
+}
+
+/// All but what is said: folders are taken back as such, and so is what is in them.
+#[test]
+fn globs_that_take_back_folders_and_some_files_let_just_these_travel() {
+    let world = with_keys("BIDIRECTIONAL", "ignore = ['*', '!*/', '!*.txt']");
+    for path in ["a.txt", "a.log", "d/e/b.txt", "d/b.log"] {
+        world.put(path, path);
+        world
+            .dropbox
+            .put(&format!("/there/{path}"), path.as_bytes());
+    }
+    world.mkdir("empty");
+    world.sync_ok();
+    let there: Vec<_> = world.remote_tree().into_keys().collect();
+    let stay = ["there/a.log", "there/d/b.log"];
+    for path in ["a.txt", "d/e/b.txt", "empty/", "there/d/e/b.txt"] {
+        assert!(there.iter().any(|one| one == path), "{path}: {there:?}");
+    }
+    for path in ["a.log", "d/b.log"] {
+        assert!(!there.iter().any(|one| one == path), "{path}: {there:?}");
+    }
+    assert_eq!(world.read("there/d/e/b.txt").as_deref(), Some("d/e/b.txt"));
+    assert!(stay.iter().all(|path| world.read(path).is_none()));
+    // A folder of these that moves takes along what it holds.
+    world.rename("d", "moved");
+    world.sync_ok();
+    world.sync_ok();
+    assert!(world.remote_tree().contains_key("moved/e/b.txt"));
+    assert!(!world.remote_tree().contains_key("d/e/b.txt"));
+    assert_eq!(world.read("moved/b.log").as_deref(), Some("d/b.log"));
 }

@@ -367,3 +367,61 @@ fn why_says_what_decides_about_a_path() {
         said.err
     );
 }
+
+/// A pass that goes one way knows nothing of what waits on the other.
+#[test]
+fn half_a_pass_ends_no_halt_and_is_no_success() {
+    let console = ready();
+    for file in 0..8 {
+        console.put(&format!("f{file}"), &format!("content {file}"));
+    }
+    check(&console.run(&["sync"]), 0, &[]);
+    for file in 0..8 {
+        fs::remove_file(console.content().join(format!("f{file}"))).unwrap();
+    }
+    check(&console.run(&["sync"]), 5, &["--keep "]);
+    check(&console.run(&["sync", "--download-only"]), 0, &[]);
+    let status = console.run(&["status"]);
+    assert!(
+        status.out.starts_with("not in step since "),
+        "{}",
+        status.out
+    );
+    assert!(status.out.contains("waits for you"), "{}", status.out);
+    check(&console.run(&["sync"]), 5, &[]);
+}
+
+#[test]
+fn an_outage_in_between_changes_nothing_of_what_was_told() {
+    let console = ready();
+    console.put("a", "a");
+    check(&console.run(&["sync"]), 0, &[]);
+    let token = console.state().join("token.json");
+    let kept = fs::read(&token).unwrap();
+    fs::remove_file(&token).unwrap();
+    check(
+        &console.run(&["sync"]),
+        4,
+        &["nobody has authenticated yet"],
+    );
+    let status = console.run(&["status"]);
+    assert_eq!(status.code, 4, "{}", status.out);
+    assert!(
+        status.out.starts_with("not signed in; run: "),
+        "{}",
+        status.out
+    );
+    fs::write(&token, &kept).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&token, private).unwrap();
+    let down = Effect::Status(503, "{}".to_owned());
+    let fault = Fault::new("list_folder/continue", When::Always, down);
+    console.dropbox.inject(fault);
+    check(&console.run(&["sync", "--max-time", "1s"]), 7, &[]);
+    console.dropbox.clear_faults();
+    check(
+        &console.run(&["sync"]),
+        0,
+        &["in step again, after 2 runs that failed"],
+    );
+}

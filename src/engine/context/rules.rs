@@ -7,7 +7,7 @@ use crate::core::decide::{DeletePolicy, Mode};
 use crate::core::filter::FilterAllows;
 use crate::core::pace::lines_for;
 use crate::core::path::{Key, below};
-use crate::engine::item::{Item, Local};
+use crate::engine::item::{Item, Local, is_a_folder};
 use crate::error::Result;
 use crate::index::SentFiles;
 use crate::report::{counted, grouped, printable, size_text};
@@ -70,7 +70,8 @@ impl<'a> Context<'a> {
     /// Which way an item may travel as far as the filters are concerned.
     pub(crate) fn filters_allow(&self, item: &Item) -> FilterAllows {
         let filter = &self.env.config.sync.filter;
-        filter.allows_both(&item.display_path, &item.local_spelling())
+        let is_folder = is_a_folder(&item.row, &item.local);
+        filter.allows_both_as(&item.display_path, &item.local_spelling(), is_folder)
     }
 
     /// The same as far as all our rules are: where either side has a file that is too large, the

@@ -188,10 +188,7 @@ impl FolderLook<'_, '_> {
         };
         let (old, new) = (at(self.old_display), at(self.new_display));
         let local = if local.is_empty() { &new } else { local };
-        self.is_whole &= filter.allows(&old).up && filter.allows_both(&new, local).up;
-        if is_folder {
-            let mut names = [old.as_str(), &new, local].into_iter();
-            self.is_whole &= !names.any(|name| filter.prunes_folder(name));
-        }
+        self.is_whole &= filter.allows_as(&old, is_folder).up;
+        self.is_whole &= filter.allows_both_as(&new, local, is_folder).up;
     }
 }

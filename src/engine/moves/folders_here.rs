@@ -255,9 +255,7 @@ impl LocalLook<'_, '_> {
             };
             let size = row.base_file().map_or(0, |base| base.stamp.size);
             let is_folder = row.base == Base::Folder;
-            self.is_whole &= shown.is_some_and(|shown| {
-                filter.allows(&shown).down && !(is_folder && filter.prunes_folder(&shown))
-            });
+            self.is_whole &= shown.is_some_and(|shown| filter.allows_as(&shown, is_folder).down);
             self.is_whole &= !cx.is_too_large(size);
         }
         match &row.base {

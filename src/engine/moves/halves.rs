@@ -148,7 +148,8 @@ impl OtherHalves {
             };
             for name in listing.names.iter() {
                 let shown = spelling(&dir, name);
-                if filter.prunes(&shown) {
+                // A glob may be for folders alone, or take back folders alone.
+                if filter.prunes(&shown) && filter.prunes_folder(&shown) {
                     continue;
                 }
                 let (Ok(Some(status)), Ok(path)) = (listing.handle.status(name), dir.join(name))

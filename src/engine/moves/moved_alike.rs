@@ -141,9 +141,8 @@ fn may_travel(cx: &Context<'_>, row: &Row) -> Result<bool> {
     };
     let filter = &cx.env.config.sync.filter;
     let path = dir.join(&row.display_name);
-    let allows = filter.allows(&path);
-    let is_shut = row.remote_is_folder() && filter.prunes_folder(&path);
-    Ok((allows.up || allows.down) && !is_shut)
+    let allows = filter.allows_as(&path, row.remote_is_folder());
+    Ok(allows.up || allows.down)
 }
 
 /// Dropbox holds what it was seen to hold under the new name.

@@ -1,10 +1,11 @@
 //! How much in the content dir is left out, and by which rule: a walk of its own, over what the
 //! other walks do not look into as well. It asks the disk alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::queue::{DirQueue, QueuedDir};
 use crate::config::Config;
+use crate::core::decide::Directions;
 use crate::core::filter::{LeftOut, ListName};
 use crate::core::names::is_litter;
 use crate::core::near_miss::NearMiss;
@@ -43,6 +44,8 @@ pub struct Coverage {
     pub not_utf8: u64,
     /// Folders that could not be read.
     pub unread: u64,
+    /// Patterns that leave something out.
+    deciding: BTreeSet<(ListName, usize)>,
     /// Files that each pattern matches.
     hits: BTreeMap<(ListName, usize), u64>,
 }
@@ -55,9 +58,7 @@ impl Coverage {
 
     /// How many patterns leave something out.
     pub fn patterns_that_leave_out(&self) -> u64 {
-        let leave_out =
-            |(list, _): &&(ListName, usize)| matches!(list, ListName::Exclude | ListName::Ignore);
-        self.hits.keys().filter(leave_out).count() as u64
+        self.deciding.len() as u64
     }
 }
 
@@ -90,6 +91,9 @@ impl Surveyed<'_> {
                 *coverage.hits.entry((list, at)).or_default() += 1;
             });
         }
+        if let (Kind::File, Some(LeftOut::Pattern(list, at))) = (status.kind, left_out) {
+            coverage.deciding.insert((list, at));
+        }
         let skipped = &mut coverage.skipped;
         match (status.kind, left_out) {
             (Kind::Folder, _) | (_, Some(LeftOut::Own)) => {}
@@ -101,17 +105,17 @@ impl Surveyed<'_> {
             (Kind::File, _) if path.rsplit('/').next().is_some_and(is_litter) => {
                 skipped.litter += 1;
             }
-            (Kind::File, left_out) => {
+            (Kind::File, _) => {
                 let allows = filter.allows(path);
                 coverage.let_up += u64::from(allows.up);
                 coverage.let_down += u64::from(allows.down);
                 let most = self.config.sync.max_file_size;
-                match left_out {
-                    Some(_) => skipped.unlisted += 1,
-                    None if most.is_some_and(|most| status.stamp.size > most) => {
+                match Directions::of(self.config.sync.mode, allows) {
+                    Directions::Neither => skipped.unlisted += 1,
+                    _ if most.is_some_and(|most| status.stamp.size > most) => {
                         skipped.too_large += 1;
                     }
-                    None => coverage.synced += 1,
+                    _ => coverage.synced += 1,
                 }
             }
         }

@@ -30,9 +30,6 @@ pub(crate) fn tell_coverage(cx: &Context<'_>, survey: &Survey) -> Result<()> {
     if told.as_ref() == Some(&mark) && !cx.options.dry_run {
         return Ok(());
     }
-    if !has_file && told.is_some_and(|told| told.ends_with(WITH_FILE)) {
-        log::warn!("{IGNORE_FILE} is gone or empty: what it left out is synced from now on");
-    }
     if filter.takes_everything() && !filter.hides_name(".a") {
         say(survey.skipped.text(0), "");
     } else {
@@ -60,6 +57,20 @@ fn say(text: Option<String>, more: &str) {
     }
 }
 
+/// Before anything is done: what the content dir's own file left out until now travels without it.
+///
+/// # Errors
+/// What the index says.
+pub(crate) fn tell_gone_file(cx: &Context<'_>) -> Result<()> {
+    let told = cx.env.index.meta(Meta::CoverageTold)?;
+    let mut patterns = cx.env.config.sync.filter.patterns();
+    let has_file = patterns.any(|written| written.ignore_file_line.is_some());
+    if !has_file && told.is_some_and(|told| told.ends_with(WITH_FILE)) {
+        log::warn!("{IGNORE_FILE} is gone or empty: what it left out is synced from now on");
+    }
+    Ok(())
+}
+
 /// What 0.1 left out for its name is left out until its owner decides.
 pub(crate) fn tell_hidden_as_before(cx: &Context<'_>) {
     let sync = &cx.env.config.sync;
@@ -76,7 +87,15 @@ pub(crate) fn tell_hidden_as_before(cx: &Context<'_>) {
 
 /// A filter that lets nothing through is no backup.
 fn tell_closed(cx: &Context<'_>, coverage: &Coverage, command: &str) {
-    let files = coverage.synced + coverage.skipped.unlisted;
+    let skipped = &coverage.skipped;
+    let left_out = skipped.excluded + skipped.ignored + skipped.hidden;
+    if coverage.synced == 0 && skipped.unlisted == 0 && left_out > 0 {
+        log::warn!(
+            "none of {} here is synced; to see why: {command}",
+            counted(left_out, "file", "files")
+        );
+    }
+    let files = coverage.synced + skipped.unlisted;
     let is_both = cx.options.mode == Mode::Bidirectional;
     let closed = [
         (coverage.let_up == 0, ListName::Upload),
