@@ -111,7 +111,11 @@ impl Call {
 /// has another name in each test.
 fn without_instance(path: &str) -> String {
     let digits = |rest: &str| rest.bytes().take_while(u8::is_ascii_hexdigit).count();
-    for (start, length, end) in [(".ferrybox-", 8, "-"), ("cursor-", 16, ".json")] {
+    for (start, length, end) in [
+        (".ferrybox-", 8, "-"),
+        ("cursor-", 16, ".json"),
+        ("pass-", 16, ".json"),
+    ] {
         if let Some((dir, rest)) = path.split_once(start)
             && digits(rest) == length
             && let Some(rest) = rest[length..].strip_prefix(end)
