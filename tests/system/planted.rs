@@ -593,7 +593,7 @@ fn a_file_larger_than_any_pass_is_long_holds_nothing_up() {
         assert_eq!((&*f, &*h), (&b"edited"[..], &b"h"[..]), "{mode}: {ended:?}");
         // What cannot go up is no reason for the rest to stay, and is told.
         gateway.put("small", "small");
-        let ended = gateway.run(&wrapper, &["sync", "--max-time", "10s"]);
+        let ended = gateway.run(&wrapper, &["sync", "-v", "--max-time", "10s"]);
         if mode == "BIDIRECTIONAL" {
             assert!(matches!(ended.code, Some(3 | 8)), "{ended:?}");
             assert!(ended.err.contains("not uploaded"), "{ended:?}");
