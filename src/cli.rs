@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rustix::fs::Mode;
 
 use crate::commands::past::{self, SHOWN};
-use crate::commands::status::{PairStatus, StatusArgs, exit_of};
+use crate::commands::status::{PairStatus, StatusArgs};
 use crate::commands::telling::Telling;
 use crate::commands::{authentication, check_filters, doctor, sync, why};
 use crate::config::Config;
@@ -578,15 +578,13 @@ fn run_status(config: &Config, args: &StatusArgs) -> CommandOutcome {
     let now = Timestamp::now();
     let next = next_starts(config, now);
     let status = PairStatus::gather(config, args, next);
-    let answered = status.and_then(|status| {
-        let exit = exit_of(status.exit())?;
-        let json = serde_json::to_value(&status).unwrap_or_default();
-        let text = status.text(&next_run(config, now));
-        let json = Some(("status", json));
-        Ok((exit, Printed { text, json }))
-    });
-    let (result, answer) = match answered {
-        Ok((exit, printed)) => (Ok(exit), Some(printed)),
+    let (result, answer) = match status {
+        Ok(status) => {
+            let json = serde_json::to_value(&status).unwrap_or_default();
+            let text = status.text(&next_run(config, now));
+            let json = Some(("status", json));
+            (Ok(status.exit()), Some(Printed { text, json }))
+        }
         Err(error) => (Err(error), None),
     };
     CommandOutcome {

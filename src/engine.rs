@@ -399,7 +399,7 @@ fn short_lived_files(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The runtime directory, unless it is the content dir itself, in which nothing of ours is put.
-fn runtime(disks: &dyn Disks, config: &Config) -> Option<Box<dyn Disk>> {
+pub fn runtime(disks: &dyn Disks, config: &Config) -> Option<Box<dyn Disk>> {
     let content_dir = dirs::without_links(&config.sync.content_dir);
     let is_content_dir = |dir: &PathBuf| dirs::without_links(dir) == content_dir;
     match dirs::runtime_dirs().iter().any(is_content_dir) {

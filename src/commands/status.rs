@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::core::decide::Mode;
 use crate::core::invocation::Invocation;
 use crate::engine::index_at_hand;
-use crate::engine::pass_record::{Failing, PassEnd, PassRecord, ProblemNote, seconds};
-use crate::error::{Error, ExitCode, Result};
+use crate::engine::pass_record::{Failing, PassEnd, PassRecord, ProblemNote};
+use crate::error::{ExitCode, Result};
 use crate::index::{Refusal, due_totals};
 use crate::io::dirs;
 use crate::io::time_zone::time_zone;
@@ -62,6 +62,8 @@ pub struct PairStatus<S> {
     unknown: Option<&'static str>,
     #[serde(skip)]
     success_s: Option<i64>,
+    #[serde(skip)]
+    exit: ExitCode,
     #[serde(skip)]
     is_signed_in: bool,
     /// For commands that can be pasted.
@@ -169,7 +171,7 @@ impl<S: Serialize> PairStatus<S> {
             _ => None,
         };
         let is_unreachable = online.as_ref().is_some_and(|online| online.error.is_some());
-        let exit = match exit_code(&record, args, config, seconds(Timestamp::now())) {
+        let exit = match exit_code(&record, args, config, Timestamp::now().as_second()) {
             _ if !is_signed_in => ExitCode::Authentication,
             ExitCode::Ok | ExitCode::SomeFiles | ExitCode::Failed if is_unreachable => {
                 ExitCode::TryLater
@@ -186,6 +188,7 @@ impl<S: Serialize> PairStatus<S> {
             account: authentication::whose(config),
             state_dir: state_dir.display().to_string(),
             exit_code: exit as u8,
+            exit,
             last_success: record.last_success.map(text_of),
             success_s: record.last_success,
             last_pass: record.last_pass.map(last_pass),
@@ -204,8 +207,8 @@ impl<S: Serialize> PairStatus<S> {
     }
 
     /// What the command ends with.
-    pub fn exit(&self) -> u8 {
-        self.exit_code
+    pub fn exit(&self) -> ExitCode {
+        self.exit
     }
 
     /// For people; `next` is the next start, as it is shown.
@@ -430,24 +433,4 @@ fn exit_code(record: &PassRecord, args: &StatusArgs, config: &Config, now: i64) 
         () if record.problem_count > 0 => ExitCode::SomeFiles,
         () => ExitCode::Ok,
     }
-}
-
-/// The exit code as one, for the process.
-///
-/// # Errors
-/// None in practice: it is one of ours.
-pub fn exit_of(code: u8) -> Result<ExitCode> {
-    [
-        ExitCode::Ok,
-        ExitCode::Failed,
-        ExitCode::SomeFiles,
-        ExitCode::Authentication,
-        ExitCode::Halted,
-        ExitCode::TryLater,
-        ExitCode::Full,
-        ExitCode::Config,
-    ]
-    .into_iter()
-    .find(|exit| *exit as u8 == code)
-    .ok_or_else(|| Error::Failed(format!("exit code {code}")))
 }

@@ -13,10 +13,11 @@ use crate::config::Config;
 use crate::core::decide::Mode;
 use crate::engine::context::Options;
 use crate::engine::pass_record::{
-    Failing, PROBLEMS_MAX, PassEnd, PassRecord, ProblemNote, is_due_again, load, seconds, store,
+    Failing, PROBLEMS_MAX, PassEnd, PassRecord, ProblemNote, is_due_again, load, store,
 };
+use crate::engine::runtime;
 use crate::error::{Error, ExitCode, Result};
-use crate::io::dirs;
+use crate::io::dirs::{self, RealDisks};
 use crate::io::disk::Disk;
 use crate::io::time_zone::time_zone;
 use crate::logging::NOTICE;
@@ -79,13 +80,7 @@ impl Telling {
     pub fn begin(config: &Config, is_terse: bool, is_kept: bool) -> Telling {
         let kept_in = || -> Option<(Box<dyn Disk>, PathBuf)> {
             let state_dir = dirs::state_dir(config).ok()?;
-            let content_dir = dirs::without_links(&config.sync.content_dir);
-            let mut runtime_dirs = dirs::runtime_dirs().into_iter();
-            // Nothing of ours is put into the content dir.
-            if runtime_dirs.any(|dir| dirs::without_links(&dir) == content_dir) {
-                return None;
-            }
-            Some((Box::new(dirs::open_runtime()?), state_dir))
+            Some((runtime(&RealDisks, config)?, state_dir))
         };
         let kept_in = if is_kept { kept_in() } else { None };
         let record = kept_in
@@ -120,7 +115,7 @@ impl Telling {
 
     /// What a pass need not tell again.
     pub fn told(&self, now: Timestamp) -> ToldBefore {
-        let (record, now) = (&self.record, seconds(now));
+        let (record, now) = (&self.record, now.as_second());
         let advice = record.advice.iter().filter(|_| self.spares_advice);
         let advice = advice.filter(|(_, told)| !is_due_again(Some(**told), now));
         let problems = match is_due_again(record.problems_told, now) || !self.is_terse {
@@ -139,7 +134,7 @@ impl Telling {
 
     /// Warns of something that stays as it is from pass to pass.
     pub fn warn(&mut self, text: &str, now: Timestamp) {
-        let now = seconds(now);
+        let now = now.as_second();
         let told = self.record.advice.get(text).copied();
         match self.spares_advice && !is_due_again(told, now) {
             true => log::debug!("{text}"),
@@ -161,7 +156,7 @@ impl Telling {
         began: Timestamp,
     ) -> Verdict {
         let ended = Timestamp::now();
-        let now = seconds(ended);
+        let now = ended.as_second();
         self.take_over_what_came_meanwhile();
         self.note_advice(report, now);
         let ways = Ways::of(config, options);

@@ -14,6 +14,10 @@ const TEMP_SUFFIX: &str = ".tmp";
 const PARTIAL_SUFFIX: &str = ".part";
 /// Hexadecimal digits that only we can have put into the name of a beginning.
 const SEAL_DIGITS: usize = 16;
+/// Hexadecimal digits in the name of a file in a runtime directory, and what it ends with.
+const SHORT_LIVED_DIGITS: usize = 16;
+/// See [`SHORT_LIVED_DIGITS`].
+const SHORT_LIVED_SUFFIX: &str = ".json";
 /// Hexadecimal digits that tell one instance from another.
 const INSTANCE_DIGITS: usize = 8;
 
@@ -22,6 +26,22 @@ const INSTANCE_DIGITS: usize = 8;
 pub fn is_own_name(name: &str) -> bool {
     name.get(..PREFIX.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// The name of a file in a runtime directory, after what it holds and by a hash, in hexadecimal
+/// digits, of what it belongs to.
+pub fn short_lived_name(prefix: &str, hash: &str) -> String {
+    let id: String = hash.chars().take(SHORT_LIVED_DIGITS).collect();
+    format!("{prefix}{id}{SHORT_LIVED_SUFFIX}")
+}
+
+/// Whether a name is such a one.
+pub fn is_short_lived_name(prefix: &str, name: &str) -> bool {
+    let id = name.strip_prefix(prefix);
+    let id = id.and_then(|rest| rest.strip_suffix(SHORT_LIVED_SUFFIX));
+    id.is_some_and(|id| {
+        id.len() == SHORT_LIVED_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 /// Who makes temporary files: one state directory on one machine. The content dir of another may

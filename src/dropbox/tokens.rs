@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
 use crate::core::invocation::{Invocation, quoted};
+use crate::core::own_names::{is_short_lived_name, short_lived_name};
 use crate::core::path::RelPath;
 use crate::core::remote::Namespaces;
 use crate::dropbox::wire::TokenAnswer;
@@ -26,8 +27,6 @@ const RENEW_BEFORE_S: i64 = 300;
 
 /// The file of an access token in the runtime directory is named by the sign-in it belongs to.
 const ACCESS_PREFIX: &str = "access-";
-/// What such a name ends with.
-const ACCESS_SUFFIX: &str = ".json";
 /// Stored and removed again to see that there is room.
 const PROBE: &str = "sign-in.probe";
 /// More than any token file has.
@@ -482,16 +481,14 @@ impl<'a> AccessTokens<'a> {
         let Credential::Refresh { refresh_token, .. } = &self.credential else {
             return None;
         };
-        let id = &hash_hex(refresh_token.expose())[..16];
-        RelPath::parse(&format!("{ACCESS_PREFIX}{id}{ACCESS_SUFFIX}")).ok()
+        let id = hash_hex(refresh_token.expose());
+        RelPath::parse(&short_lived_name(ACCESS_PREFIX, &id)).ok()
     }
 }
 
 /// Whether a file of this name in a runtime directory holds an access token of ours.
 pub fn is_access_file(name: &str) -> bool {
-    let id = name.strip_prefix(ACCESS_PREFIX);
-    let id = id.and_then(|rest| rest.strip_suffix(ACCESS_SUFFIX));
-    id.is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    is_short_lived_name(ACCESS_PREFIX, name)
 }
 
 /// Whether a file holds a sign-in of ours, or one that was begun.

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::own_names::{is_short_lived_name, short_lived_name};
 use crate::core::path::RelPath;
 use crate::core::remote::Cursor;
 use crate::dropbox::tokens::hash_hex;
@@ -22,11 +23,8 @@ use crate::io::dirs::without_links;
 use crate::io::disk::{Disk, ReadDisk};
 
 const FILE: &str = "cursor.json";
-/// Around the id of the state directory, in the name of the file in the runtime directory.
+/// What the name of the file in the runtime directory begins with.
 const LATER_PREFIX: &str = "cursor-";
-const LATER_SUFFIX: &str = ".json";
-/// Hexadecimal digits of the hash that is the id.
-const ID_DIGITS: usize = 16;
 
 /// LIMIT: entries that are told again after a restart.
 const TOLD_AGAIN_MAX: u64 = 1000;
@@ -110,9 +108,7 @@ pub(crate) fn leaves_out_hidden(index: Option<&Index>, state: Option<&dyn Disk>)
 
 /// Whether a file of this name in a runtime directory holds a cursor of ours.
 pub fn is_cursor_file(name: &str) -> bool {
-    let id = name.strip_prefix(LATER_PREFIX);
-    let id = id.and_then(|rest| rest.strip_suffix(LATER_SUFFIX));
-    id.is_some_and(|id| id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    is_short_lived_name(LATER_PREFIX, name)
 }
 
 /// Whether a file holds a cursor of ours.
@@ -141,8 +137,8 @@ impl<'a> CursorFile<'a> {
         runtime: Option<&'a dyn Disk>,
         state_dir: &Path,
     ) -> Result<CursorFile<'a>> {
-        let id = &hash_hex(&without_links(state_dir).to_string_lossy())[..ID_DIGITS];
-        let path = own_path(&format!("{LATER_PREFIX}{id}{LATER_SUFFIX}"))?;
+        let id = hash_hex(&without_links(state_dir).to_string_lossy());
+        let path = own_path(&short_lived_name(LATER_PREFIX, &id))?;
         Ok(CursorFile {
             reader,
             writer,

@@ -36,14 +36,14 @@ pub struct Prepared {
 /// # Errors
 /// [`Error::Config`] for a file whose globs cannot be told: what it leaves out would travel.
 pub fn in_force(config: &Config, disk: &dyn Disk, leaves_out_hidden: bool) -> Result<Config> {
-    let mut config = config.clone();
+    let mut held = config.clone();
     if config.sync.is_hidden_unsaid && leaves_out_hidden {
-        config.sync.filter.set_hidden(false);
+        held.sync.filter.set_hidden(false);
     }
-    if let Some(text) = read(&config, disk)? {
-        add_globs(&config.clone(), &mut config.sync.filter, &text)?;
+    if let Some(text) = read(config, disk)? {
+        add_globs(config, &mut held.sync.filter, &text)?;
     }
-    Ok(config)
+    Ok(held)
 }
 
 fn fault(config: &Config, line: Option<usize>, what: &str, remedy: &str) -> Error {

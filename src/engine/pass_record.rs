@@ -6,20 +6,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::core::own_names::{is_short_lived_name, short_lived_name};
 use crate::core::path::RelPath;
 use crate::dropbox::tokens::hash_hex;
 use crate::io::dirs::without_links;
 use crate::io::disk::{Access, Disk, ReadDisk};
 use crate::report::{Counts, HaltNote, Skipped, Traffic};
 
-/// Around the id of the state directory, in the name of the file.
+/// What the name of the file begins with.
 const PREFIX: &str = "pass-";
-const SUFFIX: &str = ".json";
-/// Hexadecimal digits of the hash that is the id.
-const ID_DIGITS: usize = 16;
 
 /// LIMIT: problems that are kept by their paths.
 pub const PROBLEMS_MAX: usize = 500;
@@ -155,15 +152,13 @@ pub struct Alarm {
 
 /// The name of the file of a state directory.
 fn file_name(state_dir: &Path) -> String {
-    let id = &hash_hex(&without_links(state_dir).to_string_lossy())[..ID_DIGITS];
-    format!("{PREFIX}{id}{SUFFIX}")
+    let id = hash_hex(&without_links(state_dir).to_string_lossy());
+    short_lived_name(PREFIX, &id)
 }
 
 /// Whether a file of this name in a runtime directory is such a record.
 pub fn is_pass_record(name: &str) -> bool {
-    let id = name.strip_prefix(PREFIX);
-    let id = id.and_then(|rest| rest.strip_suffix(SUFFIX));
-    id.is_some_and(|id| id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    is_short_lived_name(PREFIX, name)
 }
 
 /// What was left; nothing since a restart, or where it cannot be read.
@@ -197,11 +192,6 @@ fn replace(runtime: &dyn Disk, path: &RelPath, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     drop(file);
     runtime.replace(&temp, path)
-}
-
-/// The present, in seconds since 1970.
-pub fn seconds(now: Timestamp) -> i64 {
-    now.as_second()
 }
 
 /// Whether something told at `told` is due to be told again. A clock that was put back makes it so.
