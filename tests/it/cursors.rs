@@ -169,6 +169,28 @@ fn a_page_that_is_undone_with_a_failing_pass_is_told_again() {
     assert!(number > 10, "{number}");
 }
 
+/// Passes that fail count an index out of a backup up, until it seems to have caught up.
+#[test]
+fn an_older_index_voids_what_is_in_memory_before_it_seems_to_have_caught_up() {
+    let world = in_step();
+    world.dropbox.put("/first", b"f");
+    world.sync_ok();
+    let backup = fs::read(world.index_file()).unwrap();
+    world.dropbox.put("/new", b"n");
+    world.upload_only();
+    fs::write(world.index_file(), &backup).unwrap();
+    let failing = Effect::Status(500, "{}".to_owned());
+    let fault = Fault::new("list_folder/continue", When::Always, failing);
+    world.dropbox.inject(fault);
+    for _ in 0..2 {
+        assert_eq!(world.sync().exit, ExitCode::TryLater);
+    }
+    world.dropbox.clear_faults();
+    world.sync_ok();
+    assert_eq!(world.read("new").as_deref(), Some("n"));
+    world.check_settled();
+}
+
 /// A service and its owner, each with a runtime directory of their own, and an index out of a
 /// backup that only the owner's passes could have known to be one.
 #[test]
