@@ -33,6 +33,11 @@ pub fn all() -> Vec<Case> {
     vec![
         case("idle", "nothing changed, 20,000 files", idle::small),
         case("idle-1m", "nothing changed, 1,000,000 files", idle::large),
+        case(
+            "askers",
+            "status, why, check-filters and history, 1,000,000 files",
+            idle::askers,
+        ),
         case("change", "one changed file in 20,000", many::change),
         case("upload", "first upload of 1,000 files", many::upload),
         case(

@@ -24,6 +24,11 @@ impl Tree {
         format!("fill {folder} {} {} {}", self.count, self.size, self.each)
     }
 
+    /// The path of a file, from the directory on.
+    pub fn path(&self, number: u64) -> String {
+        format!("/d{:05}/f{number:07}", number / self.each)
+    }
+
     /// Writes the files below a directory.
     ///
     /// # Errors

@@ -75,6 +75,16 @@ impl Gateway {
         run(command.args(self.words()))
     }
 
+    /// A command that asks.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn ask(&self, words: &[&str]) -> io::Result<Cost> {
+        let mut command = self.command(env!("CARGO_BIN_EXE_ferrybox"));
+        let [option, config, _] = self.words();
+        run(command.args([option, config]).args(words))
+    }
+
     /// A program with the environment of a pass.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);

@@ -472,8 +472,8 @@ fn load(cli: &Cli) -> Result<Config> {
         check_owner(cli, &config, &dir)?;
     }
     logging::to_file(&config)?;
-    // A pass tells them once a day.
-    if !matches!(cli.command, Command::Sync(_)) {
+    // Passes tell them once a day.
+    if !matches!(cli.command, Command::Sync(_) | Command::Run(_)) {
         for warning in &config.warnings {
             log::warn!("{warning}");
         }
@@ -549,9 +549,9 @@ fn run_sync(cli: &Cli, config: &Config, flags: &SyncFlags) -> CommandOutcome {
     let report = report.without_told(telling.told(began));
     tell_head(cli, config, &options);
     listen_to_ctrl_c(cli);
-    telling.tell_begin(config);
+    let begun = || telling.tell_begin(config);
     let result = args.check();
-    let result = result.and_then(|()| sync::run(config, &options, &report));
+    let result = result.and_then(|()| sync::run(config, &options, &report, &begun));
     report.live().into_iter().for_each(Live::clear);
     report.tell_rest();
     let verdict = telling.end(config, &report, &result, &options, began);

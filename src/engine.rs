@@ -76,6 +76,8 @@ pub struct Seams<'a> {
     /// So many things of a kind are kept in memory: [`collected::KEPT_MAX`], unless a test has
     /// fewer.
     pub kept_max: usize,
+    /// Called when a pass has its locks and begins; once more if it begins anew.
+    pub begun: &'a dyn Fn(),
 }
 
 /// Runs one pass on any machine. A damaged index is dropped, and the pass starts over without it.
@@ -176,6 +178,7 @@ fn attempt(
         Ok(disk) => locked(&**disk, &config.sync.content_dir)?,
         Err(_) => None,
     };
+    (seams.begun)();
     let files = state.map(|disk| token_files(disk, &state_dir, config));
     let keeper = files.as_ref().filter(|_| !options.dry_run);
     let credential = credential(config, files.as_ref(), keeper, host)?;

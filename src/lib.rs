@@ -240,7 +240,9 @@
 //!   [`io::interrupt`]: Ctrl-C there.
 //!
 //! [`logging`] says where lines go; [`logging::file`] is the log file, and `logging::apart` what it
-//! must not be. [`report`] is what a pass tells people; `report::lines` how many lines of a kind.
+//! must not be. [`report`] is what a pass tells people; `report::lines` how many lines of a kind,
+//! `report::problems` what is wrong with which path, `report::held` what a halt keeps from being
+//! deleted, and `report::summary` all of it in one line.
 //! `report::live` is the line that moves on a terminal, `report::progress` how far and how fast
 //! things get on, `report::columns` how wide that is.
 //! `report::changes` is what is said of a change, `report::counts` how much was done,

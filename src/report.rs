@@ -5,10 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use log::Level;
 use serde::{Deserialize, Serialize};
@@ -16,40 +13,33 @@ use serde::{Deserialize, Serialize};
 mod changes;
 mod columns;
 mod counts;
+mod held;
 mod json;
 mod lines;
 mod live;
+mod problems;
 mod progress;
+mod summary;
 mod trouble;
 
 pub use changes::{Change, Details};
 pub use counts::{Counts, Skipped, Traffic};
+pub use held::HELD_SAID;
 use json::JsonLines;
 pub use json::{ErrorFields, Halt, Summary, print_line};
 pub use lines::ACTION;
 pub use live::{CLEAR_LINE, Live, Screen};
+pub use problems::Problem;
 pub use trouble::Trouble;
 
 pub use crate::words::{counted, grouped, in_brackets, part_of, printable, size_text, visible};
 
+use held::HeldDeletes;
 use lines::{Lines, SAID_MAX, Whole};
+use problems::Problems;
 
-/// LIMIT: problems and conflict copies that a pass keeps in mind; all are told as they come.
-const KEPT_MAX: usize = 1000;
-
-/// LIMIT: of further problems so many are known by a number, so that each is told and counted once.
-const NUMBERED_MAX: usize = 50_000;
-
-/// One path that could not be handled; the pass went on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// `/relative/path`.
-    pub path: String,
-    /// What is wrong and what to do.
-    pub text: String,
-    /// A word for programs.
-    pub code: &'static str,
-}
+/// LIMIT: conflict copies that a pass keeps in mind; all are told as they come.
+const CONFLICTS_MAX: usize = 1000;
 
 /// Deletes of one direction that wait for a person's word, as they are kept for later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,15 +57,11 @@ pub struct HaltNote {
 pub struct ToldBefore {
     /// Problems: the text of each path.
     pub problems: BTreeMap<String, String>,
+    /// There were more problems, with these texts.
+    pub texts: HashSet<String>,
     /// Advice.
     pub advice: HashSet<String>,
 }
-
-/// How often problems that stay are told of.
-const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
-
-/// Deletes that are named when a pass halts.
-pub const HELD_SAID: usize = 20;
 
 /// What is said of a pass that somebody has stopped, where nothing else can be.
 pub const STOPPED: &str = "stopped; what was done is kept, the next run goes on from there";
@@ -91,47 +77,10 @@ pub enum ReportKind {
     CollectedPlan,
 }
 
-/// The problems of the passes before, which are not told again each time.
-#[derive(Default)]
-pub struct KnownProblems {
-    problems: Rc<BTreeMap<String, String>>,
-    told: Option<Instant>,
-}
-
-impl KnownProblems {
-    /// Takes over the problems of a pass. Whether they are worth a line: there are new ones, or
-    /// they have not been told for a day.
-    pub fn learn(&mut self, report: &Report) -> bool {
-        let now = report.problems.borrow();
-        let over = "no longer a problem";
-        for path in self.problems.keys().filter(|path| !now.contains_key(*path)) {
-            let line = format!("{}: {over}", printable(path));
-            report.lines.say(Level::Info, Whole::Verbose, over, &line);
-        }
-        let is_new = now
-            .iter()
-            .any(|(path, text)| self.problems.get(path) != Some(text));
-        let is_old = self.told.is_none_or(|told| told.elapsed() >= REMIND_EVERY);
-        let is_due = !now.is_empty() && (is_new || is_old);
-        if is_due {
-            self.told = Some(Instant::now());
-        }
-        self.problems = Rc::new(now.clone());
-        is_due
-    }
-
-    /// How many there are, for people; nothing if there are none.
-    pub fn text(&self) -> Option<String> {
-        let count = self.problems.len() as u64;
-        (count > 0).then(|| counted(count, "path has a problem", "paths have problems"))
-    }
-}
-
 /// Collects what a pass does.
 pub struct Report {
     kind: ReportKind,
-    known: Rc<BTreeMap<String, String>>,
-    known_advice: HashSet<String>,
+    told: ToldBefore,
     /// Somebody watches, and sees it move.
     live: Option<Live>,
     /// A walk is repeated: what it passes was told the first time.
@@ -143,27 +92,14 @@ pub struct Report {
     /// Of what is left for the next pass, the files that wait for their pace.
     paced: Cell<u64>,
     advice: RefCell<Vec<String>>,
-    problems: RefCell<BTreeMap<String, String>>,
-    codes: RefCell<BTreeMap<String, &'static str>>,
+    problems: RefCell<Problems>,
     halts: RefCell<Vec<HaltNote>>,
     /// Where the history of the index has this pass.
     history: Cell<Option<i64>>,
-    /// Those for which there is no memory, and how many they are.
-    more_problems: RefCell<HashSet<u64>>,
-    more_count: Cell<u64>,
     json: Option<JsonLines>,
     conflicts: RefCell<Vec<String>>,
     held: RefCell<HeldDeletes>,
     lines: Lines,
-}
-
-/// Deletes that a halt keeps from being carried out.
-#[derive(Default)]
-struct HeldDeletes {
-    count: u64,
-    /// The first: what would be done, and the path.
-    shown: Vec<(String, String)>,
-    wants_all: bool,
 }
 
 impl Report {
@@ -171,8 +107,7 @@ impl Report {
     pub fn new(kind: ReportKind) -> Report {
         Report {
             kind,
-            known: Rc::default(),
-            known_advice: HashSet::new(),
+            told: ToldBefore::default(),
             live: None,
             is_again: Cell::default(),
             plan: RefCell::default(),
@@ -182,11 +117,8 @@ impl Report {
             paced: Cell::default(),
             advice: RefCell::default(),
             problems: RefCell::default(),
-            codes: RefCell::default(),
             halts: RefCell::default(),
             history: Cell::default(),
-            more_problems: RefCell::default(),
-            more_count: Cell::default(),
             json: None,
             conflicts: RefCell::default(),
             held: RefCell::default(),
@@ -228,23 +160,10 @@ impl Report {
         self.live.as_ref()
     }
 
-    /// The same after other passes: what they told is not told again.
-    #[must_use]
-    pub fn with_known(self, known: &KnownProblems) -> Report {
-        Report {
-            known: Rc::clone(&known.problems),
-            ..self
-        }
-    }
-
     /// The same without what was told lately.
     #[must_use]
     pub fn without_told(self, told: ToldBefore) -> Report {
-        Report {
-            known: Rc::new(told.problems),
-            known_advice: told.advice,
-            ..self
-        }
+        Report { told, ..self }
     }
 
     /// A walk is repeated from here on, or is no more: what it passes once more is not told or
@@ -308,7 +227,7 @@ impl Report {
         let names = format!("{}{space}{}", printable(path), printable(more));
         if change == Change::Conflict {
             let mut conflicts = self.conflicts.borrow_mut();
-            if conflicts.len() < KEPT_MAX {
+            if conflicts.len() < CONFLICTS_MAX {
                 conflicts.push(true_names.clone());
             }
         }
@@ -398,7 +317,7 @@ impl Report {
         let mut advice = self.advice.borrow_mut();
         if (advice.len() as u64) < SAID_MAX {
             let indented = lines.replace('\n', "\n  ");
-            let level = match self.known_advice.contains(what) {
+            let level = match self.told.advice.contains(what) {
                 true => Level::Debug,
                 false => Level::Warn,
             };
@@ -447,49 +366,22 @@ impl Report {
     /// text are [`printable`].
     pub fn problem(&self, path: &str, trouble: Trouble, text: &str) {
         let text = visible(text);
-        if !self.is_first(path, &text) {
+        if !self.problems.borrow_mut().insert(path, trouble, &text) {
             return;
-        }
-        if self.problems.borrow().contains_key(path) {
-            let mut codes = self.codes.borrow_mut();
-            codes.insert(path.to_owned(), trouble.code());
         }
         if let Some(json) = &self.json {
             json.problem(path, trouble, &text);
         }
         let line = format!("{}: {text}", printable(path));
-        match self.known.get(path) == Some(&text) {
+        match self.told.problems.get(path) == Some(&text) || self.told.texts.contains(&text) {
             true => log::debug!("{line}"),
             false => self.lines.say(Level::Warn, Whole::Json, &text, &line),
         }
     }
 
-    /// Whether nothing was said of this path yet; it is from now on.
-    fn is_first(&self, path: &str, text: &str) -> bool {
-        let mut problems = self.problems.borrow_mut();
-        if problems.contains_key(path) {
-            return false;
-        }
-        if problems.len() < KEPT_MAX {
-            problems.insert(path.to_owned(), text.to_owned());
-            return true;
-        }
-        let mut more = self.more_problems.borrow_mut();
-        let mut hasher = DefaultHasher::new();
-        path.hash(&mut hasher);
-        let number = hasher.finish();
-        let is_first = match more.len() < NUMBERED_MAX {
-            true => more.insert(number),
-            false => !more.contains(&number),
-        };
-        self.more_count
-            .set(self.more_count.get() + u64::from(is_first));
-        is_first
-    }
-
     /// How many paths have a problem.
     pub fn problem_count(&self) -> u64 {
-        self.problems.borrow().len() as u64 + self.more_count.get()
+        self.problems.borrow().count()
     }
 
     /// Something about a path that is worth a line and changes nothing. `text` is the same for all
@@ -517,11 +409,7 @@ impl Report {
             );
             return;
         }
-        held.count += 1;
-        if held.shown.len() < HELD_SAID {
-            held.shown
-                .push((format!("would delete {place}"), path.to_owned()));
-        }
+        held.insert(format!("would delete {place}"), path);
     }
 
     /// Deletes of one direction wait for a person's word.
@@ -549,14 +437,7 @@ impl Report {
 
     /// Says what a halt keeps from being deleted.
     pub fn tell_held(&self) {
-        let held = self.held.borrow();
-        for (what, path) in held.shown.iter().take(HELD_SAID) {
-            log::warn!("{what} {}", printable(path));
-        }
-        let more = held.count.saturating_sub(HELD_SAID as u64);
-        if more > 0 {
-            log::warn!("... and {} more; all of them with --json", grouped(more));
-        }
+        self.held.borrow().tell();
     }
 
     /// Says how many more lines there were of each kind of which enough have been said.
@@ -591,13 +472,7 @@ impl Report {
 
     /// The problems that are kept in mind, in order of paths.
     pub fn problems(&self) -> Vec<Problem> {
-        let (problems, codes) = (self.problems.borrow(), self.codes.borrow());
-        let problem = |(path, text): (&String, &String)| Problem {
-            path: path.clone(),
-            text: text.clone(),
-            code: codes.get(path).copied().unwrap_or("other"),
-        };
-        problems.iter().map(problem).collect()
+        self.problems.borrow().kept()
     }
 
     /// The first conflicts: which path, and where its local version went.
@@ -605,153 +480,9 @@ impl Report {
         self.conflicts.borrow().clone()
     }
 
-    /// One line that sums up the pass; `None` if there is nothing to say.
-    pub fn summary(&self) -> Option<String> {
-        let counts = self.counts.get();
-        let problems = self.problem_count();
-        let (up, down, travelled) = self.said_of_bytes();
-        let mut parts = Vec::new();
-        for (count, one, many, more) in [
-            (counts.uploaded, "uploaded", "uploaded", up),
-            (counts.downloaded, "downloaded", "downloaded", down),
-            (counts.moved, "renamed", "renamed", None),
-            (counts.folders_made, "folder made", "folders made", None),
-            (
-                counts.deleted_locally,
-                "deleted locally",
-                "deleted locally",
-                None,
-            ),
-            (
-                counts.deleted_in_dropbox,
-                "deleted in Dropbox",
-                "deleted in Dropbox",
-                None,
-            ),
-            (counts.conflicts, "conflict", "conflicts", None),
-            (counts.adopted, "already equal", "already equal", None),
-            (
-                counts.deferred.saturating_sub(self.paced()),
-                "left for the next run",
-                "left for the next run",
-                None,
-            ),
-            (
-                self.paced(),
-                "waits for its pace",
-                "wait for their pace",
-                None,
-            ),
-            (problems, "with a problem", "with problems", None),
-        ] {
-            if count > 0 {
-                parts.push(counted(count, one, many) + more.as_deref().unwrap_or_default());
-            }
-        }
-        parts.extend(travelled);
-        if counts.changes() == 0 && problems == 0 && parts.is_empty() {
-            return None;
-        }
-        Some(parts.join(", "))
-    }
-
-    /// What is said of the bytes that travelled: behind the count of each direction, and at the
-    /// end. Who watches is told how long it took as well.
-    fn said_of_bytes(&self) -> (Option<String>, Option<String>, Vec<String>) {
-        let (counts, Traffic { up, down }) = (self.counts.get(), self.bytes.get());
-        let took = self.live.as_ref().map(Live::took);
-        let took = took.filter(|_| self.kind == ReportKind::Changes);
-        let mut at_end: Vec<String> = Vec::new();
-        let mut of_way = |count: u64, bytes: u64, is_alone: bool, done: &str| {
-            let size = size_text(bytes);
-            match &took {
-                _ if bytes == 0 => return None,
-                Some(took) if count > 0 && is_alone => return Some(format!(" ({size} in {took})")),
-                Some(_) if count > 0 => return Some(format!(" ({size})")),
-                _ => at_end.push(format!("{size} {done}")),
-            }
-            None
-        };
-        let said_up = of_way(counts.uploaded, up, down == 0, "sent");
-        let said_down = of_way(counts.downloaded, down, up == 0, "received");
-        if let Some(took) = took {
-            match at_end.last_mut() {
-                _ if up > 0 && down > 0 => at_end.push(format!("all in {took}")),
-                Some(last) => last.push_str(&format!(" in {took}")),
-                None => {}
-            }
-        }
-        (said_up, said_down, at_end)
-    }
-
     fn count(&self, change: impl FnOnce(&mut Counts)) {
         let mut counts = self.counts.get();
         change(&mut counts);
         self.counts.set(counts);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// B19.
-    #[test]
-    fn b19_one_thing_is_told_as_one() {
-        let report = Report::new(ReportKind::Changes);
-        report.changed(Change::MakeLocalFolder, "/a", "");
-        report.changed(Change::Conflict, "/b", "");
-        report.problem("/c", Trouble::Other, "x");
-        let one = "1 folder made, 1 conflict, 1 with a problem";
-        assert_eq!(report.summary().as_deref(), Some(one));
-        report.changed(Change::MakeRemoteFolder, "/d", "");
-        report.changed(Change::Conflict, "/e", "");
-        report.problem("/f", Trouble::Other, "x");
-        let two = "2 folders made, 2 conflicts, 2 with problems";
-        assert_eq!(report.summary().as_deref(), Some(two));
-        let mut known = KnownProblems::default();
-        assert!(known.learn(&report));
-        assert_eq!(known.text().as_deref(), Some("2 paths have problems"));
-    }
-
-    /// A terminal on which nothing can be drawn; all has taken 70 seconds.
-    #[derive(Default)]
-    struct Dumb(Cell<u64>);
-
-    impl Screen for Dumb {
-        fn columns(&self) -> usize {
-            0
-        }
-        fn elapsed(&self) -> Duration {
-            Duration::from_secs(self.0.replace(70))
-        }
-        fn write(&self, text: &str) {
-            panic!("{text:?}");
-        }
-    }
-
-    #[test]
-    fn who_watches_is_told_how_long_it_took() {
-        let summary = |is_watched: bool, up: u64, down: u64, sent: bool| {
-            let mut report = Report::new(ReportKind::Changes);
-            if is_watched {
-                report = report.watched(Box::<Dumb>::default());
-            }
-            if sent {
-                report.changed(Change::Upload, "/a", "");
-            }
-            if down > 0 {
-                report.changed(Change::Download, "/b", "");
-            }
-            report.travelled(up, down);
-            report.summary().unwrap_or_default()
-        };
-        assert_eq!(summary(false, 5, 0, true), "1 uploaded, 5 bytes sent");
-        assert_eq!(summary(true, 5, 0, true), "1 uploaded (5 bytes in 1:10)");
-        assert_eq!(summary(true, 0, 5, false), "1 downloaded (5 bytes in 1:10)");
-        assert_eq!(summary(true, 5, 0, false), "5 bytes sent in 1:10");
-        let both = "1 uploaded (5 bytes), 1 downloaded (1 byte), all in 1:10";
-        assert_eq!(summary(true, 5, 1, true), both);
-        assert_eq!(summary(true, 0, 0, true), "1 uploaded");
     }
 }

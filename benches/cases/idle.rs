@@ -55,4 +55,29 @@ fn idle(bench: &Bench, tree: Tree) -> io::Result<()> {
     Ok(())
 }
 
+/// What `status`, `why`, `check-filters` and `history` cost where a million files are in step.
+pub fn askers(bench: &Bench) -> io::Result<()> {
+    let tree = Tree {
+        count: bench.pick(1_000_000, 50_000),
+        size: 0,
+        each: 100,
+    };
+    let (_dropbox, gateway) = bench.in_step(&tree, "")?;
+    let last = tree.path(tree.count - 1);
+    for words in [
+        &["status"][..],
+        &["why", &last],
+        &["check-filters"],
+        &["check-filters", &last],
+        &["history"],
+    ] {
+        let mut runs = Runs::new(&format!("{}, {} files", words.join(" "), tree.count), 0);
+        for _ in 0..3 {
+            runs.note(OURS, gateway.ask(words)?, None);
+        }
+        runs.print("");
+    }
+    Ok(())
+}
+
 const FIND: &str = "find -printf";

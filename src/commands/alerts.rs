@@ -51,7 +51,7 @@ pub fn tell_end(
         }
         let before = record.alarm.take();
         let is_news = match (&before, told.is_well) {
-            (None, is_well) => !is_well,
+            (None, is_well) => !is_well || !record.has_told_state,
             (Some(_), true) => true,
             (Some(before), false) => before.code != told.code,
         };
@@ -67,9 +67,10 @@ pub fn tell_end(
         }
         if let Some(url) = notify.webhook_url.as_ref().filter(|_| is_news) {
             let sent = call(config, url, &told, since);
-            if sent.is_err() {
+            match &sent {
+                Ok(()) => record.has_told_state = true,
                 // It is news until it has been told.
-                record.alarm = before;
+                Err(_) => record.alarm = before,
             }
             faults.extend(sent.err());
         }

@@ -260,7 +260,7 @@ pub fn whose(config: &Config) -> String {
         files.token().ok().flatten()
     };
     match stored() {
-        None => "nobody has authenticated yet".to_owned(),
+        None => "nobody is signed in".to_owned(),
         Some(token) if token.whose.is_empty() => token.account_id,
         Some(token) => printable(&token.whose),
     }
@@ -284,7 +284,7 @@ pub fn is_signed_in(config: &Config) -> bool {
 /// # Errors
 /// [`Error::TryLater`] if Dropbox cannot be reached: then the token is kept.
 pub fn logout(config: &Config) -> Result<String> {
-    let nobody = || Ok("Nobody is authenticated.".to_owned());
+    let nobody = || Ok("Nobody is signed in.".to_owned());
     let dir = dirs::state_dir(config)?;
     if !dir.exists() && config.dropbox.personal_access_token.is_none() {
         return nobody();

@@ -56,7 +56,7 @@ fn asked(config: &Config) -> Result<Online> {
     let credential = credential_of(config, stored.as_ref());
     let credential = credential.ok_or_else(|| {
         Error::Authentication(format!(
-            "nobody has authenticated yet; run: {}",
+            "nobody is signed in; run: {}",
             config.invocation.command("startAuthentication")
         ))
     })?;

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::index::{History, Index, Meta};
 use crate::io::dirs;
 use crate::io::time_zone::time_zone;
-use crate::report::{Counts, counted, grouped, print_line, printable, size_text};
+use crate::report::{Counts, counted, print_line, printable, size_text};
 use crate::timestamp::full_text;
 
 /// Passes that are shown without being asked for a number.
@@ -35,22 +35,11 @@ pub fn record(index: Option<&Index>, state_dir: &Path) -> Result<Option<PassReco
 
 /// What a pass did, in a few words.
 pub fn done_text(counts: &Counts) -> String {
-    let done: Vec<_> = [
-        (counts.uploaded, "uploaded"),
-        (counts.downloaded, "downloaded"),
-        (counts.moved, "renamed"),
-        (counts.deleted_locally, "deleted here"),
-        (counts.deleted_in_dropbox, "deleted in Dropbox"),
-    ]
-    .iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, done)| format!("{} {done}", grouped(*count)))
-    .chain((counts.conflicts > 0).then(|| counted(counts.conflicts, "conflict", "conflicts")))
-    .chain(
-        (counts.folders_made > 0)
-            .then(|| counted(counts.folders_made, "folder made", "folders made")),
-    )
-    .collect();
+    let done = counts.words().into_iter();
+    let done: Vec<_> = done
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| counted(count, one, many))
+        .collect();
     match done.is_empty() {
         true => "nothing to do".to_owned(),
         false => done.join(", "),

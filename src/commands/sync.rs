@@ -72,16 +72,22 @@ impl SyncArgs {
     }
 }
 
-/// Runs one pass on this machine.
+/// Runs one pass on this machine; `begun` is called when it has its locks.
 ///
 /// # Errors
 /// Whatever ended it, or kept it from beginning.
-pub fn run(config: &Config, options: &Options, report: &Report) -> Result<ExitCode> {
+pub fn run(
+    config: &Config,
+    options: &Options,
+    report: &Report,
+    begun: &dyn Fn(),
+) -> Result<ExitCode> {
     let seams = Seams {
         host: &RealHost::new(),
         disks: &RealDisks,
         http: &RealHttp::new(config)?,
         kept_max: KEPT_MAX,
+        begun,
     };
     interrupt::set_in_pass(true);
     let result = run_on(&seams, config, options, report);

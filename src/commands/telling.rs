@@ -3,6 +3,7 @@
 //!
 //! The exit code never depends on it.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -36,10 +37,11 @@ pub struct Telling {
     kept_in: Option<(Box<dyn Disk>, PathBuf)>,
     /// It is a pass that does something, and leaves how it ended.
     is_kept: bool,
-    /// Nobody watches: what was told lately is not told again.
+    /// That this pass begins is told.
+    has_begun: Cell<bool>,
+    /// What was told lately is not told again: nobody watches, or has seen it.
     is_terse: bool,
-    /// So it is with advice, also where passes follow each other before somebody's eyes.
-    spares_advice: bool,
+    /// An outage that has lasted so long is told.
     outage_after_s: i64,
 }
 
@@ -78,37 +80,47 @@ pub struct Verdict {
 impl Telling {
     /// What the passes before have told. A dry run asks for everything, and leaves nothing.
     pub fn begin(config: &Config, is_terse: bool, is_kept: bool) -> Telling {
-        let kept_in = || -> Option<(Box<dyn Disk>, PathBuf)> {
-            let state_dir = dirs::state_dir(config).ok()?;
-            Some((runtime(&RealDisks, config)?, state_dir))
-        };
-        let kept_in = if is_kept { kept_in() } else { None };
+        let kept_in = kept_in(config, is_kept);
         let record = kept_in
             .as_ref()
             .and_then(|(runtime, state_dir)| load(&**runtime, state_dir));
         Telling {
             record: record.unwrap_or_default(),
             is_terse: is_terse && kept_in.is_some(),
-            spares_advice: is_terse && kept_in.is_some(),
             is_kept,
+            has_begun: Cell::new(false),
             kept_in,
-            outage_after_s: i64::try_from(config.notify.after_s).unwrap_or(i64::MAX),
+            outage_after_s: outage_after_s(config),
         }
     }
 
-    /// The same for passes of one process that follow each other: it tells problems once by itself,
-    /// advice it leaves to this.
-    #[must_use]
-    pub fn of_many(self) -> Telling {
-        Telling {
-            spares_advice: self.kept_in.is_some(),
-            ..self
-        }
+    /// Another pass of the same process begins: what the ones before told is known, also where
+    /// nothing can be kept. Who has seen those is told of an outage at once.
+    pub fn go_on(&mut self, config: &Config, is_watched: bool, is_kept: bool) {
+        (self.kept_in, self.is_kept) = (kept_in(config, is_kept), is_kept);
+        self.take_over_what_came_meanwhile();
+        self.has_begun.set(false);
+        self.is_terse = true;
+        self.outage_after_s = match is_watched {
+            true => 0,
+            false => outage_after_s(config),
+        };
     }
 
-    /// Tells those of `[notify]` that a pass begins.
+    /// What has ended every pass since the last that came to its end.
+    pub fn failing(&self) -> Option<&Failing> {
+        self.record.failing.as_ref()
+    }
+
+    /// How many paths have a problem, for people; nothing if there are none.
+    pub fn problems_text(&self) -> Option<String> {
+        let count = self.record.problem_count;
+        (count > 0).then(|| counted(count, "path has a problem", "paths have problems"))
+    }
+
+    /// Tells those of `[notify]` that a pass begins, once.
     pub fn tell_begin(&self, config: &Config) {
-        if self.is_kept {
+        if self.is_kept && !self.has_begun.replace(true) {
             alerts::tell_begin(config);
         }
     }
@@ -116,17 +128,21 @@ impl Telling {
     /// What a pass need not tell again.
     pub fn told(&self, now: Timestamp) -> ToldBefore {
         let (record, now) = (&self.record, now.as_second());
-        let advice = record.advice.iter().filter(|_| self.spares_advice);
+        if !self.is_terse {
+            return ToldBefore::default();
+        }
+        let advice = record.advice.iter();
         let advice = advice.filter(|(_, told)| !is_due_again(Some(**told), now));
-        let problems = match is_due_again(record.problems_told, now) || !self.is_terse {
-            true => None,
-            false => Some(record.problems.iter()),
-        };
+        let is_due = is_due_again(record.problems_told, now);
+        let problems = || record.problems.iter().filter(|_| !is_due);
+        let has_more = record.problem_count > record.problems.len() as u64;
         ToldBefore {
-            problems: problems
-                .into_iter()
-                .flatten()
+            problems: problems()
                 .map(|(path, note)| (path.clone(), note.text.clone()))
+                .collect(),
+            texts: problems()
+                .filter(|_| has_more)
+                .map(|(_, note)| note.text.clone())
                 .collect(),
             advice: advice.map(|(text, _)| text.clone()).collect(),
         }
@@ -136,7 +152,7 @@ impl Telling {
     pub fn warn(&mut self, text: &str, now: Timestamp) {
         let now = now.as_second();
         let told = self.record.advice.get(text).copied();
-        match self.spares_advice && !is_due_again(told, now) {
+        match self.is_terse && !is_due_again(told, now) {
             true => log::debug!("{text}"),
             false => {
                 log::warn!("{text}");
@@ -402,6 +418,16 @@ impl Telling {
         });
         is_told
     }
+}
+
+/// Where what is told is kept, if it is.
+fn kept_in(config: &Config, is_kept: bool) -> Option<(Box<dyn Disk>, PathBuf)> {
+    let state_dir = dirs::state_dir(config).ok().filter(|_| is_kept)?;
+    Some((runtime(&RealDisks, config)?, state_dir))
+}
+
+fn outage_after_s(config: &Config) -> i64 {
+    i64::try_from(config.notify.after_s).unwrap_or(i64::MAX)
 }
 
 /// Numbers differ from pass to pass: how long there is to wait, how much room is missing.

@@ -7,7 +7,8 @@ use std::path::Path;
 /// What stands around a command of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    before: String,
+    /// Before the program, and after it.
+    around: (String, String),
 }
 
 impl Default for Invocation {
@@ -28,17 +29,22 @@ impl Invocation {
             let state = quoted(&state.to_string_lossy());
             before.push_str(&format!("env STATE_DIRECTORY={state} "));
         }
-        before.push_str("ferrybox");
-        if let Some(config) = config {
-            let config = quoted(&config.to_string_lossy());
-            before.push_str(&format!(" --config {config}"));
+        let config = config.map(|config| quoted(&config.to_string_lossy()));
+        let after = config.map(|config| format!(" --config {config}"));
+        Invocation {
+            around: (before, after.unwrap_or_default()),
         }
-        Invocation { before }
     }
 
     /// The whole command for `what`, such as `sync --dry-run`.
     pub fn command(&self, what: &str) -> String {
-        format!("{} {what}", self.before)
+        self.command_of("ferrybox", what)
+    }
+
+    /// The same for a program that goes by this name where it is called.
+    pub fn command_of(&self, program: &str, what: &str) -> String {
+        let (before, after) = &self.around;
+        format!("{before}{program}{after} {what}")
     }
 }
 
@@ -68,6 +74,11 @@ mod tests {
             all.command("sync --approve 1"),
             "sudo -u ferrybox env STATE_DIRECTORY=/var/lib/ferrybox ferrybox --config \
              '/etc/my box/it'\\''s.toml' sync --approve 1"
+        );
+        assert_eq!(
+            Invocation::new(None, None, Some(Path::new("/c.toml")))
+                .command_of("/usr/local/bin/ferrybox", "sync"),
+            "/usr/local/bin/ferrybox --config /c.toml sync"
         );
         assert!(
             Invocation::new(Some("#998"), None, None)

@@ -1,8 +1,8 @@
 //! The [`Driver`] of this machine: its clock, configuration, connections and wake-ups.
 //!
-//! It runs each pass with what the configuration says now, asks Dropbox to tell of changes while it
-//! waits, and tells an error once until another one comes. Whatever keeps a pass from its work is
-//! waited out, even what only a person can mend: they may do so without starting this again.
+//! It runs each pass with what the configuration says now, and asks Dropbox to tell of changes
+//! while it waits. Whatever keeps a pass from its work is waited out, even what only a person can
+//! mend: they may do so without starting this again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::commands::sync::{SyncArgs, print_summary, tell_sides};
-use crate::commands::telling::Telling;
+use crate::commands::telling::{Telling, Verdict};
 use crate::config::{Config, ConfigError};
 use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
@@ -31,7 +31,7 @@ use crate::io::host::{Host, RealHost};
 use crate::io::interrupt;
 use crate::io::terminal::Terminal;
 use crate::logging::{self, WATCHER};
-use crate::report::{KnownProblems, Live, Report, ReportKind, counted};
+use crate::report::{Live, Report, ReportKind, counted};
 use crate::timestamp::local_text;
 
 /// What the command line of `run` asks of every pass.
@@ -70,9 +70,9 @@ struct Gateway {
     host: RealHost,
     http: RealHttp,
     wakeup: Arc<Wakeup>,
-    known: KnownProblems,
-    /// The error of the last pass, and how often it has come.
-    failed: Option<(String, u32)>,
+    telling: Telling,
+    /// No pass has been made yet.
+    is_first: bool,
     listening: Listening,
     /// Who watches has not been told yet when the next pass is.
     owes_next: bool,
@@ -83,15 +83,19 @@ impl Gateway {
         let wakeup = Wakeup::new()
             .map_err(|error| Error::Failed(format!("cannot listen to signals: {error}")))?;
         let wakeup = Arc::new(wakeup);
+        let mut telling = Telling::begin(&config, !args.watched, !config.sync.fake_mode);
+        for warning in &config.warnings {
+            telling.warn(&warning.to_string(), Timestamp::now());
+        }
         let mut gateway = Gateway {
+            telling,
+            is_first: true,
             http: http(&config, &wakeup)?,
             schedules: schedules(&config),
             config,
             args,
             host: RealHost::new(),
             wakeup,
-            known: KnownProblems::default(),
-            failed: None,
             listening: Listening::default(),
             owes_next: true,
         };
@@ -133,7 +137,7 @@ impl Gateway {
     }
 
     fn renew_watch(&mut self, due: Due) {
-        let was_kept_out = self.failed.is_some();
+        let was_kept_out = self.telling.failing().is_some();
         let mut watcher = self.wakeup.watcher();
         let renewed = watcher.as_mut().map_or(Ok(()), |watcher| {
             if was_kept_out {
@@ -158,48 +162,30 @@ impl Gateway {
         }
     }
 
-    fn tell_outcome(&mut self, due: Due, report: &Report, result: &Result<ExitCode>) {
+    fn tell_outcome(&self, report: &Report, result: &Result<ExitCode>, verdict: Verdict) {
         report.tell_rest();
         let changed = report.counts().changes() > 0;
-        // Half a pass, or a broken one, does not come across all problems.
-        let is_whole = result.is_ok() && (due.up || self.config.sync.mode == Mode::DropboxToLocal);
-        let is_news = is_whole && self.known.learn(report);
-        report.tell_rest();
+        let is_news = report.problem_count() > 0 && result.is_ok() && verdict.summary;
         match report.summary() {
             Some(summary) if is_news && !self.args.quiet => log::warn!("{summary}"),
             Some(summary) if changed => log::info!("{summary}"),
             _ => {}
         }
         match result {
-            Ok(_) => {
-                if let Some((_, times)) = self.failed.take() {
-                    let passes = counted(times.into(), "pass", "passes");
-                    log::warn!("in step again after {passes} that failed");
-                }
-            }
+            Ok(_) => {}
             // It is as somebody wanted it.
             Err(Error::Stopped(text)) => log::info!("{text}"),
-            Err(error) => {
-                let text = error.to_string();
-                match &mut self.failed {
-                    Some((before, times)) if *before == text => {
-                        *times += 1;
-                        log::debug!("{text}");
+            Err(error) if verdict.error => {
+                report.tell_held();
+                match waits_for(error) {
+                    Some(what) => {
+                        log::error!("{error}");
+                        log::warn!("{what}");
                     }
-                    failed => {
-                        let times = failed.as_ref().map_or(0, |(_, times)| *times);
-                        report.tell_held();
-                        match waits_for(error) {
-                            Some(what) => {
-                                log::error!("{text}");
-                                log::warn!("{what}");
-                            }
-                            None => log::error!("{text}; it is tried again"),
-                        }
-                        *failed = Some((text, times + 1));
-                    }
+                    None => log::error!("{error}; it is tried again"),
                 }
             }
+            Err(error) => log::debug!("{error}"),
         }
     }
 
@@ -305,27 +291,32 @@ impl Driver for Gateway {
             ReportKind::Changes
         };
         let began = Timestamp::now();
-        let mut telling = Telling::begin(&self.config, false, !options.dry_run).of_many();
-        let report = Report::new(kind).without_told(telling.told(began));
-        let report = report.with_known(&self.known);
+        if !std::mem::take(&mut self.is_first) {
+            let is_watched = self.args.watched;
+            self.telling
+                .go_on(&self.config, is_watched, !options.dry_run);
+        }
+        let report = Report::new(kind).without_told(self.telling.told(began));
         let report = match (self.args.json, self.args.watched) {
             (true, _) => report.as_json(),
             (false, true) => report.watched(Box::new(Terminal::new())),
             (false, false) => report,
         };
+        let telling = &self.telling;
         let seams = Seams {
             host: &self.host,
             disks: &RealDisks,
             http: &self.http,
             kept_max: KEPT_MAX,
+            begun: &|| telling.tell_begin(&self.config),
         };
-        telling.tell_begin(&self.config);
         interrupt::set_in_pass(true);
         let result = run_on(&seams, &self.config, &options, &report);
         interrupt::set_in_pass(false);
         report.live().into_iter().for_each(Live::clear);
-        let _ = telling.end(&self.config, &report, &result, &options, began);
-        self.tell_outcome(due, &report, &result);
+        let telling = &mut self.telling;
+        let verdict = telling.end(&self.config, &report, &result, &options, began);
+        self.tell_outcome(&report, &result, verdict);
         if self.args.json {
             print_summary(&report, &result, began);
         }
@@ -396,9 +387,9 @@ impl Gateway {
                 false => ", or when Dropbox tells of a change",
             });
         }
-        if let Some((text, _)) = &self.failed {
-            status.push_str(&format!("; the last one failed: {text}"));
-        } else if let Some(text) = self.known.text() {
+        if let Some(failing) = self.telling.failing() {
+            status.push_str(&format!("; the last one failed: {}", failing.text));
+        } else if let Some(text) = self.telling.problems_text() {
             status.push_str(&format!("; {text}"));
         }
         self.host.systemd().status(&status.replace('\n', " "));

@@ -107,7 +107,7 @@ impl Listening {
                     self.told_of = Some(cursor);
                 }
                 let failure = match (news.is_reset, news.changes) {
-                    (true, _) => Some("Dropbox does not take the cursor for it"),
+                    (true, _) => Some("Dropbox does not know any more how far it was read"),
                     (false, false) if is_at_once => Some("Dropbox does not wait for changes"),
                     (false, _) => None,
                 };

@@ -299,8 +299,8 @@ pub fn refresh_refused(refusal: &OAuthRefusal, invocation: &Invocation) -> Error
     let (said, sign_in) = (refusal.said(), sign_in(invocation));
     Error::Authentication(match refusal.error.as_str() {
         "invalid_grant" => format!(
-            "Dropbox has ended this authentication (Dropbox says: {said}); nothing was changed; \
-             authenticate again with: {sign_in}"
+            "Dropbox has ended this sign-in (Dropbox says: {said}); nothing was changed; \
+             sign in again with: {sign_in}"
         ),
         _ => app_refused(&said),
     })
@@ -324,7 +324,7 @@ pub fn malformed_token(credential: &Credential, invocation: &Invocation) -> Erro
              and run: {sign_in}"
         ),
         Credential::Refresh { .. } => format!(
-            "Dropbox says that the access token of this authentication is damaged; authenticate \
+            "Dropbox says that the access token of this sign-in is damaged; authenticate \
              again with: {sign_in}"
         ),
     })
@@ -335,7 +335,7 @@ pub fn team_token() -> Error {
     Error::Authentication(
         "this access token is one for a whole Dropbox team, and Ferrybox syncs the files of one \
          account: make an app with \"Scoped access\" and none of the permissions for teams in the \
-         App Console, and authenticate with that as the person whose files these are"
+         App Console, and sign in with that as the person whose files these are"
             .to_owned(),
     )
 }

@@ -35,11 +35,11 @@ pub(crate) fn credential(
     let state = dirs::state_dir(config)?;
     let why = match &stored {
         None => format!(
-            "nobody has authenticated yet: there is no token.json in {}",
+            "nobody is signed in: there is no token.json in {}",
             state.display()
         ),
         Some(stored) if stored.app_key != app_key => format!(
-            "the stored authentication is for another dropbox.app_key (in {})",
+            "the sign-in that is kept is for another dropbox.app_key (in {})",
             state.display()
         ),
         Some(_) => {

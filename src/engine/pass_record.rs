@@ -49,6 +49,9 @@ pub struct PassRecord {
     pub failing: Option<Failing>,
     /// What those of `[notify]` were told last, if it was no good news.
     pub alarm: Option<Alarm>,
+    /// They were told how it is since this record began: after a restart nobody knows what they
+    /// were told before.
+    pub has_told_state: bool,
     /// Advice, by its text, and when it was told.
     pub advice: BTreeMap<String, i64>,
     /// When the problems were told all together.

@@ -39,6 +39,20 @@ impl Counts {
             + self.folders_made
             + self.conflicts
     }
+
+    /// What was changed, with the words for one and for many; uploads first, then downloads.
+    pub fn words(&self) -> [(u64, &'static str, &'static str); 7] {
+        let alike = |count, word| (count, word, word);
+        [
+            alike(self.uploaded, "uploaded"),
+            alike(self.downloaded, "downloaded"),
+            alike(self.moved, "renamed"),
+            (self.folders_made, "folder made", "folders made"),
+            alike(self.deleted_locally, "deleted locally"),
+            alike(self.deleted_in_dropbox, "deleted in Dropbox"),
+            (self.conflicts, "conflict", "conflicts"),
+        ]
+    }
 }
 
 /// Traffic of the contents of files that travelled, those in vain included; in a dry run those that

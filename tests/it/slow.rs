@@ -66,6 +66,7 @@ impl<'a> SlowNet<'a> {
             disks: &RealDisks,
             http: self,
             kept_max: KEPT_MAX,
+            begun: &|| {},
         };
         run_on(&seams, &config, &args.options(&config), &report)
     }

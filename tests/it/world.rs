@@ -367,6 +367,7 @@ impl World {
                     disks: &sim.gateway,
                     http: &http,
                     kept_max: self.kept_max.get(),
+                    begun: &|| {},
                 };
                 match sim
                     .gateway
@@ -383,6 +384,7 @@ impl World {
                     disks: &OwnDisks,
                     http: &http,
                     kept_max: self.kept_max.get(),
+                    begun: &|| {},
                 };
                 run_on(&machine, config, &options, &report)
             }

@@ -99,13 +99,40 @@ fn each_run_is_pinged_as_it_begins_and_as_it_ends() {
     assert_eq!(listener.paths(), ["/ping/secret-uuid/start"]);
 }
 
+/// What finds another run at work is none of its own.
+#[test]
+fn who_is_pinged_hears_nothing_of_a_run_that_finds_another_at_work() {
+    let listener = Listener::new("200 OK");
+    let console = with_notify(&format!("ping_url = \"{}/ping\"", listener.url));
+    assert_eq!(console.run(&["sync"]).code, 0);
+    listener.take();
+    let state = fs::File::open(console.state()).unwrap();
+    rustix::fs::flock(&state, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    assert_eq!(console.run(&["sync"]).code, 6);
+    assert_eq!(listener.paths(), [""; 0]);
+    drop(state);
+    assert_eq!(console.run(&["sync"]).code, 0);
+    assert_eq!(listener.paths(), ["/ping/start", "/ping"]);
+}
+
 #[test]
 fn a_webhook_is_called_when_runs_begin_to_fail_and_when_they_work_again() {
     let listener = Listener::new("204 No Content");
     let console = with_notify(&format!("webhook_url = \"{}/hook\"", listener.url));
     console.put("a", "a");
-    assert_eq!(console.run(&["sync"]).code, 0);
-    assert_eq!(listener.paths(), [""; 0]);
+    let state = |body: &str| serde_json::from_str::<Value>(body).unwrap()["state"].clone();
+    // Nobody knows what was told before a restart.
+    for _ in 0..2 {
+        let restarted = fs::remove_dir_all(console.runtime());
+        restarted.unwrap();
+        crate::console::made(console.runtime());
+        for _ in 0..2 {
+            assert_eq!(console.run(&["sync"]).code, 0);
+        }
+        let heard = listener.take();
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        assert_eq!(state(&heard[0].1), "ok");
+    }
     console.put("back\\slash", "b");
     for _ in 0..3 {
         assert_eq!(console.run(&["sync"]).code, 3);
@@ -122,10 +149,7 @@ fn a_webhook_is_called_when_runs_begin_to_fail_and_when_they_work_again() {
     }
     let heard = listener.take();
     assert_eq!(heard.len(), 1, "{heard:?}");
-    assert_eq!(
-        serde_json::from_str::<Value>(&heard[0].1).unwrap()["state"],
-        "ok"
-    );
+    assert_eq!(state(&heard[0].1), "ok");
 }
 
 #[test]

@@ -440,7 +440,7 @@ fn b7_messages_name_the_state_directory() {
     let console = Console::new();
     let state = console.state().display().to_string();
     let said = console.run(&["sync"]);
-    let told = format!("nobody has authenticated yet: there is no token.json in {state}");
+    let told = format!("nobody is signed in: there is no token.json in {state}");
     assert!(said.err.contains(&told), "{}", said.err);
     let said = console.run(&["sync", "--dry-run"]);
     assert!(said.err.contains(&told), "{}", said.err);

@@ -1,5 +1,5 @@
 //! What happens to many files at once takes no more memory than what happens to a few: they are
-//! sent, moved, planned, halted on, deleted and brought back, on either side.
+//! sent, asked about, moved, planned, halted on, deleted and brought back, on either side.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -93,6 +93,10 @@ fn course(files: usize) -> Vec<(&'static str, u64)> {
     course.pass("plan to upload", &["sync", "--dry-run"], 0);
     course.pass("upload", &["sync"], 0);
     course.pass("idle", &["sync"], 0);
+    let last = format!("/{}", path("all", files - 1));
+    course.pass("status", &["status"], 0);
+    course.pass("why", &["why", &last], 0);
+    course.pass("check-filters", &["check-filters"], 0);
     course.gateway.rename("all", "moved");
     course.pass("plan to move", &["sync", "--dry-run"], 0);
     course.pass("moved here", &["sync"], 0);

@@ -105,6 +105,26 @@ fn a_problem_is_told_once_daily_while_it_lasts_and_when_it_is_over() {
     check(&console.run(&["sync"]), 0, &[]);
 }
 
+/// More than are kept by their paths.
+#[test]
+fn of_very_many_problems_those_that_stay_are_not_told_again() {
+    let console = ready();
+    for number in 0..600 {
+        console.put(&format!("back\\slash{number}"), "x");
+    }
+    let first = console.run(&["sync"]);
+    check(
+        &first,
+        3,
+        &["... and 580 more like this", "600 with problems"],
+    );
+    check(&console.run(&["sync"]), 3, &[]);
+    console.put("del\u{7f}", "x");
+    let said = console.run(&["sync"]);
+    check(&said, 3, &["/del\\u{7f}: ", "601 with problems"]);
+    assert!(!said.err.contains("slash"), "{}", said.err);
+}
+
 #[test]
 fn an_outage_is_told_after_its_time_once_and_when_it_is_over() {
     let console = ready();
@@ -142,18 +162,10 @@ fn an_outage_is_told_after_its_time_once_and_when_it_is_over() {
 #[test]
 fn a_lost_sign_in_is_told_once_a_day() {
     let console = Console::new();
-    check(
-        &console.run(&["sync"]),
-        4,
-        &["nobody has authenticated yet"],
-    );
+    check(&console.run(&["sync"]), 4, &["nobody is signed in"]);
     check(&console.run(&["sync"]), 4, &[]);
     age_record(&console, DAY);
-    check(
-        &console.run(&["sync"]),
-        4,
-        &["nobody has authenticated yet"],
-    );
+    check(&console.run(&["sync"]), 4, &["nobody is signed in"]);
     console.authenticate();
     check(&console.run(&["sync"]), 0, &["in step again"]);
 }
@@ -399,11 +411,7 @@ fn an_outage_in_between_changes_nothing_of_what_was_told() {
     let token = console.state().join("token.json");
     let kept = fs::read(&token).unwrap();
     fs::remove_file(&token).unwrap();
-    check(
-        &console.run(&["sync"]),
-        4,
-        &["nobody has authenticated yet"],
-    );
+    check(&console.run(&["sync"]), 4, &["nobody is signed in"]);
     let status = console.run(&["status"]);
     assert_eq!(status.code, 4, "{}", status.out);
     assert!(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::check::Check;
 use crate::config::Config;
 use crate::config::regular_file::{Links, read_regular};
+use crate::core::invocation::quoted;
 use crate::io::env::home;
 
 /// LIMIT: bytes of a file of cron's.
@@ -215,10 +216,15 @@ impl Starters {
                 format!("sudo systemctl enable --now ferrybox@{instance}.timer")
             }
             (true, Some(None)) => "sudo systemctl enable --now ferrybox.timer".to_owned(),
-            (_, _) => format!(
-                "run crontab -e, and add the line: */5 * * * * {}",
-                config.invocation.command("sync")
-            ),
+            // Cron looks for programs in fewer places than a shell.
+            (_, _) => {
+                let program = std::env::current_exe().unwrap_or_else(|_| "ferrybox".into());
+                let program = quoted(&program.to_string_lossy());
+                format!(
+                    "run crontab -e, and add the line: */5 * * * * {}",
+                    config.invocation.command_of(&program, "sync")
+                )
+            }
         }
     }
 }

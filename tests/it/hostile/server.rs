@@ -114,6 +114,7 @@ fn pass_on(world: &World, http: &dyn Http) -> (Result<ExitCode, Error>, Report) 
         disks: &RealDisks,
         http,
         kept_max: KEPT_MAX,
+        begun: &|| {},
     };
     (run_on(&machine, &config, &options, &report), report)
 }

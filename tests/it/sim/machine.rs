@@ -115,6 +115,7 @@ impl Gateway {
             disks: self,
             http: self,
             kept_max: self.kept_max,
+            begun: &|| {},
         };
         self.run_on(&machine, config, options, report, script)
     }
