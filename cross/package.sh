@@ -27,7 +27,13 @@ scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
 mkdir -p -- "$out"
 
-cargo run --quiet --locked --example manual -- "$scratch/manual"
+# The binary for a gateway does not run here; the manual and the completions are the same in all.
+cargo build --quiet --locked
+mkdir "$scratch/manual"
+"$target_dir/debug/ferrybox" man >"$scratch/manual/ferrybox.1"
+for shell in bash zsh fish; do
+    "$target_dir/debug/ferrybox" completions "$shell" >"$scratch/manual/$shell"
+done
 
 # The binary for an architecture.
 binary() {
@@ -50,14 +56,11 @@ lay_out() {
     local doc=$share/doc/ferrybox
     install -D -m 755 "$(binary "$architecture")" "$tree/usr/bin/ferrybox"
 
-    for page in "$scratch"/manual/*.1; do
-        install -D -m 644 "$page" "$share/man/man1/${page##*/}"
-        gzip -9n "$share/man/man1/${page##*/}"
-    done
-    install -D -m 644 "$scratch/manual/ferrybox.bash" \
-        "$share/bash-completion/completions/ferrybox"
-    install -D -m 644 "$scratch/manual/_ferrybox" "$share/zsh/vendor-completions/_ferrybox"
-    install -D -m 644 "$scratch/manual/ferrybox.fish" \
+    install -D -m 644 "$scratch/manual/ferrybox.1" "$share/man/man1/ferrybox.1"
+    gzip -9n "$share/man/man1/ferrybox.1"
+    install -D -m 644 "$scratch/manual/bash" "$share/bash-completion/completions/ferrybox"
+    install -D -m 644 "$scratch/manual/zsh" "$share/zsh/vendor-completions/_ferrybox"
+    install -D -m 644 "$scratch/manual/fish" \
         "$share/fish/vendor_completions.d/ferrybox.fish"
 
     for page in config/*.service config/*.timer; do

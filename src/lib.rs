@@ -10,8 +10,8 @@
 //! ```
 //!
 //! # Where to add what
-//! - *A command*: its variant in [`cli`], its work in [`commands`], or in [`daemon`] if it keeps
-//!   running.
+//! - *A command*: its lines in `cli::definition`, its variant in `cli::args`, its work in
+//!   [`commands`], or in [`daemon`] if it keeps running.
 //! - *A route of Dropbox*: what travels in [`dropbox::wire`], a method in [`dropbox::api`], or in
 //!   [`dropbox::batch`] if it does many things at once.
 //! - *A decision*: a cell of [`core::decide`], its branch in [`engine::reconcile`], and what it
@@ -50,8 +50,12 @@
 //! ordinary way to stop.
 //!
 //! # A pass, in order
-//! The program is `main.rs`: it calls [`cli`], which reads what was typed and gives the exit code
-//! (`cli::help` has the examples).
+//! The program is `main.rs`: it calls [`cli`], which reads what was typed and gives the exit code.
+//! `cli::definition` is the whole command line as a table, of what `cli::spec` knows, with the
+//! examples of `cli::help`; `cli::usage`, `cli::completions` and `cli::man` are made of it.
+//! `cli::parse` sorts by it what was typed into `cli::matches`, with `cli::suggest` for what was
+//! meant, and `cli::args` is what the program makes of that; `cli::tests` goes through all of it.
+//! `cli::pass` is what `sync` does, `cli::outcome` how a command ended.
 //! [`commands`] has what a command does beyond that: [`commands::sync`] says what is asked of a
 //! pass, [`commands::telling`] what is told of it and what was told before,
 //! [`commands::alerts`] tells those who do not look,

@@ -55,7 +55,7 @@ is 0755 root:root /usr/bin/ferrybox
 is 0755 root:root /etc/ferrybox
 is 0640 root:ferrybox "$config"
 is 0700 ferrybox:ferrybox "$state"
-for file in man/man1/ferrybox.1.gz man/man1/ferrybox-sync.1.gz doc/ferrybox/copyright \
+for file in man/man1/ferrybox.1.gz doc/ferrybox/copyright \
     bash-completion/completions/ferrybox zsh/vendor-completions/_ferrybox \
     fish/vendor_completions.d/ferrybox.fish doc/ferrybox/examples/content-dir.conf; do
     # The chroot may be made without documentation; the package has it.

@@ -93,27 +93,17 @@ Examples:
 
 It takes about a minute at most, and exits with 1 if a check says fail.";
 
-#[cfg(test)]
-mod tests {
-    use crate::cli::command;
+/// Of `completions`.
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  ferrybox completions bash > /etc/bash_completion.d/ferrybox
+  ferrybox completions zsh > ~/.zfunc/_ferrybox
+  ferrybox completions fish > ~/.config/fish/completions/ferrybox.fish
 
-    /// Over ssh a window has 80 columns, and clap as we have it wraps nothing.
-    #[test]
-    fn every_help_fits_into_80_columns_and_has_examples() {
-        let mut program = command();
-        program.build();
-        let mut all = vec![program.clone()];
-        all.extend(program.get_subcommands().cloned());
-        for mut command in all.into_iter().filter(|one| one.get_name() != "help") {
-            let name = command.get_name().to_owned();
-            for text in [command.render_help(), command.render_long_help()] {
-                let text = text.to_string();
-                // That one is clap's own.
-                for line in text.lines().filter(|line| !line.starts_with("  help  ")) {
-                    assert!(line.chars().count() <= 80, "{name}: {line}");
-                }
-                assert!(text.contains("  ferrybox "), "{name} has no example");
-            }
-        }
-    }
-}
+The Debian packages bring them along.";
+
+/// Of `man`.
+pub(super) const MAN: &str = "\
+Examples:
+  ferrybox man | man -l -          shows it
+  ferrybox man > /usr/local/share/man/man1/ferrybox.1";

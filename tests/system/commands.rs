@@ -215,6 +215,71 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
     assert!(console.run(&["--version"]).out.starts_with("ferrybox "));
 }
 
+/// Whoever copied the binary alone has them, too. No configuration is needed.
+#[test]
+fn the_manual_and_the_completions_come_out_of_the_binary() {
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+        said(command.env_clear().args(args).output().unwrap())
+    };
+    let page = run(&["man"]);
+    assert_eq!((page.code, page.err.as_str()), (0, ""));
+    assert!(page.out.starts_with(".TH FERRYBOX 1 "), "{}", page.out);
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]);
+        assert_eq!((script.code, script.err.as_str()), (0, ""), "{shell}");
+        assert!(script.out.contains("max-time"), "{shell}: {}", script.out);
+    }
+    let unknown = run(&["completions", "tcsh"]);
+    assert_eq!((unknown.code, unknown.out.as_str()), (2, ""));
+    assert!(unknown.err.contains("bash, zsh, fish"), "{}", unknown.err);
+}
+
+/// What bash offers for the last of these words, with blanks between.
+fn completed(script: &str, words: &str) -> String {
+    let line = format!(
+        "{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+         compopt() {{ echo files; }}\n_ferrybox; echo ${{COMPREPLY[*]}}"
+    );
+    let output = Command::new("bash").args(["-c", &line]).output().unwrap();
+    assert!(output.stderr.is_empty(), "{words}: {output:?}");
+    let out = String::from_utf8(output.stdout).unwrap();
+    out.trim().to_owned()
+}
+
+#[test]
+fn bash_completes_commands_options_and_values() {
+    let console = Console::new();
+    let script = console.run(&["completions", "bash"]).out;
+    for (words, offered) in [
+        ("ferrybox sy", "sync"),
+        ("ferrybox sync --d", "--download-only --dry-run"),
+        ("ferrybox login --q", "--quiet"),
+        // The value of an option is no command, whatever it is called.
+        ("ferrybox --config run sync --up", "--upload-only"),
+        ("ferrybox --config = run sync --up", "--upload-only"),
+        ("ferrybox sync --config ''", "files"),
+        ("ferrybox sync --max-time ''", ""),
+        ("ferrybox completions ''", "bash zsh fish"),
+        ("ferrybox help st", "status startAuthentication"),
+    ] {
+        assert_eq!(completed(&script, words), offered, "{words}");
+    }
+}
+
+/// As `ferrybox --help | head -1` does it.
+#[test]
+fn a_reader_that_goes_away_ends_the_help_in_peace() {
+    for args in [&["--help"][..], &["completions", "zsh"], &["man"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ferrybox"));
+        let output = command.args(args).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
+}
+
 #[test]
 fn bad_configuration_is_one_line_a_fault_with_file_line_key_and_remedy_and_ends_with_78() {
     let console = Console::new();

@@ -79,7 +79,7 @@ const KNOWN_BY_FEW: [(&str, &[&str]); 15] = [
         ],
     ),
     ("rustls", &["io/real_http"]),
-    ("clap", &["cli"]),
+    ("lexopt", &["cli/parse"]),
     ("env_logger", &["logging"]),
     ("toml", &["config/document"]),
     ("regex_lite", &["core/filter", "core/java_pattern"]),
