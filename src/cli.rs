@@ -29,12 +29,12 @@ use self::args::{Cli, Command, Requested, requested};
 use self::outcome::{CommandOutcome, Printed};
 use self::pass::{listen_to_ctrl_c, run_sync};
 use crate::commands::past;
-use crate::commands::status::{PairStatus, StatusArgs};
+use crate::commands::status::{PairStatus, StatusArgs, page};
 use crate::commands::{authentication, check_filters, doctor, sync, why};
 use crate::config::Config;
 use crate::core::invocation::quoted;
 use crate::daemon::gateway::{self, RunArgs};
-use crate::daemon::timetable::{next_run, next_runs, next_starts};
+use crate::daemon::timetable::{next_run, next_runs, next_starts, next_starts_text};
 use crate::error::{Error, ExitCode, Result};
 use crate::io::dirs;
 use crate::io::env;
@@ -100,6 +100,7 @@ pub fn main() -> ProcessExit {
     logging::flush();
     match (&outcome.answer, &outcome.result) {
         (Some(answer), _) if cli.json => answer.print(),
+        (Some(answer), _) if answer.text.is_empty() => {}
         (Some(answer), _) => {
             let _ = writeln!(std::io::stdout(), "{}", logging::shown(&answer.text));
         }
@@ -151,12 +152,17 @@ fn run(cli: &Cli) -> CommandOutcome {
             let next = serde_json::json!({ "next": next_starts(&config, now) });
             CommandOutcome::with(Ok(next_runs(&config, now)), |_| Some(("schedule", next)))
         }
-        Command::Status { online, max_age } => {
+        Command::Status {
+            online,
+            max_age,
+            html,
+        } => {
             let args = StatusArgs {
                 online: *online,
                 max_age: *max_age,
+                html: html.clone(),
             };
-            run_status(&config, &args)
+            run_status(cli, &config, &args)
         }
         Command::Why { path } => CommandOutcome::of(why::why(&config, path, cli.json)),
         Command::History { last } => CommandOutcome::of(past::history(&config, *last, cli.json)),
@@ -259,14 +265,24 @@ fn typed(command: &Command) -> String {
     kept.join(" ")
 }
 
-fn run_status(config: &Config, args: &StatusArgs) -> CommandOutcome {
+fn run_status(cli: &Cli, config: &Config, args: &StatusArgs) -> CommandOutcome {
+    if cli.json && args.html.as_deref() == Some(Path::new("-")) {
+        let both = "--json and --html - would both print on stdout: give --html a file";
+        return CommandOutcome::of(Err(Error::Usage(both.to_owned())));
+    }
     let now = Timestamp::now();
-    let next = next_starts(config, now);
+    let next = serde_json::json!(next_starts(config, now));
     let status = PairStatus::gather(config, args, next);
-    let (result, answer) = match status {
-        Ok(status) => {
+    let shown = status.and_then(|status| {
+        let text = match &args.html {
+            Some(file) => page::write(&status, file, &next_starts_text(config, now))?,
+            None => status.text(&next_run(config, now)),
+        };
+        Ok((status, text))
+    });
+    let (result, answer) = match shown {
+        Ok((status, text)) => {
             let json = serde_json::to_value(&status).unwrap_or_default();
-            let text = status.text(&next_run(config, now));
             let json = Some(("status", json));
             (Ok(status.exit()), Some(Printed { text, json }))
         }

@@ -202,6 +202,8 @@ pub struct NotifySection {
     pub webhook_url: Option<Secret>,
     /// A file in the text format of Prometheus, replaced by each pass.
     pub metrics_file: Option<PathBuf>,
+    /// What `status` says as a page for browsers, replaced by passes; absolute.
+    pub html_file: Option<PathBuf>,
     /// Seconds after which an outage is told; six hours by default.
     pub after_s: u64,
 }
@@ -393,6 +395,7 @@ impl Reader {
                 ping_url: self.optional(doc, "notify.ping_url", secret_address),
                 webhook_url: self.optional(doc, "notify.webhook_url", secret_address),
                 metrics_file: self.optional(doc, "notify.metrics_file", paths::absolute),
+                html_file: self.optional(doc, "notify.html_file", paths::absolute),
                 after_s: self.value(doc, "notify.after", notify::after),
             },
             endpoints: Endpoints {

@@ -348,7 +348,8 @@ pub fn own_keys(config: &Config, state_dir: &Path) -> Vec<String> {
     if let Some(log) = &config.log.file {
         own.extend([real(log), old_generation(&real(log))]);
     }
-    if let Some(file) = &config.notify.metrics_file {
+    let notify = &config.notify;
+    for file in notify.metrics_file.iter().chain(&notify.html_file) {
         let mut unfinished = file.clone().into_os_string();
         unfinished.push(".new");
         own.extend([real(file), real(Path::new(&unfinished))]);

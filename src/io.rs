@@ -18,6 +18,7 @@ pub mod limited_body;
 pub mod listing;
 pub mod name_lookup;
 mod proxy;
+pub mod public_file;
 mod real_disk;
 mod real_http;
 pub mod stat;

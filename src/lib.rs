@@ -61,7 +61,8 @@
 //! [`commands::alerts`] tells those who do not look,
 //! [`commands::authentication`] signs in and out, [`commands::check_filters`] counts what each
 //! pattern matches. [`commands::status`] says what is, with what Dropbox says now
-//! ([`commands::online`]), [`commands::past`] what was, and [`commands::why`] what would be done
+//! ([`commands::online`]), and [`commands::status::page`] says it to a browser,
+//! [`commands::past`] what was, and [`commands::why`] what would be done
 //! about a path, which [`engine::why`] finds out as a pass does it.
 //! [`commands::doctor`] looks for what may be wrong around it all:
 //! `commands::doctor::check` is what a check comes to, `commands::doctor::online` the way to
@@ -238,6 +239,7 @@
 //!   `io::interruptible`: a wait that ends in time, and that a wake-up can end. `io::addresses`:
 //!   one address of a host after the other. [`io::name_lookup`]: whether a host has any.
 //!   `io::proxy`: the proxy, of the configuration or the environment.
+//! - [`io::public_file`]: a file of ours that other programs read.
 //! - [`io::deadline`]: when a pass is over. [`io::dirs`]: where our own files are. [`io::env`]:
 //!   what the process is told about itself. [`io::systemd`]: what the service manager is told.
 //!   [`io::time_zone`]: the time zone of the gateway. [`io::terminal`]: what somebody sees on it;

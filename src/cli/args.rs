@@ -80,6 +80,8 @@ pub enum Command {
         online: bool,
         /// Older than this the last success is too old.
         max_age: Option<Duration>,
+        /// The file that becomes a page for browsers.
+        html: Option<PathBuf>,
     },
     /// What decides about a path.
     Why {
@@ -188,6 +190,7 @@ impl Command {
             ["status"] => Command::Status {
                 online: matches.has("online"),
                 max_age: matches.read("max-age", age)?,
+                html: matches.value("html").map(PathBuf::from),
             },
             ["why"] => Command::Why {
                 path: arguments.next().unwrap_or_default(),

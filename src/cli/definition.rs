@@ -99,6 +99,11 @@ const COMMANDS: &[CommandSpec] = &[
                 TIME,
                 "End with 7 if the last success is older (26h, 2d)",
             ),
+            OptionSpec::valued(
+                "html",
+                ValueSpec::file("FILE"),
+                "Write it as a page for browsers; \"-\" prints that",
+            ),
         ],
         ..CommandSpec::new(
             "status",

@@ -65,7 +65,8 @@ Ends with the first that applies of 78, 4, 5, 8, 7, 1, 3 and 0.
 Examples:
   ferrybox status                  last success, problems, halts, next run
   ferrybox status --max-age 26h    for monitoring: 7 if that is too long ago
-  ferrybox status --online --json  with what Dropbox says, for a program";
+  ferrybox status --online --json  with what Dropbox says, for a program
+  ferrybox status --html FILE      the same as a page for a browser";
 
 /// Of `why`.
 pub(super) const WHY: &str = "\

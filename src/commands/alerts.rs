@@ -1,8 +1,6 @@
 //! `[notify]`: who else is told that passes fail, or work again: a service that waits for pings, a
 //! webhook, a file for Prometheus. None of it can fail a pass, and no secret is in it.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -12,11 +10,16 @@ use crate::commands::sync::first_sentence;
 use crate::config::{Config, Secret};
 use crate::engine::pass_record::{Alarm, PassRecord};
 use crate::error::{Error, ExitCode, Result};
+use crate::io::disk::Access;
 use crate::io::post_notice;
+use crate::io::public_file::PublicFile;
 use crate::report::{Report, counted};
 
 /// LIMIT: letters of a text that is sent along.
 const TEXT_MAX: usize = 500;
+
+/// What the file for Prometheus begins with.
+const METRICS_HEAD: &str = "# HELP ferrybox_";
 
 /// What one who is told has to know.
 struct Notice<'t> {
@@ -236,22 +239,7 @@ fn metrics(config: &Config, record: &PassRecord) -> String {
     metrics.text
 }
 
-/// Replaces the file in one step, for everybody to read.
+/// Replaces the file, for everybody to read.
 fn write_metrics(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut temp = file.as_os_str().to_owned();
-    temp.push(".new");
-    let temp = Path::new(&temp);
-    match std::fs::remove_file(temp) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = std::fs::OpenOptions::new();
-    let mut made = options
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(temp)?;
-    made.write_all(text.as_bytes())?;
-    drop(made);
-    std::fs::rename(temp, file)
+    PublicFile::open(file, METRICS_HEAD)?.replace(Access::Public, text)
 }

@@ -1,10 +1,14 @@
 //! `status`: whether the backup is alive and complete, as far as this machine knows. It takes no
 //! lock, changes nothing, and asks Dropbox only where that is asked for.
 
+pub mod page;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::commands::authentication;
 use crate::commands::online::{Online, online};
@@ -15,7 +19,7 @@ use crate::core::invocation::Invocation;
 use crate::engine::index_at_hand;
 use crate::engine::pass_record::{Failing, PassEnd, PassRecord, ProblemNote};
 use crate::error::{ExitCode, Result};
-use crate::index::{Refusal, due_totals};
+use crate::index::{Index, Refusal, due_totals};
 use crate::io::dirs;
 use crate::io::time_zone::time_zone;
 use crate::report::{Counts, HaltNote, Skipped, counted, grouped, printable, size_text};
@@ -32,7 +36,7 @@ const SHOWN_MAX: usize = 20;
 
 /// All that is known.
 #[derive(Debug, Serialize)]
-pub struct PairStatus<S> {
+pub struct PairStatus {
     /// The file.
     config: String,
     /// Its stem, by which a pair is called.
@@ -53,13 +57,16 @@ pub struct PairStatus<S> {
     refusals: Vec<RefusalSince>,
     failing: Option<FailingSince>,
     /// The next starts of `ferrybox run`.
-    next: Vec<S>,
+    next: Value,
     /// What Dropbox says, where it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     online: Option<Online>,
     /// Why nothing is known of a pass.
     #[serde(skip)]
     unknown: Option<&'static str>,
+    /// The last pass that did something.
+    #[serde(skip)]
+    last_change: Option<LastPass>,
     #[serde(skip)]
     success_s: Option<i64>,
     #[serde(skip)]
@@ -128,6 +135,8 @@ pub struct StatusArgs {
     pub max_age: Option<Duration>,
     /// Dropbox is asked, too.
     pub online: bool,
+    /// The page goes to this file, or to stdout for `-`.
+    pub html: Option<PathBuf>,
 }
 
 fn text_of(at: i64) -> String {
@@ -139,12 +148,12 @@ fn local(at: i64) -> String {
     full_text(at, &time_zone())
 }
 
-impl<S: Serialize> PairStatus<S> {
+impl PairStatus {
     /// Gathers it; `next` are the next starts of `ferrybox run`.
     ///
     /// # Errors
     /// What the index says, or that nobody can tell where it is.
-    pub fn gather(config: &Config, args: &StatusArgs, next: Vec<S>) -> Result<PairStatus<S>> {
+    pub fn gather(config: &Config, args: &StatusArgs, next: Value) -> Result<PairStatus> {
         let state_dir = dirs::state_dir(config)?;
         let index = index_at_hand(&state_dir)?;
         let record = record(index.as_ref(), &state_dir)?;
@@ -153,14 +162,27 @@ impl<S: Serialize> PairStatus<S> {
             (None, None) => Some("no run has been made yet"),
             (Some(_), None) => Some("no run since this machine was started"),
         };
-        let is_signed_in = authentication::is_signed_in(config);
         let record = record.unwrap_or_default();
+        let mut status = PairStatus::of_record(config, args, index.as_ref(), &record)?;
+        status.unknown = unknown;
+        status.next = next;
+        Ok(status)
+    }
+
+    /// What follows from what passes have left.
+    fn of_record(
+        config: &Config,
+        args: &StatusArgs,
+        index: Option<&Index>,
+        record: &PassRecord,
+    ) -> Result<PairStatus> {
+        let is_signed_in = authentication::is_signed_in(config);
         let online = args.online.then(|| online(config));
-        let refusals = match &index {
+        let refusals = match index {
             Some(index) => index.refusals().first(GIVEN_MAX)?,
             None => Vec::new(),
         };
-        let pending = match &index {
+        let pending = match index {
             Some(index) if config.sync.mode != Mode::LocalToDropbox => {
                 let due = due_totals(index)?;
                 Some(ToCome {
@@ -171,7 +193,7 @@ impl<S: Serialize> PairStatus<S> {
             _ => None,
         };
         let is_unreachable = online.as_ref().is_some_and(|online| online.error.is_some());
-        let exit = match exit_code(&record, args, config, Timestamp::now().as_second()) {
+        let exit = match exit_code(record, args, config, Timestamp::now().as_second()) {
             _ if !is_signed_in => ExitCode::Authentication,
             ExitCode::Ok | ExitCode::SomeFiles | ExitCode::Failed if is_unreachable => {
                 ExitCode::TryLater
@@ -186,21 +208,22 @@ impl<S: Serialize> PairStatus<S> {
             remote_root: config.dropbox.remote_root.clone(),
             mode: config.sync.mode.name(),
             account: authentication::whose(config),
-            state_dir: state_dir.display().to_string(),
+            state_dir: dirs::state_dir(config)?.display().to_string(),
             exit_code: exit as u8,
             exit,
             last_success: record.last_success.map(text_of),
             success_s: record.last_success,
-            last_pass: record.last_pass.map(last_pass),
+            last_pass: record.last_pass.as_ref().map(last_pass),
             pending,
             problem_count: record.problem_count,
-            problems: record.problems.into_iter().map(problem).collect(),
-            halts: record.halts,
+            problems: record.problems.iter().map(problem).collect(),
+            halts: record.halts.clone(),
             refusals: refusals.iter().map(refusal).collect(),
-            failing: record.failing.map(failing),
-            next,
+            failing: record.failing.as_ref().map(failing),
+            next: Value::Null,
             online,
-            unknown,
+            unknown: None,
+            last_change: record.last_change.as_ref().map(last_pass),
             is_signed_in,
             invocation: config.invocation.clone(),
         })
@@ -276,25 +299,27 @@ impl<S: Serialize> PairStatus<S> {
         }
     }
 
+    /// What can be said to a halt, and the command that does.
+    fn answers(&self, halt: &HaltNote) -> [(&'static str, String); 3] {
+        [
+            ("which they are", "sync -n".to_owned()),
+            ("keeps them", format!("sync --keep {}", halt.id)),
+            ("deletes them", format!("sync --approve {}", halt.id)),
+        ]
+        .map(|(what, words)| (what, self.invocation.command(&words)))
+    }
+
+    /// What is put off or refused, but for what is among the problems.
+    fn put_off(&self) -> impl Iterator<Item = &RefusalSince> {
+        let are_told = |path: &str| self.problems.iter().any(|problem| problem.path == path);
+        self.refusals.iter().filter(move |one| !are_told(&one.path))
+    }
+
     fn add_troubles(&self, lines: &mut Vec<String>) {
         for halt in &self.halts {
-            let place = if halt.direction == "up" {
-                "in Dropbox"
-            } else {
-                "here"
-            };
-            let command = |words: &str| self.invocation.command(words);
-            lines.push(format!(
-                "\nwaits for you: {} would be deleted {place}",
-                counted(halt.count, "file or folder", "files and folders")
-            ));
-            let answers = [
-                ("which they are", "sync -n".to_owned()),
-                ("keeps them", format!("sync --keep {}", halt.id)),
-                ("deletes them", format!("sync --approve {}", halt.id)),
-            ];
-            for (what, words) in answers {
-                lines.push(format!("  {what:<15} {}", command(&words)));
+            lines.push(format!("\nwaits for you: {}", would_delete(halt)));
+            for (what, command) in self.answers(halt) {
+                lines.push(format!("  {what:<15} {command}"));
             }
         }
         if !self.problems.is_empty() {
@@ -313,9 +338,7 @@ impl<S: Serialize> PairStatus<S> {
                 lines.push(format!("  ... and {} more", grouped(more)));
             }
         }
-        let are_told = |path: &str| self.problems.iter().any(|problem| problem.path == path);
-        let mut refused = self.refusals.iter().filter(|one| !are_told(&one.path));
-        let refused: Vec<_> = refused.by_ref().take(SHOWN_MAX).collect();
+        let refused: Vec<_> = self.put_off().take(SHOWN_MAX).collect();
         if !refused.is_empty() {
             lines.push("\nput off or refused before".to_owned());
             let line = |one: &&RefusalSince| format!("  {}: {}", printable(&one.path), one.text);
@@ -342,6 +365,17 @@ impl LastPass {
     }
 }
 
+/// What a halt keeps from being done.
+fn would_delete(halt: &HaltNote) -> String {
+    let place = if halt.direction == "up" {
+        "in Dropbox"
+    } else {
+        "here"
+    };
+    let what = counted(halt.count, "file or folder", "files and folders");
+    format!("{what} would be deleted {place}")
+}
+
 fn online_lines(online: &Online) -> Vec<String> {
     if let Some(error) = &online.error {
         return vec![format!("Dropbox      cannot be asked: {error}")];
@@ -360,12 +394,15 @@ fn online_lines(online: &Online) -> Vec<String> {
     lines
 }
 
-fn last_pass(end: PassEnd) -> LastPass {
+fn last_pass(end: &PassEnd) -> LastPass {
     LastPass {
-        started: end.started,
+        started: end.started.clone(),
         seconds: end.seconds,
         exit_code: end.exit_code,
-        error: end.error.map(|(code, text)| ErrorLine { code, text }),
+        error: end.error.as_ref().map(|(code, text)| ErrorLine {
+            code: code.clone(),
+            text: text.clone(),
+        }),
         counts: end.counts,
         skipped: end.skipped,
         bytes_up: end.bytes_up,
@@ -373,19 +410,19 @@ fn last_pass(end: PassEnd) -> LastPass {
     }
 }
 
-fn problem((path, note): (String, ProblemNote)) -> ProblemSince {
+fn problem((path, note): (&String, &ProblemNote)) -> ProblemSince {
     ProblemSince {
-        path,
-        code: note.code,
-        text: note.text,
+        path: path.clone(),
+        code: note.code.clone(),
+        text: note.text.clone(),
         since: text_of(note.since),
     }
 }
 
-fn failing(failing: Failing) -> FailingSince {
+fn failing(failing: &Failing) -> FailingSince {
     FailingSince {
-        code: failing.code,
-        text: failing.text,
+        code: failing.code.clone(),
+        text: failing.text.clone(),
         since: text_of(failing.since),
         passes: failing.passes,
     }

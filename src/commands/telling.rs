@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::commands::alerts;
+use crate::commands::status::page;
 use crate::commands::sync::first_sentence;
 use crate::config::Config;
 use crate::core::decide::Mode;
@@ -43,6 +44,8 @@ pub struct Telling {
     is_terse: bool,
     /// An outage that has lasted so long is told.
     outage_after_s: i64,
+    /// When the next passes are, one line each, where that is known.
+    next: String,
 }
 
 /// Which ways a pass went.
@@ -91,7 +94,13 @@ impl Telling {
             has_begun: Cell::new(false),
             kept_in,
             outage_after_s: outage_after_s(config),
+            next: String::new(),
         }
+    }
+
+    /// Takes in when the next passes are, one line each, to be told with the end of this one.
+    pub fn note_next(&mut self, next: String) {
+        self.next = next;
     }
 
     /// Another pass of the same process begins: what the ones before told is known, also where
@@ -190,7 +199,8 @@ impl Telling {
         }
         self.record.last_pass = Some(end);
         if self.is_kept {
-            let faults = alerts::tell_end(config, &mut self.record, report, result, ended);
+            let mut faults = alerts::tell_end(config, &mut self.record, report, result, ended);
+            faults.extend(page::renew(config, &self.record, &self.next));
             // Offline nobody can be told, and that is no news of its own.
             let faults = faults.into_iter();
             let is_outage = matches!(result, Err(Error::TryLater(_)));

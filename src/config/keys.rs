@@ -58,7 +58,7 @@ const fn formerly(key: ConfigKey, alias: &'static str) -> ConfigKey {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [ConfigKey; 44] = [
+pub(super) const KEYS: [ConfigKey; 45] = [
     formerly(unset("dropbox.app_key", r#""abc123def456ghi""#), "appkey"),
     formerly(
         unset("dropbox.app_secret", r#""xyz123uvw456rst""#),
@@ -112,6 +112,7 @@ pub(super) const KEYS: [ConfigKey; 44] = [
     unset("notify.ping_url", r#""https://hc-ping.com/UUID""#),
     unset("notify.webhook_url", r#""https://ntfy.sh/TOPIC""#),
     unset("notify.metrics_file", r#""/run/ferrybox/ferrybox.prom""#),
+    unset("notify.html_file", r#""/run/ferrybox/status.html""#),
     key("notify.after", r#""6h""#),
     key("endpoints.api", r#""https://api.dropboxapi.com""#),
     key("endpoints.content", r#""https://content.dropboxapi.com""#),

@@ -16,7 +16,7 @@ use crate::core::decide::Mode;
 use crate::core::schedule::scheduler::{Due, Schedules};
 use crate::daemon::listening::{Listening, PollEnd, Told};
 use crate::daemon::sign_in::SignIn;
-use crate::daemon::timetable::{is_pushed, is_watched, next_passes, schedules};
+use crate::daemon::timetable::{is_pushed, is_watched, next_passes, next_starts_text, schedules};
 use crate::daemon::wakeup::Wakeup;
 use crate::daemon::watcher::{Watched, Watcher};
 use crate::daemon::{Driver, Ended, Wake};
@@ -315,6 +315,7 @@ impl Driver for Gateway {
         interrupt::set_in_pass(false);
         report.live().into_iter().for_each(Live::clear);
         let telling = &mut self.telling;
+        telling.note_next(next_starts_text(&self.config, Timestamp::now()));
         let verdict = telling.end(&self.config, &report, &result, &options, began);
         self.tell_outcome(&report, &result, verdict);
         if self.args.json {

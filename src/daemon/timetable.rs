@@ -94,18 +94,48 @@ pub fn next_run(config: &Config, now: Timestamp) -> String {
     next.map_or_else(String::new, |(at, _)| full_text(at, &schedules.zone))
 }
 
-/// When the next passes are, in one line: the next each way, and before them one that is made
-/// `again` for what was left.
-pub fn next_passes(schedules: &Schedules, now: Timestamp, again: Option<Timestamp>) -> String {
+/// The next start after `now` each way.
+fn next_each_way(schedules: &Schedules, now: Timestamp) -> Vec<(Timestamp, &'static str)> {
     let next = |schedule: &Option<Schedule>| schedule.as_ref()?.next_after(now, &schedules.zone);
-    let (up, down) = (next(&schedules.up), next(&schedules.down));
-    let mut starts = match (up, down) {
+    match (next(&schedules.up), next(&schedules.down)) {
         (Some(up), Some(down)) if up == down => vec![(up, "both ways")],
         (up, down) => {
             let starts = [down.map(|at| (at, "down")), up.map(|at| (at, "up"))];
             starts.into_iter().flatten().collect()
         }
-    };
+    }
+}
+
+/// The same in lines, the first to come first, and what else starts a pass.
+pub fn next_starts_text(config: &Config, now: Timestamp) -> String {
+    let schedules = schedules(config);
+    let mut starts = next_each_way(&schedules, now);
+    starts.sort();
+    let line =
+        |(at, what): &(Timestamp, &str)| format!("{} ({what})", full_text(*at, &schedules.zone));
+    let mut lines: Vec<_> = starts.iter().map(line).collect();
+    add_other_starts(config, &mut lines);
+    lines.join("\n")
+}
+
+/// Adds what starts a pass beside the schedule.
+fn add_other_starts(config: &Config, lines: &mut Vec<String>) {
+    if is_pushed(config) {
+        lines.push("and down as soon as Dropbox tells of a change".to_owned());
+    }
+    if is_watched(config) {
+        let seconds = config.schedule.settle_s;
+        lines.push(format!(
+            "and up {seconds} s after the last change in {}",
+            config.sync.content_dir.display()
+        ));
+    }
+}
+
+/// When the next passes are, in one line: the next each way, and before them one that is made
+/// `again` for what was left.
+pub fn next_passes(schedules: &Schedules, now: Timestamp, again: Option<Timestamp>) -> String {
+    let mut starts = next_each_way(schedules, now);
     starts.extend(
         again
             .filter(|again| starts.iter().all(|(at, _)| again < at))
@@ -141,16 +171,7 @@ pub fn next_runs(config: &Config, now: Timestamp) -> String {
     if lines.is_empty() {
         lines.push("the schedule starts no pass after the one at the start".to_owned());
     }
-    if is_pushed(config) {
-        lines.push("and down as soon as Dropbox tells of a change".to_owned());
-    }
-    if is_watched(config) {
-        let seconds = config.schedule.settle_s;
-        lines.push(format!(
-            "and up {seconds} s after the last change in {}",
-            config.sync.content_dir.display()
-        ));
-    }
+    add_other_starts(config, &mut lines);
     lines.join("\n")
 }
 

@@ -55,6 +55,8 @@ pub enum Access {
     Private,
     /// Whoever the process umask lets (0666 less the umask).
     Shared,
+    /// Everybody, whatever the umask (0644).
+    Public,
 }
 
 /// Holds a lock while it lives.

@@ -115,16 +115,23 @@ impl RealDisk {
         Ok(disk)
     }
 
-    /// The same as a content dir: root works in it under the ids of its owner, and follows no link
-    /// of anybody else on the way to it.
+    /// The same, but root follows no link of anybody else on the way to it.
     ///
     /// # Errors
-    /// What the system says; that root may not take on those ids.
+    /// What the system says; whose link it is that is not followed.
+    pub fn open_led_by_us(path: &Path) -> io::Result<RealDisk> {
+        match rustix::process::geteuid().is_root() {
+            true => Ok(RealDisk::over(path, open_as_root(path)?)),
+            false => RealDisk::open(path),
+        }
+    }
+
+    /// The same as a content dir: root works in it under the ids of its owner.
+    ///
+    /// # Errors
+    /// As above; that root may not take on those ids.
     pub fn open_content(path: &Path) -> io::Result<RealDisk> {
-        let mut disk = match rustix::process::geteuid().is_root() {
-            true => RealDisk::over(path, open_as_root(path)?),
-            false => RealDisk::open(path)?,
-        };
+        let mut disk = RealDisk::open_led_by_us(path)?;
         let stat = rustix::fs::fstat(&disk.root)
             .map_err(|errno| said(errno, "stat", &path.display().to_string()))?;
         disk.owner = OwnerIds::of(&rights_in(&stat))?;
@@ -512,11 +519,19 @@ impl Disk for RealDisk {
         let mode = match access {
             Access::Private => Mode::from_raw_mode(0o600),
             Access::Shared => Mode::from_raw_mode(0o666),
+            Access::Public => Mode::from_raw_mode(0o644),
         };
         let wrap = |errno| self.denied(errno, "create", path);
         let as_owner = self.as_owner().map_err(wrap)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let fd = self.open_at(path, flags, mode).map_err(wrap)?;
+        if access == Access::Public {
+            match rustix::fs::fchmod(&fd, mode) {
+                // Its filesystem keeps none.
+                Err(Errno::PERM) => {}
+                done => done.map_err(wrap)?,
+            }
+        }
         drop(as_owner);
         Ok(self.regular(fd, self.shown(path))?)
     }

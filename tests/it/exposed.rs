@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use ferrybox::config::{Config, ConfigError};
 use ferrybox::error::{Error, ExitCode};
 use ferrybox::io::dirs::{self, RealDisks};
-use ferrybox::io::disk::Disks;
+use ferrybox::io::disk::{Access, Disks};
+use ferrybox::io::public_file::PublicFile;
 use ferrybox::logging::file::{self, LogFile};
 use ferrybox::report::{Change, Report, ReportKind, Trouble};
 use jiff::tz::TimeZone;
@@ -504,5 +505,52 @@ fn w3_a_file_that_is_no_log_stays_as_it_is() {
             text.starts_with(before) && text.contains(" told\n"),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn w2_a_file_for_other_programs_replaces_nothing_but_one_of_its_kind() {
+    let temp = TempDir::new();
+    let file = temp.path().join("status.html");
+    let write = |text: &str| PublicFile::open(&file, "<!-- ours")?.replace(Access::Public, text);
+    write("<!-- ours: one -->").unwrap();
+    assert_eq!(mode(&file), 0o644);
+    write("<!-- ours: two -->").unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "<!-- ours: two -->");
+    fs::write(&file, "").unwrap();
+    write("<!-- ours: three -->").unwrap();
+    fs::write(&file, "precious").unwrap();
+    let told = write("<!-- ours -->").unwrap_err().to_string();
+    assert!(told.starts_with("it holds something else: "), "{told}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    // A link is not followed, and not replaced.
+    let target = temp.path().join("target");
+    fs::rename(&file, &target).unwrap();
+    for to in [&target, Path::new("/dev/null")] {
+        symlink(to, &file).unwrap();
+        let told = write("<!-- ours -->").unwrap_err().to_string();
+        assert!(told.starts_with("it is no regular file"), "{told}");
+        assert_eq!(fs::read_link(&file).unwrap(), to);
+        fs::remove_file(&file).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    // What somebody has put where it is made is not written to.
+    symlink(&target, temp.path().join("status.html.new")).unwrap();
+    write("<!-- ours: four -->").unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn w2_root_is_led_to_no_file_for_other_programs_by_the_link_of_another() {
+    let temp = TempDir::new();
+    let (real, link) = (temp.path().join("real"), temp.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    symlink(&real, &link).unwrap();
+    let open = || PublicFile::open(&link.join("status.html"), "");
+    open().unwrap().replace(Access::Public, "x").unwrap();
+    if std::os::unix::fs::lchown(&link, Some(SOMEBODY), None).is_ok() {
+        let told = open().map(drop).unwrap_err().to_string();
+        assert!(told.contains("root follows no links of others"), "{told}");
     }
 }

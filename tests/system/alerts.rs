@@ -1,15 +1,18 @@
-//! `[notify]`: pings, a webhook and a file for Prometheus, told to a listener.
+//! `[notify]`: pings and a webhook, told to a listener; files for Prometheus and for browsers.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dropbox_standin::{Effect, Fault, When};
+use ferrybox::io::filesystem::Filesystem;
 use serde_json::Value;
 
-use crate::console::Console;
+use crate::console::{Console, forget_told};
 
 /// Answers every request with a status, and keeps path and body.
 struct Listener {
@@ -206,4 +209,127 @@ fn metrics_are_replaced_by_each_run_and_never_synced() {
         said.err
     );
     assert_eq!(console.run(&["sync"]).err, "", "told once");
+}
+
+/// Gives the configuration a page of its own, in the content dir; returns where it is.
+fn with_page(console: &Console) -> PathBuf {
+    let file = console.content().join("status.html");
+    let keys = format!("[notify]\nhtml_file = \"{}\"\n", file.display());
+    console.write_config(&console.config_text().replace("[notify]\n", &keys));
+    file
+}
+
+#[test]
+fn a_page_for_browsers_follows_the_runs_and_is_never_synced() {
+    let console = with_notify("");
+    let file = with_page(&console);
+    console.put("a", "a");
+    // That of the units, for whom what is synced is private.
+    assert_eq!(console.run_under_umask("077", &["sync"]).code, 0);
+    let page = fs::read_to_string(&file).unwrap();
+    assert!(
+        page.contains("> The backup is alive and complete</h1>"),
+        "{page}"
+    );
+    assert!(page.contains(": 1 uploaded, 1 byte sent"), "{page}");
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o644);
+    // An idle run leaves it alone on a medium, but for the date in it.
+    let inode = || fs::metadata(&file).unwrap().ino();
+    let before = inode();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    let date = |page: &str| page.split("As of ").nth(1).map(|at| at[..14].to_owned());
+    let is_today = date(&fs::read_to_string(&file).unwrap()) == date(&page);
+    let in_memory = Filesystem::under(&file).unwrap().is_in_memory;
+    assert_eq!(inode() == before, !in_memory && is_today);
+    // A hostile name that Dropbox does not take.
+    let name = "<script>alert('\"&')<\\script>\n\u{202e}gnp";
+    console.put(name, "b");
+    assert_eq!(console.run(&["sync"]).code, 3);
+    let page = fs::read_to_string(&file).unwrap();
+    assert!(page.contains("> Alive, but not complete</h1>"), "{page}");
+    let shown = "&lt;script&gt;alert(&#39;&quot;&amp;&#39;)&lt;\\\\script&gt;\\n\\u{202e}gnp</bdi>";
+    assert!(page.contains(shown), "{page}");
+    assert!(!page.contains("<script"), "{page}");
+    fs::remove_file(console.content().join(name)).unwrap();
+    assert_eq!(console.run(&["sync"]).code, 0);
+    assert!(console.dropbox.read("/status.html").is_none());
+    assert!(console.dropbox.read("/status.html.new").is_none());
+}
+
+#[test]
+fn a_page_that_cannot_be_written_fails_no_run_and_is_told_once() {
+    let console = with_notify("");
+    let file = with_page(&console);
+    console.put("a", "a");
+    for (what, why) in [
+        ("directory", "it is no regular file"),
+        ("link", "it is no regular file"),
+        ("other", "it holds something else"),
+    ] {
+        match what {
+            "directory" => fs::create_dir(&file).unwrap(),
+            "link" => std::os::unix::fs::symlink("a", &file).unwrap(),
+            _ => fs::write(&file, "precious").unwrap(),
+        }
+        let said = console.run(&["sync"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        let told = format!("notify.html_file: cannot write {}: {why}", file.display());
+        assert!(said.err.contains(&told), "{}", said.err);
+        assert_eq!(console.run(&["sync"]).err, "", "told once");
+        match what {
+            "directory" => fs::remove_dir(&file).unwrap(),
+            "link" => fs::remove_file(&file).unwrap(),
+            _ => assert_eq!(fs::read_to_string(&file).unwrap(), "precious"),
+        }
+        forget_told(&console.runtime());
+    }
+    assert_eq!(fs::read(console.content().join("a")).unwrap(), b"a");
+}
+
+#[test]
+fn status_writes_its_page_where_it_is_told_to_and_only_when_it_says_something_else() {
+    let console = with_notify("");
+    console.put("a", "a");
+    assert_eq!(console.run(&["sync"]).code, 0);
+    let file = console.path("page.html");
+    let path = file.display().to_string();
+    let said = console.run(&["status", "--html", &path]);
+    assert_eq!(
+        (said.code, said.out.as_str(), said.err.as_str()),
+        (0, "", "")
+    );
+    let is_there = || {
+        let found = fs::metadata(&file).unwrap();
+        (found.ino(), found.mtime_nsec(), found.mtime())
+    };
+    let (page, before) = (fs::read_to_string(&file).unwrap(), is_there());
+    let said = console.run(&["status", "--html", &path, "--json"]);
+    assert_eq!(said.code, 0);
+    assert!(said.out.contains("\"type\":\"status\""), "{}", said.out);
+    assert_eq!(is_there(), before, "nothing has changed");
+    // The exit code is the one of "status".
+    console.put("back\\slash", "b");
+    assert_eq!(console.run(&["sync"]).code, 3);
+    assert_eq!(console.run(&["status", "--html", &path]).code, 3);
+    assert_ne!(is_there(), before);
+    let said = console.run(&["status", "--html", "-"]);
+    assert!(said.out.starts_with("<!DOCTYPE html>\n"), "{}", said.out);
+    assert!(said.out.contains("back\\\\slash"), "{}", said.out);
+    assert_ne!(said.out, page);
+    let said = console.run(&["status", "--html", "-", "--json"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    for (wrong, why) in [
+        ("nowhere/page.html", "cannot open "),
+        ("config.toml", "it holds "),
+    ] {
+        let wrong = console.path(wrong).display().to_string();
+        let said = console.run(&["status", "--html", &wrong]);
+        assert_eq!(said.code, 1, "{}", said.err);
+        let told = format!("cannot write {wrong}: {why}");
+        assert!(
+            said.err.contains(&told) && said.err.lines().count() == 1,
+            "{}",
+            said.err
+        );
+    }
 }

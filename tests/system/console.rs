@@ -101,6 +101,20 @@ impl Console {
         said(self.command(args).output().unwrap())
     }
 
+    pub fn run_under_umask(&self, umask: &str, args: &[&str]) -> Said {
+        let plain = self.command(args);
+        let mut command = Command::new("sh");
+        command
+            .env_clear()
+            .envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        command.args(["-c", "umask \"$0\"; exec \"$@\"", umask]);
+        command
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .stdin(Stdio::null());
+        said(command.output().unwrap())
+    }
+
     pub fn run_with_stdin(&self, args: &[&str], input: &str) -> Said {
         let mut command = self.command(args);
         command

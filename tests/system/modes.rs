@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::console::{Console, Said, forget_told, said};
 
@@ -33,20 +33,6 @@ fn refused(said: &Said, code: i32, words: &[&str]) {
     }
 }
 
-fn under_umask(console: &Console, umask: &str, args: &[&str]) -> Said {
-    let plain = console.command(args);
-    let mut command = Command::new("sh");
-    command
-        .env_clear()
-        .envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
-    command.args(["-c", "umask \"$0\"; exec \"$@\"", umask]);
-    command
-        .arg(plain.get_program())
-        .args(plain.get_args())
-        .stdin(Stdio::null());
-    said(command.output().unwrap())
-}
-
 #[test]
 fn state_is_private_and_downloads_obey_the_umask() {
     for (umask, file, folder) in [
@@ -58,18 +44,18 @@ fn state_is_private_and_downloads_obey_the_umask() {
         ("027", 0o640, 0o750),
     ] {
         let console = Console::new();
-        let banner = under_umask(&console, umask, &["login"]).out;
+        let banner = console.run_under_umask(umask, &["login"]).out;
         assert_eq!(
             mode(&console.state().join("pending-auth.json")),
             0o600,
             "{umask}"
         );
         let code = console.code_for(&banner);
-        let said = under_umask(&console, umask, &["finishAuthentication", &code]);
+        let said = console.run_under_umask(umask, &["finishAuthentication", &code]);
         assert_eq!(said.code, 0, "{}", said.err);
         console.dropbox.put("/d/down", b"d");
         console.put("up", "u");
-        let said = under_umask(&console, umask, &["sync"]);
+        let said = console.run_under_umask(umask, &["sync"]);
         assert_eq!(said.code, 0, "{}", said.err);
         for dir in [console.state(), console.path("run/ferrybox")] {
             assert_eq!(mode(&dir), 0o700, "{umask}: {}", dir.display());

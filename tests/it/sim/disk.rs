@@ -294,7 +294,7 @@ impl Disk for SimDisk {
         self.call(Op::Create, path)?;
         let mode = match access {
             Access::Private => 0o600,
-            Access::Shared => 0o644,
+            Access::Shared | Access::Public => 0o644,
         };
         let mut tree = self.tree();
         let made = tree.make(path.as_str(), Content::File(Arc::default()), mode);
