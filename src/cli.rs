@@ -6,6 +6,8 @@
 mod args;
 mod completions;
 mod definition;
+mod files;
+mod files_definition;
 mod help;
 mod man;
 mod matches;
@@ -170,6 +172,7 @@ fn run(cli: &Cli) -> CommandOutcome {
             CommandOutcome::of(check_filters::check_filters(&config, paths, cli.json))
         }
         Command::Doctor => CommandOutcome::told(doctor::doctor(Ok(&config), cli.json)),
+        Command::Files(files) => files.run(&config, cli.json),
         Command::StartAuthentication => {
             let link = |text: &str| Some(("url", serde_json::json!({ "url": link_in(text)? })));
             CommandOutcome::with(authentication::start(&config), link)

@@ -3,11 +3,16 @@
 
 pub mod alerts;
 pub mod authentication;
+pub mod cat;
 pub mod check_filters;
 pub mod doctor;
+pub mod ls;
+pub mod manage;
 pub mod online;
 pub mod past;
+pub mod remote;
 pub mod status;
 pub mod sync;
 pub mod telling;
+pub mod versions;
 pub mod why;

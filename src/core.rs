@@ -3,6 +3,7 @@
 
 pub mod amounts;
 pub mod arrived_content;
+pub mod category;
 pub mod conflict_name;
 pub mod content_hash;
 pub mod decide;
@@ -18,3 +19,4 @@ pub mod pace;
 pub mod path;
 pub mod remote;
 pub mod schedule;
+pub mod when;

@@ -52,10 +52,12 @@
 //! # A pass, in order
 //! The program is `main.rs`: it calls [`cli`], which reads what was typed and gives the exit code.
 //! `cli::definition` is the whole command line as a table, of what `cli::spec` knows, with the
-//! examples of `cli::help`; `cli::usage`, `cli::completions` and `cli::man` are made of it.
+//! examples of `cli::help` and with `cli::files_definition`; `cli::usage`, `cli::completions` and
+//! `cli::man` are made of it.
 //! `cli::parse` sorts by it what was typed into `cli::matches`, with `cli::suggest` for what was
 //! meant, and `cli::args` is what the program makes of that; `cli::tests` goes through all of it.
-//! `cli::pass` is what `sync` does, `cli::outcome` how a command ended.
+//! `cli::pass` is what `sync` does, `cli::files` the commands for files in Dropbox, `cli::outcome`
+//! how a command ended.
 //! [`commands`] has what a command does beyond that: [`commands::sync`] says what is asked of a
 //! pass, [`commands::telling`] what is told of it and what was told before,
 //! [`commands::alerts`] tells those who do not look,
@@ -64,6 +66,9 @@
 //! ([`commands::online`]), and [`commands::status::page`] says it to a browser,
 //! [`commands::past`] what was, and [`commands::why`] what would be done
 //! about a path, which [`engine::why`] finds out as a pass does it.
+//! Files in Dropbox are looked at and changed without a pass by way of [`commands::remote`]:
+//! [`commands::ls`] lists them, [`commands::cat`] prints one, [`commands::manage`] makes, moves and
+//! deletes, [`commands::versions`] lists versions and restores one.
 //! [`commands::doctor`] looks for what may be wrong around it all:
 //! `commands::doctor::check` is what a check comes to, `commands::doctor::online` the way to
 //! Dropbox, `commands::doctor::account` the sign-in, `commands::doctor::ground` what directories
@@ -221,6 +226,7 @@
 //! - [`dropbox::wire`]: what travels. [`dropbox::page`]: a listing read as a stream.
 //! - [`dropbox::api`]: a method for each route. `dropbox::call`: how a call travels, and what its
 //!   answer means, whatever its route. [`dropbox::batch`]: routes that do many things at once.
+//!   [`dropbox::files`]: those that only people ask for.
 //! - [`dropbox::retry`]: what a failure means, and when to try again. `dropbox::verdict`: what an
 //!   answer means that is no success, and whose words it is in. `dropbox::unknown`: what Dropbox
 //!   does in a way that this version does not know is told once.
@@ -277,6 +283,7 @@
 //! - [`core::guard`]: when a pass asks a person. [`core::arrived_content`]: what was moved, not
 //!   lost.
 //! - [`core::content_hash`]: Dropbox's hash. [`core::conflict_name`]: the name of a conflict copy.
+//! - [`core::category`]: what kind of file a name is. [`core::when`]: a time in the past, as typed.
 //! - [`core::schedule`]: how a schedule is written (`core::schedule::quartz`,
 //!   `core::schedule::crontab`, of `core::schedule::field`s; tests in
 //!   `core::schedule::grammar_tests`), when it fires (`core::schedule::fires`, tests in

@@ -26,7 +26,7 @@ pub use changes::{Change, Details};
 pub use counts::{Counts, Skipped, Traffic};
 pub use held::HELD_SAID;
 use json::JsonLines;
-pub use json::{ErrorFields, Halt, Summary, print_line};
+pub use json::{ErrorFields, Halt, Summary, json_line, print_line};
 pub use lines::ACTION;
 pub use live::{CLEAR_LINE, Live, Screen};
 pub use problems::Problem;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::completions::Shell;
 use super::definition::PROGRAM;
+use super::files::FilesCommand;
 use super::man;
 use super::matches::{Matches, UsageError};
 use super::parse::{Parsed, parse};
@@ -100,6 +101,8 @@ pub enum Command {
     },
     /// What may be wrong.
     Doctor,
+    /// Something about files in Dropbox.
+    Files(FilesCommand),
     /// The link for signing in.
     StartAuthentication,
     /// The code that came of it.
@@ -208,7 +211,10 @@ impl Command {
             },
             ["logout"] => Command::Logout,
             // A test goes through all that are defined.
-            _ => return Err(matches.error("this command is not there yet")),
+            _ => match FilesCommand::read(matches)? {
+                Some(files) => Command::Files(files),
+                None => return Err(matches.error("this command is not there yet")),
+            },
         })
     }
 }

@@ -2,6 +2,7 @@
 //! said of it anywhere else in the program.
 
 use super::completions::Shell;
+use super::files_definition as files;
 use super::help;
 use super::spec::{ArgumentCount, ArgumentSpec, CommandSpec, OptionSpec, ValueSpec};
 
@@ -152,6 +153,13 @@ const COMMANDS: &[CommandSpec] = &[
             help::DOCTOR,
         )
     },
+    files::LS,
+    files::CAT,
+    files::MKDIR,
+    files::MV,
+    files::RM,
+    files::REVISIONS,
+    files::RESTORE,
     CommandSpec {
         aliases: &["login"],
         hidden_aliases: &["start-authentication", "dropbox:startAuthentication"],

@@ -96,7 +96,7 @@ fn as_it_stands(out: &mut String, lines: &str) {
 /// A sentence that goes on from a name.
 fn lowered(sentence: &str) -> String {
     let mut letters = sentence.chars();
-    let first = letters.next().map(|first| first.to_lowercase());
+    let first = letters.next().map(char::to_lowercase);
     first.into_iter().flatten().chain(letters).collect()
 }
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use super::definition::PROGRAM;
-use super::spec::{CommandSpec, OptionSpec};
+use super::spec::{ArgumentSpec, CommandSpec, OptionSpec};
 use super::usage;
 use crate::words::visible;
 
@@ -163,7 +163,10 @@ impl Matches {
     pub fn argument_texts(&self) -> Result<Vec<String>, UsageError> {
         let texts = self.arguments.iter().enumerate().map(|(position, word)| {
             let argument = self.command().argument(position);
-            self.text(word, &argument.map_or_else(String::new, |one| one.usage()))
+            self.text(
+                word,
+                &argument.map_or_else(String::new, ArgumentSpec::usage),
+            )
         });
         texts.collect()
     }

@@ -12,7 +12,7 @@ use super::completions::Shell;
 use super::definition::PROGRAM;
 use super::man;
 use super::matches::UsageError;
-use super::spec::{ArgumentCount, CommandSpec, ValueKind};
+use super::spec::{ArgumentCount, ArgumentSpec, CommandSpec, OptionSpec, ValueKind};
 use super::usage;
 use crate::commands::past::SHOWN;
 
@@ -132,7 +132,9 @@ fn times_and_numbers_are_read() {
     }
     let status = cli("status --online --max-age 30d").command;
     let age = Some(Duration::from_secs(30 * 86400));
-    assert!(matches!(status, Command::Status { online: true, max_age } if max_age == age));
+    assert!(
+        matches!(status, Command::Status { online: true, max_age, html: None } if max_age == age)
+    );
     let history = |line: &str| match cli(line).command {
         Command::History { last } => last,
         other => panic!("{other:?}"),
@@ -307,8 +309,8 @@ fn every_help_fits_into_80_columns_and_has_examples() {
             "{text}"
         );
         let command = path.last().unwrap();
-        let options = command.options.iter().map(|option| option.label());
-        let arguments = command.arguments.iter().map(|argument| argument.usage());
+        let options = command.options.iter().map(OptionSpec::label);
+        let arguments = command.arguments.iter().map(ArgumentSpec::usage);
         for label in options.chain(arguments).chain(["-h, --help".to_owned()]) {
             assert!(text.contains(&format!("\n  {label} ")), "{label}: {text}");
         }
@@ -372,7 +374,7 @@ fn no_two_things_have_one_name() {
         }
         let known = |name: &&str| options.iter().any(|option| option.long == *name);
         let mut named = command.options.iter().flat_map(|option| option.conflicts);
-        assert!(named.all(|name| known(&name)));
+        assert!(named.all(known));
     }
 }
 

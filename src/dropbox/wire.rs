@@ -32,6 +32,19 @@ pub struct FileMetadata {
     pub is_downloadable: bool,
     /// Present on links made by a desktop client.
     pub symlink_info: Option<Value>,
+    /// Names the file whatever its path and version.
+    pub id: Option<Box<str>>,
+    /// When Dropbox took this version.
+    pub server_modified: Option<Box<str>>,
+    /// Present in shared folders.
+    pub sharing_info: Option<Box<SharingInfo>>,
+}
+
+/// `FileSharingInfo`, the part that is used.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SharingInfo {
+    /// The account that made this version, if it is not gone.
+    pub modified_by: Option<Box<str>>,
 }
 
 fn yes() -> bool {
@@ -54,6 +67,8 @@ pub struct FolderMetadata {
     pub path_lower: Option<String>,
     /// Path for people.
     pub path_display: Option<String>,
+    /// Names the folder whatever its path.
+    pub id: Option<Box<str>>,
 }
 
 /// `DeletedMetadata`: it does not say what was deleted.
@@ -63,6 +78,8 @@ pub struct DeletedMetadata {
     pub name: String,
     /// Folded path; null for what is not mounted.
     pub path_lower: Option<String>,
+    /// Path for people.
+    pub path_display: Option<String>,
 }
 
 /// An entry of a kind that this version does not know. Something is there.

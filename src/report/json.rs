@@ -25,15 +25,19 @@ struct Line<'l, T> {
 
 /// Prints one line of this type.
 pub fn print_line(kind: &str, fields: impl Serialize) {
+    // A closed stdout is the reader's choice.
+    let _ = writeln!(std::io::stdout(), "{}", json_line(kind, fields));
+}
+
+/// A line of this type, for who writes many at once.
+pub fn json_line(kind: &str, fields: impl Serialize) -> String {
     let line = Line {
         schema_version: SCHEMA_VERSION,
         kind,
         fields,
     };
-    if let Ok(json) = serde_json::to_string(&line) {
-        // A closed stdout is the reader's choice.
-        let _ = writeln!(std::io::stdout(), "{}", visible_json(&json));
-    }
+    let json = serde_json::to_string(&line);
+    json.map_or_else(|_| String::new(), |json| visible_json(&json))
 }
 
 /// How a command failed: what `error` is in a summary, or the line of a command without one.

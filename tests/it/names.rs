@@ -393,6 +393,9 @@ fn a14_a_name_that_dropbox_folds_otherwise_is_spelt_as_dropbox_shows_it() {
         content_hash: None,
         is_downloadable: true,
         symlink_info: None,
+        id: None,
+        server_modified: None,
+        sharing_info: None,
     };
     let Location::Entry(entry) = RemoteRoot::new("/Top").locate(Metadata::File(file)) else {
         panic!("it lies below the remote root");

@@ -482,7 +482,7 @@ fn b4_the_same_goes_for_what_was_done_and_for_what_a_halt_holds_back() {
     );
     assert!(
         said.err
-            .contains("... and 30 more; all of them with --json"),
+            .contains("... and 30 more; all of them with \"sync -n\""),
         "{}",
         said.err
     );

@@ -34,6 +34,7 @@ mod commands;
 mod doctor;
 mod errors;
 mod exchange;
+mod files;
 mod flat;
 mod impostor;
 mod json;

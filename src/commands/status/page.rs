@@ -31,38 +31,35 @@ const HEAD: &str = "<!DOCTYPE html>\n<!-- ferrybox status -->\n";
 /// Loaded again every five minutes; nothing on it may load or run anything.
 const META: &str = "<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
     <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-    <meta name=\"color-scheme\" content=\"light dark\">\n\
     <meta name=\"robots\" content=\"noindex\">\n\
     <meta http-equiv=\"refresh\" content=\"300\">\n\
     <meta http-equiv=\"Content-Security-Policy\" \
     content=\"default-src 'none';style-src 'unsafe-inline'\">\n";
 
+/// `--b` is the background, `--c` that of cards, `--i` ink, `--d` dim ink, `--r` rules, and `--m`
+/// the colour of how it looks.
 const STYLE: &str = "<style>
-:root{--back:#f5f6f7;--card:#fff;--ink:#1b1f24;--dim:#57606a;--rule:#e1e4e8;\
---good:#1a7f37;--check:#9a6700;--bad:#cf222e;--open:#57606a}
-@media(prefers-color-scheme:dark){:root{--back:#101418;--card:#181d23;--ink:#e6e9ec;--dim:#9aa4af;\
---rule:#2c333b;--good:#46b95a;--check:#d8a021;--bad:#ff6b61;--open:#9aa4af}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:46rem;padding:1rem;background:var(--back);color:var(--ink);\
+:root{color-scheme:light dark;--b:#f5f6f7;--c:#fff;--i:#1b1f24;--d:#57606a;--r:#e1e4e8}
+.good{--m:#1a7f37}.check{--m:#9a6700}.bad{--m:#cf222e}.open{--m:var(--d)}
+@media(prefers-color-scheme:dark){:root{--b:#101418;--c:#181d23;--i:#e6e9ec;--d:#9aa4af;\
+--r:#2c333b}
+.good{--m:#46b95a}.check{--m:#d8a021}.bad{--m:#ff6b61}}
+body{margin:0 auto;max-width:46rem;padding:1rem;background:var(--b);color:var(--i);\
 font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
-header,section{background:var(--card);border:1px solid var(--rule);border-radius:.6rem;\
-padding:1rem 1.2rem;margin:0 0 1rem}
-header{border-left:.4rem solid var(--mark)}
-.good{--mark:var(--good)}.check{--mark:var(--check)}\
-.bad{--mark:var(--bad)}.open{--mark:var(--open)}
-h1{font-size:1.4rem;line-height:1.25;margin:.2rem 0 .5rem;color:var(--mark)}
+header,section{background:var(--c);border:1px solid var(--r);border-radius:.6rem;\
+padding:1rem 1.2rem;margin-bottom:1rem}
+header{border-left:.4rem solid var(--m)}
+h1{font-size:1.4rem;line-height:1.25;margin:.2rem 0 .5rem;color:var(--m)}
 h2{font-size:1.05rem;margin:0 0 .5rem}
 p{margin:.3rem 0}
-small,footer,dt,.s{color:var(--dim);font-size:.875rem}
-footer{padding:0 .2rem}
+small,footer,dt,.s{color:var(--d);font-size:.875rem}
 dl{display:grid;grid-template-columns:8rem 1fr;gap:.35rem 1rem;margin:0}
-dt{padding-top:.1rem}dd{margin:0;grid-column:2}
+dd{margin:0;grid-column:2}
 @media(max-width:30rem){dl{display:block}dt{margin-top:.6rem}}
 ul{list-style:none;margin:0;padding:0}
-li+li{border-top:1px solid var(--rule);margin-top:.6rem;padding-top:.6rem}
-code,pre{font:.875rem/1.45 ui-monospace,monospace}
-li code{font-weight:600}
-pre{background:var(--back);border:1px solid var(--rule);border-radius:.4rem;padding:.5rem .7rem;\
+li+li{border-top:1px solid var(--r);margin-top:.6rem;padding-top:.6rem}
+code{font:.875rem/1.45 monospace}
+pre{background:var(--b);border:1px solid var(--r);border-radius:.4rem;padding:.5rem .7rem;\
 margin:.2rem 0 .7rem;white-space:pre-wrap}
 </style>
 ";
@@ -74,8 +71,8 @@ const MOVING: &str = "<dd class=\"t\">";
 /// What keeps passes from ending well; numbers in it may move.
 const FAILING: &str = "<p class=\"n\">Since ";
 const FOOT: &str = concat!(
-    "<footer>What has happened since then is not on this page; where its date is not today's, no run \
-     has renewed it. Ferrybox ",
+    "<footer>What has happened since then is not on this page; where its date is not today's, \
+     no run has renewed it. Ferrybox ",
     env!("CARGO_PKG_VERSION"),
     "</footer>\n</html>\n"
 );
@@ -492,7 +489,7 @@ mod tests {
                     [state]\ndir = '/nowhere'\n";
         let config = Config::parse(Path::new("/etc/kitchen.toml"), text).unwrap();
         let args = StatusArgs::default();
-        let mut status = PairStatus::of_record(&config, &args, None, record).unwrap();
+        let mut status = PairStatus::of_record(&config, &args, None, &record).unwrap();
         status.is_signed_in = true;
         status
     }

@@ -162,7 +162,7 @@ impl<'a> Mover<'_, 'a> {
             let moved = match outcomes.next() {
                 Some(Ok(moved)) => Some(moved),
                 Some(Err(_)) | None => match self.move_one(cx, &one)? {
-                    Moved::Done(moved) => Some(moved),
+                    Moved::Done(moved) => Some(*moved),
                     Moved::TooLarge => {
                         self.split(cx, &one)?;
                         None
@@ -187,7 +187,7 @@ impl<'a> Mover<'_, 'a> {
         let mut has_waited = false;
         loop {
             let error = match api.relocate(Relocation::Move, from, to) {
-                Ok(Ok(moved)) => return Ok(Moved::Done(moved)),
+                Ok(Ok(moved)) => return Ok(Moved::Done(Box::new(moved))),
                 Ok(Err(error)) => error,
                 Err(CallError::End(error)) => return Err(error),
                 Err(error) => {
@@ -205,7 +205,7 @@ impl<'a> Mover<'_, 'a> {
                     return Err(error);
                 }
                 (Ok(None), Ok(Some(there))) if self.is_it(cx, one, &there)? => {
-                    return Ok(Moved::Done(there));
+                    return Ok(Moved::Done(Box::new(there)));
                 }
                 // Not all parts of Dropbox may know yet what was written just now.
                 (Ok(Some(_)), _) if error.has("from_lookup") && !has_waited => {
@@ -359,7 +359,7 @@ fn move_of(cx: &Context<'_>, folder: &RenamedFolder, whole: MovableFolder) -> Mo
 
 /// What came of a move.
 enum Moved {
-    Done(Metadata),
+    Done(Box<Metadata>),
     /// There is too much in it for one call.
     TooLarge,
     Refused,

@@ -151,6 +151,9 @@ pub fn path_mapping(data: &[u8]) {
             content_hash: None,
             is_downloadable: true,
             symlink_info: None,
+            id: None,
+            server_modified: None,
+            sharing_info: None,
         };
         let located = RemoteRoot::new(remote_root).locate(Metadata::File(file));
         let Location::Entry(entry) = located else {
