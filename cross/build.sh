@@ -39,7 +39,9 @@ export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC0
 
 # Compiles with the compiler $RUSTC for some targets at once: build FLAG [CARGO OPTION...]
 build() {
-    local flags=("$1") c_flags=() paths path sources
+    # Nothing unwinds: a panic prints where it was, and ends the process.
+    local flags=("$1" -Cforce-unwind-tables=no) paths path sources
+    local c_flags=(-fno-unwind-tables -fno-asynchronous-unwind-tables)
     shift
     # Of two that fit, the compiler takes the last.
     paths=("$root=." "$target_dir=target" "$cargo_home=cargo")
@@ -47,6 +49,15 @@ build() {
     if [ -e "$sources" ]; then
         paths+=("$sources=library" "$(realpath -- "$sources")=library")
     fi
+    # What is linked for 32 bits is no PIE: code that could lie anywhere would be larger and slower
+    # for nothing.
+    case $* in
+    *aarch64*) ;; # This one can be, and what is built along with it has the same flags.
+    *arm*-linux-*)
+        flags+=(-Crelocation-model=static)
+        c_flags+=(-fno-pic)
+        ;;
+    esac
     for path in "${paths[@]}"; do
         flags+=("--remap-path-prefix=$path")
         c_flags+=("-ffile-prefix-map=$path")
@@ -88,9 +99,10 @@ if [ ${#from_sources[@]} -gt 0 ]; then
     # With seconds of 64 bits also where pointers have 32: the library that rustup has for those
     # targets ends its process at the first look at the clock after January 2038.
     export RUSTC_BOOTSTRAP=1 RUST_LIBC_UNSTABLE_MUSL_V1_2_3=1
-    # Without what prints backtraces (67 KiB): a stripped binary has no names to print.
+    # Without what prints backtraces (67 KiB): a stripped binary has no names to print. And with
+    # what is smaller rather than fast where the library has both.
     RUSTC=$distribution build -Clink-self-contained=no "${from_sources[@]}" \
-        -Zbuild-std=std,panic_abort -Zbuild-std-features=
+        -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 fi
 
 for target in "${targets[@]}"; do

@@ -27,7 +27,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Parsed, UsageError> {
     if words.is_empty() {
         return Err(UsageError(usage::help(&[&PROGRAM])));
     }
-    let mut line = Line {
+    let mut line = CommandLine {
         parser: Parser::from_args(words),
         matches: Matches::new(),
     };
@@ -69,12 +69,12 @@ enum Word {
 }
 
 /// A command line on its way through the parser.
-struct Line {
+struct CommandLine {
     parser: Parser,
     matches: Matches,
 }
 
-impl Line {
+impl CommandLine {
     fn help(self) -> Parsed {
         Parsed::Help(self.matches.path().to_vec())
     }

@@ -372,9 +372,9 @@ fn no_two_things_have_one_name() {
             let unique: BTreeSet<_> = names.iter().collect();
             assert_eq!(unique.len(), names.len(), "{names:?}");
         }
-        let known = |name: &&str| options.iter().any(|option| option.long == *name);
+        let known = |name: &str| options.iter().any(|option| option.long == name);
         let mut named = command.options.iter().flat_map(|option| option.conflicts);
-        assert!(named.all(known));
+        assert!(named.all(|name| known(name)));
     }
 }
 
