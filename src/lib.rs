@@ -63,9 +63,10 @@
 //! [`commands::alerts`] tells those who do not look,
 //! [`commands::authentication`] signs in and out, [`commands::check_filters`] counts what each
 //! pattern matches. [`commands::status`] says what is, with what Dropbox says now
-//! ([`commands::online`]), and [`commands::status::page`] says it to a browser,
-//! [`commands::past`] what was, and [`commands::why`] what would be done
-//! about a path, which [`engine::why`] finds out as a pass does it.
+//! ([`commands::online`]), and [`commands::status::page`] says it to a browser
+//! (`commands::status::page::tests`: what stands there is only text); [`commands::past`] says what
+//! was, and [`commands::why`] what would be done about a path, which [`engine::why`] finds out as a
+//! pass does it.
 //! Files in Dropbox are looked at and changed without a pass by way of [`commands::remote`]:
 //! [`commands::ls`] lists them, [`commands::cat`] prints one, [`commands::manage`] makes, moves and
 //! deletes, [`commands::versions`] lists versions and restores one.

@@ -68,6 +68,7 @@ pub fn banner(config: &Config, pending: &Pending) -> String {
          # 1. Open URL '{}'\n\
          # 2. Allow Ferrybox to access Dropbox\n\
          # 3. Paste the authorisation code here using the command '{}'\n\
+         # (the code is good for a few minutes, and once)\n\
          {line}",
         authorize_url(config, pending),
         config.invocation.command("finishAuthentication \"<code>\"")
