@@ -42,7 +42,7 @@ use crate::io::dirs;
 use crate::io::env;
 use crate::io::interrupt;
 use crate::logging;
-use crate::report::{ErrorFields, Report, ReportKind, print_line};
+use crate::report::{ErrorFields, Report, ReportKind, print_line, print_text, unprinted};
 
 /// Keeps tokens out of core dumps, and other processes of the same user out of our memory.
 fn guard_memory() {
@@ -104,7 +104,7 @@ pub fn main() -> ProcessExit {
         (Some(answer), _) if cli.json => answer.print(),
         (Some(answer), _) if answer.text.is_empty() => {}
         (Some(answer), _) => {
-            let _ = writeln!(std::io::stdout(), "{}", logging::shown(&answer.text));
+            print_text(&logging::shown(&answer.text));
         }
         (None, Err(error)) if cli.json && !outcome.has_summary => {
             let ErrorFields { code, text } = sync::failure(error);
@@ -112,6 +112,15 @@ pub fn main() -> ProcessExit {
             print_line("error", fields);
         }
         (None, _) => {}
+    }
+    if let Some(why) = unprinted() {
+        log::error!("cannot write to stdout: {why}");
+        logging::flush();
+        return code(if exit == ExitCode::Ok {
+            ExitCode::Failed
+        } else {
+            exit
+        });
     }
     if exit == ExitCode::Stopped {
         interrupt::end();

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write;
 
 use log::Level;
 use serde::{Deserialize, Serialize};
@@ -26,7 +25,7 @@ pub use changes::{Change, Details};
 pub use counts::{Counts, Skipped, Traffic};
 pub use held::HELD_SAID;
 use json::JsonLines;
-pub use json::{ErrorFields, Halt, Summary, json_line, print_line};
+pub use json::{ErrorFields, Halt, Summary, json_line, print_line, print_text, unprinted};
 pub use lines::ACTION;
 pub use live::{CLEAR_LINE, Live, Screen};
 pub use problems::Problem;
@@ -245,8 +244,7 @@ impl Report {
             ReportKind::Plan if self.json.is_some() => {}
             ReportKind::Plan => {
                 self.live.iter().for_each(Live::clear);
-                // A closed stdout is the reader's choice.
-                let _ = writeln!(std::io::stdout(), "{planned} {names}");
+                print_text(&format!("{planned} {names}"));
             }
             ReportKind::CollectedPlan => {
                 let mut plan = self.plan.borrow_mut();
@@ -401,12 +399,8 @@ impl Report {
         }
         let mut held = self.held.borrow_mut();
         if self.kind == ReportKind::Plan && self.json.is_none() {
-            // A closed stdout is the reader's choice.
             let path = printable(path);
-            let _ = writeln!(
-                std::io::stdout(),
-                "would delete {place} {path}, once you say so"
-            );
+            print_text(&format!("would delete {place} {path}, once you say so"));
             return;
         }
         held.insert(format!("would delete {place}"), path);

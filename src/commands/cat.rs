@@ -23,7 +23,7 @@ const TRIES_MAX: u32 = 3;
 /// Dropbox says.
 pub fn cat(config: &Config, typed: &str) -> Result<()> {
     with_remote(config, false, None, |remote| {
-        let path = remote.path(typed)?;
+        let path = remote.path_below(typed)?;
         let shown = || printable(remote.shown(path.as_str()));
         let file = match remote.at(&path)? {
             Metadata::File(file) if file.is_downloadable => file,

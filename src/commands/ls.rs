@@ -49,7 +49,7 @@ pub fn ls(config: &Config, args: &LsArgs) -> Result<()> {
             all_below: args.recursive,
             deleted: args.deleted,
         };
-        let mut listing = Listing {
+        let mut listing = EntryLines {
             remote,
             args,
             path: path.clone(),
@@ -71,14 +71,14 @@ pub fn ls(config: &Config, args: &LsArgs) -> Result<()> {
 }
 
 /// The lines of one page, which are printed once it has arrived as a whole.
-struct Listing<'l> {
+struct EntryLines<'l> {
     remote: &'l Remote<'l>,
     args: &'l LsArgs,
     path: RemotePath,
     page: String,
 }
 
-impl Pages for Listing<'_> {
+impl Pages for EntryLines<'_> {
     fn sink(&mut self) -> &mut dyn PageSink {
         self
     }
@@ -98,7 +98,7 @@ impl Pages for Listing<'_> {
     }
 }
 
-impl PageSink for Listing<'_> {
+impl PageSink for EntryLines<'_> {
     fn restart(&mut self) -> Result<()> {
         self.page.clear();
         Ok(())
@@ -141,7 +141,7 @@ impl PageSink for Listing<'_> {
     }
 }
 
-impl Listing<'_> {
+impl EntryLines<'_> {
     /// A listing of all below a folder begins with the folder.
     fn is_listed_itself(&self, entry: &Metadata) -> bool {
         let lower = match entry {

@@ -23,6 +23,9 @@ const UNASKED: u64 = 20;
 /// How long Dropbox keeps what is deleted.
 const KEPT: &str = "Dropbox keeps it for 30 days, with some plans for 180 or 365";
 
+/// What is said where nothing is changed.
+const FAKE: &str = "; nothing was changed: sync.fake_mode is on";
+
 /// Makes a folder, and those above it.
 ///
 /// # Errors
@@ -31,17 +34,26 @@ pub fn mkdir(config: &Config, typed: &str, is_json: bool) -> Result<String> {
     with_remote(config, false, None, |remote| {
         let path = remote.path_below(typed)?;
         let shown = printable(remote.shown(path.as_str()));
+        let mut done = json!({ "action": "make_remote_folder",
+                               "path": remote.shown(path.as_str()) });
+        if config.sync.fake_mode {
+            done["planned"] = json!(true);
+            return said(
+                is_json,
+                Some(done),
+                format!("would make {shown}/ in Dropbox{FAKE}"),
+            );
+        }
         match remote.api.create_folder(&path) {
             Ok(()) => {}
             Err(CallError::Refused(error)) if error.is("path/conflict/folder") => {
                 return said(is_json, None, format!("{shown}/ is there already"));
             }
             Err(CallError::Refused(error)) if error.is("path/conflict") => {
-                return Err(Error::Failed(format!("{shown}: a file is there already")));
+                return Err(Error::Failed(format!("{shown}: a file is in its way")));
             }
             Err(error) => return Err(error.into_error("make the folder")),
         }
-        let done = json!({ "action": "make_remote_folder", "path": remote.shown(path.as_str()) });
         said(is_json, Some(done), format!("made {shown}/ in Dropbox"))
     })
 }
@@ -55,11 +67,15 @@ pub fn mv(config: &Config, from: &str, to: &str, is_json: bool) -> Result<String
     with_remote(config, false, None, |remote| {
         let source = remote.path_below(from)?;
         let into = to.ends_with('/');
-        let mut target = remote.path(to)?;
-        if into {
-            let name = split(source.as_str()).1;
-            target = RemotePath::from(format!("{}/{name}", target.as_str()));
-        }
+        let target = match into {
+            true => {
+                let folder = remote.path(to)?;
+                check_folder(remote, &folder)?;
+                let name = split(source.as_str()).1;
+                RemotePath::from(format!("{}/{name}", folder.as_str()))
+            }
+            false => remote.path_below(to)?,
+        };
         let [shown_from, shown_to] =
             [&source, &target].map(|path| printable(remote.shown(path.as_str())));
         if fold(source.as_str()) == fold(target.as_str()) {
@@ -72,6 +88,13 @@ pub fn mv(config: &Config, from: &str, to: &str, is_json: bool) -> Result<String
             }));
         }
         let moved = remote.at(&source)?;
+        let mut done = json!({ "action": "move_remote", "from": remote.shown(source.as_str()),
+                               "path": remote.shown(target.as_str()) });
+        if config.sync.fake_mode {
+            done["planned"] = json!(true);
+            let text = format!("would move {shown_from} to {shown_to} in Dropbox{FAKE}");
+            return said(is_json, Some(done), text);
+        }
         let outcome = remote
             .api
             .relocate(Relocation::Move, &source, &target)
@@ -79,11 +102,22 @@ pub fn mv(config: &Config, from: &str, to: &str, is_json: bool) -> Result<String
         if let Err(error) = outcome {
             check_moved(remote, &moved, &target, &error, into)?;
         }
-        let done = json!({ "action": "move_remote", "from": remote.shown(source.as_str()),
-                           "path": remote.shown(target.as_str()) });
         let text = format!("moved {shown_from} to {shown_to} in Dropbox");
         said(is_json, Some(done), text)
     })
+}
+
+/// What something is moved into has to be there: a name that was mistyped would be made.
+fn check_folder(remote: &Remote<'_>, folder: &RemotePath) -> Result<()> {
+    if remote.is_top(folder) {
+        return Ok(());
+    }
+    match remote.at(folder)? {
+        Metadata::Folder(_) => Ok(()),
+        Metadata::File(_) | Metadata::Deleted(_) | Metadata::Other(_) => Err(Error::Failed(
+            format!("{}/: no folder", printable(remote.shown(folder.as_str()))),
+        )),
+    }
 }
 
 /// A move was refused; one whose answer was lost is refused when it is asked for once more.
@@ -108,6 +142,9 @@ fn check_moved(
         ),
         Some(_) if error.is("to/conflict") => {
             format!("{shown}: something is there already, and nothing was moved")
+        }
+        _ if error.has("cant_move_folder_into_itself") => {
+            format!("{shown}: a folder cannot be moved into itself")
         }
         _ => format!("Dropbox does not move it: {}", error.text()),
     }))
@@ -153,21 +190,40 @@ pub fn rm(config: &Config, args: &RmArgs) -> Result<String> {
                 )));
             }
             Metadata::Folder(_) | Metadata::Deleted(_) | Metadata::Other(_) => {
-                let held = FolderFiles::of(remote, &path, args)?;
+                let held = FolderFiles::of(remote, &path)?;
                 let shown = format!("{}/", printable(remote.shown(path.as_str())));
                 (shown, None, Some(held))
             }
         };
         let many = files.as_ref().map(|held| in_it(held.files));
         let many = many.unwrap_or_default();
-        if args.dry_run {
+        let id = files.as_ref().map(|held| held.id(&path));
+        if let Some(other) = args
+            .approved
+            .iter()
+            .find(|other| Some(*other) != id.as_ref())
+        {
+            return Err(Error::Usage(format!(
+                "{other} is not what would be deleted now: ask again without --approve"
+            )));
+        }
+        if args.dry_run || config.sync.fake_mode {
             let text = format!("would delete {shown}{many} in Dropbox; {KEPT}");
             let planned = json!({ "action": "delete_remote", "planned": true,
                                   "path": remote.shown(path.as_str()) });
             return said(args.json, Some(planned), text);
         }
-        if let Some(held) = &files {
-            held.ask(config, args, &shown)?;
+        if let (Some(held), Some(id)) = (&files, &id)
+            && held.files > UNASKED
+            && args.approved.is_empty()
+        {
+            return Err(ask(
+                config,
+                remote.shown(path.as_str()),
+                held.files,
+                id,
+                args.json,
+            ));
         }
         delete(remote, &path, rev)?;
         let back = config
@@ -206,23 +262,47 @@ fn delete(remote: &Remote<'_>, path: &RemotePath, rev: Option<Rev>) -> Result<()
     }
 }
 
+/// Many files are deleted once somebody has said so.
+fn ask(config: &Config, path: &str, files: u64, id: &str, is_json: bool) -> Error {
+    let what = format!(
+        "{} would be deleted in Dropbox with {}/; nothing was deleted",
+        counted(files, "file", "files"),
+        printable(path)
+    );
+    if is_json {
+        let halt = Halt {
+            direction: "up",
+            count: files,
+            of: files,
+            approve_id: id,
+            text: &what,
+        };
+        print_line("halt", halt);
+    }
+    let command = |words: &str| {
+        config
+            .invocation
+            .command(&format!("{words} {}", quoted(path)))
+    };
+    Error::Halt(format!(
+        "{what}. To look at them first: {}; to delete them: {}",
+        command("ls -R"),
+        command(&format!("rm -r --approve {id}"))
+    ))
+}
+
 /// What a folder holds, and what stands for exactly that.
-struct FolderFiles<'a> {
-    args: &'a RmArgs,
+#[derive(Default)]
+struct FolderFiles {
     files: u64,
     /// Those of the page, which count once it is whole.
     of_page: (u64, u64),
     sum: u64,
 }
 
-impl<'a> FolderFiles<'a> {
-    fn of(remote: &Remote<'_>, path: &RemotePath, args: &'a RmArgs) -> Result<FolderFiles<'a>> {
-        let mut held = FolderFiles {
-            args,
-            files: 0,
-            of_page: (0, 0),
-            sum: 0,
-        };
+impl FolderFiles {
+    fn of(remote: &Remote<'_>, path: &RemotePath) -> Result<FolderFiles> {
+        let mut held = FolderFiles::default();
         let shown = Shown {
             all_below: true,
             deleted: false,
@@ -232,49 +312,14 @@ impl<'a> FolderFiles<'a> {
         Ok(held)
     }
 
-    fn id(&self) -> String {
+    fn id(&self, path: &RemotePath) -> String {
         let mut hasher = DefaultHasher::new();
-        (fold(&self.args.path), self.files, self.sum).hash(&mut hasher);
+        (fold(path.as_str()), self.files, self.sum).hash(&mut hasher);
         format!("{:08x}", hasher.finish() >> 32)
-    }
-
-    /// Many files are deleted once somebody has said so.
-    fn ask(&self, config: &Config, args: &RmArgs, shown: &str) -> Result<()> {
-        let id = self.id();
-        if let Some(other) = args.approved.iter().find(|approved| **approved != id) {
-            return Err(Error::Usage(format!(
-                "{other} is not what would be deleted now: ask again without --approve"
-            )));
-        }
-        if self.files <= UNASKED || !args.approved.is_empty() {
-            return Ok(());
-        }
-        let what = format!(
-            "{} would be deleted in Dropbox with {shown}; nothing was deleted",
-            counted(self.files, "file", "files")
-        );
-        if args.json {
-            let halt = Halt {
-                direction: "up",
-                count: self.files,
-                of: self.files,
-                approve_id: &id,
-                text: &what,
-            };
-            print_line("halt", halt);
-        }
-        let command = format!("rm -r --approve {id} {}", quoted(&args.path));
-        Err(Error::Halt(format!(
-            "{what}. To look at them first: {}; to delete them: {}",
-            config
-                .invocation
-                .command(&format!("ls -R {}", quoted(&args.path))),
-            config.invocation.command(&command)
-        )))
     }
 }
 
-impl Pages for FolderFiles<'_> {
+impl Pages for FolderFiles {
     fn sink(&mut self) -> &mut dyn PageSink {
         self
     }
@@ -287,7 +332,7 @@ impl Pages for FolderFiles<'_> {
     }
 }
 
-impl PageSink for FolderFiles<'_> {
+impl PageSink for FolderFiles {
     fn restart(&mut self) -> Result<()> {
         self.of_page = (0, 0);
         Ok(())

@@ -33,14 +33,15 @@ pub fn record(index: Option<&Index>, state_dir: &Path) -> Result<Option<PassReco
     Ok(found.or_else(|| load(&dirs::open_runtime()?, state_dir)))
 }
 
-/// What a pass did, in a few words.
-pub fn done_text(counts: &Counts) -> String {
+/// What a pass did, in a few words; one that `failed` may not have come to look.
+pub fn done_text(counts: &Counts, failed: bool) -> String {
     let done = counts.words().into_iter();
     let done: Vec<_> = done
         .filter(|(count, ..)| *count > 0)
         .map(|(count, one, many)| counted(count, one, many))
         .collect();
     match done.is_empty() {
+        true if failed => "nothing done".to_owned(),
         true => "nothing to do".to_owned(),
         false => done.join(", "),
     }
@@ -93,7 +94,7 @@ fn line_of(at: Timestamp, end: &PassEnd) -> String {
     let mut text = format!(
         "{}  {}",
         full_text(at, &time_zone()),
-        done_text(&end.counts)
+        done_text(&end.counts, end.error.is_some())
     );
     for (bytes, done) in [(end.bytes_up, "sent"), (end.bytes_down, "received")] {
         if bytes > 0 {

@@ -94,12 +94,17 @@ impl Remote<'_> {
     /// [`Error::Usage`] for the top, and for what can be no path.
     pub fn path_below(&self, typed: &str) -> Result<RemotePath> {
         let path = self.path(typed)?;
-        match path.as_str() == self.top {
+        match self.is_top(&path) {
             true => Err(Error::Usage(
                 "that is the whole folder in Dropbox: name something in it".to_owned(),
             )),
             false => Ok(path),
         }
+    }
+
+    /// Whether it is the top, where paths begin.
+    pub fn is_top(&self, path: &RemotePath) -> bool {
+        path.as_str() == self.top
     }
 
     /// A path of Dropbox's as it is shown: from the top on.
@@ -129,10 +134,17 @@ impl Remote<'_> {
 
     /// Nothing is at this path.
     pub fn is_not_there(&self, path: &RemotePath) -> Error {
-        Error::Failed(format!(
-            "{}: not there in Dropbox",
-            printable(self.shown(path.as_str()))
-        ))
+        Error::Failed(match self.is_top(path) {
+            true => format!(
+                "the folder {} (dropbox.remote_root) is not there in Dropbox: the first upload \
+                 makes it, unless another was meant",
+                printable(path.as_str())
+            ),
+            false => format!(
+                "{}: not there in Dropbox",
+                printable(self.shown(path.as_str()))
+            ),
+        })
     }
 
     /// Lists a folder, page by page.

@@ -285,7 +285,7 @@ impl PairStatus {
         if let Some(failing) = &self.failing {
             let since = failing.since.parse::<Timestamp>().unwrap_or_default();
             return format!(
-                "not in step since {}: {}",
+                "not in step since {}; the last run says: {}",
                 full_text(since, &time_zone()),
                 failing.text
             );
@@ -350,7 +350,7 @@ impl PairStatus {
 impl LastPass {
     fn line(&self) -> String {
         let at = self.started.parse::<Timestamp>().unwrap_or_default();
-        let done = done_text(&self.counts);
+        let done = done_text(&self.counts, self.error.is_some());
         let took = format!("{:.1} s", self.seconds.unwrap_or_default());
         let zone = time_zone();
         match &self.error {

@@ -243,6 +243,7 @@ impl Telling {
         if self.record.failing.as_ref().is_some_and(is_over) {
             self.tell_recovery();
         }
+        self.tell_over();
         self.note_success(ways, now);
         if !ways.sees_all {
             // It does not come across all problems.
@@ -264,7 +265,7 @@ impl Telling {
         }
         if record.problem_count <= PROBLEMS_MAX as u64 {
             let is_over = |path: &&String| !record.problems.contains_key(*path);
-            tell_over(before.keys().filter(is_over), self.is_terse);
+            tell_problems_over(before.keys().filter(is_over), self.is_terse);
         }
         let is_new = |(path, note): (&String, &ProblemNote)| {
             before.get(path).is_none_or(|known| known.text != note.text)
@@ -344,10 +345,19 @@ impl Telling {
 
     /// Passes work again: said to who was told that they did not.
     fn tell_recovery(&mut self) {
-        let Some(failing) = self.record.failing.take() else {
+        if let Some(failing) = self.record.failing.take() {
+            // Who watches sees it; those who were told elsewhere have yet to hear of it.
+            let is_known = failing.was_told && (self.is_terse || failing.was_told_unwatched);
+            self.record.over = is_known.then_some(failing);
+        }
+    }
+
+    /// Says that passes work again, where that was not said yet.
+    fn tell_over(&mut self) {
+        if !self.is_terse || self.record.failing.is_some() {
             return;
-        };
-        if failing.was_told && self.is_terse {
+        }
+        if let Some(failing) = self.record.over.take() {
             let since = Timestamp::from_second(failing.since).unwrap_or_default();
             log::warn!(
                 target: NOTICE,
@@ -424,7 +434,9 @@ impl Telling {
             down: ways.down,
             passes: before.as_ref().map_or(0, |before| before.passes) + 1,
             told: if is_told { Some(now) } else { told },
-            was_told: is_told || before.is_some_and(|before| before.was_told),
+            was_told: is_told || before.as_ref().is_some_and(|before| before.was_told),
+            was_told_unwatched: (is_told && self.is_terse)
+                || before.is_some_and(|before| before.was_told_unwatched),
         });
         is_told
     }
@@ -445,7 +457,7 @@ fn without_digits(text: &str) -> String {
     text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-fn tell_over<'p>(paths: impl Iterator<Item = &'p String>, is_terse: bool) {
+fn tell_problems_over<'p>(paths: impl Iterator<Item = &'p String>, is_terse: bool) {
     let (mut said, mut more) = (0, 0);
     for path in paths.filter(|_| is_terse) {
         match said < OVER_SAID {

@@ -25,15 +25,7 @@ pub fn list_versions(config: &Config, typed: &str, is_json: bool) -> Result<Stri
     with_remote(config, false, None, |remote| {
         let path = remote.path_below(typed)?;
         let mut lines = Vec::new();
-        let mut is_newest = true;
-        let mut count = 0;
-        each_version(remote, &path, HistoryOf::Path, &mut |page, version| {
-            let is_current = is_newest && !page.is_deleted;
-            if is_newest && let Some(deleted) = page.server_deleted.as_deref() {
-                lines.push(format!("{:<19}  deleted or moved away", time_text(deleted)));
-            }
-            is_newest = false;
-            count += 1;
+        each_known_version(remote, &path, &mut |version, is_current| {
             match is_json {
                 true => print_version(remote, &path, version, is_current),
                 false => lines.push(version_text(version, is_current)),
@@ -45,12 +37,13 @@ pub fn list_versions(config: &Config, typed: &str, is_json: bool) -> Result<Stri
         }
         let shown = remote.shown(path.as_str());
         let command = format!("restore {} --rev REV", quoted(shown));
-        lines.push(format!(
+        let of = format!(
             "{} of {}; to go back to one: {}",
-            counted(count, "version", "versions"),
+            counted(lines.len() as u64, "version", "versions"),
             printable(shown),
             config.invocation.command(&command)
-        ));
+        );
+        lines.push(of);
         Ok(lines.join("\n"))
     })
 }
@@ -121,6 +114,31 @@ fn each_version(
     }
 }
 
+/// The versions that have been at a path, the newest first, and behind them those that the file
+/// there had elsewhere, before it was moved; until `each`, which is told whether it is the one there
+/// now, wants no more.
+fn each_known_version(
+    remote: &Remote<'_>,
+    path: &RemotePath,
+    each: &mut dyn FnMut(&FileMetadata, bool) -> bool,
+) -> Result<()> {
+    let mut seen = Vec::new();
+    let (mut goes_on, mut is_deleted) = (true, false);
+    each_version(remote, path, HistoryOf::Path, &mut |page, version| {
+        is_deleted = page.is_deleted;
+        let is_current = seen.is_empty() && !page.is_deleted;
+        seen.push(version.rev.clone());
+        goes_on = each(version, is_current);
+        goes_on
+    })?;
+    if !goes_on || is_deleted {
+        return Ok(());
+    }
+    each_version(remote, path, HistoryOf::Id, &mut |_, version| {
+        seen.contains(&version.rev) || each(version, false)
+    })
+}
+
 /// Which version `restore` is asked for.
 #[derive(Clone, Debug)]
 pub enum VersionChoice {
@@ -147,7 +165,7 @@ pub fn restore(
         let path = remote.path_below(typed)?;
         let shown = printable(remote.shown(path.as_str()));
         let (version, is_current) = match wanted {
-            VersionChoice::Rev(rev) => (of_rev(remote, &path, rev)?, false),
+            VersionChoice::Rev(rev) => of_rev(remote, &path, rev)?,
             VersionChoice::Last => last(config, remote, &path)?,
             VersionChoice::At(text) => {
                 let zone = time_zone();
@@ -167,6 +185,20 @@ pub fn restore(
             return Ok(match is_json {
                 true => String::new(),
                 false => format!("{shown}: {which} is the one there now"),
+            });
+        }
+        if config.sync.fake_mode {
+            let planned = json!({ "action": "restore", "path": remote.shown(path.as_str()),
+                                  "rev": rev, "size": version.size, "planned": true });
+            return Ok(match is_json {
+                true => {
+                    print_line("change", planned);
+                    String::new()
+                }
+                false => format!(
+                    "would restore {shown} in Dropbox: {which}; nothing was changed: \
+                     sync.fake_mode is on"
+                ),
             });
         }
         let restored = restore_version(remote.api, &path, rev);
@@ -195,12 +227,12 @@ pub fn restore(
     })
 }
 
-/// The version of this rev, as far as it can be told: Dropbox is asked for it in any case.
-fn of_rev(remote: &Remote<'_>, path: &RemotePath, rev: &str) -> Result<FileMetadata> {
+/// The version of this rev, and whether it is the one there now.
+fn of_rev(remote: &Remote<'_>, path: &RemotePath, rev: &str) -> Result<(FileMetadata, bool)> {
     let mut found = None;
-    each_version(remote, path, HistoryOf::Path, &mut |_, version| {
+    each_known_version(remote, path, &mut |version, is_current| {
         if version.rev.as_str() == rev {
-            found = Some(version.clone());
+            found = Some((version.clone(), is_current));
         }
         found.is_none()
     })?;

@@ -47,6 +47,8 @@ pub struct PassRecord {
     pub halts: Vec<HaltNote>,
     /// What has ended every pass since the last that came to its end.
     pub failing: Option<Failing>,
+    /// What did so before, where it was not told yet that it is over.
+    pub over: Option<Failing>,
     /// What those of `[notify]` were told last, if it was no good news.
     pub alarm: Option<Alarm>,
     /// They were told how it is since this record began: after a restart nobody knows what they
@@ -142,6 +144,9 @@ pub struct Failing {
     /// Something of it was told since passes have been failing.
     #[serde(default)]
     pub was_told: bool,
+    /// And that where nobody watched: in a mail of cron's, or a journal.
+    #[serde(default)]
+    pub was_told_unwatched: bool,
 }
 
 /// What is wrong, as somebody else was told.

@@ -2,7 +2,8 @@
 //!
 //! docs/json.md is the schema.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -23,10 +24,28 @@ struct Line<'l, T> {
     fields: T,
 }
 
+/// Why stdout does not take what is printed, once it does not.
+static UNPRINTED: OnceLock<String> = OnceLock::new();
+
+/// Prints one line of data on stdout. A closed one is the reader's choice; that it cannot be written
+/// to is said at the end.
+pub fn print_text(text: &str) {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = UNPRINTED.set(error.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// Why not all that was printed has got to stdout, if so.
+pub fn unprinted() -> Option<&'static str> {
+    UNPRINTED.get().map(String::as_str)
+}
+
 /// Prints one line of this type.
 pub fn print_line(kind: &str, fields: impl Serialize) {
-    // A closed stdout is the reader's choice.
-    let _ = writeln!(std::io::stdout(), "{}", json_line(kind, fields));
+    print_text(&json_line(kind, fields));
 }
 
 /// A line of this type, for who writes many at once.

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use dropbox_standin::{Effect, Fault, Launch, Standin, When};
 use ferrybox::config::Secret;
 use ferrybox::core::invocation::Invocation;
-use ferrybox::core::remote::{Cursor, Namespaces};
+use ferrybox::core::remote::{Cursor, Namespaces, RemotePath};
 use ferrybox::daemon::listening::{Listening, PollEnd};
 use ferrybox::dropbox::api::Api;
 use ferrybox::dropbox::auth;
+use ferrybox::dropbox::files::{HistoryOf, restore, revisions};
 use ferrybox::dropbox::longpoll::longpoll;
 use ferrybox::dropbox::retry::CallError;
 use ferrybox::dropbox::tokens::{AccessTokens, Credential, StoredToken, TokenFiles};
@@ -87,6 +88,10 @@ const LOOK_ROUTES: [(&str, bool); 1] = [("files/get_metadata", true)];
 
 /// What it calls with the sign-in of a person.
 const TOKEN_ROUTES: [(&str, bool); 1] = [("oauth2/token", false)];
+
+/// What is called for the versions of a file.
+const VERSION_ROUTES: [(&str, bool); 2] =
+    [("files/list_revisions", false), ("files/restore", false)];
 
 /// What is called beside passes, each with a table of its own.
 const OTHER_ROUTES: [&str; 2] = ["auth/token/revoke", LONGPOLL];
@@ -452,6 +457,49 @@ fn so_may_the_one_that_ends_a_sign_in() {
     }
 }
 
+/// A version is the newest again when that is said, and can be asked for once more when it is not.
+#[test]
+fn so_may_those_of_versions() {
+    let cases = VERSION_ROUTES.iter().flat_map(|(route, _)| {
+        let faults = faults().into_iter();
+        faults.map(move |(what, when, effect, lasts)| (*route, what, when, effect, lasts))
+    });
+    for (route, what, when, effect, lasts) in cases {
+        let world = world();
+        let answer = authenticate(&world);
+        let credential = Credential::Refresh {
+            app_key: "standin-key".to_owned(),
+            app_secret: None,
+            refresh_token: Secret::new(answer.refresh_token.clone().unwrap()),
+            account_id: answer.account_id.clone().unwrap(),
+        };
+        let (network, deadline) = (world.network(), Deadline::none(&world.clock));
+        let access = AccessTokens::new(credential, None, true);
+        access.keep(&world.clock, &answer);
+        let api = Api::new(&network, &world.clock, &deadline, access);
+        world.dropbox.put("/a", b"one");
+        world.dropbox.put("/a", b"two");
+        let path = RemotePath::from("/a");
+        let go_back = || {
+            let found = revisions(&api, &path, HistoryOf::Path, None)?;
+            let oldest = found.entries.last().map(|version| version.rev.clone());
+            restore(&api, &path, &oldest.unwrap_or_default()).map(drop)
+        };
+        let is_back = || world.dropbox.read("/a").as_deref() == Some(b"one");
+        world.dropbox.inject(Fault::exactly(route, when, effect));
+        match go_back() {
+            Ok(()) => assert!(is_back() && !lasts, "{route}: {what}"),
+            Err(_) => assert!(
+                lasts || what.contains("lost") || what.contains("once"),
+                "{what}"
+            ),
+        }
+        world.dropbox.clear_faults();
+        go_back().unwrap();
+        assert!(is_back(), "{route}: {what}");
+    }
+}
+
 /// Where Dropbox does not tell of changes, looking for them takes its place.
 #[test]
 fn so_may_the_one_that_waits_for_changes() {
@@ -504,7 +552,7 @@ fn routes_in_source() -> BTreeSet<String> {
 
 #[test]
 fn every_route_has_its_rows() {
-    let tables: [&[(&str, bool)]; 10] = [
+    let tables: [&[(&str, bool)]; 11] = [
         &ROUTES,
         &PLAIN_ROUTES,
         &SESSION_ROUTES,
@@ -515,6 +563,7 @@ fn every_route_has_its_rows() {
         &JOB_ROUTES,
         &LOOK_ROUTES,
         &TOKEN_ROUTES,
+        &VERSION_ROUTES,
     ];
     let rows = tables.iter().flat_map(|table| table.iter());
     let rows = rows.map(|(route, _)| *route).chain(OTHER_ROUTES);

@@ -205,7 +205,7 @@ fn c4_5_mkdir_makes_a_folder_and_those_above_it() {
     refused(
         &console.run(&["mkdir", "/f"]),
         1,
-        "/f: a file is there already",
+        "/f: a file is in its way",
     );
     refused(&console.run(&["mkdir", "/"]), 2, "name something in it");
     let (schema, said) = (Schema::read(), console.run(&["mkdir", "/c", "--json"]));
@@ -324,6 +324,148 @@ fn rm_of_a_folder_wants_r_and_many_files_a_word() {
         gone.iter().all(|entry| entry["kind"] == "deleted"),
         "{gone:?}"
     );
+}
+
+#[test]
+fn an_id_of_something_else_deletes_nothing() {
+    let console = ready();
+    console.dropbox.put("/file", b"x");
+    let other = console.run(&["rm", "--approve", "deadbeef", "/file"]);
+    refused(&other, 2, "deadbeef is not what would be deleted now");
+    for number in 0..21 {
+        console.dropbox.put(&format!("/-fold er/{number}"), b"x");
+    }
+    let asked = console.run(&["rm", "-r", "--", "-fold er"]);
+    assert_eq!(asked.code, 5);
+    // However the path is written, the id is the same, and each command can be pasted.
+    let again = console.run(&["rm", "-r", "/-FOLD er/"]);
+    let id = |said: &Said| {
+        said.err
+            .split("--approve ")
+            .nth(1)
+            .map(|rest| rest[..8].to_owned())
+    };
+    assert_eq!(id(&asked), id(&again));
+    assert!(asked.err.contains("ls -R '/-fold er'"), "{}", asked.err);
+    let id = id(&asked).unwrap();
+    let planned = console.run(&["rm", "-rn", "--approve", "00000000", "/-fold er"]);
+    refused(&planned, 2, "00000000 is not");
+    refused(
+        &console.run(&["rm", "--approve", &id, "/file"]),
+        2,
+        "is not what would be",
+    );
+    assert!(console.dropbox.read("/file").is_some());
+    assert_eq!(
+        console
+            .run(&["rm", "-r", "--approve", &id, "/-fold er"])
+            .code,
+        0
+    );
+}
+
+#[test]
+fn with_fake_mode_nothing_is_changed_in_dropbox() {
+    let console = ready();
+    console.dropbox.put("/a", b"one");
+    console.dropbox.put("/a", b"two");
+    console.write_config(
+        &console
+            .config_text()
+            .replace("[sync]\n", "[sync]\nfake_mode = true\n"),
+    );
+    let before = console.dropbox.tree();
+    let rev = console.run(&["revisions", "/a", "--json"]);
+    let rev = of_type(&rev.out, "revision")[1]["rev"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for args in [
+        &["mkdir", "/d"][..],
+        &["mv", "/a", "/b"],
+        &["rm", "/a"],
+        &["restore", "/a", "--rev", &rev],
+    ] {
+        let said = out(&console.run(args), 0).concat();
+        assert!(said.starts_with("would "), "{said}");
+        let mut args = args.to_vec();
+        args.push("--json");
+        let said = console.run(&args);
+        let line = &Schema::read().check(&said.out)[0];
+        assert_eq!(line["planned"], true, "{line}");
+    }
+    assert_eq!(console.dropbox.tree(), before);
+}
+
+#[test]
+fn the_versions_of_a_file_that_was_moved_are_its_own() {
+    let console = ready();
+    console.dropbox.put("/a", b"one");
+    console.dropbox.put("/a", b"two");
+    console.dropbox.rename("/a", "/b");
+    let said = console.run(&["revisions", "/b", "--json"]);
+    let versions = of_type(&said.out, "revision");
+    let revs: Vec<_> = versions
+        .iter()
+        .map(|line| line["rev"].as_str().unwrap())
+        .collect();
+    assert!(revs.len() > 1, "{revs:?}");
+    let oldest = revs.last().unwrap();
+    out(&console.run(&["restore", "/b", "--rev", oldest]), 0);
+    assert_eq!(console.dropbox.read("/b").as_deref(), Some(&b"one"[..]));
+    let said = console.run(&["revisions", "/b", "--json"]);
+    let newest = of_type(&said.out, "revision")[0]["rev"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let now = out(&console.run(&["restore", "/b", "--rev", &newest]), 0);
+    assert!(now[0].ends_with("is the one there now"), "{now:?}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_said_in_words_of_ours() {
+    let console = ready();
+    console.dropbox.put("/a", b"a");
+    for args in [&["cat", "/"][..], &["mv", "/a", ""], &["revisions", "//"]] {
+        refused(&console.run(args), 2, "the whole folder in Dropbox");
+    }
+    refused(
+        &console.run(&["mv", "/a", "/typo/"]),
+        1,
+        "/typo: not there in Dropbox",
+    );
+    assert_eq!(out(&console.run(&["mv", "/a", "/made/b"]), 0).len(), 1);
+    assert_eq!(
+        out(&console.run(&["mv", "/made/b", "/"]), 0),
+        ["moved /made/b to /b in Dropbox"]
+    );
+    let text = console.config_text();
+    console.write_config(&text.replace("[dropbox]\n", "[dropbox]\nremote_root = \"/No/Such\"\n"));
+    refused(
+        &console.run(&["ls"]),
+        1,
+        "the folder /No/Such (dropbox.remote_root) is not there",
+    );
+}
+
+/// What could not be written is no success.
+#[test]
+fn an_answer_that_gets_nowhere_is_a_failure() {
+    let console = ready();
+    console.dropbox.put("/a", b"a");
+    for args in [
+        &["revisions", "/a"][..],
+        &["revisions", "/a", "--json"],
+        &["ls"],
+        &["cat", "/a"],
+        &["status", "--json"],
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = console.command(args).stdout(full).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {err}");
+        assert!(err.contains("cannot write"), "{args:?}: {err}");
+    }
 }
 
 /// C.1.2: the versioned space.

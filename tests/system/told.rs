@@ -105,6 +105,21 @@ fn a_problem_is_told_once_daily_while_it_lasts_and_when_it_is_over() {
     check(&console.run(&["sync"]), 0, &[]);
 }
 
+/// What somebody sees by hand is news to who reads what cron mails.
+#[test]
+fn what_ends_before_somebodys_eyes_is_told_to_who_was_told() {
+    let console = ready();
+    console.put("a", "a");
+    fs::rename(console.state(), console.path("aside")).unwrap();
+    check(&console.run(&["sync"]), 4, &["nobody is signed in"]);
+    fs::remove_dir_all(console.state()).unwrap();
+    fs::rename(console.path("aside"), console.state()).unwrap();
+    let seen = Terminal::run(console.command(&["sync"]), 100).end();
+    assert!(!seen.got.contains("in step again"), "{}", seen.got);
+    check(&console.run(&["sync"]), 0, &["in step again, after 1 run"]);
+    check(&console.run(&["sync"]), 0, &[]);
+}
+
 /// More than are kept by their paths.
 #[test]
 fn of_very_many_problems_those_that_stay_are_not_told_again() {

@@ -286,7 +286,11 @@ impl PairStatus {
             page.paragraph("Nothing is synced until somebody signs in:");
             page.command(&self.invocation.command("startAuthentication"));
         } else if let Some(failing) = &self.failing {
-            page.between(FAILING, &local_text(&failing.since), ": ");
+            page.between(
+                FAILING,
+                &local_text(&failing.since),
+                "; the last run says: ",
+            );
             page.between("", &failing.text, "</p>\n");
         } else if let Some(unknown) = self.unknown {
             page.paragraph(&capitalized(unknown));
@@ -420,7 +424,7 @@ impl LastPass {
     fn done_line(&self) -> String {
         let mut text = local_text(&self.started);
         text.push_str(": ");
-        text.push_str(&done_text(&self.counts));
+        text.push_str(&done_text(&self.counts, self.error.is_some()));
         for (bytes, done) in [(self.bytes_up, " sent"), (self.bytes_down, " received")] {
             if bytes > 0 {
                 text.push_str(", ");

@@ -94,6 +94,7 @@ fn the_first_thing_it_says_is_whether_the_backup_is_alive_and_complete() {
             passes: 3,
             told: None,
             was_told: false,
+            was_told_unwatched: false,
         }),
         ..well()
     };
