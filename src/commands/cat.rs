@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use crate::commands::remote::{Remote, with_remote};
+use crate::commands::remote::{RemoteFiles, with_remote};
 use crate::config::Config;
 use crate::core::content_hash::ContentHasher;
 use crate::dropbox::retry::CallError;
@@ -63,7 +63,7 @@ enum Copying {
 
 /// Copies this version, going on where a connection breaks.
 fn copy(
-    remote: &Remote<'_>,
+    remote: &RemoteFiles<'_>,
     file: &FileMetadata,
     out: &mut dyn Write,
 ) -> std::result::Result<(), Copying> {

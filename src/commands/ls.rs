@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::commands::remote::{Pages, Remote, with_remote};
+use crate::commands::remote::{ListingSink, RemoteFiles, with_remote};
 use crate::config::Config;
 use crate::core::category::category;
 use crate::core::path::fold;
@@ -72,13 +72,13 @@ pub fn ls(config: &Config, args: &LsArgs) -> Result<()> {
 
 /// The lines of one page, which are printed once it has arrived as a whole.
 struct EntryLines<'l> {
-    remote: &'l Remote<'l>,
+    remote: &'l RemoteFiles<'l>,
     args: &'l LsArgs,
     path: RemotePath,
     page: String,
 }
 
-impl Pages for EntryLines<'_> {
+impl ListingSink for EntryLines<'_> {
     fn sink(&mut self) -> &mut dyn PageSink {
         self
     }

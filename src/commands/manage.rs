@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::json;
 
-use crate::commands::remote::{Pages, Remote, with_remote};
+use crate::commands::remote::{ListingSink, RemoteFiles, with_remote};
 use crate::config::Config;
 use crate::core::invocation::quoted;
 use crate::core::path::{fold, split};
@@ -108,7 +108,7 @@ pub fn mv(config: &Config, from: &str, to: &str, is_json: bool) -> Result<String
 }
 
 /// What something is moved into has to be there: a name that was mistyped would be made.
-fn check_folder(remote: &Remote<'_>, folder: &RemotePath) -> Result<()> {
+fn check_folder(remote: &RemoteFiles<'_>, folder: &RemotePath) -> Result<()> {
     if remote.is_top(folder) {
         return Ok(());
     }
@@ -122,7 +122,7 @@ fn check_folder(remote: &Remote<'_>, folder: &RemotePath) -> Result<()> {
 
 /// A move was refused; one whose answer was lost is refused when it is asked for once more.
 fn check_moved(
-    remote: &Remote<'_>,
+    remote: &RemoteFiles<'_>,
     moved: &Metadata,
     target: &RemotePath,
     error: &ApiError,
@@ -243,7 +243,7 @@ fn in_it(files: u64) -> String {
     format!(" with {}", counted(files, "file", "files"))
 }
 
-fn delete(remote: &Remote<'_>, path: &RemotePath, rev: Option<Rev>) -> Result<()> {
+fn delete(remote: &RemoteFiles<'_>, path: &RemotePath, rev: Option<Rev>) -> Result<()> {
     let mut answers = remote
         .api
         .delete_batch(&[(path.clone(), rev)])
@@ -301,7 +301,7 @@ struct FolderFiles {
 }
 
 impl FolderFiles {
-    fn of(remote: &Remote<'_>, path: &RemotePath) -> Result<FolderFiles> {
+    fn of(remote: &RemoteFiles<'_>, path: &RemotePath) -> Result<FolderFiles> {
         let mut held = FolderFiles::default();
         let shown = Shown {
             all_below: true,
@@ -319,7 +319,7 @@ impl FolderFiles {
     }
 }
 
-impl Pages for FolderFiles {
+impl ListingSink for FolderFiles {
     fn sink(&mut self) -> &mut dyn PageSink {
         self
     }

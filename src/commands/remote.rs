@@ -25,7 +25,7 @@ use crate::io::host::RealHost;
 use crate::report::printable;
 
 /// Dropbox, and the folder that paths begin in.
-pub struct Remote<'a> {
+pub struct RemoteFiles<'a> {
     /// The way there.
     pub api: &'a Api<'a>,
     /// The remote root, or nothing for all the app may see.
@@ -41,7 +41,7 @@ pub fn with_remote<T>(
     config: &Config,
     from_top: bool,
     time: Option<Duration>,
-    work: impl FnOnce(&Remote<'_>) -> Result<T>,
+    work: impl FnOnce(&RemoteFiles<'_>) -> Result<T>,
 ) -> Result<T> {
     let dir = dirs::state_dir(config)?;
     let state = dir.exists().then(|| dirs::open_state(&dir)).transpose()?;
@@ -62,10 +62,10 @@ pub fn with_remote<T>(
         true => String::new(),
         false => config.dropbox.remote_root.clone(),
     };
-    work(&Remote { api: &api, top })
+    work(&RemoteFiles { api: &api, top })
 }
 
-impl Remote<'_> {
+impl RemoteFiles<'_> {
     /// The path that is meant by what was typed: from the top on, with or without a slash before
     /// it.
     ///
@@ -151,7 +151,7 @@ impl Remote<'_> {
     ///
     /// # Errors
     /// [`CallError`]; `path/not_found` and `path/not_folder` are refusals.
-    pub fn list(&self, path: &RemotePath, shown: Shown, pages: &mut dyn Pages) -> Call<()> {
+    pub fn list(&self, path: &RemotePath, shown: Shown, pages: &mut dyn ListingSink) -> Call<()> {
         let mut end = list(self.api, path, shown, pages.sink())?;
         loop {
             match pages.page_over().map_err(CallError::End)? {
@@ -162,7 +162,7 @@ impl Remote<'_> {
         }
     }
 
-    fn next_page(&self, cursor: &Cursor, pages: &mut dyn Pages) -> Call<PageEnd> {
+    fn next_page(&self, cursor: &Cursor, pages: &mut dyn ListingSink) -> Call<PageEnd> {
         match self.api.list_folder_continue(cursor, pages.sink()) {
             Err(CallError::Refused(error)) if error.is("reset") => {
                 Err(CallError::End(Error::TryLater(
@@ -176,7 +176,7 @@ impl Remote<'_> {
 }
 
 /// Who takes a listing.
-pub trait Pages {
+pub trait ListingSink {
     /// Who takes the entries of the next page.
     fn sink(&mut self) -> &mut dyn PageSink;
 

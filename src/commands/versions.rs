@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::commands::ls::time_text;
-use crate::commands::remote::{Remote, with_remote};
+use crate::commands::remote::{RemoteFiles, with_remote};
 use crate::config::Config;
 use crate::core::invocation::quoted;
 use crate::core::remote::{RemotePath, Rev};
@@ -66,7 +66,12 @@ fn version_text(version: &FileMetadata, is_current: bool) -> String {
     )
 }
 
-fn print_version(remote: &Remote<'_>, path: &RemotePath, version: &FileMetadata, is_current: bool) {
+fn print_version(
+    remote: &RemoteFiles<'_>,
+    path: &RemotePath,
+    version: &FileMetadata,
+    is_current: bool,
+) {
     let sharing = version.sharing_info.as_ref();
     print_line(
         "revision",
@@ -81,7 +86,7 @@ fn print_version(remote: &Remote<'_>, path: &RemotePath, version: &FileMetadata,
 
 /// Hands over the versions of a path, the newest first, until `each` wants no more.
 fn each_version(
-    remote: &Remote<'_>,
+    remote: &RemoteFiles<'_>,
     path: &RemotePath,
     of: HistoryOf,
     each: &mut dyn FnMut(&Revisions, &FileMetadata) -> bool,
@@ -115,10 +120,10 @@ fn each_version(
 }
 
 /// The versions that have been at a path, the newest first, and behind them those that the file
-/// there had elsewhere, before it was moved; until `each`, which is told whether it is the one there
-/// now, wants no more.
+/// there had elsewhere, before it was moved; until `each`, which is told whether it is the one
+/// there now, wants no more.
 fn each_known_version(
-    remote: &Remote<'_>,
+    remote: &RemoteFiles<'_>,
     path: &RemotePath,
     each: &mut dyn FnMut(&FileMetadata, bool) -> bool,
 ) -> Result<()> {
@@ -164,17 +169,7 @@ pub fn restore(
     with_remote(config, false, None, |remote| {
         let path = remote.path_below(typed)?;
         let shown = printable(remote.shown(path.as_str()));
-        let (version, is_current) = match wanted {
-            VersionChoice::Rev(rev) => of_rev(remote, &path, rev)?,
-            VersionChoice::Last => last(config, remote, &path)?,
-            VersionChoice::At(text) => {
-                let zone = time_zone();
-                let at = when(text, Timestamp::now(), &zone).ok_or_else(|| {
-                    Error::Usage(format!("--at {}: write {WHEN}", printable(text)))
-                })?;
-                at_time(remote, &path, at)?
-            }
-        };
+        let (version, is_current) = choose(config, remote, &path, wanted)?;
         let taken = version.server_modified.as_deref().unwrap_or_default();
         let rev = &version.rev;
         let which = match taken {
@@ -227,8 +222,27 @@ pub fn restore(
     })
 }
 
+/// The version that is meant, and whether it is the one there now.
+fn choose(
+    config: &Config,
+    remote: &RemoteFiles<'_>,
+    path: &RemotePath,
+    wanted: &VersionChoice,
+) -> Result<(FileMetadata, bool)> {
+    match wanted {
+        VersionChoice::Rev(rev) => of_rev(remote, path, rev),
+        VersionChoice::Last => last(config, remote, path),
+        VersionChoice::At(text) => {
+            let at = when(text, Timestamp::now(), &time_zone());
+            let at =
+                at.ok_or_else(|| Error::Usage(format!("--at {}: write {WHEN}", printable(text))))?;
+            at_time(remote, path, at)
+        }
+    }
+}
+
 /// The version of this rev, and whether it is the one there now.
-fn of_rev(remote: &Remote<'_>, path: &RemotePath, rev: &str) -> Result<(FileMetadata, bool)> {
+fn of_rev(remote: &RemoteFiles<'_>, path: &RemotePath, rev: &str) -> Result<(FileMetadata, bool)> {
     let mut found = None;
     each_known_version(remote, path, &mut |version, is_current| {
         if version.rev.as_str() == rev {
@@ -245,7 +259,11 @@ fn of_rev(remote: &Remote<'_>, path: &RemotePath, rev: &str) -> Result<(FileMeta
     })
 }
 
-fn last(config: &Config, remote: &Remote<'_>, path: &RemotePath) -> Result<(FileMetadata, bool)> {
+fn last(
+    config: &Config,
+    remote: &RemoteFiles<'_>,
+    path: &RemotePath,
+) -> Result<(FileMetadata, bool)> {
     let mut found = None;
     each_version(remote, path, HistoryOf::Path, &mut |page, version| {
         found = Some((version.clone(), page.is_deleted));
@@ -265,7 +283,11 @@ fn last(config: &Config, remote: &Remote<'_>, path: &RemotePath) -> Result<(File
 
 /// The version that was at a path at a time, and whether it still is. What was moved there since
 /// was a file all the same: it is looked for by its id.
-fn at_time(remote: &Remote<'_>, path: &RemotePath, at: Timestamp) -> Result<(FileMetadata, bool)> {
+fn at_time(
+    remote: &RemoteFiles<'_>,
+    path: &RemotePath,
+    at: Timestamp,
+) -> Result<(FileMetadata, bool)> {
     let mut oldest = None;
     for of in [HistoryOf::Path, HistoryOf::Id] {
         let mut found = None;

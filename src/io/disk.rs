@@ -156,11 +156,18 @@ pub trait Disk: ReadDisk {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = self.create(&temp, Access::Private)?;
-        file.write_all(bytes)?;
-        file.sync()?;
-        drop(file);
-        self.replace(&temp, path)?;
+        let replace = || {
+            let mut file = self.create(&temp, Access::Private)?;
+            file.write_all(bytes)?;
+            file.sync()?;
+            drop(file);
+            self.replace(&temp, path)
+        };
+        if let Err(error) = replace() {
+            // Otherwise it lies there until the next one is written.
+            let _ = self.remove_file(&temp);
+            return Err(error);
+        }
         self.sync_dir(&path.parent())
     }
 }

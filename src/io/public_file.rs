@@ -56,9 +56,14 @@ impl PublicFile {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut made = self.dir.create(&temp, access)?;
-        made.write_all(text.as_bytes())?;
-        drop(made);
-        self.dir.replace(&temp, &self.name)
+        let replace = || {
+            let mut made = self.dir.create(&temp, access)?;
+            made.write_all(text.as_bytes())?;
+            drop(made);
+            self.dir.replace(&temp, &self.name)
+        };
+        replace().inspect_err(|_| {
+            let _ = self.dir.remove_file(&temp);
+        })
     }
 }

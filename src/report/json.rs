@@ -27,8 +27,8 @@ struct Line<'l, T> {
 /// Why stdout does not take what is printed, once it does not.
 static UNPRINTED: OnceLock<String> = OnceLock::new();
 
-/// Prints one line of data on stdout. A closed one is the reader's choice; that it cannot be written
-/// to is said at the end.
+/// Prints one line of data on stdout. A closed one is the reader's choice; that it cannot be
+/// written to is said at the end.
 pub fn print_text(text: &str) {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
