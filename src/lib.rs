@@ -232,6 +232,7 @@
 //!   answer means that is no success, and whose words it is in. `dropbox::unknown`: what Dropbox
 //!   does in a way that this version does not know is told once.
 //! - [`dropbox::auth`]: the sign-in. [`dropbox::tokens`]: where tokens are kept.
+//!   [`dropbox::scopes`]: which permissions are granted.
 //! - [`dropbox::longpoll`]: Dropbox tells as soon as something has changed.
 //!
 //! [`io`] has the three seams to the world, which the simulator replaces, and their real sides:

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::commands::authentication::may_write;
 use crate::commands::remote::with_remote;
 use crate::commands::sync::failure;
 use crate::config::Config;
 use crate::dropbox::retry::CallError;
+use crate::dropbox::scopes::Scopes;
 use crate::error::Result;
 use crate::report::printable;
 
@@ -20,6 +22,8 @@ pub struct Online {
     pub used: Option<u64>,
     /// Bytes there are.
     pub allocated: Option<u64>,
+    /// What it may do; nothing if it could not be asked.
+    pub scopes: Option<Scopes>,
     /// What kept it from being asked.
     pub error: Option<String>,
 }
@@ -33,6 +37,7 @@ pub fn online(config: &Config) -> Online {
         account: None,
         used: None,
         allocated: None,
+        scopes: None,
         error: Some(failure(&error).text),
     })
 }
@@ -48,6 +53,7 @@ fn asked(config: &Config) -> Result<Online> {
             account: Some(format!("{name} <{}>", printable(&account.email))),
             used: Some(usage.used),
             allocated: limit.map(|(_, allocated)| allocated),
+            scopes: Some(Scopes::of(remote.api, may_write(config))),
             error: None,
         })
     })

@@ -391,6 +391,9 @@ fn online_lines(online: &Online) -> Vec<String> {
             size_text(allocated)
         ));
     }
+    if let Some(scopes) = &online.scopes {
+        lines.push(format!("permissions  {}", scopes.text()));
+    }
     lines
 }
 

@@ -283,6 +283,9 @@ fn a_permission_that_is_missing_is_named_with_the_box_to_tick() {
     console.write_config(&text);
     let checks = self::checks(&console);
     assert_eq!(checks.failed(), ["sign_in"]);
+    let status = console.run(&["status", "--online"]);
+    let missing = "files.content.read; missing: files.content.write\n";
+    assert!(status.out.contains(missing), "{}", status.out);
     let lacks = "the app lacks the permission \"files.content.write\"";
     checks.expect("sign_in", "fail", &[lacks, granted]);
     assert!(

@@ -62,6 +62,13 @@ impl Schema {
                 _ if value.is_null() => assert!(kind.contains("or null"), "{name}.{field}"),
                 "text" | "time" => assert!(value.is_string(), "{name}.{field}: {value}"),
                 "number" => assert!(value.is_number(), "{name}.{field}: {value}"),
+                "list of text" => {
+                    let values = value.as_array().unwrap();
+                    assert!(
+                        values.iter().all(Value::is_string),
+                        "{name}.{field}: {value}"
+                    );
+                }
                 "yes or no" => assert!(value.is_boolean(), "{name}.{field}: {value}"),
                 list if list.starts_with("list of ") => {
                     let of = list.trim_start_matches("list of ").trim_matches('`');

@@ -263,6 +263,9 @@ fn status_says_whether_the_backup_is_alive() {
         status["online"]["account"],
         "Gate Keeper <gate@example.org>"
     );
+    let scopes = &status["online"]["scopes"];
+    assert_eq!(scopes["granted"].as_array().unwrap().len(), 4, "{scopes}");
+    assert_eq!(scopes["missing"].as_array().unwrap().len(), 0, "{scopes}");
     assert_eq!(status["last_pass"]["exit_code"], 0);
     age_record(&console, 2 * DAY);
     assert_eq!(console.run(&["status"]).code, 0);

@@ -1,18 +1,18 @@
 //! The sign-in: whether there is one, whose it is, what it may do, and how much room is left. No
 //! token is kept that was not kept before.
 
-use std::io::Read;
 use std::time::Duration;
 
 use super::check::Check;
 use crate::commands::authentication::may_write;
 use crate::config::Config;
-use crate::core::remote::{PathRoot, Rev};
-use crate::dropbox::api::{Api, Call, Upload};
-use crate::dropbox::auth::{SCOPES, missing_scope_text};
+use crate::core::remote::PathRoot;
+use crate::dropbox::api::Api;
+use crate::dropbox::auth::missing_scope_text;
 use crate::dropbox::retry::CallError;
+use crate::dropbox::scopes::Scopes;
 use crate::dropbox::tokens::{AccessTokens, Credential, StoredToken, TokenFiles};
-use crate::dropbox::wire::{Account, SessionCursor, SpaceUsage};
+use crate::dropbox::wire::{Account, SpaceUsage};
 use crate::engine::credential::credential;
 use crate::engine::identity::no_team;
 use crate::error::Error;
@@ -27,9 +27,6 @@ use crate::words::{printable, size_text};
 const TIME: Duration = Duration::from_secs(15);
 /// Percent of the room that may be taken up before it is worth a word.
 const FILLED_MAX: u64 = 90;
-/// A revision and a session that nobody has: what is said of them tells whether that may be asked.
-const NO_REV: &str = "000000000000000000000000";
-const NO_SESSION: &str = "none";
 
 const SIGN_IN: &str = "sign_in";
 const NAMESPACES: &str = "namespaces";
@@ -131,14 +128,6 @@ struct Inquiry<'a> {
     deadline: &'a Deadline<'a>,
 }
 
-/// Whether a scope is granted, as far as an answer proves it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Granted {
-    Yes,
-    No,
-    Unknown,
-}
-
 impl Inquiry<'_> {
     fn fail(&self, error: CallError, what: &str, check: &mut Check) {
         match self.deadline.is_over() {
@@ -164,17 +153,11 @@ impl Inquiry<'_> {
             printable(&account.name.display_name),
             printable(&account.email)
         ));
-        let (mut granted, mut missing, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
-        for scope in SCOPES {
-            if scope == "files.content.write" && !may_write(self.config) {
-                continue;
-            }
-            match self.is_granted(scope) {
-                Granted::Yes => granted.push(scope),
-                Granted::No => missing.push(scope),
-                Granted::Unknown => unknown.push(scope),
-            }
-        }
+        let Scopes {
+            granted,
+            missing,
+            unknown,
+        } = Scopes::of(&self.api, may_write(self.config));
         if !missing.is_empty() {
             let credential = Some(self.api.access().credential());
             let text = missing_scope_text(&missing, credential, &self.config.invocation);
@@ -190,25 +173,6 @@ impl Inquiry<'_> {
         }
     }
 
-    fn is_granted(&self, scope: &str) -> Granted {
-        match scope {
-            // The account was shown.
-            "account_info.read" => Granted::Yes,
-            "files.metadata.read" => proved(&self.api.may_list(), "path"),
-            "files.content.read" => {
-                let asked = self.api.download(&Rev::from(NO_REV), 0);
-                proved(&asked.map(drop), "path")
-            }
-            _ => {
-                let cursor = SessionCursor {
-                    session_id: NO_SESSION,
-                    offset: 0,
-                };
-                proved(&self.api.session_append(&cursor, &mut NoBytes), "not_found")
-            }
-        }
-    }
-
     /// How much room is left.
     fn quota(&self) -> Check {
         let mut check = Check::new(QUOTA);
@@ -217,40 +181,6 @@ impl Inquiry<'_> {
             Err(error) => self.fail(error, "say how much room is left", &mut check),
         }
         check
-    }
-}
-
-/// What an answer proves: that of a route which may not be asked is another one than that there is
-/// nothing of this name.
-fn proved(answer: &Call<()>, nothing_there: &str) -> Granted {
-    match answer {
-        Ok(()) => Granted::Yes,
-        Err(CallError::Refused(error)) if error.is(nothing_there) => Granted::Yes,
-        Err(CallError::End(Error::Authentication(_))) => Granted::No,
-        Err(_) => Granted::Unknown,
-    }
-}
-
-/// Nothing to send.
-struct NoBytes;
-
-impl Upload for NoBytes {
-    fn len(&self) -> u64 {
-        0
-    }
-
-    fn rewind(&mut self) -> std::io::Result<&mut dyn Read> {
-        Ok(self)
-    }
-
-    fn failure(&mut self) -> Option<std::io::Error> {
-        None
-    }
-}
-
-impl Read for NoBytes {
-    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-        Ok(0)
     }
 }
 

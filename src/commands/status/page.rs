@@ -414,6 +414,9 @@ impl PairStatus {
                 let (used, allocated) = (size_text(used), size_text(allocated));
                 page.fact("Quota", &format!("{used} of {allocated} used"));
             }
+            if let Some(scopes) = &online.scopes {
+                page.fact("Permissions", &scopes.text());
+            }
         }
         page.html("</dl>\n</section>\n");
     }
