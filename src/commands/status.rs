@@ -354,7 +354,11 @@ impl LastPass {
         let took = format!("{:.1} s", self.seconds.unwrap_or_default());
         let zone = time_zone();
         match &self.error {
-            None => format!("{}: {done}, {took}", full_text(at, &zone)),
+            None => {
+                let code = self.exit_code.filter(|code| *code != 0);
+                let code = code.map_or_else(String::new, |code| format!(", exit code {code}"));
+                format!("{}: {done}, {took}{code}", full_text(at, &zone))
+            }
             Some(error) => format!(
                 "{}: exit code {}, {}",
                 full_text(at, &zone),

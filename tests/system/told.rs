@@ -248,6 +248,7 @@ fn status_says_whether_the_backup_is_alive() {
         "(BIDIRECTIONAL)",
         "account      Gate Keeper <gate@example.org>",
         "last success ",
+        " s, exit code 3\n",
         "1 uploaded",
         "\n  /back\\\\slash: ",
     ] {
