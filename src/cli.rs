@@ -72,9 +72,8 @@ pub fn main() -> ProcessExit {
     guard_files();
     let cli = match requested(std::env::args_os().skip(1).collect()) {
         Ok(Requested::Text(text)) => {
-            // Whoever closed the pipe has read enough.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            return code(ExitCode::Ok);
+            print_text(text.trim_end_matches('\n'));
+            return end(ExitCode::Ok);
         }
         Ok(Requested::Run(cli)) => cli,
         Err(error) => {
@@ -113,19 +112,22 @@ pub fn main() -> ProcessExit {
         }
         (None, _) => {}
     }
-    if let Some(why) = unprinted() {
-        log::error!("cannot write to stdout: {why}");
-        logging::flush();
-        return code(if exit == ExitCode::Ok {
-            ExitCode::Failed
-        } else {
-            exit
-        });
-    }
     if exit == ExitCode::Stopped {
         interrupt::end();
     }
-    code(exit)
+    end(exit)
+}
+
+/// Ends with this code; what could not be printed is no success.
+fn end(exit: ExitCode) -> ProcessExit {
+    let Some(why) = unprinted() else {
+        return code(exit);
+    };
+    let _ = writeln!(std::io::stderr(), "ferrybox: cannot write to stdout: {why}");
+    code(match exit {
+        ExitCode::Ok => ExitCode::Failed,
+        exit => exit,
+    })
 }
 
 fn code(exit: ExitCode) -> ProcessExit {

@@ -1,8 +1,6 @@
 //! `doctor`: what may be wrong around a gateway, each thing with what to do about it. It looks, and
 //! changes nothing; what cannot be asked is said, and never guessed.
 
-use std::io::Write;
-
 use serde_json::json;
 
 mod account;
@@ -27,7 +25,7 @@ use crate::io::host::RealHost;
 use crate::io::http::Http;
 use crate::logging::file::refused_at;
 use crate::logging::shown;
-use crate::report::print_line;
+use crate::report::{print_line, print_text};
 use crate::words::visible;
 
 /// Every check, in the order in which they are told.
@@ -90,8 +88,7 @@ impl Teller {
         let remedies = check.remedies().iter();
         lines.extend(remedies.map(|remedy| format!("      -> {remedy}")));
         for line in lines {
-            // A closed stdout is the reader's choice.
-            let _ = writeln!(std::io::stdout(), "{}", shown(&line));
+            print_text(&shown(&line));
         }
     }
 

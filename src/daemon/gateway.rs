@@ -315,7 +315,9 @@ impl Driver for Gateway {
         interrupt::set_in_pass(false);
         report.live().into_iter().for_each(Live::clear);
         let telling = &mut self.telling;
-        telling.note_next(next_starts_text(&self.config, Timestamp::now()));
+        if self.config.notify.html_file.is_some() {
+            telling.note_next(next_starts_text(&self.config, Timestamp::now()));
+        }
         let verdict = telling.end(&self.config, &report, &result, &options, began);
         self.tell_outcome(&report, &result, verdict);
         if self.args.json {

@@ -422,6 +422,23 @@ fn the_versions_of_a_file_that_was_moved_are_its_own() {
     assert!(now[0].ends_with("is the one there now"), "{now:?}");
 }
 
+/// What a path held before its file was moved there is found as what the file was then.
+#[test]
+fn a_file_that_was_moved_is_found_at_a_time_before() {
+    let console = ready();
+    console.dropbox.put("/a", b"one");
+    let said = console.run(&["revisions", "/a", "--json"]);
+    let first = of_type(&said.out, "revision")[0]["server_modified"].clone();
+    console.dropbox.advance_clock(3600);
+    console.dropbox.put("/a", b"two");
+    console.dropbox.rename("/a", "/b");
+    out(
+        &console.run(&["restore", "/b", "--at", first.as_str().unwrap()]),
+        0,
+    );
+    assert_eq!(console.dropbox.read("/b").as_deref(), Some(&b"one"[..]));
+}
+
 #[test]
 fn what_cannot_be_meant_is_said_in_words_of_ours() {
     let console = ready();
@@ -459,6 +476,8 @@ fn an_answer_that_gets_nowhere_is_a_failure() {
         &["ls"],
         &["cat", "/a"],
         &["schedule"],
+        &["doctor"],
+        &["man"],
     ] {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
         let output = console.command(args).stdout(full).output().unwrap();
